@@ -1,0 +1,1 @@
+"""Slash commands, one concept per file."""

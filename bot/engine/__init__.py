@@ -1,0 +1,1 @@
+"""The generation loop on the device: prefill, insert, step, collect, free."""

@@ -1,0 +1,86 @@
+"""Every error that this project raises on purpose.
+
+    DalleBotError
+    ├── ConfigError                   a setting or command-line option is wrong (exit code 2)
+    ├── CheckpointError               weights, configuration or tokenizer files can't be used
+    │   ├── CheckpointNotFoundError   nothing at that name or path
+    │   └── CheckpointMismatchError   the files disagree with the network that they should fill
+    ├── RequestError                  the person who asked can mend it; the text may be shown to them as it is
+    │   ├── InvalidPromptError
+    │   ├── InvalidParameterError
+    │   ├── QueueFullError
+    │   ├── UserLimitError
+    │   └── MissingPermissionError
+    ├── JobError                      an accepted job ended without pictures
+    │   ├── JobCancelledError
+    │   ├── JobFailedError            the engine could not finish it; others go on
+    │   └── ExecutorClosedError       the program is stopping, or the engine never came up
+    └── StoreError                    the database refused, or a transition is not legal
+
+Each message is one or two sentences: what is wrong, named by its key, option or file, and what to do about it.
+Messages never hold secrets.
+"""
+
+
+class DalleBotError(Exception):
+    """Base of the tree. `str(error)` is written for people."""
+
+
+class ConfigError(DalleBotError):
+    """A setting or command-line option is wrong; the message names it and what was expected."""
+
+
+class CheckpointError(DalleBotError):
+    """Weights, configuration or tokenizer files can't be used; the message names the file."""
+
+
+class CheckpointNotFoundError(CheckpointError):
+    """There is nothing at the given model name, folder or hub id."""
+
+
+class CheckpointMismatchError(CheckpointError):
+    """The arrays in a file are not the ones that the network needs; the message names the first difference."""
+
+
+class RequestError(DalleBotError):
+    """The person who asked can mend it; the message may be shown to them unchanged."""
+
+
+class InvalidPromptError(RequestError):
+    """The prompt is empty, too long, or holds nothing that a model could read."""
+
+
+class InvalidParameterError(RequestError):
+    """A generation parameter lies outside its range; the message names it and the range."""
+
+
+class QueueFullError(RequestError):
+    """The queue is at its capacity."""
+
+
+class UserLimitError(RequestError):
+    """This user has as many unfinished jobs as one user may have."""
+
+
+class MissingPermissionError(RequestError):
+    """The user or the bot lacks a permission that the command needs in this channel."""
+
+
+class JobError(DalleBotError):
+    """An accepted job ended without pictures."""
+
+
+class JobCancelledError(JobError):
+    """The job was cancelled, by its requester, a moderator or a shutdown."""
+
+
+class JobFailedError(JobError):
+    """The engine could not finish this job; other jobs are not affected."""
+
+
+class ExecutorClosedError(JobError):
+    """The executor takes no more work: the program is stopping, or the engine could not be started."""
+
+
+class StoreError(DalleBotError):
+    """The database refused an operation, or a state transition is not legal."""

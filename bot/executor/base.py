@@ -1,0 +1,54 @@
+"""The Executor protocol: the seam between the asyncio side and wherever the engine runs."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from bot.engine.base import ModelInfo
+from bot.requests import GenerationRequest, Update
+
+
+class EngineState(StrEnum):
+    """LOADING: weights load or compile, jobs are accepted and wait. FAILED: the engine can't be used."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorStatus:
+    """num_queued: accepted and waiting. num_running: jobs that hold slots. info: None until READY."""
+
+    state: EngineState
+    num_queued: int
+    num_running: int
+    info: ModelInfo | None
+
+
+class UpdateStream(Protocol):
+    """The updates of one job, in order: Queued (one or more), Started, Progress, Finished.
+
+    Iterating raises JobCancelledError, JobFailedError or ExecutorClosedError if the job ends otherwise. Intermediate
+    updates are conflated when the reader is slow, so the stream is bounded; the last one is never dropped.
+    """
+
+    def __aiter__(self) -> AsyncIterator[Update]: ...
+
+
+class Executor(Protocol):
+    """Takes requests on the event loop; nothing here blocks it."""
+
+    @property
+    def status(self) -> ExecutorStatus: ...
+
+    async def submit(self, request: GenerationRequest) -> UpdateStream:
+        """Accepts a job at once, or raises QueueFullError, UserLimitError or ExecutorClosedError."""
+
+    async def cancel(self, job_id: str) -> bool:
+        """Ends a waiting or running job; its slots are free from the next chunk on. False if it isn't known."""
+
+    async def aclose(self) -> None:
+        """Ends every job with JobCancelledError and stops the engine. Safe to call twice."""

@@ -1,0 +1,1 @@
+"""The three networks: DalleBart, VQGAN and CLIP, as parameters-only Flax NNX modules."""

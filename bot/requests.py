@@ -1,0 +1,193 @@
+"""What crosses the floors: a request going down, updates and a result coming up. All frozen, all checked here."""
+
+import secrets
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bot.errors import InvalidParameterError, InvalidPromptError
+
+MAX_PROMPT_CHARACTERS: Final = 1000
+MAX_IMAGES: Final = 9
+MAX_SEED: Final = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """An inclusive range of a numeric parameter."""
+
+    low: float
+    high: float
+
+
+SAMPLING_BOUNDS: Final[Mapping[str, Bounds]] = {
+    "condition_scale": Bounds(0.0, 50.0),
+    "top_k": Bounds(0, 65536),
+    "top_p": Bounds(0.01, 1.0),
+    "temperature": Bounds(0.05, 5.0),
+}
+
+
+def check_number(name: str, value: float, low: float, high: float) -> None:
+    """Raises InvalidParameterError unless `low <= value <= high` (so NaN is refused too)."""
+    if not low <= value <= high:
+        raise InvalidParameterError(f"{name} must be between {low:g} and {high:g}, not {value:g}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. Raises InvalidParameterError for values outside SAMPLING_BOUNDS.
+
+    condition_scale: `uncond + s * (cond - uncond)` on the logits; 1.0 switches the guidance off.
+    top_k: keep the k likeliest tokens; 0 keeps all. top_p: keep the smallest set of that probability; 1.0 keeps all.
+    temperature: divides the logits.
+    """
+
+    condition_scale: float
+    top_k: int
+    top_p: float
+    temperature: float
+
+    def __post_init__(self) -> None:
+        for name, bounds in SAMPLING_BOUNDS.items():
+            check_number(name, getattr(self, name), bounds.low, bounds.high)
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingOverrides:
+    """What a request says about sampling; None leaves a value to the model's own defaults."""
+
+    condition_scale: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    temperature: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, bounds in SAMPLING_BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None:
+                check_number(name, value, bounds.low, bounds.high)
+
+    def over(self, defaults: Sampling) -> Sampling:
+        """These values, with `defaults` where one is None."""
+        chosen = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Sampling(**{name: getattr(defaults, name) if v is None else v for name, v in chosen.items()})
+
+
+def check_prompt(text: str) -> str:
+    """Returns `text` with every run of white space made one space and none at the ends.
+
+    Raises InvalidPromptError if nothing readable is left, if it is longer than MAX_PROMPT_CHARACTERS, or if it
+    holds control characters or unpaired surrogates.
+    """
+    prompt = " ".join(text.split())
+    if not prompt:
+        raise InvalidPromptError("The prompt is empty: describe the picture in a few words.")
+    if len(prompt) > MAX_PROMPT_CHARACTERS:
+        raise InvalidPromptError(
+            f"The prompt has {len(prompt)} characters; at most {MAX_PROMPT_CHARACTERS} are allowed. Shorten it."
+        )
+    bad = next((c for c in prompt if unicodedata.category(c) in ("Cc", "Cs")), None)
+    if bad is not None:
+        raise InvalidPromptError(f"The prompt holds a control character (U+{ord(bad):04X}): remove it.")
+    if not any(unicodedata.category(c)[0] in "LN" for c in prompt):
+        raise InvalidPromptError("The prompt has no letters or digits: describe the picture in words.")
+    return prompt
+
+
+def new_seed() -> int:
+    """A random seed in [0, MAX_SEED]."""
+    return secrets.randbelow(MAX_SEED + 1)
+
+
+def new_job_id() -> str:
+    """A random job id: 12 lower-case hexadecimal digits."""
+    return secrets.token_hex(6)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One job: `num_images` pictures of one prompt. Validates itself; `prompt` has passed check_prompt.
+
+    requester: key of fairness and of the limit per user (a Discord user id, or "local").
+    negative_prompt takes the place of the unconditional prompt; None keeps the model's own.
+    image_tokens: codes that every image starts with, at most the model's image_length; () for none.
+    """
+
+    prompt: str
+    num_images: int
+    seed: int
+    requester: str
+    sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
+    negative_prompt: str | None = None
+    image_tokens: tuple[int, ...] = ()
+    job_id: str = field(default_factory=new_job_id)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prompt", check_prompt(self.prompt))
+        check_number("images", self.num_images, 1, MAX_IMAGES)
+        check_number("seed", self.seed, 0, MAX_SEED)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GeneratedImage:
+    """One picture of a result.
+
+    index: which image of the request's seed this is, in [0, num_images); stays the same whatever its rank.
+    pixels: uint8 [height, width, 3]. image_tokens: int32 [image_length].
+    score: CLIP's logits_per_image for the prompt (cosine times exp(logit_scale)).
+    clip_vector: float32 [projection_dim], unit length.
+    """
+
+    index: int
+    pixels: npt.NDArray[np.uint8]
+    image_tokens: npt.NDArray[np.int32]
+    score: float
+    clip_vector: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """A finished job. images: best score first. sampling: what was really used. notices: sentences for the user
+    (a shortened prompt, say). seconds: from `started` to the end; waiting is not counted."""
+
+    request: GenerationRequest
+    model: str
+    sampling: Sampling
+    images: tuple[GeneratedImage, ...]
+    notices: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The job waits; `position` is 1 for the next one to start. Sent again whenever it changes."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The job holds its first slots."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Image tokens drawn so far, over all images of the job, out of `total_tokens`."""
+
+    done_tokens: int
+    total_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last update of a job that succeeded."""
+
+    result: Result
+
+
+Update = Queued | Started | Progress | Finished

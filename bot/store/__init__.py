@@ -1,0 +1,1 @@
+"""Every job with its parameters, state and message ids, in SQL."""
