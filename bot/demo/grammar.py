@@ -125,10 +125,10 @@ def parse(text: str) -> Scene:
         objects.append(_parse_object(words))
     background = None
     if words.peek():
-        words.take("word", ("on",))
+        words.expect("on")
         words.skip(_ARTICLES)
         background = words.take("colour", _COLOUR_NAMES)
-        words.take("word", ("background",))
+        words.expect("background")
     if words.peek():
         raise ValueError(f'Nothing may follow the background, but "{words.peek()}" does.')
     return Scene(tuple(objects), relation, background)
@@ -197,6 +197,12 @@ class _Words:
         if self.peek() in words:
             del self._words[0]
 
+    def expect(self, word: str) -> None:
+        """Consumes exactly this word."""
+        if self.peek() != word:
+            raise ValueError(f'Expected "{word}", {_instead(self.peek())}.')
+        del self._words[0]
+
     def take(self, kind: str, choices: Sequence[str]) -> str:
         """Consumes the one of `choices` (each of one or more words) that comes next."""
         for choice in choices:
@@ -217,8 +223,11 @@ def _parse_object(words: _Words) -> Object:
 
 def _require(kind: str, word: str, choices: Sequence[str]) -> None:
     if word not in choices:
-        got = f'not "{word}"' if word else "but the caption ends"
-        raise ValueError(f"Expected a {kind}, {got}. Known: {', '.join(choices)}.")
+        raise ValueError(f"Expected a {kind}, {_instead(word)}. Known: {', '.join(choices)}.")
+
+
+def _instead(word: str) -> str:
+    return f'not "{word}"' if word else "but the caption ends"
 
 
 def _object_words(subject: Object, articles: bool) -> list[str]:
