@@ -1,0 +1,108 @@
+"""Logging to stderr, as text or JSON lines, with every secret taken out.
+
+The command line calls `configure_logging` once, before anything else starts. Records may come from any thread.
+Secrets are removed from the finished line, so it doesn't matter whether they arrived in the message, its arguments,
+an exception's text, a stack or an extra field, nor through which logger.
+"""
+
+import json as jsonlib
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+REDACTED: Final = "[redacted]"
+
+# A bot token is three base64url words: the user's id, a timestamp, an HMAC (27 characters once, 38 now).
+_BOT_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{23,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{27,}")
+# Interaction tokens let anybody answer in the bot's name for 15 minutes; discord.py logs the URLs that hold them.
+_INTERACTION_TOKEN: Final = re.compile(r"aW50ZXJhY3Rpb24[A-Za-z0-9_-]{20,}")
+_TOKEN_IN_PATH: Final = re.compile(r"(/(?:webhooks|interactions)/\d+/)[A-Za-z0-9._-]{8,}")
+_PASSWORD_IN_URL: Final = re.compile(r"(://[^\s:/@\"']*:)[^\s/@\"']+(?=@)")
+
+# Libraries that report every request or table at INFO.
+_TALKATIVE: Final = ("httpx", "httpcore", "alembic", "transformers", "PIL")
+
+_STANDARD_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Returns `text` with `secrets`, and everything shaped like a Discord token or a password in a URL, replaced."""
+    for secret in secrets:
+        text = text.replace(secret, REDACTED)
+    text = _BOT_TOKEN.sub(REDACTED, text)
+    text = _INTERACTION_TOKEN.sub(REDACTED, text)
+    text = _TOKEN_IN_PATH.sub(rf"\1{REDACTED}", text)
+    return _PASSWORD_IN_URL.sub(rf"\1{REDACTED}", text)
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-03-01T12:00:00Z INFO    bot.store: sentence`, in UTC; a traceback follows on its own lines."""
+
+    converter = staticmethod(time.gmtime)
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%SZ")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, exception if there is one, then the extra fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack"] = self.formatStack(record.stack_info)
+        for name, value in vars(record).items():
+            if name not in _STANDARD_FIELDS:
+                line.setdefault(name, value)
+        return jsonlib.dumps(line, default=str)
+
+
+class RedactingHandler(logging.StreamHandler[Any]):
+    """Writes finished lines to stderr, each passed through `redact`."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        super().__init__(sys.stderr)
+        # A very short secret would tear holes into ordinary words.
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= 8)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record), self._secrets)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """Replaces logging's report, which would print the message and its arguments as they are."""
+        try:
+            self.stream.write(f"A log line from {record.pathname}:{record.lineno} could not be written.\n")
+        except (OSError, ValueError):
+            pass  # stderr itself is closed or full; there is nowhere left to say so
+
+
+def configure_logging(level: str, json: bool, *, secrets: Iterable[str] = ()) -> None:
+    """Sends the whole process's log to stderr. Calling it again replaces what it did before.
+
+    level: "debug", "info", "warning" or "error". It is the level of `bot`; libraries stay at info or above, because
+    at debug discord.py logs every gateway message. json: JSON lines instead of text. secrets: strings that must not
+    appear, such as the bot's token; what looks like a token is removed even if it isn't listed.
+    """
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    handler = RedactingHandler(secrets)
+    handler.setFormatter(JsonFormatter() if json else TextFormatter())
+    root = logging.getLogger()
+    for previous in [h for h in root.handlers if isinstance(h, RedactingHandler)]:
+        root.removeHandler(previous)
+    root.addHandler(handler)
+    root.setLevel(max(threshold, logging.INFO))
+    logging.getLogger("bot").setLevel(threshold)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    logging.captureWarnings(True)
