@@ -1,0 +1,289 @@
+"""The settings of a bot: a TOML file, overridden by the environment. `config.example.toml` explains every key.
+
+`load_settings` is called by the command line, before anything starts. Nothing else reads the environment.
+Precedence, highest first: `DALLE_BOT_SECTION__KEY`, `DISCORD_TOKEN` (for `discord.token` alone), the file, defaults.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import PydanticBaseSettingsSource as Source
+
+from bot.errors import ConfigError
+from bot.log import redact
+from bot.requests import MAX_IMAGES
+
+ENV_PREFIX: Final = "DALLE_BOT_"
+TOKEN_VARIABLE: Final = "DISCORD_TOKEN"  # noqa: S105 - a variable's name
+STORE_FILE: Final = "dalle-bot.sqlite3"
+
+_SECRET_KEYS: Final = frozenset({"discord.token", "store.url"})
+
+Snowflake = Annotated[int, Field(ge=1, lt=2**63)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class DiscordSettings(_Section):
+    """token: the bot's. dev_guild_id: a guild that gets changed commands at once, for development."""
+
+    token: SecretStr | None = None
+    dev_guild_id: Snowflake | None = None
+
+    @field_validator("token", mode="after")
+    @classmethod
+    def _no_blank_token(cls, token: SecretStr | None) -> SecretStr | None:
+        # A pasted token often ends in a line break, which would make an invalid HTTP header.
+        text = token.get_secret_value().strip() if token else ""
+        return SecretStr(text) if text else None
+
+
+class ModelSettings(_Section):
+    """Which weights. Strings only: bot.checkpoints knows what they mean. None means what belongs to the model."""
+
+    name: str = Field("demo", min_length=1)
+    revision: str | None = None
+    vqgan: str | None = None
+    vqgan_revision: str | None = None
+    clip: str | None = None
+    clip_revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+
+class EngineSettings(_Section):
+    """num_slots: images drawn at once. chunk_tokens: image tokens per dispatch. compile_cache: keep compiled code."""
+
+    num_slots: int = Field(18, ge=1, le=1024)
+    chunk_tokens: int = Field(16, ge=1, le=1024)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compile_cache: bool = True
+
+
+class QueueSettings(_Section):
+    """max_jobs: waiting jobs of all users. max_jobs_per_user: unfinished jobs of one user."""
+
+    max_jobs: int = Field(100, ge=1, le=100_000)
+    max_jobs_per_user: int = Field(3, ge=1, le=100_000)
+
+
+class ImagineSettings(_Section):
+    """How many images /imagine draws when nobody says, and at most."""
+
+    default_images: int = Field(9, ge=1, le=MAX_IMAGES)
+    max_images: int = Field(MAX_IMAGES, ge=1, le=MAX_IMAGES)
+
+    @model_validator(mode="after")
+    def _default_within_limit(self) -> Self:
+        if self.default_images > self.max_images:
+            raise ValueError(
+                f"imagine.default_images is {self.default_images}; expected at most imagine.max_images, which is "
+                f"{self.max_images}"
+            )
+        return self
+
+
+class StoreSettings(_Section):
+    """url: SQLAlchemy's form, with an async driver. None is a SQLite file in data_dir. It may hold a password."""
+
+    url: SecretStr | None = None
+
+
+class LogSettings(_Section):
+    """level: of the bot's own log. as_json (key `json`): JSON lines instead of text."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    as_json: bool = Field(False, alias="json")
+
+    @field_validator("level", mode="before")
+    @classmethod
+    def _any_case(cls, level: object) -> object:
+        return level.lower() if isinstance(level, str) else level
+
+
+def default_data_dir() -> Path:
+    """The user's data folder for this program, by the platform's convention."""
+    return Path(platformdirs.user_data_dir("dalle-bot", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """Every setting. Frozen; safe to print, since secrets are SecretStr. data_dir: the database, weights, caches."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+    )
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    discord: DiscordSettings = DiscordSettings()
+    model: ModelSettings = ModelSettings()
+    engine: EngineSettings = EngineSettings()
+    queue: QueueSettings = QueueSettings()
+    imagine: ImagineSettings = ImagineSettings()
+    store: StoreSettings = StoreSettings()
+    log: LogSettings = LogSettings()
+
+    @field_validator("data_dir", mode="after")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()
+
+    @property
+    def store_url(self) -> str:
+        """The database's URL. It may hold a password: not for logs."""
+        if self.store.url is not None:
+            return self.store.url.get_secret_value()
+        return f"sqlite+aiosqlite:///{(self.data_dir / STORE_FILE).as_posix()}"
+
+    @property
+    def compile_cache_dir(self) -> Path | None:
+        """Where compiled device code is kept between runs; None if it is not."""
+        return self.data_dir / "compile-cache" if self.engine.compile_cache else None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: Source,
+        env_settings: Source,
+        dotenv_settings: Source,
+        file_secret_settings: Source,
+    ) -> tuple[Source, ...]:
+        """The environment above what the file said; no other source."""
+        return env_settings, init_settings
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Reads the TOML file at `path` (None: defaults alone) and the environment.
+
+    Raises ConfigError with one sentence for each problem: where it stands (file or variable), the key's path, what
+    was given unless it may be secret, and what was expected.
+    """
+    data = {} if path is None else _read_toml(path)
+    source = "The settings" if path is None else str(path)
+    problems = [f"{source}: {_unknown_key(key)}" for key in _unknown_keys(data)]
+    problems += _unknown_variables(os.environ)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    section = data.setdefault("discord", {})
+    if token and isinstance(section, dict):
+        section["token"] = token
+    try:
+        return Settings(**data)
+    except ValidationError as error:
+        sentences = [_wrong_value(source, dict(details)) for details in error.errors(include_url=False)]
+    except SettingsError as error:
+        sentences = [
+            f"The environment: {redact(str(error))}. Use {ENV_PREFIX}SECTION__KEY variables with plain values."
+        ]
+    # Outside the except blocks, so that the original, which may hold secret input, isn't chained to it.
+    raise ConfigError("\n".join(sentences))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no configuration file {path}: copy config.example.toml there.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {redact(str(error))}.") from None
+
+
+def _keys() -> dict[str, tuple[str, ...]]:
+    """Section → its keys, as they are written in the file. The section "" holds the top-level keys."""
+    keys: dict[str, tuple[str, ...]] = {"": ()}
+    for name, info in Settings.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, _Section):
+            keys[name] = tuple(f.alias or key for key, f in info.annotation.model_fields.items())
+        else:
+            keys[""] += (name,)
+    return keys
+
+
+def key_paths() -> list[str]:
+    """Every key that a configuration file may hold, such as "queue.max_jobs"."""
+    return [f"{section}.{key}" if section else key for section, keys in _keys().items() for key in keys]
+
+
+def _unknown_keys(data: Mapping[str, Any]) -> Iterator[str]:
+    known = _keys()
+    for name, value in data.items():
+        if name not in known and name not in known[""]:
+            yield name
+        elif name in known and isinstance(value, Mapping):
+            yield from (f"{name}.{key}" for key in value if key not in known[name])
+
+
+def _unknown_key(key: str) -> str:
+    suggestion = _nearest(key)
+    if suggestion:
+        return f"there is no setting {key}; did you mean {suggestion}?"
+    section, _, _ = key.rpartition(".")
+    keys = ", ".join(_keys()[section] or _keys()) if section else ", ".join(k for k in (*_keys()[""], *_keys()) if k)
+    return f"there is no setting {key}; {f'[{section}] has' if section else 'there are'} {keys}."
+
+
+def _nearest(key: str) -> str | None:
+    """The known path that `key` most likely misspells, or that it names without or with the wrong section."""
+    paths = key_paths()
+    sections = [section for section in _keys() if section]
+    close = difflib.get_close_matches(key, paths if "." in key else paths + sections, n=1, cutoff=0.75)
+    if close:
+        return close[0]
+    last = key.rpartition(".")[2]
+    return next((path for path in paths if path.rpartition(".")[2] == last), None)
+
+
+def _variable(path: str) -> str:
+    return ENV_PREFIX + path.replace(".", "__").upper()
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Sentences on variables with our prefix that set nothing.
+
+    Those without `__` may be somebody else's: Kubernetes gives every pod DALLE_BOT_PORT and its like if a service is
+    called dalle-bot. They are refused only when they are nearly one of ours.
+    """
+    known = {_variable(path): path for path in (*key_paths(), *filter(None, _keys()))}
+    sentences = []
+    for name in sorted(environ):
+        if not name.upper().startswith(ENV_PREFIX) or name.upper() in known:
+            continue
+        close = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.9)
+        if close:
+            sentences.append(f"The environment variable {name} sets nothing; did you mean {close[0]}?")
+        elif "__" in name:
+            sentences.append(f"The environment variable {name} sets nothing: no setting has that name.")
+    return sentences
+
+
+def _wrong_value(source: str, details: Mapping[str, Any]) -> str:
+    path = ".".join(str(part) for part in details["loc"])
+    given = details["input"]
+    expected = str(details["msg"]).removeprefix("Value error, ")
+    for prefix in ("Input should be ", "String should have "):
+        expected = expected.removeprefix(prefix)
+    variable = next((name for name in os.environ if name.upper() == _variable(path)), None)
+    where = f"the environment variable {variable}" if variable else source
+    if details["type"] == "value_error":
+        return f"{where}: {expected}."
+    if isinstance(given, Mapping | list) or path in _SECRET_KEYS or path not in key_paths():
+        return f"{where}: {path} has a wrong value (not shown); expected {expected}."
+    return f"{where}: {path} is {redact(repr(given))}; expected {expected}."
