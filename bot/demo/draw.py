@@ -45,6 +45,7 @@ def draw(scene: Scene, rng: np.random.Generator, size_px: int = BASE_SIZE_PX) ->
     the second by more than their radii together, and off the axis by less than half of that distance.
     Raises ValueError unless size_px is a positive multiple of 16 (so that the grid falls on whole pixels).
     """
+    _check_size(size_px)
     canvas = np.empty((size_px, size_px, 3), np.uint8)
     _paint(canvas, scene, rng)
     return canvas
@@ -56,6 +57,7 @@ def draw_batch(rng: np.random.Generator, n: int, size_px: int = BASE_SIZE_PX) ->
     Scenes are random ones that are not held out; one caption in eight drops its articles.
     Raises ValueError unless size_px is a positive multiple of 16.
     """
+    _check_size(size_px)
     pixels = np.empty((n, size_px, size_px, 3), np.uint8)
     captions = []
     for canvas in pixels:
@@ -84,13 +86,15 @@ def shape_mask(shape: str, radius_px: float) -> _Coverage:
     return mask
 
 
-def _paint(canvas: Pixels, scene: Scene, rng: np.random.Generator) -> None:
-    size_px = canvas.shape[0]
+def _check_size(size_px: int) -> None:
     if size_px < 16 or size_px % 16:
         raise ValueError(f"size_px must be a positive multiple of 16, not {size_px}.")
+
+
+def _paint(canvas: Pixels, scene: Scene, rng: np.random.Generator) -> None:
     canvas[:] = COLOURS[scene.backdrop]
     backdrop = np.asarray(COLOURS[scene.backdrop], np.float32)
-    scale = size_px / BASE_SIZE_PX
+    scale = canvas.shape[0] / BASE_SIZE_PX
     choices = _RADII_ALONE if scene.relation is None else _RADII_IN_PAIR
     radii = tuple(_pick_radius(rng, choices[subject.size]) for subject in scene.objects)
     placements = _placements(radii, scene.relation)

@@ -13,8 +13,8 @@ repeats a part of it). Damage is a Gaussian blur and noise, by their standard de
     1.6 px, 8 levels       0.1 %     2.7 %          1.7 %     9 %            0 %              0.3 %
 
 A wrong colour is that of one object or of the background, changed in the caption to one that the picture lacks; a
-wrong shape is any other figure. JPEG blocks (quality 30, whole chroma) cost 8 % of the pairs their shapes, and no
-colours.
+wrong shape is any other figure. JPEG's blocks (quality 30, full chroma, 600 scenes) cost 8 % of the pairs a shape,
+and nobody a colour.
 """
 
 from dataclasses import dataclass
