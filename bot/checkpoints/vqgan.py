@@ -1,0 +1,37 @@
+"""vqgan-jax checkpoints: config.json and flax_model.msgpack in one folder."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from bot.checkpoints.arrays import read_arrays
+from bot.checkpoints.fill import fill
+from bot.checkpoints.json_file import read_json
+from bot.models.network import Network, Params
+from bot.models.network import Path as ParamPath
+from bot.models.vqgan import VQGAN, VQGANConfig
+
+
+def name_of(path: ParamPath) -> str:
+    """('decoder', 'up', 1, 'block', 0, 'conv1', 'kernel') -> 'decoder/up_1/block_0/conv1/kernel'."""
+    parts: list[str] = []
+    for part in path:
+        if isinstance(part, int):
+            parts[-1] += f"_{part}"
+        else:
+            parts.append(part)
+    return "/".join(parts)
+
+
+def network(config: VQGANConfig, *, dtype: DTypeLike = jnp.float32) -> Network[VQGAN]:
+    """The structure for `config`, computing in `dtype`."""
+    return Network(lambda rngs: VQGAN(config, dtype=dtype, rngs=rngs))
+
+
+def load_vqgan(folder: Path, *, dtype: DTypeLike = jnp.float32) -> tuple[Network[VQGAN], VQGANConfig, Params]:
+    """Loads encoder, codebook and decoder. Raises CheckpointError."""
+    config_file, weights = folder / "config.json", folder / "flax_model.msgpack"
+    config = VQGANConfig.from_json(read_json(config_file), str(config_file))
+    net = network(config, dtype=dtype)
+    return net, config, fill(net.shapes, read_arrays(weights), name_of, weights, dtype=dtype)

@@ -1,0 +1,95 @@
+"""The training loop that the three stages share: resumable, with progress, losses on file, one seed one result.
+
+Whatever a stage learns lives in one pytree, its state. The state is saved as a flat list of arrays, so a stage resumes
+at the step that it was saved at and draws the batches that it would have drawn.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors.numpy import load_file, save_file
+
+from bot.errors import CheckpointError
+
+S = TypeVar("S")
+Metrics = dict[str, Any]
+
+SAVE_EVERY_S = 60.0
+LOG_EVERY_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Stage(Generic[S]):
+    """One stage of the training.
+
+    name: of its files. init() -> state at step 0. batch(step) -> arrays, from the seed and the step alone.
+    step(state, batch) -> (state, metrics): jitted, may donate the state. metrics: scalars.
+    """
+
+    name: str
+    num_steps: int
+    init: Callable[[], S]
+    batch: Callable[[int], Any]
+    step: Callable[[S, Any], tuple[S, Metrics]]
+
+
+def run_stage(stage: Stage[S], folder: Path, console: Console) -> S:
+    """Trains `stage` to its end, from where `folder` says that it stood, and returns its final state.
+
+    Writes `{name}.safetensors` (the state, about once a minute) and `{name}.jsonl` (losses). Raises CheckpointError if
+    the saved state belongs to another configuration, or if the loss stops being finite.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    saved = folder / f"{stage.name}.safetensors"
+    state = stage.init()
+    first = 0
+    if saved.exists():
+        state, first = _restore(saved, state)
+    if first >= stage.num_steps:
+        return state
+    log = folder / f"{stage.name}.jsonl"
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn())
+    last_save = time.monotonic()
+    with Progress(*columns, console=console, refresh_per_second=2) as progress, log.open("a", encoding="utf-8") as out:
+        task = progress.add_task(stage.name, total=stage.num_steps, completed=first, text="compiling")
+        for step in range(first, stage.num_steps):
+            state, metrics = stage.step(state, stage.batch(step))
+            if step % LOG_EVERY_STEPS == 0 or step == stage.num_steps - 1:
+                values = {name: round(float(value), 5) for name, value in metrics.items()}
+                if not np.isfinite(values["loss"]):
+                    raise CheckpointError(f"{stage.name}: the loss is {values['loss']} at step {step}; lower the rate.")
+                out.write(json.dumps({"step": step, **values}) + "\n")
+                out.flush()
+                progress.update(task, text=" ".join(f"{k} {v:.4g}" for k, v in values.items()))
+            progress.update(task, completed=step + 1)
+            if time.monotonic() - last_save > SAVE_EVERY_S:
+                _save(saved, state, step + 1)
+                last_save = time.monotonic()
+    _save(saved, state, stage.num_steps)
+    return state
+
+
+def _save(path: Path, state: Any, step: int) -> None:
+    leaves = {f"{i:05d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
+    partial = path.with_suffix(".partial")
+    save_file(leaves | {"step": np.asarray(step)}, partial)
+    partial.replace(path)
+
+
+def _restore(path: Path, state: S) -> tuple[S, int]:
+    arrays = load_file(path)
+    step = int(arrays.pop("step"))
+    leaves, structure = jax.tree.flatten(state)
+    saved = [arrays[name] for name in sorted(arrays)]
+    if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in saved]:
+        raise CheckpointError(f"{path}: saved by another configuration; remove it to train this stage afresh.")
+    return jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in saved]), step

@@ -1,0 +1,110 @@
+"""First stage: the VQGAN learns to rebuild pictures from codes.
+
+Straight-through gradients, a commitment loss, and a codebook that follows the latents by moving averages
+(van den Oord et al., arXiv:1711.00937, appendix A.1). Codes that nothing uses are moved onto latents that the others
+fit badly, so that a large codebook is really used.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from bot.demo.draw import draw_batch
+from bot.demo.loop import Metrics, Stage
+from bot.models.network import Network, Params
+from bot.models.vqgan import VQGAN, VQGANConfig
+
+CONFIG = VQGANConfig(
+    ch=64,
+    num_res_blocks=0,
+    resolution=64,
+    z_channels=64,
+    ch_mult=(1, 1, 1, 1),
+    attn_resolutions=(),
+    n_embed=2048,
+    embed_dim=32,
+    resamp_with_conv=False,
+)
+
+NUM_STEPS = 850
+BATCH = 16
+PEAK_RATE = 2e-3
+COMMITMENT = 0.25
+USE_DECAY = 0.99
+REVIVE_UNTIL = 0.8
+REVIVE_EVERY = 10
+DEAD_BELOW = 0.01
+PIXEL_VARIANCE = 0.08
+
+
+class State(NamedTuple):
+    """params: the whole model, its codebook included. uses: [n_embed] moving average of uses per step.
+    sums: [n_embed, embed_dim] moving average of the latents that chose each code."""
+
+    step: jax.Array
+    params: Params
+    optimizer: Any
+    uses: jax.Array
+    sums: jax.Array
+
+
+def stage(network: Network[VQGAN], *, seed: int, num_steps: int = NUM_STEPS) -> Stage[State]:
+    """The stage for run_stage. network: built from CONFIG."""
+    rate = optax.warmup_cosine_decay_schedule(0.0, PEAK_RATE, num_steps // 20, num_steps, PEAK_RATE / 20)
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate, b2=0.99))
+
+    def init() -> State:
+        params = network.init(seed)
+        latents = jax.jit(lambda p, x: network.bind(p).latents(x))(params, batch(num_steps)).reshape(
+            -1, CONFIG.embed_dim
+        )
+        chosen = jax.random.choice(jax.random.key(seed), latents, (CONFIG.n_embed,))
+        params["quantize"]["embedding"]["embedding"] = chosen
+        uses = jnp.ones(CONFIG.n_embed)
+        return State(jnp.int32(0), params, optimizer.init(params), uses, jnp.array(chosen))
+
+    def batch(step: int) -> np.ndarray[Any, Any]:
+        pixels, _ = draw_batch(np.random.default_rng((seed, 1, step)), BATCH, CONFIG.resolution)
+        return pixels.astype(np.float32) / 255.0
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state: State, pixels: jax.Array) -> tuple[State, Metrics]:
+        codebook = state.params["quantize"]["embedding"]["embedding"]
+
+        def loss_of(params: Params) -> tuple[jax.Array, tuple[jax.Array, jax.Array, Metrics]]:
+            model = network.bind(params)
+            z = model.latents(pixels)
+            codes = jax.lax.stop_gradient(model.quantize.nearest(z))
+            quantised = codebook[codes]
+            straight_through = z + jax.lax.stop_gradient(quantised - z)
+            error = model.decode(straight_through) - pixels
+            squared = jnp.mean(error**2)
+            commitment = jnp.mean((z - quantised) ** 2)
+            loss = squared / PIXEL_VARIANCE + 2 * jnp.mean(jnp.abs(error)) + COMMITMENT * commitment
+            flat = z.reshape(-1, CONFIG.embed_dim)
+            metrics = {"loss": loss, "psnr": -10 * jnp.log10(squared), "commitment": commitment}
+            return loss, (flat, codes.reshape(-1), metrics)
+
+        (_, (latents, codes, metrics)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        updates, moments = optimizer.update(gradients, state.optimizer, state.params)
+        params: Params = optax.apply_updates(state.params, updates)
+
+        uses = USE_DECAY * state.uses + (1 - USE_DECAY) * jnp.zeros_like(state.uses).at[codes].add(1.0)
+        sums = USE_DECAY * state.sums + (1 - USE_DECAY) * jnp.zeros_like(state.sums).at[codes].add(latents)
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        misfit = jnp.sum((latents - codebook[codes]) ** 2, axis=1)
+        badly_fitted = latents[jax.random.categorical(key, jnp.log(misfit + 1e-9), shape=(CONFIG.n_embed,))]
+        may_revive = (state.step % REVIVE_EVERY == 0) & (state.step < REVIVE_UNTIL * num_steps)
+        dead = ((uses < DEAD_BELOW) & may_revive)[:, None]
+        typical_use = jnp.mean(uses)
+        sums = jnp.where(dead, badly_fitted * typical_use, sums)
+        uses = jnp.where(dead[:, 0], typical_use, uses)
+        params["quantize"]["embedding"]["embedding"] = sums / jnp.maximum(uses, 1e-6)[:, None]
+        metrics["codes_in_use"] = jnp.mean(uses > DEAD_BELOW)
+        return State(state.step + 1, params, moments, uses, sums), metrics
+
+    return Stage("vqgan", num_steps, init, batch, step)
