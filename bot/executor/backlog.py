@@ -1,0 +1,89 @@
+"""The scheduler behind a lock: the only object that the event loop and the engine thread both touch.
+
+The event loop adds, cancels and closes; the engine thread waits, admits and finishes. The lock is held for dictionary
+operations only, never over an engine call or a callback, so taking it does not block the loop.
+"""
+
+import threading
+
+from bot.errors import ExecutorClosedError
+from bot.executor.scheduler import Admission, Job, Scheduler
+
+
+class Backlog:
+    """Jobs that were accepted and have not ended, safe to use from both threads."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._changed = threading.Condition()
+        self._cancelled: list[Job] = []
+        self._closed_because: str | None = None
+
+    def add(self, job: Job) -> int:
+        """Accepts a job and returns its position. Raises QueueFullError, UserLimitError or ExecutorClosedError."""
+        with self._changed:
+            if self._closed_because is not None:
+                raise ExecutorClosedError(self._closed_because)
+            position = self._scheduler.add(job)
+            self._changed.notify_all()
+            return position
+
+    def cancel(self, job: Job) -> bool:
+        """Ends a job. If it has started, the engine thread learns of it at its next chunk. False if it has ended."""
+        with self._changed:
+            has_started = job in self._scheduler.started
+            if not self._scheduler.remove(job):
+                return False
+            if has_started:
+                self._cancelled.append(job)
+                self._changed.notify_all()
+            return True
+
+    def positions(self) -> dict[Job, int]:
+        """Waiting job → position; 1 is the next to start."""
+        with self._changed:
+            return self._scheduler.positions()
+
+    def counts(self) -> tuple[int, int]:
+        """How many jobs wait, and how many have started."""
+        with self._changed:
+            return self._scheduler.num_waiting, len(self._scheduler.started)
+
+    def close(self, sentence: str) -> None:
+        """Forgets every job and refuses further ones with ExecutorClosedError(sentence). The first sentence stays."""
+        with self._changed:
+            if self._closed_because is None:
+                self._closed_because = sentence
+            self._scheduler.clear()
+            self._cancelled.clear()
+            self._changed.notify_all()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Engine thread: waits until there is something to do, or for `timeout_s`. False once closed."""
+        with self._changed:
+            self._changed.wait_for(self._needs_attention, timeout_s)
+            return self._closed_because is None
+
+    def take_cancelled(self) -> list[Job]:
+        """Engine thread: started jobs that were cancelled since the last call."""
+        with self._changed:
+            cancelled, self._cancelled = self._cancelled, []
+            return cancelled
+
+    def admit(self, num_free: int) -> list[Admission]:
+        """Engine thread: the images for up to `num_free` free slots."""
+        with self._changed:
+            return self._scheduler.admit(num_free)
+
+    def finish(self, job: Job) -> bool:
+        """Engine thread: the job ended. False if it was cancelled meanwhile, so that nobody waits for its outcome."""
+        with self._changed:
+            return self._scheduler.remove(job)
+
+    def started(self) -> tuple[Job, ...]:
+        """Engine thread: the jobs that were admitted and have not ended."""
+        with self._changed:
+            return self._scheduler.started
+
+    def _needs_attention(self) -> bool:
+        return self._closed_because is not None or bool(self._cancelled) or self._scheduler.has_images

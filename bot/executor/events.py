@@ -1,0 +1,41 @@
+"""What the engine thread tells the event loop. Made by worker.py, read by local.py."""
+
+from dataclasses import dataclass
+
+from bot.engine.base import ModelInfo
+from bot.errors import JobFailedError
+from bot.executor.scheduler import Job
+from bot.requests import Update
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReady:
+    """The engine was built; jobs start from now on."""
+
+    info: ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFailed:
+    """The thread has ended; the backlog is closed, and all its jobs are lost. sentence: why, for people."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobUpdate:
+    """Started, Progress or Finished."""
+
+    job: Job
+    update: Update
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailure:
+    """The job has ended without pictures; others go on."""
+
+    job: Job
+    error: JobFailedError
+
+
+Event = EngineReady | EngineFailed | JobUpdate | JobFailure

@@ -1,0 +1,180 @@
+"""The executor with the engine in this process: the asyncio side of one engine thread.
+
+Everything here runs on the event loop but `_post`, which the engine thread calls. Nothing blocks: the only lock is the
+Backlog's, and the thread is joined in a pool thread, for a bounded time.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from bot.engine.base import Engine, ModelInfo
+from bot.errors import ExecutorClosedError, JobCancelledError, JobError
+from bot.executor.backlog import Backlog
+from bot.executor.base import EngineState, ExecutorStatus, UpdateStream
+from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, JobUpdate
+from bot.executor.scheduler import Job, Scheduler
+from bot.executor.stream import JobStream
+from bot.executor.worker import run_engine
+from bot.requests import Finished, GenerationRequest, Queued, Update
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class _Entry:
+    """An unfinished job as its reader sees it. position: the last one told."""
+
+    job: Job
+    stream: JobStream
+    position: int
+
+
+class LocalExecutor:
+    """Implements Executor. `async with LocalExecutor(...)` starts the engine thread and closes it.
+
+    engine_factory: called once, on the engine thread; may take minutes, jobs are accepted meanwhile.
+    max_jobs, max_jobs_per_user: unfinished jobs, waiting and running. chunk_tokens: image tokens per dispatch.
+    close_timeout_s: how long `aclose` waits for the engine to end its present chunk, or for the factory to return.
+    """
+
+    def __init__(
+        self,
+        engine_factory: Callable[[], Engine],
+        *,
+        max_jobs: int,
+        max_jobs_per_user: int,
+        chunk_tokens: int,
+        close_timeout_s: float = 30.0,
+    ) -> None:
+        if chunk_tokens < 1:
+            raise ValueError(f"chunk_tokens must be at least 1, not {chunk_tokens}.")
+        self._engine_factory = engine_factory
+        self._chunk_tokens = chunk_tokens
+        self._close_timeout_s = close_timeout_s
+        self._backlog = Backlog(Scheduler(max_jobs=max_jobs, max_jobs_per_user=max_jobs_per_user))
+        self._entries: dict[str, _Entry] = {}
+        self._state = EngineState.LOADING
+        self._info: ModelInfo | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def status(self) -> ExecutorStatus:
+        num_queued, num_running = self._backlog.counts()
+        return ExecutorStatus(self._state, num_queued, num_running, self._info)
+
+    async def start(self) -> None:
+        """Starts the engine thread and returns at once. Raises RuntimeError the second time."""
+        if self._thread is not None or self._state is EngineState.CLOSED:
+            raise RuntimeError("This executor has been started already: build a new one.")
+        self._loop = asyncio.get_running_loop()
+        # A daemon, so that a device that hangs can't keep the program from ending; `aclose` joins it.
+        self._thread = threading.Thread(target=self._run_engine, name="engine", daemon=True)
+        self._thread.start()
+
+    async def submit(self, request: GenerationRequest) -> UpdateStream:
+        """Accepts a job at once, or raises QueueFullError, UserLimitError or ExecutorClosedError.
+
+        Raises ValueError if a job of this id is unfinished, RuntimeError before `start`.
+        """
+        if self._thread is None and self._state is not EngineState.CLOSED:
+            raise RuntimeError("The executor has not been started: await start() first.")
+        if request.job_id in self._entries:
+            raise ValueError(f"Job {request.job_id} is unfinished: a second one needs an id of its own.")
+        job = Job(request)
+        entry = _Entry(job, JobStream(), self._backlog.add(job))
+        entry.stream.push(Queued(entry.position))
+        self._entries[request.job_id] = entry
+        self._tell_positions()
+        return entry.stream
+
+    async def cancel(self, job_id: str) -> bool:
+        """Ends the job's stream now; its slots, if it has any, are free from the next chunk on."""
+        entry = self._entries.get(job_id)
+        if entry is None or not self._backlog.cancel(entry.job):
+            return False
+        self._fail(entry, JobCancelledError("The job was cancelled."))
+        self._tell_positions()
+        return True
+
+    async def aclose(self) -> None:
+        """Ends every job with JobCancelledError and the thread with its present chunk. Safe to call twice."""
+        self._state = EngineState.CLOSED
+        self._backlog.close("The bot is stopping: ask again when it is back.")
+        self._fail_all(lambda: JobCancelledError("The job was cancelled because the bot is stopping."))
+        if self._thread is None:
+            return
+        await asyncio.to_thread(self._thread.join, self._close_timeout_s)
+        if self._thread.is_alive():
+            logger.warning("The engine thread has not ended within %g s; it is left behind.", self._close_timeout_s)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _run_engine(self) -> None:
+        run_engine(self._engine_factory, self._backlog, self._post, chunk_tokens=self._chunk_tokens)
+
+    def _post(self, event: Event) -> None:
+        """Engine thread: hands an event to the loop."""
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(self._on_event, event)
+        except RuntimeError:
+            # The loop was closed without `aclose`: nobody is left to draw for, so the thread ends.
+            self._backlog.close("The event loop is closed.")
+
+    def _on_event(self, event: Event) -> None:
+        if self._state is EngineState.CLOSED:
+            return
+        match event:
+            case EngineReady(info):
+                self._state = EngineState.READY
+                self._info = info
+            case EngineFailed(sentence):
+                self._state = EngineState.FAILED
+                self._fail_all(lambda: ExecutorClosedError(sentence))
+            case JobUpdate(job, update):
+                if entry := self._entry(job):
+                    self._push(entry, update)
+                self._tell_positions()
+            case JobFailure(job, error):
+                if entry := self._entry(job):
+                    self._fail(entry, error)
+                self._tell_positions()
+
+    def _entry(self, job: Job) -> _Entry | None:
+        """The entry of this very job; None if it has ended, also if its id was submitted again since."""
+        entry = self._entries.get(job.request.job_id)
+        return entry if entry is not None and entry.job is job else None
+
+    def _push(self, entry: _Entry, update: Update) -> None:
+        entry.stream.push(update)
+        if isinstance(update, Finished):
+            del self._entries[entry.job.request.job_id]
+
+    def _fail(self, entry: _Entry, error: JobError) -> None:
+        del self._entries[entry.job.request.job_id]
+        entry.stream.fail(error)
+
+    def _fail_all(self, error: Callable[[], JobError]) -> None:
+        for entry in list(self._entries.values()):
+            self._fail(entry, error())
+
+    def _tell_positions(self) -> None:
+        """Sends Queued to every waiting job whose position has changed."""
+        for job, position in self._backlog.positions().items():
+            entry = self._entry(job)
+            if entry is not None and entry.position != position:
+                entry.position = position
+                entry.stream.push(Queued(position))
