@@ -1,0 +1,196 @@
+"""Jobs under way: one task each, from the acknowledged message to the one that shows the result.
+
+The imagine cog starts deliveries, the client closes them; all on the event loop. Rendering goes to a worker thread.
+
+A delivery records its job's state, edits the message at most once in EDIT_INTERVAL_S and never twice with the same
+text, and ends with pictures or with one sentence. A store that fails meanwhile costs the record, not the pictures.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from bot.cogs.job_message import JobMessage, Shown
+from bot.cogs.updates import UpdateReader
+from bot.error_handler import explain
+from bot.errors import ExecutorClosedError, JobCancelledError, QueueFullError, StoreError
+from bot.executor.base import EngineState, Executor
+from bot.render import Rendered, render_failure, render_interrupted, render_result, render_update
+from bot.requests import Finished, GenerationRequest, Queued, Result, Update
+from bot.store import JobState, JobStore
+
+EDIT_INTERVAL_S: Final = 3.0
+REFRESH_S: Final = 30.0
+STORE_TIMEOUT_S: Final = 10.0
+RENDER_TIMEOUT_S: Final = 60.0
+CLOSE_TIMEOUT_S: Final = 10.0
+RETRY_PAUSES_S: Final = (2.0, 10.0)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedJob:
+    """A job whose message exists.
+
+    first: the update that the message shows. stored: the job's state in the store. max_bytes: Discord's limit for an
+    attachment. resumed: a previous run of the bot accepted it.
+    """
+
+    request: GenerationRequest
+    user_id: int
+    message: JobMessage
+    updates: UpdateReader
+    first: Update
+    stored: JobState
+    max_bytes: int
+    resumed: bool = False
+
+
+class Deliveries:
+    """The deliveries under way, at most `max_deliveries`. Make it on the running event loop.
+
+    clock: seconds, as time.monotonic. retry_pauses_s: waits between attempts to show a finished job.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        executor: Executor,
+        max_deliveries: int,
+        clock: Callable[[], float] = time.monotonic,
+        edit_interval_s: float = EDIT_INTERVAL_S,
+        retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._max_deliveries = max_deliveries
+        self._clock = clock
+        self._edit_interval_s = edit_interval_s
+        self._retry_pauses_s = retry_pauses_s
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def check_open(self) -> None:
+        """Raises QueueFullError or ExecutorClosedError if no further delivery may start."""
+        if self._closing.done():
+            raise ExecutorClosedError("The bot is going offline. Try again when it is back.")
+        if len(self._tasks) >= self._max_deliveries:
+            raise QueueFullError(f"{len(self._tasks)} jobs are under way, as many as fit. Try again in some minutes.")
+
+    def start(self, job: AcceptedJob) -> None:
+        """Takes over an accepted job, its reader included."""
+        self._track(self._deliver(job), job.request.job_id)
+
+    def tell(self, job_id: str, message: JobMessage, rendered: Rendered) -> None:
+        """Edits the message of a job that ends without a delivery, in the background."""
+        self._track(message.show(rendered), job_id)
+
+    async def aclose(self) -> None:
+        """Lets finished jobs reach their messages and tells the others that they wait for the restart; bounded.
+
+        The jobs stay unfinished in the store, which is how a restart finds them.
+        """
+        if not self._closing.done():
+            self._closing.set_result(None)
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _track(self, work: Coroutine[Any, Any, object], job_id: str) -> None:
+        task = asyncio.create_task(work, name=f"delivery {job_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, job: AcceptedJob) -> None:
+        try:
+            result = await self._follow(job)
+            if result is None:
+                await job.message.show(render_interrupted(job.request.prompt))
+            else:
+                await self._hand_over(job, result)
+        except JobCancelledError as error:
+            await self._give_up(job, JobState.CANCELLED, str(error))
+        except Exception as error:
+            await self._give_up(job, JobState.FAILED, explain(error, doing=f"job {job.request.job_id}"))
+        finally:
+            await job.updates.aclose()
+
+    async def _follow(self, job: AcceptedJob) -> Result | None:
+        """Shows the updates until the result is there. None: the bot is closing. Raises the stream's JobErrors."""
+        update, changed = job.first, job.resumed
+        has_started = False
+        next_edit = self._clock() + (0.0 if job.resumed else self._edit_interval_s)
+        if job.stored is not JobState.QUEUED:
+            await self._record(job, JobState.QUEUED)
+        while not self._closing.done():
+            if not has_started and not isinstance(update, Queued):
+                await self._record(job, JobState.RUNNING)
+                has_started = True
+            if isinstance(update, Finished):
+                return update.result
+            if changed and self._clock() >= next_edit:
+                loading = self._executor.status.state is EngineState.LOADING
+                shown = await job.message.show(render_update(job.request, update, loading=loading, resumed=job.resumed))
+                if shown is Shown.GONE:
+                    await self._executor.cancel(job.request.job_id)
+                    raise JobCancelledError("Its message was deleted.")
+                changed, next_edit = False, self._clock() + self._edit_interval_s
+            timeout_s = max(0.0, next_edit - self._clock()) if changed else REFRESH_S
+            following = await job.updates.next(timeout_s, unless=self._closing)
+            # Nothing new also asks for an edit: the model may have become ready. It costs nothing if no word changed.
+            update, changed = following or update, True
+        return None
+
+    async def _hand_over(self, job: AcceptedJob, result: Result) -> None:
+        await self._record(job, JobState.DELIVERING)
+        async with asyncio.timeout(RENDER_TIMEOUT_S):
+            rendered = await asyncio.to_thread(render_result, result, user_id=job.user_id, max_bytes=job.max_bytes)
+        shown = await job.message.show(rendered)
+        for pause_s in self._retry_pauses_s:
+            if shown is not Shown.REFUSED:
+                break
+            await asyncio.sleep(pause_s)
+            shown = await job.message.show(rendered)
+        match shown:
+            case Shown.DONE:
+                await self._record(job, JobState.DELIVERED, result=_summary(result))
+            case Shown.GONE:
+                await self._record(job, JobState.FAILED, error="Its message was deleted.")
+            case Shown.REFUSED:
+                await self._record(job, JobState.FAILED, error="Discord did not take the result; the log says why.")
+
+    async def _give_up(self, job: AcceptedJob, state: JobState, sentence: str) -> None:
+        await self._record(job, state, error=sentence)
+        await job.message.show(render_failure(job.request.prompt, sentence))
+
+    async def _record(
+        self,
+        job: AcceptedJob,
+        state: JobState,
+        *,
+        error: str | None = None,
+        result: dict[str, Any] | None = None,
+    ) -> None:
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                await self._store.move(job.request.job_id, state, error=error, result=result)
+        except (StoreError, TimeoutError) as refusal:
+            _log.warning("job %s could not be recorded as %s: %s", job.request.job_id, state, refusal)
+
+
+def _summary(result: Result) -> dict[str, Any]:
+    """What the store keeps of a result: JSON without pictures."""
+    return {
+        "order": [image.index for image in result.images],
+        "scores": [image.score for image in result.images],
+        "seconds": result.seconds,
+        "model": result.model,
+        "sampling": asdict(result.sampling),
+    }

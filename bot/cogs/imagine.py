@@ -1,0 +1,190 @@
+"""/imagine: a prompt in, a job accepted and acknowledged within Discord's 3 seconds. Called by discord.py.
+
+The order is the contract: check the request and the bot's permissions, commit the job to the store, submit it, answer
+with a real message, store that message's id. Everything after that is the delivery's. Each wait before the answer is
+short, so that the sum stays well below 3 s; whatever fails before it is answered with one sentence for the user alone.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+import aiohttp
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.cogs.delivery import AcceptedJob, Deliveries
+from bot.cogs.job_message import JobMessage
+from bot.cogs.permissions import check_app_permissions
+from bot.cogs.resume import resume_jobs
+from bot.cogs.updates import UpdateReader
+from bot.errors import DalleBotError, StoreError
+from bot.executor.base import EngineState, Executor
+from bot.render import render_update
+from bot.requests import (
+    MAX_IMAGES,
+    MAX_PROMPT_CHARACTERS,
+    MAX_SEED,
+    SAMPLING_BOUNDS,
+    GenerationRequest,
+    Queued,
+    SamplingOverrides,
+    Update,
+    check_number,
+    new_seed,
+)
+from bot.store import JobState, JobStore, NewJob
+
+STORE_TIMEOUT_S: Final = 1.0
+FIRST_UPDATE_TIMEOUT_S: Final = 0.25
+
+_SCALE = SAMPLING_BOUNDS["condition_scale"]
+_TOP_K = SAMPLING_BOUNDS["top_k"]
+_TOP_P = SAMPLING_BOUNDS["top_p"]
+_TEMPERATURE = SAMPLING_BOUNDS["temperature"]
+
+_log = logging.getLogger(__name__)
+
+
+class ImagineCog(commands.Cog):
+    """The command. default_images, max_images: how many when nobody says, and at most."""
+
+    def __init__(
+        self,
+        bot: commands.AutoShardedBot,
+        *,
+        store: JobStore,
+        executor: Executor,
+        deliveries: Deliveries,
+        default_images: int,
+        max_images: int,
+    ) -> None:
+        self._bot = bot
+        self._store = store
+        self._executor = executor
+        self._deliveries = deliveries
+        self._default_images = default_images
+        self._max_images = max_images
+
+    async def cog_load(self) -> None:
+        """Takes up the jobs that a previous run left unfinished, before new ones can arrive."""
+        await resume_jobs(self._bot, store=self._store, executor=self._executor, deliveries=self._deliveries)
+
+    @app_commands.command()
+    @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
+    @app_commands.allowed_installs(guilds=True, users=False)
+    @app_commands.describe(
+        prompt="What the pictures should show, in a few words",
+        images="How many pictures to draw; the best come first",
+        seed="The same seed and settings give the same pictures; random if left out",
+        condition_scale="How closely to follow the prompt; 1 switches the guidance off",
+        top_k="Draw from the k likeliest image tokens only; 0 takes all",
+        top_p="Draw from the likeliest image tokens of this total probability; 1 takes all",
+        temperature="Below 1 plainer pictures, above 1 wilder ones",
+    )
+    async def imagine(
+        self,
+        interaction: discord.Interaction,
+        prompt: app_commands.Range[str, 1, MAX_PROMPT_CHARACTERS],
+        images: app_commands.Range[int, 1, MAX_IMAGES] | None = None,
+        seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
+        condition_scale: app_commands.Range[float, _SCALE.low, _SCALE.high] | None = None,
+        top_k: app_commands.Range[int, int(_TOP_K.low), int(_TOP_K.high)] | None = None,
+        top_p: app_commands.Range[float, _TOP_P.low, _TOP_P.high] | None = None,
+        temperature: app_commands.Range[float, _TEMPERATURE.low, _TEMPERATURE.high] | None = None,
+    ) -> None:
+        """Draw pictures of a prompt, ranked best first"""
+        num_images = self._default_images if images is None else images
+        check_number("images", num_images, 1, self._max_images)
+        request = GenerationRequest(
+            prompt=prompt,
+            num_images=num_images,
+            seed=new_seed() if seed is None else seed,
+            requester=str(interaction.user.id),
+            sampling=SamplingOverrides(condition_scale, top_k, top_p, temperature),
+        )
+        channel_id = check_app_permissions(interaction)
+        self._deliveries.check_open()
+        await self._commit(interaction, channel_id, request)
+        updates, first = await self._submit(request)
+        await self._acknowledge(interaction, channel_id, request, updates, first)
+
+    async def _commit(self, interaction: discord.Interaction, channel_id: int, request: GenerationRequest) -> None:
+        sampling = request.sampling
+        job = NewJob(
+            id=request.job_id,
+            prompt=request.prompt,
+            num_images=request.num_images,
+            seed=request.seed,
+            condition_scale=sampling.condition_scale,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p,
+            temperature=sampling.temperature,
+            user_id=interaction.user.id,
+            guild_id=interaction.guild_id,
+            channel_id=channel_id,
+            interaction_id=interaction.id,
+            locale=str(interaction.locale),
+        )
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                await self._store.create(job)
+        except TimeoutError as error:
+            raise StoreError("The job could not be stored in time. Try again in a minute.") from error
+
+    async def _submit(self, request: GenerationRequest) -> tuple[UpdateReader, Update]:
+        """The job's updates and the first of them. A refusal is recorded before it is raised."""
+        try:
+            updates = UpdateReader(await self._executor.submit(request))
+            first = await updates.next(FIRST_UPDATE_TIMEOUT_S)
+        except DalleBotError as error:
+            await self._record_refusal(request, str(error))
+            raise
+        if first is None:
+            first = Queued(max(1, self._executor.status.num_queued))
+        return updates, first
+
+    async def _acknowledge(
+        self,
+        interaction: discord.Interaction,
+        channel_id: int,
+        request: GenerationRequest,
+        updates: UpdateReader,
+        first: Update,
+    ) -> None:
+        loading = self._executor.status.state is EngineState.LOADING
+        content = render_update(request, first, loading=loading).content
+        try:
+            response = await interaction.response.send_message(content, allowed_mentions=discord.AllowedMentions.none())
+        except (discord.HTTPException, aiohttp.ClientError, OSError):
+            await self._executor.cancel(request.job_id)
+            await updates.aclose()
+            await self._record_refusal(request, "Discord did not take the answer to the command.")
+            raise
+        message_id = response.message_id
+        assert message_id is not None, "Discord names the message when a message was the answer"
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                await self._store.acknowledge(request.job_id, channel_id, message_id)
+        except (StoreError, TimeoutError) as error:
+            # The pictures still come; only a restart in between would lose them.
+            _log.error("job %s: the message id could not be stored: %s", request.job_id, error)
+        message = self._bot.get_partial_messageable(channel_id).get_partial_message(message_id)
+        job = AcceptedJob(
+            request=request,
+            user_id=interaction.user.id,
+            message=JobMessage(message, interaction=interaction, shown=content),
+            updates=updates,
+            first=first,
+            stored=JobState.ACKNOWLEDGED,
+            max_bytes=interaction.filesize_limit,
+        )
+        self._deliveries.start(job)
+
+    async def _record_refusal(self, request: GenerationRequest, sentence: str) -> None:
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                await self._store.move(request.job_id, JobState.FAILED, error=sentence)
+        except (StoreError, TimeoutError) as error:
+            _log.warning("job %s could not be recorded as failed: %s", request.job_id, error)

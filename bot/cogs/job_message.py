@@ -1,0 +1,110 @@
+"""The one message of a job, edited until it shows the result. Used by the deliveries, on the event loop.
+
+An interaction's token may edit its answer for 15 minutes; afterwards, and after a restart, the bot edits the message
+with its own token, for which it needs View Channel and Send Messages. Both reach the same message, and an edit can be
+repeated without harm.
+"""
+
+import asyncio
+import io
+import logging
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final
+
+import aiohttp
+import discord
+
+from bot.render import Picture, Rendered
+
+TOKEN_LIFE_S: Final = 14 * 60.0  # a minute less than Discord's 15, for edits that wait at a rate limit
+EDIT_TIMEOUT_S: Final = 60.0
+UNKNOWN_MESSAGE: Final = 10008
+
+_log = logging.getLogger(__name__)
+
+_TransportError = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)
+
+
+class Shown(StrEnum):
+    """What came of an edit. GONE: the message was deleted. REFUSED: Discord didn't take it; the log says why."""
+
+    DONE = "done"
+    GONE = "gone"
+    REFUSED = "refused"
+
+
+class JobMessage:
+    """A message that the bot may edit.
+
+    message: channel and message id, for the bot's own token. interaction: whose token goes first; None after a
+    restart. shown: the content that the message has now, if known. clock: seconds, as time.monotonic.
+    """
+
+    def __init__(
+        self,
+        message: discord.PartialMessage,
+        *,
+        interaction: discord.Interaction | None = None,
+        shown: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._message = message
+        self._interaction = interaction
+        self._shown = shown
+        self._clock = clock
+        self._token_ends = clock() + TOKEN_LIFE_S
+        self._gone = False
+
+    async def show(self, rendered: Rendered) -> Shown:
+        """Makes the message look like `rendered`; returns at once if it does already. Never raises Discord's errors."""
+        if self._gone:
+            return Shown.GONE
+        if rendered.picture is None and rendered.content == self._shown:
+            return Shown.DONE
+        try:
+            async with asyncio.timeout(EDIT_TIMEOUT_S):
+                await self._edit(rendered)
+        except _TransportError as error:
+            if _is_gone(error):
+                self._gone = True
+                return Shown.GONE
+            _log.warning("message %d could not be edited: %s", self._message.id, error or type(error).__name__)
+            return Shown.REFUSED
+        self._shown = rendered.content
+        return Shown.DONE
+
+    async def _edit(self, rendered: Rendered) -> None:
+        if self._interaction is not None and self._clock() < self._token_ends:
+            try:
+                await self._interaction.edit_original_response(
+                    content=rendered.content,
+                    attachments=_attachments(rendered.picture),
+                    allowed_mentions=discord.AllowedMentions.none(),
+                )
+            except discord.HTTPException as error:
+                # 400 and 413 are about the content, which would be refused again.
+                if error.status in (400, 413) or _is_gone(error):
+                    raise
+                _log.info("message %d: the interaction's token failed, using the bot's own", self._message.id)
+                self._interaction = None
+            else:
+                return
+        await self._message.edit(
+            content=rendered.content,
+            attachments=_attachments(rendered.picture),
+            allowed_mentions=discord.AllowedMentions.none(),
+        )
+
+
+def _is_gone(error: BaseException) -> bool:
+    return isinstance(error, discord.NotFound) and error.code == UNKNOWN_MESSAGE
+
+
+def _attachments(picture: Picture | None) -> list[discord.File]:
+    """For an edit: MISSING keeps what is there. A file is made anew each time, since discord.py closes it."""
+    if picture is None:
+        kept: list[discord.File] = discord.utils.MISSING
+        return kept
+    return [discord.File(io.BytesIO(picture.data), filename=picture.filename, description=picture.description)]

@@ -1,0 +1,81 @@
+"""Takes up, after a restart, the jobs that the store still holds. Called once by the imagine cog, before the gateway
+connects, on the event loop.
+
+A job with a message is submitted again and delivered to that message by the bot's own token. A job without one was
+never promised to anybody and is closed.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+import discord
+
+from bot.cogs.delivery import AcceptedJob, Deliveries
+from bot.cogs.job_message import JobMessage
+from bot.cogs.updates import UpdateReader
+from bot.errors import DalleBotError, StoreError
+from bot.executor.base import Executor
+from bot.render import render_failure
+from bot.requests import GenerationRequest, Queued, SamplingOverrides
+from bot.store import JobRecord, JobState, JobStore
+
+STORE_TIMEOUT_S: Final = 10.0
+MAX_BYTES: Final = 10 * 1024 * 1024  # what every Discord channel takes; the interaction that knew better is gone
+
+_log = logging.getLogger(__name__)
+
+
+async def resume_jobs(client: discord.Client, *, store: JobStore, executor: Executor, deliveries: Deliveries) -> None:
+    """Starts a delivery for each unfinished job, oldest first. A job that can't go on is failed and its user told."""
+    try:
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            jobs = await store.unfinished()
+    except (StoreError, TimeoutError) as error:
+        _log.error("unfinished jobs could not be read, so none is resumed: %s", error)
+        return
+    for job in jobs:
+        if job.message_id is None:
+            await _close(store, job, JobState.EXPIRED, "The bot stopped before it could answer.")
+            continue
+        message = JobMessage(client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id))
+        try:
+            deliveries.start(await _submit(job, message, executor=executor, deliveries=deliveries))
+        except DalleBotError as error:
+            sentence = f"The bot was restarted and could not take this job up again. {error}"
+            await _close(store, job, JobState.FAILED, sentence)
+            deliveries.tell(job.id, message, render_failure(job.prompt, sentence))
+    if jobs:
+        _log.info("%d unfinished jobs were found and taken up again or closed", len(jobs))
+
+
+async def _submit(job: JobRecord, message: JobMessage, *, executor: Executor, deliveries: Deliveries) -> AcceptedJob:
+    deliveries.check_open()
+    request = GenerationRequest(
+        prompt=job.prompt,
+        num_images=job.num_images,
+        seed=job.seed,
+        requester=str(job.user_id),
+        sampling=SamplingOverrides(job.condition_scale, job.top_k, job.top_p, job.temperature),
+        negative_prompt=job.negative_prompt,
+        job_id=job.id,
+    )
+    updates = UpdateReader(await executor.submit(request))
+    return AcceptedJob(
+        request=request,
+        user_id=job.user_id,
+        message=message,
+        updates=updates,
+        first=Queued(max(1, executor.status.num_queued)),
+        stored=job.state,
+        max_bytes=MAX_BYTES,
+        resumed=True,
+    )
+
+
+async def _close(store: JobStore, job: JobRecord, state: JobState, sentence: str) -> None:
+    try:
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            await store.move(job.id, state, error=sentence)
+    except (StoreError, TimeoutError) as error:
+        _log.warning("job %s could not be recorded as %s: %s", job.id, state, error)

@@ -1,0 +1,39 @@
+"""Reads an UpdateStream with a time limit and loses nothing. Used by the cogs, on the event loop.
+
+Cancelling a stream's `__anext__` could swallow an update, so a read that takes too long is kept and waited for again.
+"""
+
+import asyncio
+from typing import Any
+
+from bot.executor.base import UpdateStream
+from bot.requests import Update
+
+
+class UpdateReader:
+    """The one reader of a stream. Close it, or the read under way stays behind."""
+
+    def __init__(self, stream: UpdateStream) -> None:
+        self._updates = aiter(stream)
+        self._read: asyncio.Future[Update] | None = None
+
+    async def next(self, timeout_s: float, *, unless: asyncio.Future[Any] | None = None) -> Update | None:
+        """The next update, or None after `timeout_s` seconds or as soon as `unless` is done.
+
+        Raises what the stream raises: JobCancelledError, JobFailedError or ExecutorClosedError.
+        """
+        if self._read is None:
+            self._read = asyncio.ensure_future(anext(self._updates))
+        waiting_for = {self._read} if unless is None else {self._read, unless}
+        await asyncio.wait(waiting_for, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if not self._read.done():
+            return None
+        read, self._read = self._read, None
+        return read.result()
+
+    async def aclose(self) -> None:
+        """Gives up the read under way, whatever comes of it."""
+        if self._read is not None:
+            read, self._read = self._read, None
+            read.cancel()
+            await asyncio.gather(read, return_exceptions=True)

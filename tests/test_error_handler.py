@@ -1,0 +1,102 @@
+"""The error policy: who is told what, and what is logged."""
+
+import logging
+import re
+from unittest.mock import AsyncMock, MagicMock
+
+import aiohttp
+import discord
+import pytest
+from discord import app_commands
+
+from bot.error_handler import UNKNOWN_INTERACTION, answer_error, explain
+from bot.errors import InvalidPromptError, JobFailedError, QueueFullError, StoreError
+
+GENERIC = re.compile(
+    r"Something went wrong \(id ([0-9a-f]{6})\)\. Try again; if it goes on, tell the bot's owner this id\."
+)
+
+
+def invoke_error(original: Exception) -> app_commands.CommandInvokeError:
+    return app_commands.CommandInvokeError(MagicMock(name="command"), original)
+
+
+def make_interaction(*, answered: bool = False) -> MagicMock:
+    interaction = MagicMock(spec=discord.Interaction)
+    interaction.user = MagicMock(id=11)
+    interaction.command = MagicMock(qualified_name="imagine")
+    interaction.response = MagicMock(is_done=MagicMock(return_value=answered), send_message=AsyncMock())
+    interaction.followup = MagicMock(send=AsyncMock())
+    return interaction
+
+
+def refusal(status: int, code: int) -> discord.HTTPException:
+    kind = discord.NotFound if status == 404 else discord.HTTPException
+    return kind(MagicMock(status=status, reason="refused"), {"code": code, "message": "refused"})
+
+
+@pytest.mark.parametrize(
+    "error", [InvalidPromptError("Write words."), QueueFullError("Full."), JobFailedError("Broken.")]
+)
+def test_errors_that_people_can_mend_are_told_unchanged_and_not_logged(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert explain(invoke_error(error), doing="/imagine") == str(error)
+    assert not caplog.records
+
+
+def test_a_store_error_is_told_with_an_id_that_the_log_has_too(caplog: pytest.LogCaptureFixture) -> None:
+    sentence = explain(invoke_error(StoreError("The store is locked.")), doing="/imagine")
+    match = re.fullmatch(r"The store is locked\. \(id ([0-9a-f]{6})\)", sentence)
+    assert match
+    assert match[1] in caplog.text
+
+
+def test_anything_else_is_an_id_for_the_user_and_a_traceback_for_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise ZeroDivisionError("secret internals")
+    except ZeroDivisionError as error:
+        sentence = explain(invoke_error(error), doing="/imagine")
+    match = GENERIC.fullmatch(sentence)
+    assert match
+    assert match[1] in caplog.text
+    assert "ZeroDivisionError: secret internals" in caplog.text
+    assert "/imagine failed" in caplog.text
+
+
+def test_an_outdated_command_says_how_to_refresh(caplog: pytest.LogCaptureFixture) -> None:
+    assert "Reload Discord" in explain(app_commands.CommandNotFound("imagine", []), doing="/imagine")
+    assert not caplog.records
+
+
+async def test_the_first_answer_is_ephemeral() -> None:
+    interaction = make_interaction()
+    await answer_error(interaction, invoke_error(InvalidPromptError("Write words.")))
+    call = interaction.response.send_message.await_args
+    assert call.args == ("Write words.",)
+    assert call.kwargs["ephemeral"] is True
+    assert call.kwargs["allowed_mentions"].to_dict() == {"parse": []}
+
+
+async def test_after_an_answer_the_sentence_is_an_ephemeral_followup() -> None:
+    interaction = make_interaction(answered=True)
+    await answer_error(interaction, invoke_error(InvalidPromptError("Write words.")))
+    interaction.response.send_message.assert_not_awaited()
+    assert interaction.followup.send.await_args.kwargs["ephemeral"] is True
+
+
+@pytest.mark.parametrize("failure", [refusal(500, 0), refusal(404, 10015), aiohttp.ClientError(), OSError("reset")])
+async def test_discord_refusing_the_answer_is_logged_and_goes_no_further(
+    failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    interaction = make_interaction()
+    interaction.response.send_message.side_effect = failure
+    await answer_error(interaction, invoke_error(InvalidPromptError("Write words.")))
+    assert "could not tell user 11 why /imagine failed" in caplog.text
+
+
+async def test_an_interaction_that_died_is_not_answered_again(caplog: pytest.LogCaptureFixture) -> None:
+    interaction = make_interaction()
+    await answer_error(interaction, invoke_error(refusal(404, UNKNOWN_INTERACTION)))
+    interaction.response.send_message.assert_not_awaited()
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
