@@ -5,7 +5,7 @@ rule that fits decides:
 
 1. RequestError: its own sentence; nothing to log, the user can mend it.
 2. JobError: its own sentence; whoever raised it has logged the cause.
-3. StoreError: its own sentence and an id; the traceback goes to the log.
+3. StoreError: that the database has a problem, and an id; its sentence, which names files, goes to the log.
 4. A command that Discord knows in another form than this program: how to refresh it.
 5. Everything else: "Something went wrong" and an id; the traceback goes to the log.
 """
@@ -35,7 +35,7 @@ def explain(error: BaseException, *, doing: str) -> str:
     incident = secrets.token_hex(3)
     _log.error("%s failed (id %s)", doing, incident, exc_info=cause)
     if isinstance(cause, StoreError):
-        return f"{cause} (id {incident})"
+        return f"The bot's database has a problem (id {incident}). Try again in some minutes."
     return f"Something went wrong (id {incident}). Try again; if it goes on, tell the bot's owner this id."
 
 

@@ -45,11 +45,14 @@ def test_errors_that_people_can_mend_are_told_unchanged_and_not_logged(
     assert not caplog.records
 
 
-def test_a_store_error_is_told_with_an_id_that_the_log_has_too(caplog: pytest.LogCaptureFixture) -> None:
-    sentence = explain(invoke_error(StoreError("The store is locked.")), doing="/imagine")
-    match = re.fullmatch(r"The store is locked\. \(id ([0-9a-f]{6})\)", sentence)
+def test_a_store_error_is_an_id_for_the_user_and_its_sentence_for_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    sentence = explain(invoke_error(StoreError("/srv/bot.sqlite3 is locked.")), doing="/imagine")
+    match = re.fullmatch(
+        r"The bot's database has a problem \(id ([0-9a-f]{6})\)\. Try again in some minutes\.", sentence
+    )
     assert match
     assert match[1] in caplog.text
+    assert "/srv/bot.sqlite3 is locked." in caplog.text
 
 
 def test_anything_else_is_an_id_for_the_user_and_a_traceback_for_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -118,6 +118,7 @@ class Deliveries:
         except JobCancelledError as error:
             await self._give_up(job, JobState.CANCELLED, str(error))
         except Exception as error:
+            await self._executor.cancel(job.request.job_id)
             await self._give_up(job, JobState.FAILED, explain(error, doing=f"job {job.request.job_id}"))
         finally:
             await job.updates.aclose()
@@ -167,8 +168,9 @@ class Deliveries:
                 await self._record(job, JobState.FAILED, error="Discord did not take the result; the log says why.")
 
     async def _give_up(self, job: AcceptedJob, state: JobState, sentence: str) -> None:
-        await self._record(job, state, error=sentence)
+        # First the user, then the record: if the program dies in between, the restart finds the job unfinished.
         await job.message.show(render_failure(job.request.prompt, sentence))
+        await self._record(job, state, error=sentence)
 
     async def _record(
         self,

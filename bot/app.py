@@ -1,0 +1,149 @@
+"""Builds the bot and takes it apart again: one stack opens store, executor and client and closes them in reverse.
+
+`run` is `dalle-bot run`; the sandbox and the tests use `open_app` and `serving`. Everything here is on the event loop;
+the engine is built on the executor's own thread, so the bot is online while weights load.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+import discord
+
+from bot.client import DalleBot
+from bot.config import TOKEN_VARIABLE, Settings
+from bot.engine.base import Engine
+from bot.errors import ConfigError, DalleBotError
+from bot.executor.base import Executor
+from bot.executor.local import LocalExecutor
+from bot.store import JobStore
+
+STOP_TIMEOUT_S: Final = 20.0
+MAX_LINGERING: Final = 100  # jobs that the executor has finished and whose messages are still being edited
+
+_INVALID_SESSION_TOKEN: Final = 4004  # the gateway's close code for a token that it doesn't know
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What `open_app` built. Closed by leaving its context."""
+
+    store: JobStore
+    executor: Executor
+    bot: DalleBot
+
+
+@contextlib.asynccontextmanager
+async def open_app(settings: Settings, engine_factory: Callable[[], Engine]) -> AsyncIterator[App]:
+    """Opens the store (migrated), the executor (loading its engine in the background) and the client (offline yet).
+
+    engine_factory: called once, on the executor's thread. Raises StoreError if the database can't be used.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    async with contextlib.AsyncExitStack() as stack:
+        store = await stack.enter_async_context(JobStore.open(settings.store_url))
+        executor = await stack.enter_async_context(
+            LocalExecutor(
+                engine_factory,
+                max_jobs=settings.queue.max_jobs,
+                max_jobs_per_user=settings.queue.max_jobs_per_user,
+                chunk_tokens=settings.engine.chunk_tokens,
+            )
+        )
+        bot = await stack.enter_async_context(
+            DalleBot(
+                store=store,
+                executor=executor,
+                max_deliveries=settings.queue.max_jobs + MAX_LINGERING,
+                default_images=settings.imagine.default_images,
+                max_images=settings.imagine.max_images,
+                dev_guild_id=settings.discord.dev_guild_id,
+            )
+        )
+        yield App(store, executor, bot)
+
+
+@contextlib.asynccontextmanager
+async def serving(app: App, token: str) -> AsyncIterator[asyncio.Task[None]]:
+    """Keeps the client connected inside the block. The task that it gives ends when the connection does for good.
+
+    Leaving the block says goodbye within STOP_TIMEOUT_S: finished jobs reach their messages, the others are told.
+    """
+    task = asyncio.create_task(_connect(app.bot, token), name="discord connection")
+    try:
+        yield task
+    finally:
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await app.bot.close()
+        except TimeoutError:
+            _log.warning("the connection to Discord did not close within %g s", STOP_TIMEOUT_S)
+        await asyncio.wait({task}, timeout=1.0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def run(settings: Settings, engine_factory: Callable[[], Engine]) -> None:
+    """Serves Discord until SIGINT or SIGTERM. Raises ConfigError for a missing or wrong token, StoreError, and
+    DalleBotError if Discord can't be reached at the start."""
+    asyncio.run(_run(settings, engine_factory))
+
+
+async def _run(settings: Settings, engine_factory: Callable[[], Engine]) -> None:
+    token = settings.discord.token
+    if token is None:
+        raise ConfigError(f"{TOKEN_VARIABLE} is not set. {_HOW_TO_GET_A_TOKEN}")
+    stop = asyncio.create_task(_signalled(), name="stop signal")
+    try:
+        async with open_app(settings, engine_factory) as app, serving(app, token.get_secret_value()) as connection:
+            await asyncio.wait({stop, connection}, return_when=asyncio.FIRST_COMPLETED)
+            if connection.done():
+                connection.result()
+            _log.info("stopping")
+    finally:
+        stop.cancel()
+
+
+async def _connect(bot: DalleBot, token: str) -> None:
+    try:
+        await bot.start(token)
+    except discord.LoginFailure:
+        raise ConfigError(f"Discord does not accept {TOKEN_VARIABLE}. {_HOW_TO_GET_A_TOKEN}") from None
+    except discord.ConnectionClosed as error:
+        if error.code == _INVALID_SESSION_TOKEN:
+            raise ConfigError(f"Discord does not accept {TOKEN_VARIABLE}. {_HOW_TO_GET_A_TOKEN}") from None
+        raise DalleBotError(f"Discord closed the connection for good (code {error.code}).") from error
+    except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError) as error:
+        raise DalleBotError(f"Discord can't be reached: {error}. Check the network and discordstatus.com.") from error
+
+
+async def _signalled() -> None:
+    """Returns at the first SIGINT or SIGTERM; a second one has its usual effect."""
+    loop = asyncio.get_running_loop()
+    received = asyncio.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    try:
+        for number in signals:
+            loop.add_signal_handler(number, received.set)
+    except NotImplementedError:
+        # Windows: Ctrl+C cancels the main task instead, which closes the same stack.
+        _log.debug("this event loop takes no signal handlers")
+    try:
+        await received.wait()
+    finally:
+        for number in signals:
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
+
+
+_HOW_TO_GET_A_TOKEN: Final = (
+    "Create an application at https://discord.com/developers/applications, open its Bot page, press Reset Token and "
+    f"put the token into the environment variable {TOKEN_VARIABLE}."
+)

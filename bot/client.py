@@ -1,0 +1,134 @@
+"""The connection to Discord: commands, their registration, errors, shutdown. Built by app.py, on the event loop.
+
+It asks for no privileged intent: slash commands need none. The store, the executor and the settings arrive through
+the constructor and go on to the cogs; nothing is looked up.
+"""
+
+import hashlib
+import json
+import logging
+import sys
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.cogs.delivery import Deliveries
+from bot.cogs.imagine import ImagineCog
+from bot.error_handler import answer_error, explain
+from bot.errors import ConfigError, StoreError
+from bot.executor.base import Executor
+from bot.store import JobStore
+
+_log = logging.getLogger(__name__)
+
+
+class CommandTree(app_commands.CommandTree["DalleBot"]):
+    """discord.py's command tree with this project's error policy."""
+
+    async def on_error(
+        self, interaction: discord.Interaction["DalleBot"], error: app_commands.AppCommandError, /
+    ) -> None:
+        """Answers every failed command with one sentence."""
+        await answer_error(interaction, error)
+
+
+class DalleBot(commands.AutoShardedBot):
+    """The bot. Make it on the running event loop and use it as `async with`.
+
+    max_deliveries: jobs under way at once, from acknowledgement to result. default_images, max_images: of /imagine.
+    dev_guild_id: register the commands in this guild alone, where they appear at once; None registers them globally.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        executor: Executor,
+        max_deliveries: int,
+        default_images: int,
+        max_images: int,
+        dev_guild_id: int | None = None,
+    ) -> None:
+        super().__init__(
+            command_prefix=commands.when_mentioned,
+            help_command=None,
+            tree_cls=CommandTree,
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+        )
+        self._store = store
+        self._executor = executor
+        self._deliveries = Deliveries(store=store, executor=executor, max_deliveries=max_deliveries)
+        self._default_images = default_images
+        self._max_images = max_images
+        self._dev_guild = discord.Object(dev_guild_id) if dev_guild_id is not None else None
+
+    async def setup_hook(self) -> None:
+        """Loads the cogs and registers the commands; discord.py calls it after login, before the gateway."""
+        imagine = ImagineCog(
+            self,
+            store=self._store,
+            executor=self._executor,
+            deliveries=self._deliveries,
+            default_images=self._default_images,
+            max_images=self._max_images,
+        )
+        await self.add_cog(imagine)
+        await self.sync_commands()
+
+    async def sync_commands(self) -> bool:
+        """Registers the commands with Discord unless it has exactly these; True if it did.
+
+        What was registered last is remembered in the store as a hash, since Discord limits registrations. Raises
+        ConfigError if dev_guild_id names a guild that the bot isn't in.
+        """
+        if self._dev_guild is not None:
+            self.tree.copy_global_to(guild=self._dev_guild)
+        key = f"commands/{self.application_id}/{self._dev_guild.id if self._dev_guild else 'global'}"
+        digest = self._commands_digest()
+        try:
+            known = await self._store.get_value(key)
+        except StoreError as error:
+            _log.warning("the hash of the registered commands could not be read, registering them anew: %s", error)
+            known = None
+        if known == digest:
+            return False
+        try:
+            registered = await self.tree.sync(guild=self._dev_guild)
+        except discord.Forbidden as error:
+            raise ConfigError(
+                "discord.dev_guild_id names a guild that the bot can't register commands in: invite the bot there with "
+                "the applications.commands scope, or remove the key."
+            ) from error
+        _log.info("registered %d commands with Discord", len(registered))
+        try:
+            await self._store.set_value(key, digest)
+        except StoreError as error:
+            _log.warning("the hash of the registered commands could not be stored: %s", error)
+        return True
+
+    def _commands_digest(self) -> str:
+        """Changes with any command, and with the address of Discord's API: a stand-in hasn't heard of them yet."""
+        tree: app_commands.CommandTree[Any] = self.tree
+        payload = sorted(
+            (command.to_dict(tree) for command in tree.get_commands(guild=self._dev_guild)),
+            key=lambda command: (command["type"], command["name"]),
+        )
+        text = json.dumps([discord.http.Route.BASE, payload], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
+        """Logs what an event listener raised; discord.py calls it inside the except block."""
+        error = sys.exception()
+        if error is not None:
+            explain(error, doing=f"event {event_method}")
+
+    async def close(self) -> None:
+        """Lets deliveries end, within their bound, then leaves Discord. Safe to call twice."""
+        await self._deliveries.aclose()
+        await super().close()

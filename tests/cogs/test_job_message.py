@@ -1,0 +1,107 @@
+"""One job's message: which token edits it, and what Discord's refusals mean."""
+
+from unittest.mock import AsyncMock, MagicMock
+
+import aiohttp
+import discord
+import pytest
+
+from bot.cogs.job_message import TOKEN_LIFE_S, UNKNOWN_MESSAGE, JobMessage, Shown
+from bot.render import Picture, Rendered
+
+TEXT = Rendered("Queued, place 2.")
+PICTURE = Rendered("done", Picture("a.png", b"png", "A picture"))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Setup:
+    """A message with both ways to it mocked."""
+
+    def __init__(self, *, shown: str | None = None) -> None:
+        self.clock = Clock()
+        self.by_token = AsyncMock()
+        self.by_bot = AsyncMock()
+        interaction = MagicMock(spec=discord.Interaction, edit_original_response=self.by_token)
+        partial = MagicMock(spec=discord.PartialMessage, id=99, edit=self.by_bot)
+        self.message = JobMessage(partial, interaction=interaction, shown=shown, clock=self.clock)
+
+    def counts(self) -> tuple[int, int]:
+        return self.by_token.await_count, self.by_bot.await_count
+
+
+def refusal(status: int, code: int) -> discord.HTTPException:
+    kind = {403: discord.Forbidden, 404: discord.NotFound}.get(status, discord.HTTPException)
+    return kind(MagicMock(status=status, reason="refused"), {"code": code, "message": "refused"})
+
+
+async def test_the_interactions_token_goes_first() -> None:
+    setup = Setup()
+    assert await setup.message.show(TEXT) is Shown.DONE
+    assert setup.counts() == (1, 0)
+    kwargs = setup.by_token.await_args.kwargs
+    assert kwargs["content"] == TEXT.content
+    assert kwargs["attachments"] is discord.utils.MISSING
+    assert kwargs["allowed_mentions"].to_dict() == {"parse": []}
+
+
+async def test_the_same_content_is_not_sent_twice() -> None:
+    setup = Setup(shown=TEXT.content)
+    assert await setup.message.show(TEXT) is Shown.DONE
+    assert setup.counts() == (0, 0)
+    await setup.message.show(Rendered("Queued, place 1."))
+    await setup.message.show(Rendered("Queued, place 1."))
+    assert setup.counts() == (1, 0)
+
+
+async def test_the_bots_own_token_takes_over_before_the_interactions_dies() -> None:
+    setup = Setup()
+    setup.clock.now += TOKEN_LIFE_S
+    assert await setup.message.show(TEXT) is Shown.DONE
+    assert setup.counts() == (0, 1)
+
+
+@pytest.mark.parametrize("error", [refusal(401, 50027), refusal(404, 10015), refusal(503, 0)])
+async def test_a_token_that_fails_is_not_tried_again(error: discord.HTTPException) -> None:
+    setup = Setup()
+    setup.by_token.side_effect = error
+    assert await setup.message.show(PICTURE) is Shown.DONE
+    assert setup.by_bot.await_args.kwargs["attachments"][0].filename == "a.png"
+    await setup.message.show(TEXT)
+    assert setup.counts() == (1, 2)
+
+
+async def test_content_that_discord_refuses_is_not_sent_again(caplog: pytest.LogCaptureFixture) -> None:
+    setup = Setup()
+    setup.by_token.side_effect = refusal(413, 40005)
+    assert await setup.message.show(PICTURE) is Shown.REFUSED
+    assert setup.counts() == (1, 0)
+    assert "message 99 could not be edited" in caplog.text
+
+
+async def test_a_deleted_message_is_left_alone() -> None:
+    setup = Setup()
+    setup.by_token.side_effect = refusal(404, UNKNOWN_MESSAGE)
+    assert await setup.message.show(TEXT) is Shown.GONE
+    assert await setup.message.show(PICTURE) is Shown.GONE
+    assert setup.counts() == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "error", [refusal(403, 50001), aiohttp.ServerDisconnectedError(), OSError("reset"), TimeoutError()]
+)
+async def test_failures_of_the_last_way_are_logged_and_may_be_tried_again(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    setup = Setup()
+    setup.clock.now += TOKEN_LIFE_S
+    setup.by_bot.side_effect = [error, None]
+    assert await setup.message.show(TEXT) is Shown.REFUSED
+    assert "message 99 could not be edited" in caplog.text
+    assert await setup.message.show(TEXT) is Shown.DONE

@@ -1,0 +1,153 @@
+"""Messages: what users read at each stage of a job, and what hostile prompts can't do in them."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from bot.collage import read_metadata
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.engine.fake import expected_image
+from bot.render import (
+    MAX_CONTENT_CHARACTERS,
+    MAX_DESCRIPTION_CHARACTERS,
+    escape,
+    render_failure,
+    render_interrupted,
+    render_result,
+    render_update,
+)
+from bot.requests import Finished, GenerationRequest, Progress, Queued, Result, Sampling, Started
+
+USER_ID = 80351110224678912
+TEN_MIB = 10 * 1024 * 1024
+
+
+def make_request(prompt: str = "a red circle", num_images: int = 4) -> GenerationRequest:
+    return GenerationRequest(prompt, num_images, seed=7, requester=str(USER_ID))
+
+
+def make_result(prompt: str = "a red circle", num_images: int = 4, notices: tuple[str, ...] = ()) -> Result:
+    images = [expected_image(prompt, 7, i, image_length=4, image_size_px=32) for i in range(num_images)]
+    images.sort(key=lambda image: (-image.score, image.index))
+    return Result(
+        make_request(prompt, num_images), "demo", Sampling(1.0, 64, 0.9, 1.0), tuple(images), notices, seconds=3.44
+    )
+
+
+def test_a_waiting_job_shows_its_place() -> None:
+    assert render_update(make_request(), Queued(2), loading=False).content == "**a red circle**\nQueued, place 2."
+
+
+def test_a_waiting_job_says_that_the_model_loads() -> None:
+    content = render_update(make_request(), Queued(1), loading=True).content
+    assert content.endswith("Queued, place 1, the model is still loading.")
+
+
+def test_a_resumed_job_says_so() -> None:
+    content = render_update(make_request(), Queued(3), loading=False, resumed=True).content
+    assert content.endswith("Resumed after a restart: queued, place 3.")
+
+
+@pytest.mark.parametrize(
+    ("done", "bar"),
+    [(0, "`░░░░░░░░░░` 0 %"), (31, "`███░░░░░░░` 31 %"), (99, "`█████████░` 99 %"), (100, "`██████████` 100 %")],
+)
+def test_the_bar_never_promises_more_than_is_done(done: int, bar: str) -> None:
+    assert render_update(make_request(), Progress(done, 100), loading=False).content.endswith(
+        f"Drawing 4 images  {bar}"
+    )
+
+
+def test_a_started_job_counts_its_images() -> None:
+    assert render_update(make_request(num_images=1), Started(), loading=False).content.endswith("Drawing 1 image…")
+
+
+def test_a_finished_job_before_its_pictures_are_encoded() -> None:
+    assert render_update(make_request(), Finished(make_result()), loading=False).content.endswith("Drawing 4 images…")
+
+
+def test_a_failure_and_an_interruption_are_one_sentence_below_the_prompt() -> None:
+    assert render_failure("a red circle", "It failed.").content == "**a red circle**\nIt failed."
+    assert "goes on when it is back" in render_interrupted("a red circle").content
+
+
+def test_the_caption_says_how_the_pictures_came_to_be() -> None:
+    result = make_result(notices=("The prompt was shortened to 64 words.",))
+    lines = render_result(result, user_id=USER_ID, max_bytes=TEN_MIB).content.splitlines()
+    best = result.images[0].score
+    assert lines[0] == "**a red circle**"
+    assert lines[1] == f"4 images for <@{USER_ID}> · seed 7 · 3.4 s"
+    assert lines[2].startswith(f"Scores, best first: 1: {best:.1f} · 2: ")
+    assert lines[3] == "-# demo · condition_scale 1 · top_k 64 · top_p 0.9 · temperature 1"
+    assert lines[4] == "The prompt was shortened to 64 words."
+
+
+def test_the_picture_holds_the_whole_prompt_and_the_parameters() -> None:
+    prompt = "ein Kreis, rot wie 🍎 " + "sehr " * 190
+    result = make_result(prompt)
+    rendered = render_result(result, user_id=USER_ID, max_bytes=TEN_MIB)
+    assert rendered.picture is not None
+    metadata = read_metadata(rendered.picture.data)
+    assert metadata["prompt"] == result.request.prompt
+    assert metadata["seed"] == "7"
+    assert metadata["model"] == "demo"
+    assert metadata["job"] == result.request.job_id
+    assert "top_k 64" in metadata["parameters"]
+    assert rendered.picture.filename == f"dalle-bot-{result.request.job_id}.png"
+    assert len(rendered.picture.description) <= MAX_DESCRIPTION_CHARACTERS
+
+
+def test_a_picture_over_the_limit_becomes_smaller() -> None:
+    result = make_result(num_images=9)
+    whole = render_result(result, user_id=USER_ID, max_bytes=TEN_MIB).picture
+    assert whole is not None
+    small = render_result(result, user_id=USER_ID, max_bytes=len(whole.data) - 1).picture
+    assert small is not None
+    assert len(small.data) < len(whole.data)
+    assert small.filename.endswith(".webp")
+
+
+def test_a_prompt_that_escaping_doubles_is_shortened_visibly() -> None:
+    result = make_result("a" + "*" * 999)
+    rendered = render_result(result, user_id=USER_ID, max_bytes=TEN_MIB)
+    heading, *rest = rendered.content.splitlines()
+    assert len(rendered.content) <= MAX_CONTENT_CHARACTERS
+    assert heading.endswith("\\*…**")
+    assert rest[-1] == "The prompt is shown shortened; the picture's metadata holds all of it."
+
+
+@pytest.mark.parametrize(
+    ("hostile", "shown"),
+    [
+        ("@everyone look", "@\u200beveryone look"),
+        (
+            "<@123> <@&4> <#5> <t:0> </imagine:1> <:x:2>",
+            "\\<@\u200b123\\> \\<@\u200b&4\\> \\<#5\\> \\<t:0\\> \\</imagine:1\\> \\<:x:2\\>",
+        ),
+        ("*a* _b_ ~c~ `d` |e|", "\\*a\\* \\_b\\_ \\~c\\~ \\`d\\` \\|e\\|"),
+        ("[here](https://evil.example/x)", "\\[here\\](https\\://evil\\.example/x)"),
+        ("join discord.gg/abc now", "join discord\\.gg/abc now"),
+        ("# large", "\\# large"),
+        ("-# small", "\\-# small"),
+        ("> quote", "\\> quote"),
+        ("back\\slash", "back\\\\slash"),
+        ("a\u202egnp.elcric\u202c", "agnp.elcric"),
+        ("3.5 stars, e.g. blue: yes", "3.5 stars, e.g. blue: yes"),
+    ],
+)
+def test_escape(hostile: str, shown: str) -> None:
+    assert escape(hostile) == shown
+
+
+@given(st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=1000).map(lambda text: "x" + text))
+def test_no_prompt_breaks_the_message(prompt: str) -> None:
+    request = replace(make_request(), prompt=prompt)
+    content = render_update(request, Queued(1), loading=True).content
+    heading = content.removesuffix("\nQueued, place 1, the model is still loading.")
+    assert heading != content
+    assert len(content.encode("utf-16-le")) // 2 <= MAX_CONTENT_CHARACTERS
+    inside = heading.removeprefix("**").removesuffix("**")
+    assert not re.search(r"(?<!\\)(\\\\)*[*_~`|<>\[\]]", inside)
+    assert not re.search(r"@(?!\u200b)|\w://", inside)
