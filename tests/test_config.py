@@ -102,8 +102,8 @@ def test_derived_paths_follow_the_file(tmp_path: Path) -> None:
     settings = load_settings(path)
     assert settings.compile_cache_dir is None
     assert settings.store_url == f"sqlite+aiosqlite:///{tmp_path.as_posix()}/dalle-bot.sqlite3"
-    settings = load_settings(write(tmp_path, "[store]\nurl = 'postgresql+asyncpg://u:hunter2secret@db/bot'\n"))
-    assert settings.store_url == "postgresql+asyncpg://u:hunter2secret@db/bot"
+    settings = load_settings(write(tmp_path, "[store]\nurl = 'postgresql+psycopg://u:hunter2secret@db/bot'\n"))
+    assert settings.store_url == "postgresql+psycopg://u:hunter2secret@db/bot"
     assert "hunter2secret" not in repr(settings)
 
 
