@@ -45,7 +45,7 @@ async def test_the_interactions_token_goes_first() -> None:
     setup = Setup()
     assert await setup.message.show(TEXT) is Shown.DONE
     assert setup.counts() == (1, 0)
-    kwargs = setup.by_token.await_args.kwargs
+    kwargs = setup.by_token.await_args_list[0].kwargs
     assert kwargs["content"] == TEXT.content
     assert kwargs["attachments"] is discord.utils.MISSING
     assert kwargs["allowed_mentions"].to_dict() == {"parse": []}
@@ -72,7 +72,7 @@ async def test_a_token_that_fails_is_not_tried_again(error: discord.HTTPExceptio
     setup = Setup()
     setup.by_token.side_effect = error
     assert await setup.message.show(PICTURE) is Shown.DONE
-    assert setup.by_bot.await_args.kwargs["attachments"][0].filename == "a.png"
+    assert setup.by_bot.await_args_list[0].kwargs["attachments"][0].filename == "a.png"
     await setup.message.show(TEXT)
     assert setup.counts() == (1, 2)
 

@@ -1,0 +1,262 @@
+"""Deliveries with the real executor and store, a fake engine and a recorded message."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import discord
+import pytest
+
+from bot.cogs.delivery import AcceptedJob, Deliveries
+from bot.cogs.job_message import UNKNOWN_MESSAGE, JobMessage
+from bot.cogs.updates import UpdateReader
+from bot.engine.fake import FakeEngine, Faults, Gate
+from bot.errors import ExecutorClosedError, QueueFullError
+from bot.executor.local import LocalExecutor
+from bot.requests import GenerationRequest, Queued
+from bot.store import JobRecord, JobState, JobStore, NewJob
+
+TEN_MIB = 10 * 1024 * 1024
+TIMEOUT_S = 20.0
+
+
+@dataclass
+class Recorded:
+    """The edits of one message: their contents, and how many files each carried. Raises `refusals` first, if any."""
+
+    contents: list[str] = field(default_factory=list)
+    num_files: list[int] = field(default_factory=list)
+    refusals: list[discord.HTTPException] = field(default_factory=list)
+    has_picture: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def edit(self, *, content: str, attachments: list[discord.File], **_: object) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.contents.append(content)
+        self.num_files.append(len(attachments) if attachments is not discord.utils.MISSING else 0)
+        if self.num_files[-1]:
+            self.has_picture.set()
+
+
+@dataclass
+class Desk:
+    """What a test works with."""
+
+    store: JobStore
+    executor: LocalExecutor
+    deliveries: Deliveries
+    recorded: Recorded = field(default_factory=Recorded)
+
+    async def accept(self, prompt: str = "a red circle", *, user_id: int = 1, num_images: int = 2) -> GenerationRequest:
+        """Does what the cog does, up to the delivery's start."""
+        request = GenerationRequest(prompt, num_images, seed=3, requester=str(user_id))
+        new = NewJob(
+            id=request.job_id,
+            prompt=prompt,
+            num_images=num_images,
+            seed=3,
+            user_id=user_id,
+            channel_id=20,
+            interaction_id=int(request.job_id, 16),
+        )
+        await self.store.create(new)
+        updates = UpdateReader(await self.executor.submit(request))
+        await self.store.acknowledge(request.job_id, 20, 30)
+        partial = MagicMock(spec=discord.PartialMessage, id=30, edit=self.recorded.edit)
+        message = JobMessage(partial)
+        self.deliveries.start(
+            AcceptedJob(
+                request=request,
+                user_id=user_id,
+                message=message,
+                updates=updates,
+                first=Queued(1),
+                stored=JobState.ACKNOWLEDGED,
+                max_bytes=TEN_MIB,
+            )
+        )
+        return request
+
+    async def wait_for(self, request: GenerationRequest, state: JobState) -> JobRecord:
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                job = await self.store.get(request.job_id)
+                assert job is not None
+                if job.state is state:
+                    return job
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def open_desk(
+    folder: Path,
+    engine_factory: Callable[[], FakeEngine] = FakeEngine,
+    *,
+    edit_interval_s: float = 0.0,
+    max_deliveries: int = 10,
+    retry_pauses_s: tuple[float, ...] = (0.0,),
+) -> AsyncIterator[Desk]:
+    async with (
+        JobStore.open(f"sqlite+aiosqlite:///{folder / 'store.sqlite3'}") as store,
+        LocalExecutor(engine_factory, max_jobs=10, max_jobs_per_user=5, chunk_tokens=4) as executor,
+    ):
+        deliveries = Deliveries(
+            store=store,
+            executor=executor,
+            max_deliveries=max_deliveries,
+            edit_interval_s=edit_interval_s,
+            retry_pauses_s=retry_pauses_s,
+        )
+        try:
+            yield Desk(store, executor, deliveries)
+        finally:
+            await deliveries.aclose()
+
+
+def refusal(status: int, code: int) -> discord.HTTPException:
+    kind = discord.NotFound if status == 404 else discord.HTTPException
+    return kind(MagicMock(status=status, reason="refused"), {"code": code, "message": "refused"})
+
+
+async def test_a_job_ends_with_one_picture_and_a_record_of_it(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk:
+        job = await desk.wait_for(await desk.accept(num_images=3), JobState.DELIVERED)
+    assert desk.recorded.num_files[-1] == 1
+    assert sum(desk.recorded.num_files) == 1
+    assert "3 images for <@1>" in desk.recorded.contents[-1]
+    assert job.result is not None
+    assert sorted(job.result["order"]) == [0, 1, 2]
+    assert job.result["scores"] == sorted(job.result["scores"], reverse=True)
+    assert job.result["sampling"] == {"condition_scale": 1.0, "top_k": 0, "top_p": 1.0, "temperature": 1.0}
+
+
+async def test_progress_is_shown_but_not_more_often_than_the_interval(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, lambda: FakeEngine(image_length=64, delay_s=0.02), edit_interval_s=0.1) as desk:
+        await desk.wait_for(await desk.accept(), JobState.DELIVERED)
+    progress = [content for content in desk.recorded.contents if "Drawing" in content]
+    assert 1 <= len(progress) <= 5
+    assert len(set(progress)) == len(progress)
+
+
+async def test_a_job_that_waits_says_when_its_place_changes(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(num_slots=2, gate=gate)) as desk:
+        first = await desk.accept("first")
+        await asyncio.to_thread(gate.await_arrivals, 1)
+        await desk.accept("second")
+        third = await desk.accept("third", user_id=2)
+        assert await desk.executor.cancel(first.job_id)
+        await desk.wait_for(first, JobState.CANCELLED)
+        gate.open()
+        await desk.wait_for(third, JobState.DELIVERED)
+    assert "**first**\nThe job was cancelled." in desk.recorded.contents
+
+
+async def test_a_failed_job_tells_why_and_others_go_on(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, lambda: FakeEngine(faults=Faults(refused_prompts={"bad"}))) as desk:
+        bad, good = await desk.accept("bad"), await desk.accept("good")
+        failed = await desk.wait_for(bad, JobState.FAILED)
+        await desk.wait_for(good, JobState.DELIVERED)
+    assert failed.error
+    assert f"**bad**\n{failed.error}" in desk.recorded.contents
+
+
+async def test_an_engine_that_does_not_load_is_told_to_those_who_wait(tmp_path: Path) -> None:
+    accepted = threading.Event()
+
+    def broken() -> FakeEngine:
+        accepted.wait(TIMEOUT_S)
+        raise OSError("no such device")
+
+    async with open_desk(tmp_path, broken) as desk:
+        request = await desk.accept()
+        accepted.set()
+        job = await desk.wait_for(request, JobState.FAILED)
+    assert job.error is not None
+    assert "could not be loaded" in job.error
+    assert desk.recorded.contents[-1].endswith(job.error)
+
+
+async def test_a_deleted_message_ends_the_job(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate)) as desk:
+        desk.recorded.refusals = [refusal(404, UNKNOWN_MESSAGE)]
+        request = await desk.accept()
+        await asyncio.to_thread(gate.await_arrivals, 1)
+        gate.let_pass()
+        job = await desk.wait_for(request, JobState.CANCELLED)
+        assert job.error == "Its message was deleted."
+        assert desk.recorded.contents == []
+        gate.open()
+        await desk.wait_for(await desk.accept("next"), JobState.DELIVERED)
+
+
+async def test_a_result_that_discord_refuses_for_a_moment_is_sent_again(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, edit_interval_s=60.0) as desk:
+        desk.recorded.refusals = [refusal(503, 0)]
+        await desk.wait_for(await desk.accept(), JobState.DELIVERED)
+    assert desk.recorded.num_files == [1]
+
+
+async def test_a_result_that_discord_never_takes_is_recorded_as_failed(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, edit_interval_s=60.0) as desk:
+        desk.recorded.refusals = [refusal(403, 50001), refusal(403, 50001)]
+        job = await desk.wait_for(await desk.accept(), JobState.FAILED)
+    assert job.error is not None
+    assert "Discord did not take the result" in job.error
+
+
+async def test_a_bug_while_rendering_gives_an_id_to_the_user_and_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bot.cogs.delivery.render_result", MagicMock(side_effect=ZeroDivisionError("bug")))
+    async with open_desk(tmp_path) as desk:
+        job = await desk.wait_for(await desk.accept(), JobState.FAILED)
+    assert job.error is not None
+    assert "Something went wrong (id " in desk.recorded.contents[-1]
+    assert "ZeroDivisionError: bug" in caplog.text
+    assert job.error.split("(id ")[1][:6] in caplog.text
+
+
+async def test_a_store_that_fails_costs_the_record_and_not_the_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_desk(tmp_path) as desk:
+        request = GenerationRequest("not stored", 1, seed=1, requester="1")
+        updates = UpdateReader(await desk.executor.submit(request))
+        message = JobMessage(MagicMock(spec=discord.PartialMessage, id=30, edit=desk.recorded.edit))
+        desk.deliveries.start(AcceptedJob(request, 1, message, updates, Queued(1), JobState.ACKNOWLEDGED, TEN_MIB))
+        async with asyncio.timeout(TIMEOUT_S):
+            await desk.recorded.has_picture.wait()
+        await desk.deliveries.aclose()
+    assert f"job {request.job_id} could not be recorded as delivered" in caplog.text
+
+
+async def test_closing_tells_the_user_and_leaves_the_job_unfinished(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate), edit_interval_s=60.0) as desk:
+        request = await desk.accept()
+        await desk.wait_for(request, JobState.RUNNING)
+        await desk.deliveries.aclose()
+        assert [job.id for job in await desk.store.unfinished()] == [request.job_id]
+        assert desk.recorded.contents == [
+            "**a red circle**\nThe bot is going offline. This job goes on when it is back."
+        ]
+        with pytest.raises(ExecutorClosedError, match="going offline"):
+            desk.deliveries.check_open()
+        gate.open()
+
+
+async def test_the_number_of_deliveries_is_bounded(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate), max_deliveries=1) as desk:
+        desk.deliveries.check_open()
+        request = await desk.accept()
+        with pytest.raises(QueueFullError, match="1 jobs are under way"):
+            desk.deliveries.check_open()
+        gate.open()
+        await desk.wait_for(request, JobState.DELIVERED)
