@@ -1,0 +1,167 @@
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from bot.engine.base import Engine, FailedSlot, PromptText, SlotAssignment
+from bot.engine.fake import FakeEngine, Faults, Gate, Verb, expected_image
+from bot.errors import InvalidParameterError
+from bot.requests import GeneratedImage, Sampling
+
+SAMPLING = Sampling(1.0, 0, 1.0, 1.0)
+
+
+def assign(
+    slot: int, *, row: int = 0, index: int = 0, seed: int = 0, image_tokens: Sequence[int] = ()
+) -> SlotAssignment:
+    return SlotAssignment(slot, row, index, seed, SAMPLING, tuple(image_tokens))
+
+
+def collect_image(engine: Engine, slot: int) -> GeneratedImage:
+    (image,) = engine.collect([slot])
+    assert isinstance(image, GeneratedImage)
+    return image
+
+
+def test_an_image_can_be_computed_by_hand() -> None:
+    image = expected_image("ab", 2, 3, image_length=4, image_size_px=1)  # 97 + 98 = 195
+    assert image.image_tokens.tolist() == [22, 23, 24, 25]  # 195 + 62 + 21 = 278 = 256 + 22
+    assert image.pixels.tolist() == [[[25, 2, 3]]]
+    assert image.score == 7.0  # 195 + 6 + 15 = 216 = 19 * 11 + 7
+    assert image.clip_vector.tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 8, 100])
+def test_slots_advance_by_chunks_up_to_the_end_and_give_the_expected_images(chunk: int) -> None:
+    engine = FakeEngine(num_slots=3, image_length=8, image_size_px=2)
+    prefix = engine.prefill([PromptText("a cat"), PromptText("a dog")])
+    engine.insert(prefix, [assign(2, row=1, index=5, seed=9), assign(0, row=0)])
+    position = 0
+    while position < 8:
+        position = min(position + chunk, 8)
+        assert engine.step(chunk).positions.tolist() == [position, 0, position]
+    for slot, (prompt, seed, index) in {2: ("a dog", 9, 5), 0: ("a cat", 0, 0)}.items():
+        image = collect_image(engine, slot)
+        expected = expected_image(prompt, seed, index, image_length=8, image_size_px=2)
+        assert image.index == index
+        assert image.score == expected.score
+        np.testing.assert_array_equal(image.image_tokens, expected.image_tokens)
+        np.testing.assert_array_equal(image.pixels, expected.pixels)
+
+
+def test_given_image_tokens_are_kept() -> None:
+    engine = FakeEngine(image_length=4)
+    engine.insert(engine.prefill([PromptText("ab")]), [assign(0, image_tokens=[7, 8])])
+    assert engine.step(1).positions[0] == 3
+    engine.step(1)
+    assert collect_image(engine, 0).image_tokens.tolist() == [7, 8, 197, 198]
+
+
+@pytest.mark.parametrize("tokens", [(256,), (-1,), (0,) * 17])
+def test_image_tokens_that_do_not_fit_are_refused_and_nothing_is_inserted(tokens: tuple[int, ...]) -> None:
+    engine = FakeEngine(image_length=16)
+    prefix = engine.prefill([PromptText("a cat")])
+    with pytest.raises(InvalidParameterError, match="image_tokens must be at most 16 codes between 0 and 255"):
+        engine.insert(prefix, [assign(0), assign(1, image_tokens=tokens)])
+    assert engine.num_occupied == 0
+
+
+def test_a_prompt_with_too_many_words_has_a_notice() -> None:
+    prefix = FakeEngine(max_text_tokens=2).prefill([PromptText("a cat"), PromptText("a red cat")])
+    assert prefix.notices == ((), ("The prompt was shortened to 2 words.",))
+
+
+def test_broken_contracts_are_refused() -> None:
+    engine = FakeEngine(num_slots=2, image_length=4)
+    prefix = engine.prefill([PromptText("a cat")])
+    engine.insert(prefix, [assign(0)])
+    with pytest.raises(ValueError, match="Slot 0 is occupied"):
+        engine.insert(prefix, [assign(0)])
+    with pytest.raises(ValueError, match="Slot 2 does not exist"):
+        engine.insert(prefix, [assign(2)])
+    with pytest.raises(ValueError, match="Slot 0 is at 0 of 4 tokens"):
+        engine.collect([0])
+    with pytest.raises(ValueError, match="Slot 1 is free"):
+        engine.collect([1])
+    with pytest.raises(ValueError, match="Slot 1 is free already"):
+        engine.free([1])
+
+
+def test_a_second_thread_is_refused() -> None:
+    engine = FakeEngine()
+    thread = threading.Thread(target=engine.step, args=(1,))
+    thread.start()
+    thread.join(timeout=5)
+    with pytest.raises(RuntimeError, match="one thread owns the engine"):
+        engine.step(1)
+
+
+@pytest.mark.parametrize("verb", ["insert", "step", "wait", "collect", "free"])
+def test_after_a_fault_only_reset_is_accepted(verb: Verb) -> None:
+    engine = FakeEngine(image_length=2, faults=Faults(raises={(verb, 2): OSError("planned")}))
+
+    def draw() -> None:
+        engine.insert(engine.prefill([PromptText("a cat")]), [assign(0)])
+        engine.step(2).wait()
+        engine.collect([0])
+        engine.free([0])
+
+    draw()
+    with pytest.raises(OSError, match="planned"):
+        draw()
+    with pytest.raises(RuntimeError, match="call reset first"):
+        engine.step(1)
+    engine.reset()
+    assert engine.num_occupied == 0
+    draw()
+    assert engine.calls[verb] == 3
+
+
+def test_a_prefill_with_a_refused_prompt_fails_and_no_state_is_lost() -> None:
+    engine = FakeEngine(faults=Faults(refused_prompts=["bad"]))
+    with pytest.raises(RuntimeError, match="'bad' is refused"):
+        engine.prefill([PromptText("good"), PromptText("bad")])
+    engine.insert(engine.prefill([PromptText("good", "blurry")]), [assign(3)])
+    assert engine.num_occupied == 1
+    assert engine.prompts[-1] == PromptText("good", "blurry")
+    assert engine.assignments == [assign(3)]
+
+
+def test_an_image_that_is_not_finite_is_a_failed_slot() -> None:
+    engine = FakeEngine(image_length=1, faults=Faults(not_finite=[(5, 1)]))
+    engine.insert(engine.prefill([PromptText("a cat")]), [assign(0, seed=5, index=0), assign(1, seed=5, index=1)])
+    engine.step(1)
+    good, bad = engine.collect([0, 1])
+    assert isinstance(good, GeneratedImage)
+    assert bad == FailedSlot("The model gave numbers that are not finite.")
+
+
+def test_a_gate_holds_waits_one_by_one() -> None:
+    gate = Gate()
+    passed: list[int] = []
+
+    def wait_thrice() -> None:
+        engine = FakeEngine(gate=gate)
+        for number in range(3):
+            engine.step(1).wait()
+            passed.append(number)
+
+    thread = threading.Thread(target=wait_thrice)
+    thread.start()
+    gate.await_arrivals(1)
+    assert passed == []
+    gate.let_pass()
+    gate.await_arrivals(2)
+    assert passed == [0]
+    gate.open()
+    thread.join(timeout=5)
+    assert passed == [0, 1, 2]
+
+
+def test_a_gate_gives_up() -> None:
+    gate = Gate(patience_s=0.01)
+    with pytest.raises(TimeoutError, match="Nobody let wait number 1 pass"):
+        gate.hold()
+    with pytest.raises(TimeoutError, match="came to the gate 1 times, not 2"):
+        gate.await_arrivals(2)

@@ -1,0 +1,43 @@
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+from bot.engine.fake import FakeEngine
+from bot.executor.base import Executor
+from bot.executor.local import LocalExecutor
+
+
+class ExecutorFactory(Protocol):
+    """Makes an executor over a FakeEngine of the given arguments; entering it starts it, leaving closes it."""
+
+    def __call__(
+        self, *, max_jobs: int = 64, max_jobs_per_user: int = 16, chunk_tokens: int = 4, **engine: Any
+    ) -> AbstractAsyncContextManager[Executor]: ...
+
+
+def _local(
+    *, max_jobs: int = 64, max_jobs_per_user: int = 16, chunk_tokens: int = 4, **engine: Any
+) -> AbstractAsyncContextManager[Executor]:
+    return LocalExecutor(
+        lambda: FakeEngine(**engine),
+        max_jobs=max_jobs,
+        max_jobs_per_user=max_jobs_per_user,
+        chunk_tokens=chunk_tokens,
+    )
+
+
+@pytest.fixture(params=[_local], ids=["local"])
+def executor_factory(request: pytest.FixtureRequest) -> ExecutorFactory:
+    """Every implementation of the Executor protocol."""
+    factory: Callable[..., Any] = request.param
+    return factory
+
+
+@pytest.fixture
+def no_blocking_calls() -> Iterator[None]:
+    """Code of `bot` that blocks the event loop raises BlockingError."""
+    with blockbuster_ctx("bot"):
+        yield

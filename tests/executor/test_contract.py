@@ -1,0 +1,165 @@
+"""What every Executor does, seen through its protocol alone.
+
+The engine is a FakeEngine described by its arguments, so that an implementation may build it in another process.
+"""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from bot.engine.fake import FakeEngine, Faults
+from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError, QueueFullError, UserLimitError
+from bot.executor.base import EngineState
+from bot.requests import Progress, Queued, Started
+
+from .conftest import ExecutorFactory
+from .drive import ask, check_result, read
+
+pytestmark = pytest.mark.usefixtures("no_blocking_calls")
+
+# A job of this length takes longer than any test waits; one that brings all tokens but the last takes one chunk.
+ENDLESS: dict[str, Any] = {"num_slots": 1, "image_length": 40_000, "delay_s": 0.001}
+NEARLY_DONE = (7,) * 39_999
+
+
+async def test_a_job_is_queued_starts_progresses_and_finishes(executor_factory: ExecutorFactory) -> None:
+    request = ask(num_images=3)
+    async with executor_factory(num_slots=2, image_length=16) as executor:
+        outcome = await read(await executor.submit(request))
+        info = executor.status.info
+    assert info == FakeEngine(num_slots=2, image_length=16).info
+    check_result(outcome.result, request, info)
+    kinds = [type(update) for update in outcome.updates]
+    assert kinds[0] is Queued
+    assert kinds.count(Started) == 1
+    start = kinds.index(Started)
+    assert set(kinds[:start]) == {Queued}
+    progress = [update for update in outcome.updates[start + 1 : -1] if isinstance(update, Progress)]
+    assert len(progress) == len(kinds) - start - 2 > 0
+    assert progress == sorted(progress, key=lambda update: update.done_tokens)
+    assert progress[-1] == Progress(48, 48)
+
+
+async def test_many_jobs_each_have_their_own_images(executor_factory: ExecutorFactory) -> None:
+    requests = [
+        ask(f"prompt {n}", 1 + n % 9, seed=n, requester=f"user {n % 3}", image_tokens=range(n)) for n in range(16)
+    ]
+    async with executor_factory(num_slots=4, image_length=16) as executor:
+        outcomes = await asyncio.gather(*[read(await executor.submit(request)) for request in requests])
+        assert executor.status.info is not None
+        for request, outcome in zip(requests, outcomes, strict=True):
+            check_result(outcome.result, request, executor.status.info)
+        assert (executor.status.num_queued, executor.status.num_running) == (0, 0)
+
+
+async def test_a_full_queue_is_refused_and_a_place_comes_free(executor_factory: ExecutorFactory) -> None:
+    async with executor_factory(max_jobs=2, **ENDLESS) as executor:
+        first, second = ask(requester="ann"), ask(requester="bob")
+        await executor.submit(first)
+        await executor.submit(second)
+        with pytest.raises(QueueFullError, match="2 of 2 places are taken"):
+            await executor.submit(ask(requester="eve"))
+        assert await executor.cancel(first.job_id)
+        await executor.submit(ask(requester="eve"))
+
+
+async def test_a_user_at_the_limit_is_refused_and_others_are_not(executor_factory: ExecutorFactory) -> None:
+    async with executor_factory(max_jobs_per_user=1, **ENDLESS) as executor:
+        await executor.submit(ask(requester="ann"))
+        with pytest.raises(UserLimitError, match="1 is the limit for one person"):
+            await executor.submit(ask(requester="ann"))
+        await executor.submit(ask(requester="bob"))
+
+
+async def test_whoever_has_read_the_end_may_submit_again(executor_factory: ExecutorFactory) -> None:
+    request = ask()
+    async with executor_factory(max_jobs=1, max_jobs_per_user=1) as executor:
+        for _ in range(5):
+            assert (await read(await executor.submit(request))).result.request is request
+
+
+async def test_an_unfinished_job_id_is_refused(executor_factory: ExecutorFactory) -> None:
+    request = ask()
+    async with executor_factory(**ENDLESS) as executor:
+        await executor.submit(request)
+        with pytest.raises(ValueError, match=f"Job {request.job_id} is unfinished"):
+            await executor.submit(request)
+
+
+async def test_a_cancelled_running_job_frees_its_slot(executor_factory: ExecutorFactory) -> None:
+    endless, quick = ask("endless"), ask("quick", image_tokens=NEARLY_DONE)
+    async with executor_factory(**ENDLESS) as executor:
+        stream = await executor.submit(endless)
+        async for update in stream:
+            if isinstance(update, Progress):
+                break
+        assert await executor.cancel(endless.job_id)
+        assert isinstance((await read(stream)).error, JobCancelledError)
+        assert executor.status.info is not None
+        check_result((await read(await executor.submit(quick))).result, quick, executor.status.info)
+
+
+async def test_a_cancelled_waiting_job_ends_and_those_behind_it_move_up(executor_factory: ExecutorFactory) -> None:
+    async with executor_factory(**ENDLESS) as executor:
+        running = await executor.submit(ask(requester="ann"))
+        async for update in running:
+            if isinstance(update, Started):
+                break
+        waiting = ask(requester="bob")
+        stream = await executor.submit(waiting)
+        behind = await executor.submit(ask(requester="cyd"))
+        updates = aiter(behind)
+        assert await anext(updates) == Queued(2)
+        assert await executor.cancel(waiting.job_id)
+        assert await anext(updates) == Queued(1)
+        assert isinstance((await read(stream)).error, JobCancelledError)
+
+
+async def test_only_a_known_job_can_be_cancelled_and_only_once(executor_factory: ExecutorFactory) -> None:
+    request = ask()
+    async with executor_factory(**ENDLESS) as executor:
+        assert not await executor.cancel(request.job_id)
+        await executor.submit(request)
+        assert await executor.cancel(request.job_id)
+        assert not await executor.cancel(request.job_id)
+
+
+async def test_a_failure_reaches_exactly_its_job(executor_factory: ExecutorFactory) -> None:
+    faults = Faults(refused_prompts=["unreadable"], not_finite=[(5, 1)])
+    good, unreadable, not_finite = ask("good", 2), ask("unreadable", requester="bob"), ask("three", 2, seed=5)
+    async with executor_factory(num_slots=8, faults=faults) as executor:
+        streams = [await executor.submit(request) for request in (good, unreadable, not_finite)]
+        outcomes = [await read(stream) for stream in streams]
+        assert executor.status.info is not None
+        check_result(outcomes[0].result, good, executor.status.info)
+        assert executor.status.state is EngineState.READY
+    for outcome in outcomes[1:]:
+        assert isinstance(outcome.error, JobFailedError)
+    assert "Image 2 could not be drawn" in str(outcomes[2].error)
+
+
+async def test_an_engine_beyond_repair_ends_every_job_and_refuses_more(executor_factory: ExecutorFactory) -> None:
+    faults = Faults(raises={("step", 2): RuntimeError("boom"), ("reset", 1): RuntimeError("gone")})
+    async with executor_factory(num_slots=1, faults=faults) as executor:
+        streams = [await executor.submit(ask(requester=name)) for name in ("ann", "bob")]
+        for stream in streams:
+            outcome = await read(stream)
+            assert isinstance(outcome.error, ExecutorClosedError)
+            assert "restart the bot" in str(outcome.error)
+        assert executor.status.state is EngineState.FAILED
+        with pytest.raises(ExecutorClosedError, match="restart the bot"):
+            await executor.submit(ask())
+
+
+async def test_closing_ends_every_job_and_refuses_more(executor_factory: ExecutorFactory) -> None:
+    async with executor_factory(**ENDLESS) as executor:
+        streams = [await executor.submit(ask(requester=name)) for name in ("ann", "bob")]
+        await executor.aclose()
+        for stream in streams:
+            assert isinstance((await read(stream)).error, JobCancelledError)
+        assert executor.status.state is EngineState.CLOSED
+        assert (executor.status.num_queued, executor.status.num_running) == (0, 0)
+        with pytest.raises(ExecutorClosedError, match="The bot is stopping"):
+            await executor.submit(ask())
+        await executor.aclose()

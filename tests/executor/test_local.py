@@ -1,0 +1,242 @@
+"""What only the in-process executor promises: its thread, its loop, and how they meet. Gates stand in for sleeps."""
+
+import asyncio
+import gc
+import logging
+import threading
+import weakref
+from collections.abc import Callable
+
+import pytest
+from blockbuster import BlockingError
+
+from bot.engine.base import Engine
+from bot.engine.fake import FakeEngine, Gate
+from bot.errors import ExecutorClosedError, JobCancelledError
+from bot.executor.base import EngineState
+from bot.executor.local import LocalExecutor
+from bot.requests import Progress, Queued, Started
+
+from .drive import PATIENCE_S, ask, at_gate, check_result, read, soon
+
+pytestmark = pytest.mark.usefixtures("no_blocking_calls")
+
+
+def local(factory: Callable[[], Engine], *, close_timeout_s: float = PATIENCE_S) -> LocalExecutor:
+    return LocalExecutor(factory, max_jobs=64, max_jobs_per_user=16, chunk_tokens=4, close_timeout_s=close_timeout_s)
+
+
+async def test_blocking_calls_are_caught() -> None:
+    """Shows that the fixture which all tests here rely on works."""
+    with pytest.raises(BlockingError):
+        Gate().hold()
+
+
+async def test_jobs_are_accepted_and_told_their_positions_while_the_engine_loads() -> None:
+    may_load = threading.Event()
+
+    def load() -> Engine:
+        assert may_load.wait(PATIENCE_S)
+        return FakeEngine(num_slots=1)
+
+    async with local(load) as executor:
+        streams = [await executor.submit(ask(requester=name)) for name in ("ann", "bob")]
+        assert [await soon(anext(aiter(stream))) for stream in streams] == [Queued(1), Queued(2)]
+        status = executor.status
+        assert (status.state, status.num_queued, status.num_running, status.info) == (EngineState.LOADING, 2, 0, None)
+        may_load.set()
+        for stream in streams:
+            assert (await read(stream)).error is None
+        assert executor.status.state is EngineState.READY
+
+
+async def test_a_factory_that_fails_ends_every_job_and_refuses_more() -> None:
+    may_load = threading.Event()
+
+    def fail() -> Engine:
+        assert may_load.wait(PATIENCE_S)
+        raise OSError("no such device")
+
+    async with local(fail) as executor:
+        stream = await executor.submit(ask())
+        may_load.set()
+        outcome = await read(stream)
+        assert isinstance(outcome.error, ExecutorClosedError)
+        assert executor.status.state is EngineState.FAILED
+        with pytest.raises(ExecutorClosedError, match="The image model could not be loaded"):
+            await executor.submit(ask())
+
+
+async def test_the_next_chunk_is_dispatched_before_the_last_one_is_waited_for() -> None:
+    gate = Gate()
+    engine = FakeEngine(image_length=12, gate=gate)
+    async with local(lambda: engine) as executor:
+        stream = await executor.submit(ask())
+        await at_gate(gate, 1)
+        assert (engine.calls["step"], engine.calls["wait"]) == (2, 1)
+        gate.let_pass()
+        await at_gate(gate, 2)
+        assert (engine.calls["step"], engine.calls["wait"]) == (3, 2)
+        gate.open()
+        await read(stream)
+        assert engine.calls["step"] == 3
+
+
+async def test_the_loop_is_free_while_the_engine_thread_is_not() -> None:
+    gate = Gate()
+    async with local(lambda: FakeEngine(num_slots=1, gate=gate)) as executor:
+        stream = await executor.submit(ask())
+        await at_gate(gate, 1)
+        late = ask(requester="bob")
+        late_stream = await executor.submit(late)
+        assert (executor.status.num_queued, executor.status.num_running) == (1, 1)
+        assert await executor.cancel(late.job_id)
+        assert isinstance((await read(late_stream)).error, JobCancelledError)
+        assert (executor.status.num_queued, executor.status.num_running) == (0, 1)
+        gate.open()
+        assert (await read(stream)).error is None
+
+
+async def test_a_running_jobs_stream_ends_at_once_and_its_slots_are_reused_at_the_next_chunk() -> None:
+    gate = Gate()
+    engine = FakeEngine(num_slots=2, image_length=12, gate=gate)
+    async with local(lambda: engine) as executor:
+        cancelled, heir = ask("cancelled", 2), ask("heir", 2)
+        stream = await executor.submit(cancelled)
+        await at_gate(gate, 1)
+        heir_stream = await executor.submit(heir)
+        assert await executor.cancel(cancelled.job_id)
+        assert isinstance((await read(stream)).error, JobCancelledError)
+        assert len(engine.assignments) == 2
+        gate.let_pass()
+        await at_gate(gate, 2)
+        assert [a.slot for a in engine.assignments] == [0, 1, 0, 1]
+        gate.open()
+        check_result((await read(heir_stream)).result, heir, engine.info)
+        assert engine.num_occupied == 0
+
+
+async def test_a_cancelled_job_may_be_submitted_again_while_its_old_chunk_is_under_way() -> None:
+    gate = Gate()
+    engine = FakeEngine(num_slots=1, image_length=12, gate=gate)
+    async with local(lambda: engine) as executor:
+        request = ask()
+        await executor.submit(request)
+        await at_gate(gate, 1)
+        await executor.cancel(request.job_id)
+        stream = await executor.submit(request)
+        gate.open()
+        outcome = await read(stream)
+        check_result(outcome.result, request, engine.info)
+        assert outcome.updates[0] == Queued(1)
+        assert [update for update in outcome.updates if isinstance(update, Started)] == [Started()]
+
+
+async def test_positions_are_told_when_a_job_starts() -> None:
+    gate = Gate()
+    async with local(lambda: FakeEngine(num_slots=1, image_length=4, gate=gate)) as executor:
+        first = await executor.submit(ask(requester="ann"))
+        await at_gate(gate, 1)
+        await executor.submit(ask(requester="bob"))
+        third = aiter(await executor.submit(ask(requester="cyd")))
+        assert await soon(anext(third)) == Queued(2)
+        gate.let_pass()
+        assert await soon(anext(third)) == Queued(1)
+        gate.open()
+        assert (await read(first)).error is None
+
+
+async def test_a_slow_reader_finds_the_latest_of_each_kind() -> None:
+    async with local(lambda: FakeEngine(image_length=16)) as executor:
+        slow = await executor.submit(ask("slow"))
+        await read(await executor.submit(ask("quick")))
+        outcome = await read(slow)
+        assert outcome.updates[:-1] == [Queued(1), Started(), Progress(16, 16)]
+
+
+async def test_a_stream_that_nobody_reads_is_let_go() -> None:
+    gate = Gate()
+    async with local(lambda: FakeEngine(num_slots=1, gate=gate)) as executor:
+        abandoned = weakref.ref(await executor.submit(ask("abandoned")))
+        await at_gate(gate, 1)
+        gate.open()
+        assert (await read(await executor.submit(ask("read")))).error is None
+        gc.collect()
+        assert abandoned() is None
+        assert executor.status.num_running == 0
+
+
+async def test_closing_joins_the_thread() -> None:
+    before = set(threading.enumerate())
+    gate = Gate()
+    executor = local(lambda: FakeEngine(gate=gate))
+    await executor.start()
+    (thread,) = set(threading.enumerate()) - before
+    stream = await executor.submit(ask())
+    await at_gate(gate, 1)
+    closing = asyncio.create_task(executor.aclose())
+    assert isinstance((await read(stream)).error, JobCancelledError)
+    assert not closing.done()
+    gate.open()
+    await soon(closing)
+    assert not thread.is_alive()
+
+
+async def test_closing_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    may_load, has_loaded = threading.Event(), threading.Event()
+
+    def load() -> Engine:
+        assert may_load.wait(PATIENCE_S)
+        has_loaded.set()
+        return FakeEngine()
+
+    executor = local(load, close_timeout_s=0.01)
+    await executor.start()
+    stream = await executor.submit(ask())
+    with caplog.at_level(logging.WARNING):
+        await soon(executor.aclose())
+    assert "has not ended within 0.01 s" in caplog.text
+    assert isinstance((await read(stream)).error, JobCancelledError)
+    may_load.set()
+    assert await asyncio.to_thread(has_loaded.wait, PATIENCE_S)
+    assert executor.status.state is EngineState.CLOSED
+
+
+async def test_closing_before_the_start_is_allowed() -> None:
+    executor = local(FakeEngine)
+    await executor.aclose()
+    with pytest.raises(ExecutorClosedError):
+        await executor.submit(ask())
+    with pytest.raises(RuntimeError, match="build a new one"):
+        await executor.start()
+
+
+async def test_wrong_order_of_calls_is_named() -> None:
+    executor = local(FakeEngine)
+    with pytest.raises(RuntimeError, match=r"await start\(\) first"):
+        await executor.submit(ask())
+    async with executor:
+        with pytest.raises(RuntimeError, match="started already"):
+            await executor.start()
+
+
+def test_a_chunk_of_no_tokens_is_refused() -> None:
+    with pytest.raises(ValueError, match="chunk_tokens must be at least 1, not 0"):
+        LocalExecutor(FakeEngine, max_jobs=1, max_jobs_per_user=1, chunk_tokens=0)
+
+
+def test_a_loop_that_is_closed_under_the_executor_ends_the_thread() -> None:
+    before = set(threading.enumerate())
+    gate = Gate()
+
+    async def forget_to_close() -> list[threading.Thread]:
+        executor = local(lambda: FakeEngine(gate=gate))
+        await executor.start()
+        await executor.submit(ask())
+        await at_gate(gate, 1)
+        return [each for each in threading.enumerate() if each.name == "engine" and each not in before]
+
+    (thread,) = asyncio.run(forget_to_close())
+    gate.open()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()

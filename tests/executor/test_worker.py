@@ -1,0 +1,277 @@
+"""The engine thread's program, run on the test's own thread until every job has ended: no thread, no event loop."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from bot.engine.base import Engine, FailedSlot, PromptText
+from bot.engine.fake import FakeEngine, Faults, Verb
+from bot.errors import CheckpointNotFoundError, ExecutorClosedError, InvalidParameterError
+from bot.executor.backlog import Backlog
+from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, JobUpdate
+from bot.executor.scheduler import Job, Scheduler
+from bot.executor.worker import run_engine
+from bot.requests import Finished, GeneratedImage, GenerationRequest, Progress, Result, Started
+
+from .drive import ask, check_result
+
+
+class Play:
+    """Runs the engine thread's program over jobs that are all there from the start."""
+
+    def __init__(self, *requests: GenerationRequest) -> None:
+        self.backlog = Backlog(Scheduler(max_jobs=100, max_jobs_per_user=100))
+        self.jobs = [Job(request) for request in requests]
+        self.events: list[Event] = []
+        self.on_event: Callable[[Event], None] = lambda event: None
+        for job in self.jobs:
+            self.backlog.add(job)
+
+    def run(self, engine: Engine, chunk_tokens: int = 4) -> "Play":
+        run_engine(lambda: engine, self.backlog, self._post, chunk_tokens=chunk_tokens)
+        return self
+
+    def run_factory(self, factory: Callable[[], Engine]) -> "Play":
+        run_engine(factory, self.backlog, self._post, chunk_tokens=4)
+        return self
+
+    def of(self, number: int) -> list[Event]:
+        """The events of the job of that number."""
+        job = self.jobs[number]
+        return [event for event in self.events if isinstance(event, JobUpdate | JobFailure) and event.job is job]
+
+    def result(self, number: int) -> Result:
+        last = self.of(number)[-1]
+        assert isinstance(last, JobUpdate), last
+        assert isinstance(last.update, Finished), last
+        return last.update.result
+
+    def failure(self, number: int) -> str:
+        last = self.of(number)[-1]
+        assert isinstance(last, JobFailure), last
+        return str(last.error)
+
+    def _post(self, event: Event) -> None:
+        self.events.append(event)
+        self.on_event(event)
+        if self.backlog.counts() == (0, 0):
+            self.backlog.close("The play is over.")
+
+
+def test_a_job_starts_progresses_and_finishes() -> None:
+    request = ask(num_images=2, seed=3)
+    engine = FakeEngine(num_slots=2, image_length=10)
+    play = Play(request).run(engine, chunk_tokens=4)
+    job = play.jobs[0]
+    assert play.events[:-1] == [
+        EngineReady(engine.info),
+        JobUpdate(job, Started()),
+        JobUpdate(job, Progress(8, 20)),
+        JobUpdate(job, Progress(16, 20)),
+        JobUpdate(job, Progress(20, 20)),
+    ]
+    result = play.result(0)
+    check_result(result, request, engine.info)
+    assert result.model == "fake"
+    assert result.sampling == engine.info.sampling
+    assert result.seconds >= 0
+    assert engine.calls == {"prefill": 1, "insert": 1, "step": 3, "wait": 3, "collect": 1, "free": 1}
+
+
+def test_prompts_that_wait_together_are_prefilled_together_and_once() -> None:
+    requests = [ask(f"prompt {n}", 3, seed=n, requester=f"user {n}") for n in range(3)]
+    engine = FakeEngine(num_slots=4)
+    play = Play(*requests).run(engine)
+    for number, request in enumerate(requests):
+        check_result(play.result(number), request, engine.info)
+    assert engine.prompts == [PromptText(request.prompt) for request in requests]
+    assert engine.calls["prefill"] == 2
+
+
+def test_a_job_with_more_images_than_slots_runs_in_waves_from_one_prefill() -> None:
+    request = ask(num_images=9)
+    engine = FakeEngine(num_slots=2)
+    play = Play(request).run(engine)
+    check_result(play.result(0), request, engine.info)
+    assert engine.calls["prefill"] == 1
+    assert [a.index for a in engine.assignments] == list(range(9))
+    assert sum(event == JobUpdate(play.jobs[0], Started()) for event in play.events) == 1
+
+
+def test_jobs_at_different_positions_share_the_loop() -> None:
+    requests = [ask(f"prompt {n}", 2, requester=f"user {n}", image_tokens=range(3 * n)) for n in range(5)]
+    engine = FakeEngine(num_slots=3)
+    play = Play(*requests).run(engine, chunk_tokens=5)
+    for number, request in enumerate(requests):
+        check_result(play.result(number), request, engine.info)
+
+
+def test_a_job_that_brings_all_image_tokens_needs_no_step() -> None:
+    request = ask(image_tokens=range(16))
+    engine = FakeEngine(image_length=16)
+    play = Play(request).run(engine)
+    check_result(play.result(0), request, engine.info)
+    assert engine.calls["step"] == 0
+
+
+def test_what_a_request_says_reaches_the_engine_and_its_notices_the_result() -> None:
+    request = ask("a b c", seed=7, negative_prompt="blurry", image_tokens=[1, 2])
+    engine = FakeEngine(max_text_tokens=2)
+    play = Play(request).run(engine)
+    assert engine.prompts == [PromptText("a b c", "blurry")]
+    (assignment,) = engine.assignments
+    assert (assignment.seed, assignment.image_tokens, assignment.sampling) == (7, (1, 2), engine.info.sampling)
+    assert play.result(0).notices == ("The prompt was shortened to 2 words.",)
+
+
+class TwoScoresEngine(FakeEngine):
+    """Gives odd images the better score."""
+
+    def collect(self, slots: Sequence[int]) -> list[GeneratedImage | FailedSlot]:
+        images = [image for image in super().collect(slots) if isinstance(image, GeneratedImage)]
+        return [replace(image, score=float(image.index % 2)) for image in images]
+
+
+def test_images_of_equal_score_keep_the_order_of_their_indices() -> None:
+    play = Play(ask(num_images=5)).run(TwoScoresEngine(num_slots=2))
+    assert [image.index for image in play.result(0).images] == [1, 3, 0, 2, 4]
+
+
+def test_a_failed_slot_fails_exactly_its_job() -> None:
+    requests = [ask(f"prompt {n}", 2, seed=n, requester=f"user {n}") for n in range(3)]
+    engine = FakeEngine(num_slots=6, faults=Faults(not_finite=[(1, 1)]))
+    play = Play(*requests).run(engine)
+    assert play.failure(1) == "Image 2 could not be drawn. The model gave numbers that are not finite."
+    for number in (0, 2):
+        check_result(play.result(number), requests[number], engine.info)
+    assert engine.num_occupied == 0
+    assert engine.calls["reset"] == 0
+
+
+def test_two_failed_slots_of_a_job_are_one_failure() -> None:
+    engine = FakeEngine(num_slots=2, faults=Faults(not_finite=[(0, 0), (0, 1)]))
+    play = Play(ask(num_images=3)).run(engine)
+    assert sum(isinstance(event, JobFailure) for event in play.events) == 1
+    assert engine.num_occupied == 0
+
+
+def test_of_several_prompts_only_the_guilty_one_fails(caplog: pytest.LogCaptureFixture) -> None:
+    requests = [ask(prompt, requester=prompt) for prompt in ("good", "bad", "better")]
+    engine = FakeEngine(num_slots=3, faults=Faults(refused_prompts=["bad"]))
+    play = Play(*requests).run(engine)
+    assert play.failure(1).startswith("The model could not read the prompt.")
+    assert "'bad' is refused" not in play.failure(1)
+    for number in (0, 2):
+        check_result(play.result(number), requests[number], engine.info)
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert requests[1].job_id in record.getMessage()
+    assert record.exc_info is not None
+
+
+def test_a_prefill_that_fails_once_fails_nobody_in_a_batch() -> None:
+    requests = [ask("one", requester="ann"), ask("two", requester="bob")]
+    engine = FakeEngine(faults=Faults(raises={("prefill", 1): MemoryError()}))
+    play = Play(*requests).run(engine)
+    for number, request in enumerate(requests):
+        check_result(play.result(number), request, engine.info)
+
+
+def test_a_refused_insert_fails_exactly_its_job_with_the_engines_sentence() -> None:
+    requests = [ask("one", 2, requester="ann"), ask("two", 2, requester="bob", image_tokens=[999])]
+    engine = FakeEngine(num_slots=4)
+    play = Play(*requests).run(engine)
+    check_result(play.result(0), requests[0], engine.info)
+    assert play.failure(1) == "image_tokens must be at most 16 codes between 0 and 255."
+    assert engine.num_occupied == 0
+    assert engine.calls["reset"] == 0
+
+
+def test_a_refused_second_wave_frees_the_first() -> None:
+    fault = InvalidParameterError("Refused for a test.")
+    engine = FakeEngine(num_slots=3, faults=Faults(raises={("insert", 2): fault}))
+    requests = [ask("one", 1, requester="ann", image_tokens=range(8)), ask("two", 3, requester="bob"), ask("three")]
+    play = Play(*requests).run(engine)
+    check_result(play.result(0), requests[0], engine.info)
+    check_result(play.result(2), requests[2], engine.info)
+    assert play.failure(1) == "Refused for a test."
+    assert engine.num_occupied == 0
+
+
+@pytest.mark.parametrize("verb", ["insert", "step", "wait", "collect", "free"])
+def test_a_lost_state_fails_the_running_jobs_and_the_waiting_ones_go_on(
+    verb: Verb, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests = [ask(f"prompt {n}", 2, requester=f"user {n}") for n in range(4)]
+    engine = FakeEngine(num_slots=4, faults=Faults(raises={(verb, 1): RuntimeError("boom")}))
+    play = Play(*requests).run(engine)
+    for number in (0, 1):
+        assert play.failure(number).startswith("The picture was lost. The engine failed in an unexpected way")
+    for number in (2, 3):
+        check_result(play.result(number), requests[number], engine.info)
+    assert engine.calls["reset"] == 1
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert all(request.job_id in record.getMessage() for request in requests[:2])
+    assert record.exc_info is not None
+    assert "boom" in str(record.exc_info[1])
+
+
+def test_a_job_that_is_partly_in_is_lost_as_a_whole() -> None:
+    engine = FakeEngine(num_slots=2, faults=Faults(raises={("step", 2): RuntimeError("boom")}))
+    large, small = ask(num_images=9), ask("small", requester="bob")
+    play = Play(large, small).run(engine)
+    assert play.failure(0).startswith("The picture was lost.")
+    check_result(play.result(1), small, engine.info)
+    assert sum(isinstance(event, JobFailure) for event in play.events) == 1
+
+
+def test_a_reset_that_fails_ends_everything(caplog: pytest.LogCaptureFixture) -> None:
+    faults = Faults(raises={("step", 1): RuntimeError("boom"), ("reset", 1): RuntimeError("gone")})
+    play = Play(ask(num_images=4), ask()).run(FakeEngine(num_slots=4, faults=faults))
+    sentence = "The image engine failed and could not recover: restart the bot. Its log holds the reason."
+    assert play.events[-1] == EngineFailed(sentence)
+    assert not any(isinstance(event, JobFailure) for event in play.events)
+    with pytest.raises(ExecutorClosedError, match="restart the bot"):
+        play.backlog.add(Job(ask()))
+
+
+def test_a_factory_that_fails_says_what_our_own_errors_say(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> Engine:
+        raise CheckpointNotFoundError("There is no model called 'demmo': try 'demo'.")
+
+    play = Play(ask()).run_factory(fail)
+    sentence = "The image model could not be loaded. There is no model called 'demmo': try 'demo'."
+    assert play.events == [EngineFailed(sentence)]
+    assert play.backlog.counts() == (0, 0)
+
+
+def test_a_factory_that_fails_does_not_show_a_foreign_error(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> Engine:
+        raise OSError("secret path")
+
+    (event,) = Play(ask()).run_factory(fail).events
+    assert isinstance(event, EngineFailed)
+    assert "secret path" not in event.sentence
+    assert "secret path" in caplog.text
+
+
+def test_a_cancelled_job_gives_its_slots_to_the_next_and_is_not_heard_of_again() -> None:
+    cancelled, heir = ask("cancelled", 2), ask("heir", 2, requester="bob")
+    engine = FakeEngine(num_slots=2, image_length=100)
+    play = Play(cancelled, heir)
+    heard: list[Event] = []
+
+    def cancel_at_first_progress(event: Event) -> None:
+        if event == JobUpdate(play.jobs[0], Progress(8, 200)):
+            assert play.backlog.cancel(play.jobs[0])
+            heard.extend(play.of(0))
+
+    play.on_event = cancel_at_first_progress
+    play.run(engine)
+    check_result(play.result(1), heir, engine.info)
+    assert play.of(0) == heard
+    # The heir sits in the cancelled job's slots while a chunk of that job is still under way.
+    assert [(a.slot, a.index) for a in engine.assignments] == [(0, 0), (1, 1), (0, 0), (1, 1)]
+    progress = [e.update.done_tokens for e in play.of(1) if isinstance(e, JobUpdate) and isinstance(e.update, Progress)]
+    assert progress == [8 * n for n in range(1, 26)]
