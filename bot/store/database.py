@@ -56,7 +56,7 @@ def parse_url(url: str) -> URL:
     """Raises StoreError if `url` isn't one of a database that can be kept. The URL itself is never shown."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise StoreError("store.url is not a database URL such as sqlite+aiosqlite:////srv/bot.sqlite3.") from None
     if parsed.drivername not in _DRIVERS:
         raise StoreError(f"store.url names {parsed.drivername}; it must begin with {' or '.join(_DRIVERS)}.")
