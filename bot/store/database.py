@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from bot.errors import StoreError
 
-BUSY_TIMEOUT_S: Final = 5.0
+# Discord allows 3 seconds for an answer, the job is stored first, and a wait inside SQLite can't be cut short.
+BUSY_TIMEOUT_S: Final = 1.5
 POOL_TIMEOUT_S: Final = 10.0
 _DRIVERS: Final = ("sqlite+aiosqlite", "postgresql+psycopg")
 

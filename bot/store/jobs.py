@@ -19,7 +19,10 @@ from bot.store.states import FINAL_STATES, JobState, sources_of
 
 
 class JobStore:
-    """Every method may raise StoreError. What a method returned is committed."""
+    """Every method may raise StoreError. What a method returned is committed.
+
+    A method that is cancelled has changed nothing, but returns only when SQLite stops waiting, `busy_timeout_s` at most.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database

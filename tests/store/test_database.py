@@ -138,3 +138,12 @@ def test_refusals_show_neither_password_nor_statement() -> None:
 def test_network_errors_are_store_errors() -> None:
     with pytest.raises(StoreError, match="The database x can't be used"), refusals_of("The database x"):
         raise ConnectionRefusedError
+
+
+async def test_a_caller_may_stop_waiting(file: Path) -> None:
+    async with JobStore.open(url_of(file), busy_timeout_s=0.2) as store:
+        with locked(file), pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await store.create(JOB)
+        assert await store.unfinished() == []
+        assert (await store.create(JOB)).id == JOB.id
