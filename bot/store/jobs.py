@@ -21,7 +21,8 @@ from bot.store.states import FINAL_STATES, JobState, sources_of
 class JobStore:
     """Every method may raise StoreError. What a method returned is committed.
 
-    A method that is cancelled has changed nothing, but returns only when SQLite stops waiting, `busy_timeout_s` at most.
+    A cancelled call ends only when SQLite stops waiting, `busy_timeout_s` at most. It is rolled back, unless the
+    cancellation came during its commit.
     """
 
     def __init__(self, database: Database) -> None:
