@@ -1,0 +1,140 @@
+"""What a player can do: turns a line into an interaction, as Discord's own client would. Sandbox's event loop."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from discord import Permissions
+
+from bot.sandbox import components as parts
+from bot.sandbox.command_registry import CHAT_INPUT, MESSAGE_MENU, USER_MENU, CommandRegistry
+from bot.sandbox.errors import LineError
+from bot.sandbox.forms import filled_in
+from bot.sandbox.interactions import COMMAND, COMPONENT, MODAL_SUBMIT, Interaction, InteractionDesk
+from bot.sandbox.lines import Choose, Click, Menu, Slash, Submit
+from bot.sandbox.message_store import MessageStore
+from bot.sandbox.messages import Message, MessageJson
+from bot.sandbox.options import Arguments
+from bot.sandbox.world import Channel, Member, World
+
+Action = Slash | Click | Choose | Menu | Submit
+
+
+class Actions:
+    """Makes interactions and delivers none. Methods raise LineError when Discord's client would not offer the thing."""
+
+    def __init__(
+        self,
+        world: World,
+        commands: CommandRegistry,
+        desk: InteractionDesk,
+        messages: MessageStore,
+        message_json: MessageJson,
+    ) -> None:
+        self._world = world
+        self._commands = commands
+        self._desk = desk
+        self._messages = messages
+        self._json = message_json
+
+    def begin(self, action: Action, member: Member, channel: Channel, opener: Interaction | None) -> Interaction:
+        """The interaction of an action. opener: the interaction whose answer opened the form that is on the screen."""
+        if isinstance(action, Slash):
+            return self._desk.create(COMMAND, self._slash(action, member, channel), member, channel)
+        if isinstance(action, Menu):
+            return self._desk.create(COMMAND, self._menu(action, member, channel), member, channel)
+        if isinstance(action, Submit):
+            if opener is None or opener.modal is None:
+                raise LineError("There is no form to submit: open one first, with the button or command that shows it.")
+            data = filled_in(opener.modal, action.text)
+            return self._desk.create(MODAL_SUBMIT, data, member, channel, opener.source, opener)
+        if isinstance(action, Click):
+            message, data = self._button(action, member, channel)
+        else:
+            message, data = self._select(action, member, channel)
+        return self._desk.create(COMPONENT, data, member, channel, message)
+
+    def _offered(self, kind: int, name: str, member: Member, channel: Channel) -> dict[str, Any]:
+        """The command of that type and name, if the member may use it here."""
+        usable = {command["name"]: command for command in self._commands.usable() if command["type"] == kind}
+        sign = "/" if kind == CHAT_INPUT else ""
+        if name not in usable:
+            names = ", ".join(f"{sign}{known}" for known in usable) or "none"
+            what = "command" if kind == CHAT_INPUT else "context menu command"
+            raise LineError(f"There is no {what} {sign}{name}; the client has registered {names}.")
+        command = usable[name]
+        if command.get("contexts") and 0 not in command["contexts"]:
+            raise LineError(f"{sign}{name} can't be used in a server.")
+        required = command["default_member_permissions"]
+        has = Permissions(self._world.permissions(member, channel))
+        if required is not None and not has.administrator:
+            missing = [flag for flag, on in Permissions(int(required) & ~has.value) if on]
+            if missing or int(required) == 0:
+                names = ", ".join(missing) or "administrator"
+                raise LineError(f"{member.name} doesn't see {sign}{name}: it needs the permission {names}.")
+        return command
+
+    def _slash(self, action: Slash, member: Member, channel: Channel) -> dict[str, Any]:
+        name, _, text = action.text.partition(" ")
+        command = self._offered(CHAT_INPUT, name, member, channel)
+        arguments = Arguments(self._world)
+        arguments.read(command, text)
+        data: dict[str, Any] = {"id": command["id"], "name": command["name"], "type": CHAT_INPUT}
+        if "guild_id" in command:
+            data["guild_id"] = command["guild_id"]
+        if arguments.options:
+            data["options"] = arguments.options
+        if arguments.resolved:
+            data["resolved"] = arguments.resolved
+        return data
+
+    def _menu(self, action: Menu, member: Member, channel: Channel) -> dict[str, Any]:
+        """A context menu command on the newest public message, or on its author where it is one for users."""
+        message = next((m for m in self._messages.newest_first(channel.id) if m.viewer_id is None), None)
+        if message is None:
+            raise LineError(f"There is no message in {channel.name} to open a menu on.")
+        is_for_users = any(c["type"] == USER_MENU and c["name"] == action.name for c in self._commands.usable())
+        command = self._offered(USER_MENU if is_for_users else MESSAGE_MENU, action.name, member, channel)
+        data: dict[str, Any] = {"id": command["id"], "name": command["name"], "type": command["type"]}
+        if not is_for_users:
+            resolved: dict[str, Any] = {"messages": {message.id: self._json.message(message)}}
+            return data | {"target_id": message.id, "resolved": resolved}
+        author = self._world.members[message.author_id]
+        partial = self._world.member_json(author) | {"permissions": str(self._world.permissions(author, channel))}
+        resolved = {"users": {author.id: partial.pop("user")}, "members": {author.id: partial}}
+        return data | {"target_id": author.id, "resolved": resolved}
+
+    def _components(self, member: Member, channel: Channel) -> Iterator[tuple[Message, dict[str, Any]]]:
+        """What the member can see in the channel, newest message first."""
+        for message in self._messages.newest_first(channel.id):
+            if message.is_visible_to(member.id):
+                yield from ((message, component) for component in parts.walk(message.components))
+
+    def _button(self, action: Click, member: Member, channel: Channel) -> tuple[Message, dict[str, Any]]:
+        seen: list[str] = []
+        for message, component in self._components(member, channel):
+            if component["type"] != parts.BUTTON:
+                continue
+            label = parts.button_label(component)
+            if label != action.label:
+                seen.append(label)
+            elif component.get("disabled"):
+                raise LineError(f"The button {label!r} is switched off.")
+            elif not component.get("custom_id"):
+                raise LineError(f"The button {label!r} opens {component.get('url')}; there is nothing to click here.")
+            else:
+                return message, {"component_type": parts.BUTTON, "custom_id": component["custom_id"]}
+        there = ", ".join(dict.fromkeys(seen)) or "none"
+        raise LineError(f"There is no button {action.label!r} in {channel.name}; the buttons are: {there}.")
+
+    def _select(self, action: Choose, member: Member, channel: Channel) -> tuple[Message, dict[str, Any]]:
+        seen: list[str] = []
+        for message, component in self._components(member, channel):
+            if component["type"] != parts.STRING_SELECT or component.get("disabled"):
+                continue
+            for option in component["options"]:
+                seen.append(option["label"])
+                if action.value in (option["value"], option["label"]):
+                    data = {"component_type": parts.STRING_SELECT, "custom_id": component["custom_id"]}
+                    return message, data | {"values": [option["value"]]}
+        there = ", ".join(dict.fromkeys(seen)) or "none"
+        raise LineError(f"There is no choice {action.value!r} in {channel.name}; the choices are: {there}.")

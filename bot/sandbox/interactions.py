@@ -1,0 +1,248 @@
+"""Interactions and their clocks: 3 seconds to acknowledge, 15 minutes of life for the token.
+
+The player opens them, the routes answer them; all on the sandbox's event loop.
+"""
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bot.sandbox import rules
+from bot.sandbox.clock import Clock
+from bot.sandbox.errors import ApiError, already_acknowledged, expired_token, invalid_form, unknown
+from bot.sandbox.files import MAX_FILE_BYTES, UploadedFile
+from bot.sandbox.happenings import Board, Happening, HappeningKind
+from bot.sandbox.message_store import MessageStore, Placement
+from bot.sandbox.messages import DEFAULT_MESSAGE, EPHEMERAL, MENU_ANSWER, SLASH_ANSWER, Message, Origin
+from bot.sandbox.world import Channel, Member, World
+
+ACKNOWLEDGE_S: Final = 3.0
+TOKEN_LIFE_S: Final = 15 * 60.0
+MAX_INTERACTIONS: Final = 10_000
+NOT_RESPONDING: Final = "The application did not respond"
+
+COMMAND, COMPONENT, MODAL_SUBMIT = 2, 3, 5
+MESSAGE, DEFERRED_MESSAGE, DEFERRED_UPDATE, UPDATE, MODAL = 4, 5, 6, 7, 9
+
+
+@dataclass(slots=True)
+class Interaction:
+    """One thing that a member did. kind: Discord's interaction type; source: the message whose component was used.
+
+    acknowledgement: the callback type that answered it, None until then. original_id: the message that `@original`
+    means. modal: the form that answered it.
+    """
+
+    id: str
+    kind: int
+    member: Member
+    channel: Channel
+    created_s: float
+    data: dict[str, Any]
+    origin: Origin
+    source: Message | None = None
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(96), repr=False)
+    acknowledgement: int | None = None
+    is_dead: bool = False
+    original_id: str | None = None
+    modal: dict[str, Any] | None = None
+
+    @property
+    def placement(self) -> Placement:
+        """Where its first answer goes, if everybody may see it."""
+        is_menu = self.kind == COMMAND and self.data["type"] != 1
+        kind = DEFAULT_MESSAGE if self.kind != COMMAND else MENU_ANSWER if is_menu else SLASH_ANSWER
+        return Placement(self.channel.id, kind, self.origin)
+
+
+class InteractionDesk:
+    """Opens interactions, watches their deadlines and takes their answers.
+
+    dispatch: sends an INTERACTION_CREATE and says whether a client was there to receive it.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        clock: Clock,
+        board: Board,
+        messages: MessageStore,
+        message_json: Callable[[Message], dict[str, Any]],
+        dispatch: Callable[[str, dict[str, Any]], bool],
+    ) -> None:
+        self._world = world
+        self._clock = clock
+        self._board = board
+        self._messages = messages
+        self._message_json = message_json
+        self._dispatch = dispatch
+        self._by_id: OrderedDict[str, Interaction] = OrderedDict()
+        self._by_token: dict[str, Interaction] = {}
+        self._watchers: set[asyncio.Task[None]] = set()
+
+    def create(
+        self,
+        kind: int,
+        data: dict[str, Any],
+        member: Member,
+        channel: Channel,
+        source: Message | None = None,
+        opener: Interaction | None = None,
+    ) -> Interaction:
+        """Makes an interaction; nobody is told until `deliver`. opener: the one whose answer was the modal."""
+        interaction_id = self._world.snowflakes.new()
+        metadata: dict[str, Any] = {
+            "id": interaction_id,
+            "type": kind,
+            "user": self._world.user_json(member),
+            "authorizing_integration_owners": {"0": self._world.guild_id},
+        }
+        if kind == COMMAND and data["type"] == 3:
+            metadata["target_message_id"] = data["target_id"]
+        if kind == COMPONENT and source is not None:
+            metadata["interacted_message_id"] = source.id
+        if opener is not None:
+            metadata["triggering_interaction_metadata"] = opener.origin.metadata
+        origin = Origin(interaction_id, metadata)
+        interaction = Interaction(interaction_id, kind, member, channel, self._clock.now(), data, origin, source)
+        self._by_id[interaction.id] = interaction
+        self._by_token[interaction.token] = interaction
+        if len(self._by_id) > MAX_INTERACTIONS:
+            _, oldest = self._by_id.popitem(last=False)
+            del self._by_token[oldest.token]
+        return interaction
+
+    def deliver(self, interaction: Interaction) -> None:
+        """Sends it to the client and starts its clock."""
+        self._dispatch("INTERACTION_CREATE", self._payload(interaction))
+        watcher = asyncio.create_task(self._watch(interaction), name=f"deadline of interaction {interaction.id}")
+        self._watchers.add(watcher)
+        watcher.add_done_callback(self._watchers.discard)
+
+    async def aclose(self) -> None:
+        """Stops every clock."""
+        for watcher in tuple(self._watchers):
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+
+    def acknowledge(
+        self, interaction_id: str, token: str, callback: dict[str, Any], files: Sequence[UploadedFile]
+    ) -> tuple[Interaction, Message | None]:
+        """Takes the first answer; returns the message that it made or changed.
+
+        Raises ApiError 10062 if the interaction is unknown or 3 seconds old, 40060 if it is answered already."""
+        interaction = self._by_id.get(interaction_id)
+        if interaction is None or interaction.is_dead or not secrets.compare_digest(interaction.token, token):
+            raise unknown("interaction")
+        if interaction.acknowledgement is not None:
+            raise already_acknowledged()
+        message = self._answer(interaction, callback.get("type"), callback.get("data") or {}, files)
+        interaction.acknowledgement = callback["type"]
+        interaction.original_id = None if message is None else message.id
+        if callback["type"] == DEFERRED_UPDATE and interaction.source is not None:
+            interaction.original_id = interaction.source.id
+        return interaction, message
+
+    def with_token(self, application_id: str, token: str) -> Interaction:
+        """The acknowledged interaction behind a webhook address.
+
+        Raises ApiError 10015 if there is none, 50027 if its 15 minutes are over."""
+        interaction = self._by_token.get(token)
+        if interaction is None or application_id != self._world.application_id:
+            raise unknown("Webhook")
+        if self._clock.now() >= interaction.created_s + TOKEN_LIFE_S:
+            raise expired_token()
+        if interaction.acknowledgement is None:
+            raise unknown("Webhook")
+        return interaction
+
+    def original(self, interaction: Interaction) -> Message:
+        """The message that `@original` means. Raises ApiError 10008 if there is none."""
+        if interaction.original_id is None:
+            raise unknown("Message")
+        return self._messages.get(interaction.original_id)
+
+    def follow_up(self, interaction: Interaction, payload: dict[str, Any], files: Sequence[UploadedFile]) -> Message:
+        """Posts a follow-up; the first one after a deferred answer takes the place of "is thinking"."""
+        if interaction.acknowledgement == DEFERRED_MESSAGE:
+            original = self.original(interaction)
+            if original.is_loading:
+                return self._messages.edit(original, payload, files, by=interaction.id)
+        is_ephemeral = bool((payload.get("flags") or 0) & EPHEMERAL)
+        viewer_id = interaction.member.id if is_ephemeral else None
+        place = Placement(interaction.channel.id, DEFAULT_MESSAGE, interaction.origin, viewer_id)
+        return self._messages.create(place, payload, files, by=interaction.id)
+
+    def _answer(
+        self, interaction: Interaction, kind: object, data: dict[str, Any], files: Sequence[UploadedFile]
+    ) -> Message | None:
+        is_on_message = interaction.source is not None
+        place = interaction.placement
+        if (data.get("flags") or 0) & EPHEMERAL:
+            place = Placement(place.channel_id, place.kind, place.origin, interaction.member.id)
+        if kind == MESSAGE:
+            return self._messages.create(place, data, files, by=interaction.id, is_acknowledgement=True)
+        if kind == DEFERRED_MESSAGE:
+            return self._messages.create_loading(place, by=interaction.id)
+        if kind == UPDATE and interaction.source is not None:
+            message = self._messages.get(interaction.source.id)
+            return self._messages.edit(message, data, files, by=interaction.id, is_acknowledgement=True)
+        if kind == DEFERRED_UPDATE and is_on_message:
+            self._publish(HappeningKind.DEFERRED, interaction)
+            return None
+        if kind == MODAL and interaction.kind != MODAL_SUBMIT:
+            for problem in rules.check_modal(data):
+                raise invalid_form(f"data.{problem.path}", problem.code, problem.message)
+            interaction.modal = data
+            self._publish(HappeningKind.MODAL, interaction)
+            return None
+        raise invalid_form("type", "INTERACTION_CALLBACK_TYPE", f"Type {kind} can't answer this interaction.")
+
+    def _publish(self, kind: HappeningKind, interaction: Interaction, text: str = "") -> None:
+        is_answer = kind is not HappeningKind.FAILURE
+        self._board.publish(Happening(kind, None, interaction.id, is_answer, text, interaction.modal))
+
+    async def _watch(self, interaction: Interaction) -> None:
+        await self._clock.sleep_until(interaction.created_s + ACKNOWLEDGE_S)
+        if interaction.acknowledgement is None:
+            interaction.is_dead = True
+            self._publish(HappeningKind.FAILURE, interaction, NOT_RESPONDING)
+        elif interaction.acknowledgement == DEFERRED_MESSAGE:
+            await self._clock.sleep_until(interaction.created_s + TOKEN_LIFE_S)
+            try:
+                original = self.original(interaction)
+            except ApiError:
+                return
+            if original.is_loading:
+                self._publish(HappeningKind.FAILURE, interaction, NOT_RESPONDING)
+
+    def _payload(self, interaction: Interaction) -> dict[str, Any]:
+        """The INTERACTION_CREATE object."""
+        world, channel, member = self._world, interaction.channel, interaction.member
+        permissions = str(world.permissions(member, channel))
+        payload: dict[str, Any] = {
+            "id": interaction.id,
+            "application_id": world.application_id,
+            "type": interaction.kind,
+            "token": interaction.token,
+            "version": 1,
+            "data": interaction.data,
+            "guild_id": world.guild_id,
+            "guild": {"id": world.guild_id, "locale": "en-US", "features": []},
+            "channel_id": channel.id,
+            "channel": world.channel_json(channel) | {"permissions": permissions},
+            "member": world.member_json(member) | {"permissions": permissions},
+            "locale": "en-US",
+            "guild_locale": "en-US",
+            "app_permissions": str(world.permissions(world.bot, channel)),
+            "entitlements": [],
+            "authorizing_integration_owners": {"0": world.guild_id},
+            "context": 0,
+            "attachment_size_limit": MAX_FILE_BYTES,
+        }
+        if interaction.source is not None:
+            payload["message"] = self._message_json(interaction.source)
+        return payload

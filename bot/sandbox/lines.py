@@ -1,0 +1,101 @@
+"""The grammar of the lines that a player plays. Pure.
+
+/imagine prompt:a red circle images:4    a slash command with its options
+click LABEL                              the newest button with that label
+choose VALUE                             the newest select that offers that value or label
+menu NAME                                a context menu command, on the newest message
+submit LABEL:text LABEL:text             the form that is open
+as NAME                                  go on as another member (moderator has Manage Server)
+in CHANNEL                               go on in another channel
+wait SECONDS                             watch the channel for a while
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from bot.sandbox.errors import LineError
+
+MAX_WAIT_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slash:
+    """text: everything behind the slash."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """text: `LABEL:value` pairs."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class As:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    seconds: float
+
+
+Line = Slash | Click | Choose | Menu | Submit | As | In | Wait
+
+_VERBS: Final[dict[str, Callable[[str], Line]]] = {
+    "click": Click,
+    "choose": Choose,
+    "menu": Menu,
+    "submit": Submit,
+    "as": As,
+    "in": In,
+}
+
+
+def parse_line(line: str) -> Line:
+    """Raises LineError, with the forms that a line can have, if it has none of them."""
+    text = line.strip(" ")
+    if text.startswith("/") and len(text) > 1:
+        return Slash(text[1:])
+    verb, _, rest = text.partition(" ")
+    rest = rest.strip(" ")
+    if verb == "wait":
+        return Wait(_seconds(rest))
+    if verb in _VERBS and rest:
+        return _VERBS[verb](rest)
+    forms = "/COMMAND option:value, click LABEL, choose VALUE, menu NAME, submit LABEL:text, as NAME, in CHANNEL"
+    raise LineError(f"Can't play the line {line!r}; a line is one of: {forms}, wait SECONDS.")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= MAX_WAIT_S:
+        raise LineError(f"wait needs a number of seconds from 0 to {MAX_WAIT_S:g}, not {text!r}.")
+    return seconds

@@ -1,0 +1,133 @@
+"""Turns the text of a slash command into the options of an interaction, as Discord's own client would. Pure.
+
+A value reaches from `name:` to the next `name:` of another option of the command, so prompts need no quotes.
+"""
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bot.sandbox.errors import LineError
+from bot.sandbox.rules import SUB_COMMAND, SUB_COMMAND_GROUP
+from bot.sandbox.world import World
+
+STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, NUMBER = 3, 4, 5, 6, 7, 8, 10
+_BOOLEANS: Final = {"true": True, "yes": True, "false": False, "no": False}
+_MAX_STRING: Final = 6000
+
+
+class Arguments:
+    """The options of one use of a command. options, resolved: as an interaction's data carries them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.options: list[dict[str, Any]] = []
+        self.resolved: dict[str, dict[str, Any]] = {}
+
+    def read(self, command: dict[str, Any], text: str) -> None:
+        """Fills itself from the text behind the command's name. Raises LineError that names what is wrong."""
+        self.options = self._level(f"/{command['name']}", command.get("options") or (), text)
+
+    def _level(self, name: str, declared: Sequence[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+        groups = {option["name"]: option for option in declared if option["type"] in (SUB_COMMAND, SUB_COMMAND_GROUP)}
+        if groups:
+            word, _, rest = text.strip(" ").partition(" ")
+            if word not in groups:
+                raise LineError(f"{name} needs one of its sub-commands: {', '.join(groups)}.")
+            inner = groups[word]
+            inside = self._level(f"{name} {word}", inner.get("options") or (), rest)
+            return [{"name": word, "type": inner["type"], "options": inside}]
+        given = split_options(name, [option["name"] for option in declared], text)
+        missing = [option["name"] for option in declared if option.get("required") and not given.get(option["name"])]
+        if missing:
+            raise LineError(f"{name} needs a value for {', '.join(missing)}: write {missing[0]}:VALUE.")
+        return [
+            {"name": option["name"], "type": option["type"], "value": self._value(option, given[option["name"]])}
+            for option in declared
+            if given.get(option["name"])
+        ]
+
+    def _value(self, option: dict[str, Any], text: str) -> Any:
+        name, kind = option["name"], option["type"]
+        if option.get("choices"):
+            choices = {str(choice[key]): choice["value"] for key in ("value", "name") for choice in option["choices"]}
+            if text not in choices:
+                names = ", ".join(choice["name"] for choice in option["choices"])
+                raise LineError(f"{name} must be one of {names}, not {text!r}.")
+            return choices[text]
+        if kind == STRING:
+            low, high = option.get("min_length", 0), option.get("max_length", _MAX_STRING)
+            if not low <= len(text) <= high:
+                raise LineError(f"{name} must have {low} to {high} characters; it has {len(text)}.")
+            return text
+        if kind in (INTEGER, NUMBER):
+            return _number(option, text)
+        if kind == BOOLEAN:
+            if text.lower() not in _BOOLEANS:
+                raise LineError(f"{name} must be true or false, not {text!r}.")
+            return _BOOLEANS[text.lower()]
+        return self._reference(name, kind, text)
+
+    def _reference(self, name: str, kind: int, text: str) -> str:
+        """The id of a named member, channel or role; its object goes to `resolved`."""
+        world = self._world
+        if kind == USER:
+            member = world.member_named(text.removeprefix("@"))
+            self.resolved.setdefault("users", {})[member.id] = world.user_json(member)
+            partial = world.member_json(member) | {"permissions": str(world.everyone.permissions)}
+            del partial["user"], partial["deaf"], partial["mute"]
+            self.resolved.setdefault("members", {})[member.id] = partial
+            return member.id
+        if kind == CHANNEL:
+            channel = world.channel_named(text)
+            self.resolved.setdefault("channels", {})[channel.id] = world.channel_json(channel) | {"permissions": "0"}
+            return channel.id
+        if kind == ROLE:
+            role = next((role for role in world.roles.values() if role.name == text.removeprefix("@")), None)
+            if role is None:
+                raise LineError(f"There is no role {text!r} in the sandbox for {name}.")
+            self.resolved.setdefault("roles", {})[role.id] = world.role_json(role)
+            return role.id
+        raise LineError(f"The sandbox can't fill in {name}: its option type {kind} is not supported.")
+
+
+def split_options(command: str, names: Sequence[str], text: str) -> dict[str, str]:
+    """`{name: value}` from `name:value name:value`; values are trimmed of spaces, as Discord does.
+
+    Raises LineError for text before the first option, an option given twice, and what looks like a misspelt name."""
+    found: list[re.Match[str]] = []
+    if names:
+        longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+        found = list(re.finditer(rf"(?:(?<= )|^)({longest_first}):", text))
+    before = text[: found[0].start()] if found else text
+    if before.strip(" "):
+        word = before.split()[0].partition(":")[0] if before.split() else before
+        raise LineError(f"{command} has no option {word!r}; {_known(names)}.")
+    given: dict[str, str] = {}
+    for match, after in zip(found, [*found[1:], None], strict=True):
+        name, value = match[1], text[match.end() : after.start() if after else None]
+        if name in given:
+            raise LineError(f"{command} has {name} twice; give it once.")
+        for word in re.findall(r"(?:(?<= )|^)([\w-]+):(?=\S)", value):
+            if close := difflib.get_close_matches(word, names, 1, 0.75):
+                raise LineError(f"{command} has no option {word!r}; did you mean {close[0]!r}?")
+        given[name] = value.strip(" ")
+    return given
+
+
+def _known(names: Sequence[str]) -> str:
+    return f"it has {', '.join(names)}" if names else "it takes none"
+
+
+def _number(option: dict[str, Any], text: str) -> int | float:
+    """Discord's client keeps numbers within plus and minus 2**53 and the option's own range."""
+    name, is_whole = option["name"], option["type"] == INTEGER
+    low, high = option.get("min_value", -(2**53)), option.get("max_value", 2**53)
+    try:
+        value = int(text) if is_whole else float(text)
+    except ValueError:
+        raise LineError(f"{name} must be a {'whole ' if is_whole else ''}number, not {text!r}.") from None
+    if not low <= value <= high:
+        raise LineError(f"{name} must be between {low} and {high}, not {text}.")
+    return value

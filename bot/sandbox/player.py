@@ -1,0 +1,159 @@
+"""A member of the sandbox's guild who plays lines and notes what can be seen. Sandbox's event loop."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from bot.sandbox.actions import Actions
+from bot.sandbox.album import Album
+from bot.sandbox.errors import LineError
+from bot.sandbox.finality import Judge, Patience
+from bot.sandbox.forms import modal_text
+from bot.sandbox.happenings import Board, Happening, HappeningKind
+from bot.sandbox.interactions import DEFERRED_UPDATE, UPDATE, Interaction, InteractionDesk
+from bot.sandbox.lines import As, In, Wait, parse_line
+from bot.sandbox.messages import Message, shown_text
+from bot.sandbox.transcript import Event, EventKind
+from bot.sandbox.world import World
+
+MAX_TIMEOUT_S: Final = 3600.0
+_KINDS: Final = {
+    HappeningKind.MESSAGE: EventKind.MESSAGE,
+    HappeningKind.EDIT: EventKind.EDIT,
+    HappeningKind.DELETE: EventKind.DELETE,
+    HappeningKind.DEFERRED: EventKind.ACK,
+    HappeningKind.MODAL: EventKind.MODAL,
+    HappeningKind.FAILURE: EventKind.FAILURE,
+}
+
+
+class Player:
+    """Plays one line at a time; remembers who and where it is, and the form that is open."""
+
+    def __init__(
+        self, world: World, desk: InteractionDesk, actions: Actions, board: Board, album: Album, patience: Patience
+    ) -> None:
+        self._world = world
+        self._desk = desk
+        self._actions = actions
+        self._board = board
+        self._album = album
+        self._patience = patience
+        self._member = world.member_named("user")
+        self._channel = world.channel_named("general")
+        self._form: Interaction | None = None
+        self._is_playing = False
+
+    async def play(self, line: str, timeout_s: float) -> AsyncGenerator[Event, None]:
+        """What is seen after `line`, as it happens; ends when the answer is final (see finality.py) or time is up.
+
+        Raises LineError if the line can't be played, or another one still is."""
+        if self._is_playing:
+            raise LineError("This player still plays another line: wait for its end, or use another player.")
+        self._is_playing = True
+        try:
+            async for event in self._events(line, min(timeout_s, MAX_TIMEOUT_S)):
+                yield event
+        finally:
+            self._is_playing = False
+
+    async def _events(self, line: str, timeout_s: float) -> AsyncGenerator[Event, None]:
+        start_s = asyncio.get_running_loop().time()
+        yield Event(0.0, EventKind.SAY, line)
+        action = parse_line(line)
+        if isinstance(action, As):
+            self._member = self._world.member_named(action.name)
+            yield Event(0.0, EventKind.NOTE, f"now playing as {self._member.name}")
+        elif isinstance(action, In):
+            self._channel = self._world.channel_named(action.channel)
+            yield Event(0.0, EventKind.NOTE, f"now in {self._channel.name}")
+        elif isinstance(action, Wait):
+            async for event in self._watch(start_s, min(action.seconds, timeout_s)):
+                yield event
+        else:
+            interaction = self._actions.begin(action, self._member, self._channel, self._form)
+            async for event in self._answer(interaction, start_s, timeout_s):
+                yield event
+
+    async def _watch(self, start_s: float, seconds: float) -> AsyncGenerator[Event, None]:
+        """Everything that can be seen in the channel for a while."""
+        with self._board.subscription() as queue:
+            while True:
+                try:
+                    async with asyncio.timeout_at(start_s + seconds):
+                        happening = await queue.get()
+                except TimeoutError:
+                    return
+                if happening.message is not None and self._can_see(happening.message):
+                    yield await self._event(happening, start_s)
+
+    async def _answer(self, interaction: Interaction, start_s: float, timeout_s: float) -> AsyncGenerator[Event, None]:
+        judge = Judge(self._patience)
+        related = _targets(interaction)
+        loop = asyncio.get_running_loop()
+        with self._board.subscription() as queue:
+            self._desk.deliver(interaction)
+            while True:
+                final_s = judge.final_at_s()
+                end_s = start_s + timeout_s
+                try:
+                    async with asyncio.timeout_at(end_s if final_s is None else min(final_s, end_s)):
+                        happening = await queue.get()
+                except TimeoutError:
+                    if final_s is None or final_s > end_s:
+                        yield Event(timeout_s, EventKind.TIMEOUT, f"No final answer within {timeout_s:g} s.")
+                    return
+                if self._concerns(happening, interaction, related):
+                    self._judge(judge, happening, interaction, loop.time())
+                    yield await self._event(happening, start_s)
+
+    def _concerns(self, happening: Happening, interaction: Interaction, related: set[str]) -> bool:
+        """Whether a happening belongs to the answer; `related` collects the ids of its messages."""
+        message = happening.message
+        is_own = happening.interaction_id == interaction.id
+        if message is None:
+            return is_own
+        if message.origin is not None and message.origin.interaction_id == interaction.id:
+            is_own = True
+        # A message without origin was posted to the channel with the bot's own token.
+        is_post = happening.kind is HappeningKind.MESSAGE and message.origin is None and self._can_see(message)
+        if is_own or is_post:
+            related.add(message.id)
+        return message.id in related and message.is_visible_to(self._member.id)
+
+    def _judge(self, judge: Judge, happening: Happening, interaction: Interaction, now_s: float) -> None:
+        message = happening.message
+        if happening.kind is HappeningKind.MODAL:
+            self._form = interaction
+        if happening.kind in (HappeningKind.MODAL, HappeningKind.FAILURE):
+            judge.see_end()
+        elif message is None:
+            judge.see_deferred_update(now_s)
+        elif happening.kind is HappeningKind.DELETE:
+            judge.see_deleted(message, now_s)
+        # The progress of a job must not hold up the answer to a click on its message.
+        elif message.id not in _targets(interaction) or interaction.acknowledgement in (UPDATE, DEFERRED_UPDATE):
+            judge.see(message, now_s)
+
+    def _can_see(self, message: Message) -> bool:
+        return message.channel_id == self._channel.id and message.is_visible_to(self._member.id)
+
+    async def _event(self, happening: Happening, start_s: float) -> Event:
+        message, text, files = happening.message, happening.text, list[str]()
+        kind = _KINDS[happening.kind]
+        if happening.is_acknowledgement and happening.kind is not HappeningKind.MODAL:
+            kind = EventKind.ACK
+        t_s = round(asyncio.get_running_loop().time() - start_s, 3)
+        if happening.modal is not None:
+            text = modal_text(happening.modal)
+        if message is None:
+            return Event(t_s, kind, text)
+        if happening.kind is not HappeningKind.DELETE:
+            files = [await self._album.add(attachment) for attachment in message.attachments]
+        return Event(t_s, kind, shown_text(message), tuple(files), message.viewer_id is not None, message.id)
+
+
+def _targets(interaction: Interaction) -> set[str]:
+    """The messages that were clicked on, or that a menu was opened on."""
+    targets = {interaction.source.id} if interaction.source is not None else set()
+    return targets | set(interaction.data.get("resolved", {}).get("messages", {}))

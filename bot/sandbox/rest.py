@@ -1,0 +1,87 @@
+"""The REST face of the sandbox: one place that authenticates, reads, calls a route, answers and records.
+
+Runs on the sandbox's event loop. Rate limits and injected faults belong into `_answered`.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from aiohttp import web
+
+from bot.sandbox.calls import Call, Route, read_body
+from bot.sandbox.errors import ApiError, method_not_allowed, not_found, unauthorized
+from bot.sandbox.files import UploadedFile
+from bot.sandbox.recorder import Exchange, Recorder
+
+API_ROOT: Final = "/api/v10"
+
+
+class RestApi:
+    """Serves `routes` below API_ROOT. Literal paths must come before templated ones that match them too."""
+
+    def __init__(self, routes: Iterable[Route], bot_token: str, recorder: Recorder) -> None:
+        self._routes = tuple(routes)
+        self._authorization = f"Bot {bot_token}"
+        self._recorder = recorder
+
+    def install(self, app: web.Application) -> None:
+        """Adds the routes to a web application, and Discord's 404 and 405 for everything else below the root."""
+        for route in self._routes:
+            app.router.add_route(route.method, API_ROOT + route.template, self._handler(route))
+        app.router.add_route("*", API_ROOT + "/{rest:.*}", self._handle_unrouted)
+
+    def _handler(self, route: Route) -> Any:
+        async def handle(request: web.Request) -> web.Response:
+            return await self._answered(request, route)
+
+        return handle
+
+    async def _handle_unrouted(self, request: web.Request) -> web.Response:
+        return await self._answered(request, None)
+
+    async def _answered(self, request: web.Request, route: Route | None) -> web.Response:
+        payload: Any = None
+        files: tuple[UploadedFile, ...] = ()
+        try:
+            payload, files = await read_body(request)
+            status, answer = self._called(request, route, payload, files)
+        except ApiError as error:
+            status, answer = error.status, error.to_json()
+        self._recorder.note(
+            Exchange(
+                method=request.method,
+                path=request.path.removeprefix(API_ROOT),
+                path_template=None if route is None else route.template,
+                query=dict(request.query),
+                content_type=request.content_type if request.can_read_body else "",
+                payload=payload,
+                files=tuple((f"files[{file.index}]", file.filename, len(file.data)) for file in files),
+                status=status,
+                answer=answer,
+            )
+        )
+        if answer is None:
+            return web.Response(status=status)
+        # aiohttp's own JSON answers add a charset, and discord.py takes only the bare type for JSON.
+        return web.Response(
+            status=status, body=json.dumps(answer).encode(), headers={"Content-Type": "application/json"}
+        )
+
+    def _called(
+        self, request: web.Request, route: Route | None, payload: Any, files: tuple[UploadedFile, ...]
+    ) -> tuple[int, Any]:
+        if route is None:
+            raise self._unrouted(request)
+        if route.needs_token and request.headers.get("Authorization") != self._authorization:
+            raise unauthorized()
+        answer = route.handler(Call(dict(request.match_info), dict(request.query), payload, files))
+        return (204, None) if answer is None else (200, answer)
+
+    def _unrouted(self, request: web.Request) -> ApiError:
+        path = request.path.removeprefix(API_ROOT).split("/")
+        for route in self._routes:
+            parts = route.template.split("/")
+            if len(parts) == len(path) and all(a == b or a[:1] == "{" for a, b in zip(parts, path, strict=True)):
+                return method_not_allowed()
+        return not_found()

@@ -1,0 +1,121 @@
+"""REST routes about the application, its commands, its gateway and the guild. Sandbox's event loop."""
+
+from typing import Any
+
+from bot.sandbox.calls import Call, Route
+from bot.sandbox.command_registry import CommandRegistry
+from bot.sandbox.errors import invalid_form, unknown
+from bot.sandbox.world import BOT_NAME, World
+
+
+class ApplicationRoutes:
+    """gateway_url: the ws:// address that clients connect to."""
+
+    def __init__(self, world: World, commands: CommandRegistry, gateway_url: str) -> None:
+        self._world = world
+        self._commands = commands
+        self._gateway_url = gateway_url
+
+    def routes(self) -> list[Route]:
+        application, guild = "/applications/{application_id}", "/guilds/{guild_id}"
+        return [
+            Route("GET", "/gateway", lambda _: {"url": self._gateway_url}, needs_token=False),
+            Route("GET", "/gateway/bot", self._gateway_bot),
+            Route("GET", "/users/@me", self._me),
+            Route("GET", "/users/{user_id}", self._user),
+            Route("GET", "/applications/@me", self._application),
+            Route("GET", "/oauth2/applications/@me", self._application),
+            Route("GET", f"{application}/commands", self._list_commands),
+            Route("PUT", f"{application}/commands", self._overwrite_commands),
+            Route("GET", f"{application}/guilds/{{guild_id}}/commands", self._list_commands),
+            Route("PUT", f"{application}/guilds/{{guild_id}}/commands", self._overwrite_commands),
+            Route("GET", guild, self._guild),
+            Route("GET", f"{guild}/channels", self._channels),
+            Route("GET", f"{guild}/roles", self._roles),
+            Route("GET", f"{guild}/members/{{user_id}}", self._member),
+        ]
+
+    def _gateway_bot(self, _: Call) -> dict[str, Any]:
+        limit = {"total": 1000, "remaining": 999, "reset_after": 86_400_000, "max_concurrency": 1}
+        return {"url": self._gateway_url, "shards": 1, "session_start_limit": limit}
+
+    def _me(self, _: Call) -> dict[str, Any]:
+        user = self._world.user_json(self._world.bot)
+        return user | {"mfa_enabled": False, "locale": "en-US", "verified": True, "email": None}
+
+    def _user(self, call: Call) -> dict[str, Any]:
+        member = self._world.members.get(call.params["user_id"])
+        if member is None:
+            raise unknown("User")
+        return self._world.user_json(member)
+
+    def _application(self, _: Call) -> dict[str, Any]:
+        world = self._world
+        return {
+            "id": world.application_id,
+            "name": BOT_NAME,
+            "icon": None,
+            "description": "An application in the sandbox.",
+            "type": None,
+            "bot": world.user_json(world.bot),
+            "bot_public": True,
+            "bot_require_code_grant": False,
+            "verify_key": "0" * 64,
+            "flags": 0,
+            "flags_new": "0",
+            "redirect_uris": [],
+            "interactions_endpoint_url": None,
+            "role_connections_verification_url": None,
+            "owner": world.user_json(world.owner),
+            "approximate_guild_count": 1,
+            "approximate_user_install_count": 0,
+            "approximate_user_authorization_count": 0,
+            "explicit_content_filter": 0,
+            "team": None,
+            "eligible_oauth2_scopes": [],
+            "integration_types_config": {"0": {}},
+        }
+
+    def _scope(self, call: Call) -> str | None:
+        """The guild that a commands route is about; None for global commands."""
+        if call.params["application_id"] != self._world.application_id:
+            raise unknown("Application")
+        guild_id = call.params.get("guild_id")
+        if guild_id not in (None, self._world.guild_id):
+            raise unknown("Guild")
+        return guild_id
+
+    def _list_commands(self, call: Call) -> list[dict[str, Any]]:
+        return self._commands.in_scope(self._scope(call))
+
+    def _overwrite_commands(self, call: Call) -> list[dict[str, Any]]:
+        scope = self._scope(call)
+        if not isinstance(call.payload, list):
+            raise invalid_form("", "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType")
+        return self._commands.overwrite(scope, call.payload)
+
+    def _check_guild(self, call: Call) -> None:
+        if call.params["guild_id"] != self._world.guild_id:
+            raise unknown("Guild")
+
+    def _guild(self, call: Call) -> dict[str, Any]:
+        self._check_guild(call)
+        guild = self._world.guild_json()
+        if call.is_set("with_counts"):
+            guild |= {"approximate_member_count": len(self._world.members), "approximate_presence_count": 1}
+        return guild
+
+    def _channels(self, call: Call) -> list[dict[str, Any]]:
+        self._check_guild(call)
+        return [self._world.channel_json(channel) for channel in self._world.channels.values()]
+
+    def _roles(self, call: Call) -> list[dict[str, Any]]:
+        self._check_guild(call)
+        return [self._world.role_json(role) for role in self._world.roles.values()]
+
+    def _member(self, call: Call) -> dict[str, Any]:
+        self._check_guild(call)
+        member = self._world.members.get(call.params["user_id"])
+        if member is None:
+            raise unknown("Member")
+        return self._world.member_json(member)

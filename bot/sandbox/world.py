@@ -1,0 +1,262 @@
+"""The guild that the sandbox pretends: its channels, members, roles, and who may do what where.
+
+Read by the routes, the gateway and the player, on the sandbox's event loop.
+"""
+
+import base64
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from discord import Permissions
+
+from bot.sandbox.clock import Clock, Snowflakes, iso
+from bot.sandbox.errors import LineError
+
+MAX_MEMBERS = 1000
+BOT_NAME = "dalle-bot"
+
+_EVERYONE = Permissions(
+    view_channel=True,
+    send_messages=True,
+    send_messages_in_threads=True,
+    embed_links=True,
+    attach_files=True,
+    add_reactions=True,
+    read_message_history=True,
+    use_application_commands=True,
+    use_external_apps=True,
+    mention_everyone=True,
+)
+_MODERATOR = Permissions(manage_guild=True, manage_messages=True, moderate_members=True, kick_members=True)
+# Discord takes these away from whoever may not send messages.
+_NEEDS_SENDING = Permissions(mention_everyone=True, attach_files=True, embed_links=True, send_tts_messages=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """permissions: Discord's bit set. The guild's own id is the id of @everyone."""
+
+    id: str
+    name: str
+    permissions: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user who is in the guild."""
+
+    id: str
+    name: str
+    role_ids: tuple[str, ...] = ()
+    is_bot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Overwrite:
+    """A channel's exception for a role (kind 0) or a member (kind 1); allow and deny are bit sets."""
+
+    target_id: str
+    kind: int
+    allow: int = 0
+    deny: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A text channel."""
+
+    id: str
+    name: str
+    position: int
+    overwrites: tuple[Overwrite, ...] = ()
+
+
+class World:
+    """One guild with four channels and as many members as are named.
+
+    Channels: `general`; `gallery`, the same again; `read-only`, where the bot may look and not write; `hidden`, which
+    the bot can't see. Members: `user`, `moderator` with Manage Server, `owner`; others appear when they are named.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.snowflakes = Snowflakes(clock)
+        new = self.snowflakes.new
+        self._born_s = clock.now()
+        self.guild_id = new()
+        self.everyone = Role(self.guild_id, "@everyone", _EVERYONE.value, 0)
+        self.moderator_role = Role(new(), "Moderator", _MODERATOR.value, 1)
+        self.roles = {role.id: role for role in (self.everyone, self.moderator_role)}
+        self.bot = Member(new(), BOT_NAME, is_bot=True)
+        self.owner = Member(new(), "owner")
+        known = (Member(new(), "user"), Member(new(), "moderator", (self.moderator_role.id,)), self.owner, self.bot)
+        self.members = {member.id: member for member in known}
+        writing = Permissions(send_messages=True).value
+        seeing = Permissions(view_channel=True).value
+        channels = (
+            Channel(new(), "general", 0),
+            Channel(new(), "gallery", 1),
+            Channel(new(), "read-only", 2, (Overwrite(self.bot.id, 1, deny=writing),)),
+            Channel(new(), "hidden", 3, (Overwrite(self.bot.id, 1, deny=seeing),)),
+        )
+        self.channels = {channel.id: channel for channel in channels}
+        # A bot's id is its application's id, as for every application since 2016.
+        self.application_id = self.bot.id
+        id_part = base64.urlsafe_b64encode(self.bot.id.encode()).decode().rstrip("=")
+        self.bot_token = f"{id_part}.{secrets.token_urlsafe(4)}.{secrets.token_urlsafe(28)}"
+
+    def member_named(self, name: str) -> Member:
+        """The member of that name, who joins now if there is none. Raises LineError for an unusable name."""
+        for member in self.members.values():
+            if member.name == name and not member.is_bot:
+                return member
+        if not 2 <= len(name) <= 32 or " " in name or name == BOT_NAME:
+            raise LineError(f"{name!r} can't be a member: give a name of 2 to 32 characters without spaces.")
+        if len(self.members) >= MAX_MEMBERS:
+            raise LineError(f"The sandbox's guild is full: at most {MAX_MEMBERS} members.")
+        member = Member(self.snowflakes.new(), name)
+        self.members[member.id] = member
+        return member
+
+    def channel_named(self, name: str) -> Channel:
+        """Raises LineError if there is none of that name."""
+        for channel in self.channels.values():
+            if channel.name == name.removeprefix("#"):
+                return channel
+        names = ", ".join(channel.name for channel in self.channels.values())
+        raise LineError(f"There is no channel {name!r} in the sandbox; there are {names}.")
+
+    def permissions(self, member: Member, channel: Channel) -> int:
+        """What `member` may do in `channel`: roles, then the channel's overwrites, then what Discord implies."""
+        if member.id == self.owner.id:
+            return Permissions.all().value
+        bits = self.everyone.permissions
+        for role_id in member.role_ids:
+            bits |= self.roles[role_id].permissions
+        roles = [o for o in channel.overwrites if o.kind == 0 and o.target_id in (*member.role_ids, self.everyone.id)]
+        own = [o for o in channel.overwrites if o.kind == 1 and o.target_id == member.id]
+        for overwrite in (*roles, *own):
+            bits = bits & ~overwrite.deny | overwrite.allow
+        if not Permissions(bits).view_channel:
+            return 0
+        if not Permissions(bits).send_messages:
+            bits &= ~_NEEDS_SENDING.value
+        return bits
+
+    def user_json(self, member: Member) -> dict[str, Any]:
+        """A user object."""
+        user: dict[str, Any] = {
+            "id": member.id,
+            "username": member.name,
+            "discriminator": "0000" if member.is_bot else "0",
+            "global_name": None if member.is_bot else member.name,
+            "avatar": None,
+            "public_flags": 0,
+            "flags": 0,
+            "primary_guild": None,
+        }
+        return user | {"bot": True} if member.is_bot else user
+
+    def member_json(self, member: Member) -> dict[str, Any]:
+        """A guild member object with its user."""
+        return {
+            "user": self.user_json(member),
+            "nick": None,
+            "avatar": None,
+            "banner": None,
+            "roles": list(member.role_ids),
+            "joined_at": iso(self._born_s),
+            "premium_since": None,
+            "communication_disabled_until": None,
+            "deaf": False,
+            "mute": False,
+            "pending": False,
+            "flags": 0,
+        }
+
+    def role_json(self, role: Role) -> dict[str, Any]:
+        return {
+            "id": role.id,
+            "name": role.name,
+            "permissions": str(role.permissions),
+            "position": role.position,
+            "color": 0,
+            "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
+            "hoist": False,
+            "managed": False,
+            "mentionable": False,
+            "icon": None,
+            "unicode_emoji": None,
+            "flags": 0,
+        }
+
+    def channel_json(self, channel: Channel) -> dict[str, Any]:
+        overwrites = [
+            {"id": o.target_id, "type": o.kind, "allow": str(o.allow), "deny": str(o.deny)} for o in channel.overwrites
+        ]
+        return {
+            "id": channel.id,
+            "type": 0,
+            "guild_id": self.guild_id,
+            "name": channel.name,
+            "position": channel.position,
+            "permission_overwrites": overwrites,
+            "nsfw": False,
+            "topic": None,
+            "parent_id": None,
+            "last_message_id": None,
+            "rate_limit_per_user": 0,
+            "flags": 0,
+        }
+
+    def guild_json(self) -> dict[str, Any]:
+        """A guild object as REST gives it."""
+        absent = (
+            "icon description home_header splash discovery_splash banner application_id afk_channel_id "
+            "system_channel_id widget_channel_id max_presences vanity_url_code rules_channel_id "
+            "safety_alerts_channel_id public_updates_channel_id incidents_data"
+        )
+        return dict.fromkeys(absent.split()) | {
+            "id": self.guild_id,
+            "name": "Sandbox",
+            "owner_id": self.owner.id,
+            "features": [],
+            "region": "us-east",
+            "afk_timeout": 300,
+            "system_channel_flags": 0,
+            "widget_enabled": False,
+            "verification_level": 0,
+            "roles": [self.role_json(role) for role in self.roles.values()],
+            "default_message_notifications": 0,
+            "mfa_level": 0,
+            "explicit_content_filter": 0,
+            "max_members": 500_000,
+            "max_stage_video_channel_users": 50,
+            "max_video_channel_users": 25,
+            "premium_tier": 0,
+            "premium_subscription_count": 0,
+            "preferred_locale": "en-US",
+            "premium_progress_bar_enabled": False,
+            "nsfw": False,
+            "nsfw_level": 0,
+            "emojis": [],
+            "stickers": [],
+        }
+
+    def guild_create_json(self) -> dict[str, Any]:
+        """The gateway's GUILD_CREATE: every channel, seen or not; of the members the bot alone."""
+        return self.guild_json() | {
+            "joined_at": iso(self._born_s),
+            "large": False,
+            "unavailable": False,
+            "member_count": len(self.members),
+            "members": [self.member_json(self.bot)],
+            "channels": [self.channel_json(channel) for channel in self.channels.values()],
+            "voice_states": [],
+            "threads": [],
+            "presences": [],
+            "stage_instances": [],
+            "guild_scheduled_events": [],
+            "soundboard_sounds": [],
+        }
