@@ -109,9 +109,12 @@ class Faults:
     not_finite: Collection[tuple[int, int]] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class FakePrefix:
-    """The prompts themselves, with a notice for each one that has too many words."""
+    """The prompts themselves, with a notice for each one that has too many words.
+
+    Weak references let a test see when its caller lets go of it; a real one holds device memory.
+    """
 
     prompts: tuple[PromptText, ...]
     notices: tuple[tuple[str, ...], ...]
@@ -123,9 +126,10 @@ class FakeChunk:
 
     positions: npt.NDArray[np.int32]
     engine: "FakeEngine"
+    num_resets: int
 
     def wait(self) -> None:
-        self.engine.pass_chunk()
+        self.engine.pass_chunk(self)
 
 
 @dataclass(eq=False, slots=True)
@@ -213,11 +217,13 @@ class FakeEngine:
             drawn = _drawn_tokens(drawing.prompt, drawing.assignment.seed, occupant.image, self._info.image_length)
             drawing.tokens[drawing.position : end] = drawn[drawing.position : end]
             drawing.position = positions[occupant.slot] = end
-        return FakeChunk(positions, self)
+        return FakeChunk(positions, self, self.calls["reset"])
 
-    def pass_chunk(self) -> None:
-        """The inside of FakeChunk.wait."""
+    def pass_chunk(self, chunk: FakeChunk) -> None:
+        """The inside of FakeChunk.wait. Raises RuntimeError for a chunk from before a reset."""
         self._begin("wait")
+        if chunk.num_resets != self.calls["reset"]:
+            raise RuntimeError("This chunk was dispatched before the reset: nothing will come of it.")
         if self._gate is not None:
             self._gate.hold()
         if self._delay_s:

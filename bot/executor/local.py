@@ -20,7 +20,7 @@ from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, Jo
 from bot.executor.scheduler import Job, Scheduler
 from bot.executor.stream import JobStream
 from bot.executor.worker import run_engine
-from bot.requests import Finished, GenerationRequest, Queued, Update
+from bot.requests import Finished, GenerationRequest, Queued, Started, Update
 
 logger = logging.getLogger(__name__)
 
@@ -147,11 +147,11 @@ class LocalExecutor:
             case JobUpdate(job, update):
                 if entry := self._entry(job):
                     self._push(entry, update)
-                self._tell_positions()
+                if isinstance(update, Started):
+                    self._tell_positions()
             case JobFailure(job, error):
                 if entry := self._entry(job):
                     self._fail(entry, error)
-                self._tell_positions()
 
     def _entry(self, job: Job) -> _Entry | None:
         """The entry of this very job; None if it has ended, also if its id was submitted again since."""

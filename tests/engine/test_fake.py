@@ -118,6 +118,14 @@ def test_after_a_fault_only_reset_is_accepted(verb: Verb) -> None:
     assert engine.calls[verb] == 3
 
 
+def test_a_chunk_from_before_a_reset_is_refused() -> None:
+    engine = FakeEngine()
+    chunk = engine.step(1)
+    engine.reset()
+    with pytest.raises(RuntimeError, match="dispatched before the reset"):
+        chunk.wait()
+
+
 def test_a_prefill_with_a_refused_prompt_fails_and_no_state_is_lost() -> None:
     engine = FakeEngine(faults=Faults(refused_prompts=["bad"]))
     with pytest.raises(RuntimeError, match="'bad' is refused"):

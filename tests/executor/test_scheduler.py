@@ -97,6 +97,18 @@ def test_a_job_is_removed_once() -> None:
     assert not scheduler.has_images
 
 
+def test_clear_forgets_waiting_started_and_partly_started_jobs() -> None:
+    scheduler = roomy()
+    for each in (job("ann"), job("bob", 3), job("cyd")):
+        scheduler.add(each)
+    scheduler.admit(2)
+    scheduler.clear()
+    assert (scheduler.num_waiting, scheduler.started, scheduler.has_images) == (0, (), False)
+    newcomer = job()
+    assert scheduler.add(newcomer) == 1
+    assert scheduler.admit(1) == [Admission(newcomer, range(1))]
+
+
 def test_two_submissions_of_one_request_are_two_jobs() -> None:
     scheduler = roomy()
     request = ask()

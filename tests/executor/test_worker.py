@@ -1,13 +1,15 @@
 """The engine thread's program, run on the test's own thread until every job has ended: no thread, no event loop."""
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from bot.engine.base import Engine, FailedSlot, PromptText
-from bot.engine.fake import FakeEngine, Faults, Verb
+from bot.engine.fake import FakeEngine, FakePrefix, Faults, Verb
 from bot.errors import CheckpointNotFoundError, ExecutorClosedError, InvalidParameterError
 from bot.executor.backlog import Backlog
 from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, JobUpdate
@@ -126,6 +128,34 @@ def test_what_a_request_says_reaches_the_engine_and_its_notices_the_result() -> 
     assert play.result(0).notices == ("The prompt was shortened to 2 words.",)
 
 
+class PrefixWatchingEngine(FakeEngine):
+    """Keeps a weak reference to each prefix."""
+
+    def __init__(self, *, num_slots: int) -> None:
+        super().__init__(num_slots=num_slots)
+        self.prefixes: list[weakref.ref[FakePrefix]] = []
+
+    def prefill(self, prompts: Sequence[PromptText]) -> FakePrefix:
+        prefix = super().prefill(prompts)
+        self.prefixes.append(weakref.ref(prefix))
+        return prefix
+
+
+def test_a_prefix_is_let_go_once_its_last_image_is_in() -> None:
+    engine = PrefixWatchingEngine(num_slots=2)
+    play = Play(ask(num_images=4))
+    is_alive: list[bool] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, JobUpdate) and isinstance(event.update, Progress):
+            gc.collect()
+            is_alive.append(engine.prefixes[0]() is not None)
+
+    play.on_event = look
+    play.run(engine, chunk_tokens=16)
+    assert is_alive == [True, False]
+
+
 class TwoScoresEngine(FakeEngine):
     """Gives odd images the better score."""
 
@@ -150,10 +180,11 @@ def test_a_failed_slot_fails_exactly_its_job() -> None:
     assert engine.calls["reset"] == 0
 
 
-def test_two_failed_slots_of_a_job_are_one_failure() -> None:
+def test_two_failed_slots_of_a_job_are_one_failure(caplog: pytest.LogCaptureFixture) -> None:
     engine = FakeEngine(num_slots=2, faults=Faults(not_finite=[(0, 0), (0, 1)]))
     play = Play(ask(num_images=3)).run(engine)
     assert sum(isinstance(event, JobFailure) for event in play.events) == 1
+    assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
     assert engine.num_occupied == 0
 
 
@@ -275,3 +306,16 @@ def test_a_cancelled_job_gives_its_slots_to_the_next_and_is_not_heard_of_again()
     assert [(a.slot, a.index) for a in engine.assignments] == [(0, 0), (1, 1), (0, 0), (1, 1)]
     progress = [e.update.done_tokens for e in play.of(1) if isinstance(e, JobUpdate) and isinstance(e.update, Progress)]
     assert progress == [8 * n for n in range(1, 26)]
+
+
+def test_a_job_that_is_cancelled_at_its_end_is_not_heard_of_again() -> None:
+    play = Play(ask())
+    last_progress = JobUpdate(play.jobs[0], Progress(16, 16))
+
+    def cancel_at_last_progress(event: Event) -> None:
+        if event == last_progress:
+            assert play.backlog.cancel(play.jobs[0])
+
+    play.on_event = cancel_at_last_progress
+    play.run(FakeEngine(image_length=16), chunk_tokens=16)
+    assert play.of(0)[-1] == last_progress
