@@ -2,26 +2,31 @@
 
 Discord has no such notion: a bot may edit a message for ever. What a person goes by is taken as the rule:
 
-- A message that says "is thinking", or that still has a button to cancel, is at work: no end in sight.
+- A message is at work while it says "is thinking", has a button to cancel, or has a line that begins with a word like
+  "Queued" or "Drawing": no end in sight.
 - Pictures have arrived and nothing is at work: done after a moment, in which a follow-up may come.
 - Only the player sees it, or it was at work and no longer is: done after a short silence.
-- Any other text could be the "queued" of a bot without a cancel button: done after a long silence.
+- Anything else may still be changed by a bot that doesn't say so: done after a longer silence.
 """
 
+import re
 from dataclasses import dataclass, field
+from typing import Final
 
 from bot.sandbox import components as parts
-from bot.sandbox.messages import Message
+from bot.sandbox.messages import Message, shown_text
+
+_CANCEL_LABELS: Final = ("Cancel", "Stop")
+_AT_WORK: Final = re.compile(r"^(queued|resumed|waiting|loading|drawing|generating)\b", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds of silence after which an answer counts as final. cancel_labels: buttons that work in progress shows."""
+    """Seconds of silence after which an answer counts as final."""
 
     moment_s: float = 0.3
-    short_s: float = 1.5
-    long_s: float = 20.0
-    cancel_labels: tuple[str, ...] = ("Cancel",)
+    short_s: float = 1.0
+    long_s: float = 5.0
 
 
 @dataclass(slots=True)
@@ -73,5 +78,5 @@ class Judge:
 
     def _is_at_work(self, message: Message) -> bool:
         buttons = (c for c in parts.walk(message.components) if c["type"] == parts.BUTTON and not c.get("disabled"))
-        labels = self.patience.cancel_labels
-        return message.is_loading or any(parts.button_label(button) in labels for button in buttons)
+        can_cancel = any(parts.button_label(button) in _CANCEL_LABELS for button in buttons)
+        return message.is_loading or can_cancel or _AT_WORK.search(shown_text(message)) is not None

@@ -43,6 +43,7 @@ class RestApi:
     async def _answered(self, request: web.Request, route: Route | None) -> web.Response:
         payload: Any = None
         files: tuple[UploadedFile, ...] = ()
+        content_type = request.content_type if request.can_read_body else ""
         try:
             payload, files = await read_body(request)
             status, answer = self._called(request, route, payload, files)
@@ -54,7 +55,7 @@ class RestApi:
                 path=request.path.removeprefix(API_ROOT),
                 path_template=None if route is None else route.template,
                 query=dict(request.query),
-                content_type=request.content_type if request.can_read_body else "",
+                content_type=content_type,
                 payload=payload,
                 files=tuple((f"files[{file.index}]", file.filename, len(file.data)) for file in files),
                 status=status,
