@@ -70,6 +70,11 @@ class DalleBot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Loads the cogs and registers the commands; discord.py calls it after login, before the gateway."""
+        await self.load_cogs()
+        await self.sync_commands()
+
+    async def load_cogs(self) -> None:
+        """Adds every command, and takes up the jobs that the last run left."""
         imagine = ImagineCog(
             self,
             store=self._store,
@@ -79,7 +84,6 @@ class DalleBot(commands.AutoShardedBot):
             max_images=self._max_images,
         )
         await self.add_cog(imagine)
-        await self.sync_commands()
 
     async def sync_commands(self) -> bool:
         """Registers the commands with Discord unless it has exactly these; True if it did.

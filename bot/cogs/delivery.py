@@ -18,7 +18,7 @@ from bot.cogs.updates import UpdateReader
 from bot.error_handler import explain
 from bot.errors import ExecutorClosedError, JobCancelledError, QueueFullError, StoreError
 from bot.executor.base import EngineState, Executor
-from bot.render import Rendered, render_failure, render_interrupted, render_result, render_update
+from bot.render import render_failure, render_interrupted, render_result, render_update
 from bot.requests import Finished, GenerationRequest, Queued, Result, Update
 from bot.store import JobState, JobStore
 
@@ -86,9 +86,11 @@ class Deliveries:
         """Takes over an accepted job, its reader included."""
         self._track(self._deliver(job), job.request.job_id)
 
-    def tell(self, job_id: str, message: JobMessage, rendered: Rendered) -> None:
-        """Edits the message of a job that ends without a delivery, in the background."""
-        self._track(message.show(rendered), job_id)
+    def reject(
+        self, job_id: str, prompt: str, state: JobState, sentence: str, *, message: JobMessage | None = None
+    ) -> None:
+        """Ends a stored job that gets no delivery, in the background: tells its message, if it has one, why."""
+        self._track(self._give_up(job_id, prompt, state, sentence, message), job_id)
 
     async def aclose(self) -> None:
         """Lets finished jobs reach their messages and tells the others that they wait for the restart; bounded.
@@ -109,17 +111,19 @@ class Deliveries:
         task.add_done_callback(self._tasks.discard)
 
     async def _deliver(self, job: AcceptedJob) -> None:
+        request = job.request
         try:
             result = await self._follow(job)
             if result is None:
-                await job.message.show(render_interrupted(job.request.prompt))
+                await job.message.show(render_interrupted(request.prompt))
             else:
                 await self._hand_over(job, result)
         except JobCancelledError as error:
-            await self._give_up(job, JobState.CANCELLED, str(error))
+            await self._give_up(request.job_id, request.prompt, JobState.CANCELLED, str(error), job.message)
         except Exception as error:
-            await self._executor.cancel(job.request.job_id)
-            await self._give_up(job, JobState.FAILED, explain(error, doing=f"job {job.request.job_id}"))
+            await self._executor.cancel(request.job_id)
+            sentence = explain(error, doing=f"job {request.job_id}")
+            await self._give_up(request.job_id, request.prompt, JobState.FAILED, sentence, job.message)
         finally:
             await job.updates.aclose()
 
@@ -129,10 +133,10 @@ class Deliveries:
         has_started = False
         next_edit = self._clock() + (0.0 if job.resumed else self._edit_interval_s)
         if job.stored is not JobState.QUEUED:
-            await self._record(job, JobState.QUEUED)
+            await self._record(job.request.job_id, JobState.QUEUED)
         while not self._closing.done():
             if not has_started and not isinstance(update, Queued):
-                await self._record(job, JobState.RUNNING)
+                await self._record(job.request.job_id, JobState.RUNNING)
                 has_started = True
             if isinstance(update, Finished):
                 return update.result
@@ -150,7 +154,7 @@ class Deliveries:
         return None
 
     async def _hand_over(self, job: AcceptedJob, result: Result) -> None:
-        await self._record(job, JobState.DELIVERING)
+        await self._record(job.request.job_id, JobState.DELIVERING)
         async with asyncio.timeout(RENDER_TIMEOUT_S):
             rendered = await asyncio.to_thread(render_result, result, user_id=job.user_id, max_bytes=job.max_bytes)
         shown = await job.message.show(rendered)
@@ -161,30 +165,30 @@ class Deliveries:
             shown = await job.message.show(rendered)
         match shown:
             case Shown.DONE:
-                await self._record(job, JobState.DELIVERED, result=_summary(result))
+                await self._record(job.request.job_id, JobState.DELIVERED, result=_summary(result))
             case Shown.GONE:
-                await self._record(job, JobState.FAILED, error="Its message was deleted.")
+                await self._record(job.request.job_id, JobState.FAILED, error="Its message was deleted.")
             case Shown.REFUSED:
-                await self._record(job, JobState.FAILED, error="Discord did not take the result; the log says why.")
+                await self._record(
+                    job.request.job_id, JobState.FAILED, error="Discord did not take the result; the log says why."
+                )
 
-    async def _give_up(self, job: AcceptedJob, state: JobState, sentence: str) -> None:
+    async def _give_up(
+        self, job_id: str, prompt: str, state: JobState, sentence: str, message: JobMessage | None
+    ) -> None:
         # First the user, then the record: if the program dies in between, the restart finds the job unfinished.
-        await job.message.show(render_failure(job.request.prompt, sentence))
-        await self._record(job, state, error=sentence)
+        if message is not None:
+            await message.show(render_failure(prompt, sentence))
+        await self._record(job_id, state, error=sentence)
 
     async def _record(
-        self,
-        job: AcceptedJob,
-        state: JobState,
-        *,
-        error: str | None = None,
-        result: dict[str, Any] | None = None,
+        self, job_id: str, state: JobState, *, error: str | None = None, result: dict[str, Any] | None = None
     ) -> None:
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
-                await self._store.move(job.request.job_id, state, error=error, result=result)
+                await self._store.move(job_id, state, error=error, result=result)
         except (StoreError, TimeoutError) as refusal:
-            _log.warning("job %s could not be recorded as %s: %s", job.request.job_id, state, refusal)
+            _log.warning("job %s could not be recorded as %s: %s", job_id, state, refusal)
 
 
 def _summary(result: Result) -> dict[str, Any]:

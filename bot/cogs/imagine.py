@@ -18,7 +18,7 @@ from bot.cogs.delivery import AcceptedJob, Deliveries
 from bot.cogs.job_message import JobMessage
 from bot.cogs.permissions import check_app_permissions
 from bot.cogs.resume import resume_jobs
-from bot.cogs.updates import UpdateReader
+from bot.cogs.updates import UpdateReader, submit_job
 from bot.errors import DalleBotError, StoreError
 from bot.executor.base import EngineState, Executor
 from bot.render import render_update
@@ -28,7 +28,6 @@ from bot.requests import (
     MAX_SEED,
     SAMPLING_BOUNDS,
     GenerationRequest,
-    Queued,
     SamplingOverrides,
     Update,
     check_number,
@@ -37,7 +36,6 @@ from bot.requests import (
 from bot.store import JobState, JobStore, NewJob
 
 STORE_TIMEOUT_S: Final = 1.0
-FIRST_UPDATE_TIMEOUT_S: Final = 0.25
 
 _SCALE = SAMPLING_BOUNDS["condition_scale"]
 _TOP_K = SAMPLING_BOUNDS["top_k"]
@@ -107,7 +105,11 @@ class ImagineCog(commands.Cog):
         channel_id = check_app_permissions(interaction)
         self._deliveries.check_open()
         await self._commit(interaction, channel_id, request)
-        updates, first = await self._submit(request)
+        try:
+            updates, first = await submit_job(self._executor, request)
+        except DalleBotError as error:
+            self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, str(error))
+            raise
         await self._acknowledge(interaction, channel_id, request, updates, first)
 
     async def _commit(self, interaction: discord.Interaction, channel_id: int, request: GenerationRequest) -> None:
@@ -133,18 +135,6 @@ class ImagineCog(commands.Cog):
         except TimeoutError as error:
             raise StoreError("The job could not be stored in time. Try again in a minute.") from error
 
-    async def _submit(self, request: GenerationRequest) -> tuple[UpdateReader, Update]:
-        """The job's updates and the first of them. A refusal is recorded before it is raised."""
-        try:
-            updates = UpdateReader(await self._executor.submit(request))
-            first = await updates.next(FIRST_UPDATE_TIMEOUT_S)
-        except DalleBotError as error:
-            await self._record_refusal(request, str(error))
-            raise
-        if first is None:
-            first = Queued(max(1, self._executor.status.num_queued))
-        return updates, first
-
     async def _acknowledge(
         self,
         interaction: discord.Interaction,
@@ -160,7 +150,8 @@ class ImagineCog(commands.Cog):
         except (discord.HTTPException, aiohttp.ClientError, OSError):
             await self._executor.cancel(request.job_id)
             await updates.aclose()
-            await self._record_refusal(request, "Discord did not take the answer to the command.")
+            sentence = "Discord did not take the answer to the command."
+            self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
             raise
         message_id = response.message_id
         assert message_id is not None, "Discord names the message when a message was the answer"
@@ -181,10 +172,3 @@ class ImagineCog(commands.Cog):
             max_bytes=interaction.filesize_limit,
         )
         self._deliveries.start(job)
-
-    async def _record_refusal(self, request: GenerationRequest, sentence: str) -> None:
-        try:
-            async with asyncio.timeout(STORE_TIMEOUT_S):
-                await self._store.move(request.job_id, JobState.FAILED, error=sentence)
-        except (StoreError, TimeoutError) as error:
-            _log.warning("job %s could not be recorded as failed: %s", request.job_id, error)

@@ -13,11 +13,10 @@ import discord
 
 from bot.cogs.delivery import AcceptedJob, Deliveries
 from bot.cogs.job_message import JobMessage
-from bot.cogs.updates import UpdateReader
+from bot.cogs.updates import submit_job
 from bot.errors import DalleBotError, StoreError
 from bot.executor.base import Executor
-from bot.render import render_failure
-from bot.requests import GenerationRequest, Queued, SamplingOverrides
+from bot.requests import GenerationRequest, SamplingOverrides
 from bot.store import JobRecord, JobState, JobStore
 
 STORE_TIMEOUT_S: Final = 10.0
@@ -36,15 +35,14 @@ async def resume_jobs(client: discord.Client, *, store: JobStore, executor: Exec
         return
     for job in jobs:
         if job.message_id is None:
-            await _close(store, job, JobState.EXPIRED, "The bot stopped before it could answer.")
+            deliveries.reject(job.id, job.prompt, JobState.EXPIRED, "The bot stopped before it could answer.")
             continue
         message = JobMessage(client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id))
         try:
             deliveries.start(await _submit(job, message, executor=executor, deliveries=deliveries))
         except DalleBotError as error:
             sentence = f"The bot was restarted and could not take this job up again. {error}"
-            await _close(store, job, JobState.FAILED, sentence)
-            deliveries.tell(job.id, message, render_failure(job.prompt, sentence))
+            deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence, message=message)
     if jobs:
         _log.info("%d unfinished jobs were found and taken up again or closed", len(jobs))
 
@@ -60,22 +58,14 @@ async def _submit(job: JobRecord, message: JobMessage, *, executor: Executor, de
         negative_prompt=job.negative_prompt,
         job_id=job.id,
     )
-    updates = UpdateReader(await executor.submit(request))
+    updates, first = await submit_job(executor, request)
     return AcceptedJob(
         request=request,
         user_id=job.user_id,
         message=message,
         updates=updates,
-        first=Queued(max(1, executor.status.num_queued)),
+        first=first,
         stored=job.state,
         max_bytes=MAX_BYTES,
         resumed=True,
     )
-
-
-async def _close(store: JobStore, job: JobRecord, state: JobState, sentence: str) -> None:
-    try:
-        async with asyncio.timeout(STORE_TIMEOUT_S):
-            await store.move(job.id, state, error=sentence)
-    except (StoreError, TimeoutError) as error:
-        _log.warning("job %s could not be recorded as %s: %s", job.id, state, error)

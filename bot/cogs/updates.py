@@ -1,13 +1,15 @@
-"""Reads an UpdateStream with a time limit and loses nothing. Used by the cogs, on the event loop.
+"""Submits a job and reads its updates with a time limit, losing none. Used by the cogs, on the event loop.
 
 Cancelling a stream's `__anext__` could swallow an update, so a read that takes too long is kept and waited for again.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
-from bot.executor.base import UpdateStream
-from bot.requests import Update
+from bot.executor.base import Executor, UpdateStream
+from bot.requests import GenerationRequest, Queued, Update
+
+FIRST_UPDATE_TIMEOUT_S: Final = 0.25
 
 
 class UpdateReader:
@@ -37,3 +39,13 @@ class UpdateReader:
             read, self._read = self._read, None
             read.cancel()
             await asyncio.gather(read, return_exceptions=True)
+
+
+async def submit_job(executor: Executor, request: GenerationRequest) -> tuple[UpdateReader, Update]:
+    """The job's updates and the first of them, which a slow executor may leave to be guessed.
+
+    Raises QueueFullError, UserLimitError or ExecutorClosedError.
+    """
+    updates = UpdateReader(await executor.submit(request))
+    first = await updates.next(FIRST_UPDATE_TIMEOUT_S)
+    return updates, first or Queued(max(1, executor.status.num_queued))

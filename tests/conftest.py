@@ -1,0 +1,98 @@
+"""What tests of the whole bot share: the real client in a sandbox thread, over a fake engine and a store on disk."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.app import App, open_app, serving
+from bot.config import QueueSettings, Settings
+from bot.engine.base import Engine
+from bot.engine.fake import FakeEngine
+from bot.sandbox import Event, EventKind, Patience, Sandbox
+from bot.store import JobRecord, JobState, JobStore, NewJob
+
+TIMEOUT_S = 30.0
+ACK_LIMIT_S = 3.0
+PATIENCE = Patience(moment_s=0.1, short_s=0.3, long_s=1.5)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A bot that is online in a sandbox. job_ids: every job that was stored, oldest first, in all runs of the test."""
+
+    sandbox: Sandbox
+    app: App
+    job_ids: list[str]
+
+    async def play(self, line: str) -> list[Event]:
+        """What the player sees of one line until its answer is final."""
+        return await self.sandbox.play(line, timeout_s=TIMEOUT_S)
+
+    async def answer(self, line: str) -> Event:
+        """The answer to a line that ends with it, at once."""
+        said, answer = await self.play(line)
+        assert said.kind is EventKind.SAY
+        assert answer.t_s < ACK_LIMIT_S
+        return answer
+
+    async def begin(self, line: str, *, player: str = "main") -> Event:
+        """The acknowledgement of a line whose end is not waited for; the player's next line needs another player."""
+        async with aclosing(self.sandbox.watch(line, TIMEOUT_S, player)) as events:
+            async for event in events:
+                if event.kind is not EventKind.SAY:
+                    assert event.t_s < ACK_LIMIT_S
+                    return event
+        raise AssertionError(f"{line!r} was not answered")
+
+    async def job(self, state: JobState, *, index: int = -1) -> JobRecord:
+        """The newest job, or another one, once it is in `state`."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                job = await self.app.store.get(self.job_ids[index]) if self.job_ids else None
+                if job is not None and job.state is state:
+                    return job
+                await asyncio.sleep(0.02)
+
+
+OpenStage = Callable[..., AbstractAsyncContextManager[Stage]]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a bot that keeps everything in the test's folder."""
+    return Settings(data_dir=tmp_path / "data", queue=QueueSettings(max_jobs=3, max_jobs_per_user=2))
+
+
+@pytest.fixture
+async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
+    """A sandbox on a thread, with discord.py pointed at it."""
+    async with Sandbox.start(process=False, out=tmp_path / "out", patience=PATIENCE) as sandbox:
+        with sandbox.patch_discord():
+            yield sandbox
+
+
+@pytest.fixture
+def open_stage(sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> OpenStage:
+    """Brings a bot online: `async with open_stage(engine_factory) as stage`. May be used again after it closed."""
+    job_ids: list[str] = []
+    create = JobStore.create
+
+    async def recording_create(store: JobStore, job: NewJob) -> JobRecord:
+        job_ids.append(job.id)
+        return await create(store, job)
+
+    monkeypatch.setattr(JobStore, "create", recording_create)
+
+    @asynccontextmanager
+    async def open_stage(
+        engine_factory: Callable[[], Engine] = FakeEngine, *, settings: Settings = settings
+    ) -> AsyncIterator[Stage]:
+        async with open_app(settings, engine_factory) as app, serving(app, sandbox.token):
+            await sandbox.wait_until_connected(TIMEOUT_S)
+            yield Stage(sandbox, app, job_ids)
+
+    return open_stage
