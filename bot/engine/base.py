@@ -76,7 +76,8 @@ class FailedSlot:
 
 class Engine(Protocol):
     """A model on a device. Methods raise DalleBotError for what concerns their arguments alone (bad codes, a result
-    that isn't finite); any other exception means that the state of every slot is lost, and `reset` must follow."""
+    that isn't finite); any other exception means that the state of every slot is lost, and `reset` must follow.
+    `prefill` touches no slot: whatever it raises concerns its prompts alone."""
 
     @property
     def info(self) -> ModelInfo: ...
@@ -88,7 +89,9 @@ class Engine(Protocol):
         """Encodes prompts once: encoder, cross-attention K/V of both branches, CLIP text vector."""
 
     def insert(self, prefix: Prefix, assignments: Sequence[SlotAssignment]) -> None:
-        """Fills free slots from a prefix. Raises ValueError if a slot is occupied or out of range."""
+        """Fills free slots from a prefix. Raises ValueError if a slot is occupied or out of range.
+
+        If it raises DalleBotError, no slot was filled."""
 
     def step(self, num_tokens: int) -> Chunk:
         """Dispatches up to `num_tokens` further image tokens for every occupied slot, without waiting."""

@@ -110,6 +110,22 @@ def test_jobs_at_different_positions_share_the_loop() -> None:
         check_result(play.result(number), request, engine.info)
 
 
+def test_a_complete_slot_is_reused_while_others_go_on() -> None:
+    requests = [ask("short", image_tokens=range(150)), ask("long", requester="bob"), ask("next", requester="cyd")]
+    engine = FakeEngine(num_slots=2, image_length=160)
+    play = Play(*requests)
+    num_steps: list[int] = []
+
+    def look(event: Event) -> None:
+        if event == JobUpdate(play.jobs[2], Started()):
+            num_steps.append(engine.calls["step"])
+
+    play.on_event = look
+    play.run(engine, chunk_tokens=10)
+    # The short one is complete with the first chunk, which is waited for after the second was dispatched.
+    assert num_steps == [2]
+
+
 def test_a_job_that_brings_all_image_tokens_needs_no_step() -> None:
     request = ask(image_tokens=range(16))
     engine = FakeEngine(image_length=16)
