@@ -50,6 +50,8 @@ def _answered(component: dict[str, Any], numbers: Iterator[int], media: Media) -
     kind = component["type"]
     answer = _DEFAULTS.get(kind, {}) | {key: value for key, value in component.items() if value is not None}
     answer["id"] = component.get("id") or next(numbers)
+    if kind in SELECTS:
+        answer.pop("required", None)  # a modal's word; libraries send it with messages too
     if kind == MEDIA_GALLERY:
         answer["items"] = [
             {"description": None, "spoiler": False} | item | {"media": media(item["media"]["url"])}

@@ -105,8 +105,9 @@ def split_options(command: str, names: Sequence[str], text: str) -> dict[str, st
         word = before.split()[0].partition(":")[0] if before.split() else before
         raise LineError(f"{command} has no option {word!r}; {_known(names)}.")
     given: dict[str, str] = {}
-    for match, after in zip(found, [*found[1:], None], strict=True):
-        name, value = match[1], text[match.end() : after.start() if after else None]
+    ends = [*(after.start() for after in found[1:]), len(text)]
+    for match, end in zip(found, ends, strict=False):
+        name, value = match[1], text[match.end() : end]
         if name in given:
             raise LineError(f"{command} has {name} twice; give it once.")
         for word in re.findall(r"(?:(?<= )|^)([\w-]+):(?=\S)", value):

@@ -1,0 +1,129 @@
+"""`dalle-bot sandbox`: the real client against the stand-in, which runs in a process of its own.
+
+Called by the command line, on the client's event loop. Unless a data folder is given, the store lives in a temporary
+one: the jobs of a real bot have no business in a pretended Discord.
+"""
+
+import asyncio
+import sys
+import tempfile
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bot.app import open_app, serving
+from bot.config import DiscordSettings, Settings, StoreSettings
+from bot.engine.base import Engine
+from bot.sandbox.errors import LineError
+from bot.sandbox.sandbox import Sandbox
+from bot.sandbox.transcript import Event, EventKind
+
+LINE_TIMEOUT_S: Final = 900.0  # a large model on a slow processor draws for minutes
+CONNECT_TIMEOUT_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Online:
+    """A bot that is connected to a sandbox. connection: ends when the client loses it for good."""
+
+    sandbox: Sandbox
+    connection: asyncio.Task[None]
+
+
+async def play(
+    lines: Iterable[str],
+    *,
+    settings: Settings,
+    engine_factory: Callable[[], Engine],
+    out: Path | None = None,
+    data_dir: Path | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> list[Event]:
+    """Plays `lines` one after the other and returns the transcript. on_event: sees each event when it happens.
+
+    out: folder for the attachments; None saves none. data_dir: keeps the store there; None forgets it. Raises
+    LineError for a line that can't be played, SandboxError if the sandbox doesn't start or the client doesn't connect.
+    """
+    transcript = []
+
+    def note(event: Event) -> None:
+        transcript.append(event)
+        if on_event is not None:
+            on_event(event)
+
+    async with _online(settings, engine_factory, out, data_dir) as online:
+        for line in lines:
+            await _play_line(online.sandbox, line, note)
+    return transcript
+
+
+async def stay_up(
+    *,
+    settings: Settings,
+    engine_factory: Callable[[], Engine],
+    on_event: Callable[[Event], None],
+    out: Path | None = None,
+    data_dir: Path | None = None,
+    on_ready: Callable[[Sandbox], None] | None = None,
+) -> None:
+    """Plays what is typed on standard input until it is cancelled; a line that can't be played is noted.
+
+    on_ready: told when the client is connected. The other arguments are those of `play`.
+    """
+    async with _online(settings, engine_factory, out, data_dir) as online:
+        if on_ready is not None:
+            on_ready(online.sandbox)
+        async for line in _typed_lines():
+            try:
+                await _play_line(online.sandbox, line, on_event)
+            except LineError as error:
+                on_event(Event(0.0, EventKind.NOTE, str(error)))
+        await online.connection
+
+
+@asynccontextmanager
+async def _online(
+    settings: Settings, engine_factory: Callable[[], Engine], out: Path | None, data_dir: Path | None
+) -> AsyncIterator[Online]:
+    async with AsyncExitStack() as stack:
+        if data_dir is None:
+            data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dalle-bot-sandbox-")))
+        here = {"data_dir": data_dir, "store": StoreSettings(), "discord": DiscordSettings()}
+        sandbox = await stack.enter_async_context(Sandbox.start(process=True, out=out))
+        stack.enter_context(sandbox.patch_discord())
+        app = await stack.enter_async_context(open_app(settings.model_copy(update=here), engine_factory))
+        connection = await stack.enter_async_context(serving(app, sandbox.token))
+        connected = asyncio.create_task(sandbox.wait_until_connected(CONNECT_TIMEOUT_S))
+        await asyncio.wait({connected, connection}, return_when=asyncio.FIRST_COMPLETED)
+        if connection.done():
+            connected.cancel()
+            connection.result()
+        await connected
+        yield Online(sandbox, connection)
+
+
+async def _play_line(sandbox: Sandbox, line: str, on_event: Callable[[Event], None]) -> None:
+    async with aclosing(sandbox.watch(line, LINE_TIMEOUT_S)) as events:
+        async for event in events:
+            on_event(event)
+
+
+async def _typed_lines() -> AsyncGenerator[str, None]:
+    """The lines of standard input, without blanks, until it is closed."""
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1)
+
+    def read() -> None:
+        with suppress(RuntimeError):  # the loop has been closed
+            for line in sys.stdin:
+                asyncio.run_coroutine_threadsafe(lines.put(line.strip()), loop).result()
+            asyncio.run_coroutine_threadsafe(lines.put(None), loop).result()
+
+    # A daemon: a read of the terminal can't be interrupted, and must not keep the program from ending.
+    threading.Thread(target=read, name="standard input", daemon=True).start()
+    while (line := await lines.get()) is not None:
+        if line:
+            yield line
