@@ -91,12 +91,13 @@ async def serving(app: App, token: str) -> AsyncIterator[asyncio.Task[None]]:
 
 
 def run(settings: Settings, engine_factory: Callable[[], Engine]) -> None:
+    """`serve` on an event loop of its own."""
+    asyncio.run(serve(settings, engine_factory))
+
+
+async def serve(settings: Settings, engine_factory: Callable[[], Engine]) -> None:
     """Serves Discord until SIGINT or SIGTERM. Raises ConfigError for a missing or wrong token, StoreError, and
     DalleBotError if Discord can't be reached at the start."""
-    asyncio.run(_run(settings, engine_factory))
-
-
-async def _run(settings: Settings, engine_factory: Callable[[], Engine]) -> None:
     token = settings.discord.token
     if token is None:
         raise ConfigError(f"{TOKEN_VARIABLE} is not set. {_HOW_TO_GET_A_TOKEN}")

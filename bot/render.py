@@ -101,10 +101,9 @@ def render_result(result: Result, *, user_id: int, max_bytes: int) -> Rendered:
     collage = make_collage([image.pixels for image in result.images])
     data, extension = encode_within(collage, picture_metadata(result), min(max_bytes, MAX_REQUEST_BYTES))
     filename = f"dalle-bot-{request.job_id}.{extension.lstrip('.')}"
-    scores = " · ".join(f"{rank}: {image.score:.1f}" for rank, image in enumerate(result.images, start=1))
     lines = [
         f"{_images(len(result.images))} for <@{user_id}> · seed {request.seed} · {result.seconds:.1f} s",
-        f"Scores, best first: {scores}",
+        _scores_text(result),
         f"-# {escape(_cut(result.model, MAX_MODEL_CHARACTERS))} · {_sampling_text(result.sampling)}",
         *(escape(notice) for notice in result.notices),
     ]
@@ -134,6 +133,13 @@ def _sampling_text(sampling: Sampling) -> str:
         f"condition_scale {sampling.condition_scale:g} · top_k {sampling.top_k} · "
         f"top_p {sampling.top_p:g} · temperature {sampling.temperature:g}"
     )
+
+
+def _scores_text(result: Result) -> str:
+    first, *others = result.images
+    if not others:
+        return f"Score: {first.score:.1f}"
+    return "Scores, best first: " + " · ".join(f"{n}: {image.score:.1f}" for n, image in enumerate(result.images, 1))
 
 
 def _images(count: int) -> str:

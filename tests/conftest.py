@@ -14,10 +14,18 @@ from bot.engine.base import Engine
 from bot.engine.fake import FakeEngine
 from bot.sandbox import Event, EventKind, Patience, Sandbox
 from bot.store import JobRecord, JobState, JobStore, NewJob
+from tests import discord_description
 
 TIMEOUT_S = 30.0
 ACK_LIMIT_S = 3.0
 PATIENCE = Patience(moment_s=0.1, short_s=0.3, long_s=1.5)
+
+
+async def eventually(is_so: Callable[[], bool]) -> None:
+    """Returns once `is_so()`; fails with TimeoutError after TIMEOUT_S. For what no event announces."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while not is_so():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.01)
 
 
 @dataclass(frozen=True)
@@ -69,10 +77,12 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
-    """A sandbox on a thread, with discord.py pointed at it."""
+    """A sandbox on a thread, with discord.py pointed at it. What was said is checked at the end, where possible."""
     async with Sandbox.start(process=False, out=tmp_path / "out", patience=PATIENCE) as sandbox:
         with sandbox.patch_discord():
             yield sandbox
+        if discord_description.PATH.exists():
+            discord_description.check_exchange(sandbox.requests)
 
 
 @pytest.fixture

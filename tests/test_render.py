@@ -84,6 +84,13 @@ def test_the_caption_says_how_the_pictures_came_to_be() -> None:
     assert lines[4] == "The prompt was shortened to 64 words."
 
 
+def test_a_single_picture_has_one_score() -> None:
+    result = make_result(num_images=1)
+    lines = render_result(result, user_id=USER_ID, max_bytes=TEN_MIB).content.splitlines()
+    assert lines[1].startswith("1 image for")
+    assert lines[2] == f"Score: {result.images[0].score:.1f}"
+
+
 def test_the_picture_holds_the_whole_prompt_and_the_parameters() -> None:
     prompt = "ein Kreis, rot wie 🍎 " + "sehr " * 190
     result = make_result(prompt)

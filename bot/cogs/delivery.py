@@ -9,7 +9,8 @@ text, and ends with pictures or with one sentence. A store that fails meanwhile 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -72,15 +73,26 @@ class Deliveries:
         self._clock = clock
         self._edit_interval_s = edit_interval_s
         self._retry_pauses_s = retry_pauses_s
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def check_open(self) -> None:
-        """Raises QueueFullError or ExecutorClosedError if no further delivery may start."""
+    @contextmanager
+    def accepting(self) -> Iterator[None]:
+        """Around everything from the decision to accept a job to its start; closing waits for it.
+
+        Raises QueueFullError or ExecutorClosedError if no further delivery may start.
+        """
         if self._closing.done():
             raise ExecutorClosedError("The bot is going offline. Try again when it is back.")
         if len(self._tasks) >= self._max_deliveries:
             raise QueueFullError(f"{len(self._tasks)} jobs are under way, as many as fit. Try again in some minutes.")
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            yield
+        finally:
+            self._tasks.discard(task)
 
     def start(self, job: AcceptedJob) -> None:
         """Takes over an accepted job, its reader included."""
@@ -99,11 +111,14 @@ class Deliveries:
         """
         if not self._closing.done():
             self._closing.set_result(None)
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + CLOSE_TIMEOUT_S
+        while self._tasks and loop.time() < end:
+            await asyncio.wait(self._tasks, timeout=end - loop.time())
+        late = list(self._tasks)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     def _track(self, work: Coroutine[Any, Any, object], job_id: str) -> None:
         task = asyncio.create_task(work, name=f"delivery {job_id}")

@@ -103,14 +103,14 @@ class ImagineCog(commands.Cog):
             sampling=SamplingOverrides(condition_scale, top_k, top_p, temperature),
         )
         channel_id = check_app_permissions(interaction)
-        self._deliveries.check_open()
-        await self._commit(interaction, channel_id, request)
-        try:
-            updates, first = await submit_job(self._executor, request)
-        except DalleBotError as error:
-            self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, str(error))
-            raise
-        await self._acknowledge(interaction, channel_id, request, updates, first)
+        with self._deliveries.accepting():
+            await self._commit(interaction, channel_id, request)
+            try:
+                updates, first = await submit_job(self._executor, request)
+            except DalleBotError as error:
+                self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, str(error))
+                raise
+            await self._acknowledge(interaction, channel_id, request, updates, first)
 
     async def _commit(self, interaction: discord.Interaction, channel_id: int, request: GenerationRequest) -> None:
         sampling = request.sampling

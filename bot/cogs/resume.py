@@ -39,7 +39,8 @@ async def resume_jobs(client: discord.Client, *, store: JobStore, executor: Exec
             continue
         message = JobMessage(client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id))
         try:
-            deliveries.start(await _submit(job, message, executor=executor, deliveries=deliveries))
+            with deliveries.accepting():
+                deliveries.start(await _submit(job, message, executor))
         except DalleBotError as error:
             sentence = f"The bot was restarted and could not take this job up again. {error}"
             deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence, message=message)
@@ -47,8 +48,7 @@ async def resume_jobs(client: discord.Client, *, store: JobStore, executor: Exec
         _log.info("%d unfinished jobs were found and taken up again or closed", len(jobs))
 
 
-async def _submit(job: JobRecord, message: JobMessage, *, executor: Executor, deliveries: Deliveries) -> AcceptedJob:
-    deliveries.check_open()
+async def _submit(job: JobRecord, message: JobMessage, executor: Executor) -> AcceptedJob:
     request = GenerationRequest(
         prompt=job.prompt,
         num_images=job.num_images,

@@ -246,17 +246,35 @@ async def test_closing_tells_the_user_and_leaves_the_job_unfinished(tmp_path: Pa
         assert desk.recorded.contents == [
             "**a red circle**\nThe bot is going offline. This job goes on when it is back."
         ]
-        with pytest.raises(ExecutorClosedError, match="going offline"):
-            desk.deliveries.check_open()
+        with pytest.raises(ExecutorClosedError, match="going offline"), desk.deliveries.accepting():
+            pass
+        gate.open()
+
+
+async def test_closing_waits_for_a_job_that_is_being_accepted(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate)) as desk:
+        closing = asyncio.Event()
+
+        async def accept() -> None:
+            with desk.deliveries.accepting():
+                closing.set()
+                await asyncio.sleep(0.05)
+                await desk.accept()
+
+        accepting = asyncio.create_task(accept())
+        await closing.wait()
+        await desk.deliveries.aclose()
+        assert accepting.done()
+        assert "going offline" in desk.recorded.contents[-1]
         gate.open()
 
 
 async def test_the_number_of_deliveries_is_bounded(tmp_path: Path) -> None:
     gate = Gate()
     async with open_desk(tmp_path, lambda: FakeEngine(gate=gate), max_deliveries=1) as desk:
-        desk.deliveries.check_open()
         request = await desk.accept()
-        with pytest.raises(QueueFullError, match="1 jobs are under way"):
-            desk.deliveries.check_open()
+        with pytest.raises(QueueFullError, match="1 jobs are under way"), desk.deliveries.accepting():
+            pass
         gate.open()
         await desk.wait_for(request, JobState.DELIVERED)

@@ -86,7 +86,7 @@ async def test_two_jobs_at_once_get_their_own_pictures(open_stage: OpenStage, tm
             return read_metadata((tmp_path / "out" / events[-1].files[0]).read_bytes())["prompt"]
 
         prompts = await asyncio.gather(play("alice", "a red circle"), play("bob", "a blue star"))
-    assert prompts == ["a red circle", "a blue star"]
+    assert list(prompts) == ["a red circle", "a blue star"]
 
 
 @pytest.mark.parametrize(

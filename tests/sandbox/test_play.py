@@ -1,0 +1,64 @@
+"""`dalle-bot sandbox`: the real client here, the stand-in in a process of its own."""
+
+import asyncio
+import io
+from pathlib import Path
+
+import pytest
+
+from bot.collage import read_metadata
+from bot.config import Settings
+from bot.engine.fake import FakeEngine
+from bot.sandbox import Event, EventKind, LineError
+from bot.sandbox.play import play, stay_up
+
+TIMEOUT_S = 60.0
+
+
+async def test_the_transcript_and_the_picture_of_one_line(settings: Settings, tmp_path: Path) -> None:
+    seen: list[Event] = []
+    transcript = await play(
+        ["/imagine prompt:a red circle images:2"],
+        settings=settings,
+        engine_factory=FakeEngine,
+        out=tmp_path / "out",
+        on_event=seen.append,
+    )
+    assert transcript == seen
+    assert [event.kind for event in transcript[:2]] == [EventKind.SAY, EventKind.ACK]
+    (name,) = transcript[-1].files
+    assert read_metadata((tmp_path / "out" / name).read_bytes())["prompt"] == "a red circle"
+    assert not settings.data_dir.exists(), "a real bot's jobs stay out of the sandbox"
+
+
+async def test_a_given_folder_keeps_the_store(settings: Settings, tmp_path: Path) -> None:
+    await play(["wait 0"], settings=settings, engine_factory=FakeEngine, data_dir=tmp_path / "kept")
+    assert (tmp_path / "kept" / "dalle-bot.sqlite3").exists()
+
+
+async def test_a_line_that_can_not_be_played_ends_the_play(settings: Settings) -> None:
+    with pytest.raises(LineError, match="dance"):
+        await play(["dance"], settings=settings, engine_factory=FakeEngine)
+
+
+async def test_staying_up_plays_what_is_typed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("dance\n\nas alice\n"))
+    addresses: list[str] = []
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    staying = asyncio.create_task(
+        stay_up(
+            settings=settings,
+            engine_factory=FakeEngine,
+            on_event=events.put_nowait,
+            on_ready=lambda sandbox: addresses.append(sandbox.address),
+        )
+    )
+    async with asyncio.timeout(TIMEOUT_S):
+        seen = [await events.get() for _ in range(4)]
+    assert [event.kind for event in seen] == [EventKind.SAY, EventKind.NOTE, EventKind.SAY, EventKind.NOTE]
+    assert "Can't play the line 'dance'" in seen[1].text
+    assert seen[3].text == "now playing as alice"
+    assert addresses[0].startswith("http://127.0.0.1:")
+    assert not staying.done()
+    staying.cancel()
+    await asyncio.gather(staying, return_exceptions=True)
