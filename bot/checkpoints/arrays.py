@@ -47,7 +47,7 @@ def write_msgpack(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         node = tree
         for parent in parents:
             node = node.setdefault(parent, {})
-        node[last] = _packed(np.ascontiguousarray(array))
+        node[last] = _packed(array)
     path.write_bytes(msgpack.packb(tree, use_bin_type=True))
 
 

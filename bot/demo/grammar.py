@@ -11,7 +11,7 @@ The canonical caption has every article ("an orange star"); the one variant drop
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from types import MappingProxyType
 from typing import Final
@@ -150,6 +150,33 @@ def random_scene(rng: np.random.Generator) -> Scene:
     while (second.colour, second.shape) == (first.colour, first.shape):
         second = _random_object(rng, background)
     return Scene((first, second), _pick(rng, RELATIONS), background)
+
+
+def one_word_off(scene: Scene, rng: np.random.Generator) -> Scene:
+    """A scene whose caption differs in one word (a colour, shape, background or relation) and so tells another picture.
+
+    Sizes stay: without one, a picture fits both.
+    """
+    while True:
+        i = int(rng.integers(len(scene.objects)))
+        changed = {
+            "colour": lambda o: replace(o, colour=_pick(rng, _COLOUR_NAMES)),
+            "shape": lambda o: replace(o, shape=_pick(rng, SHAPES)),
+        }
+        kinds = [*changed, *(["background"] if scene.background else []), *(["relation"] if scene.relation else [])]
+        kind = _pick(rng, kinds)
+        try:
+            if kind == "background":
+                other = replace(scene, background=_pick(rng, _COLOUR_NAMES))
+            elif kind == "relation":
+                other = replace(scene, relation=_pick(rng, RELATIONS))
+            else:
+                objects = tuple(changed[kind](o) if j == i else o for j, o in enumerate(scene.objects))
+                other = replace(scene, objects=objects)
+        except ValueError:
+            continue
+        if other != scene:
+            return other
 
 
 def held_out(scene: Scene) -> bool:

@@ -28,7 +28,7 @@ class Network(Generic[M]):
 
     def bind(self, params: Params) -> M:
         """The module with these parameters; call it inside a trace. The tree must have the shape of `shapes`."""
-        flat: dict[Path, Any] = {path: self._variable(path).replace(value) for path, value in walk(params)}
+        flat: Any = {path: self._variable(path).replace(value) for path, value in walk(params)}
         module: M = nnx.merge(self._graphdef, nnx.from_flat_state(flat))
         return module
 

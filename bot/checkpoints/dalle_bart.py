@@ -1,0 +1,82 @@
+"""dalle-mini checkpoints: config.json and flax_model.msgpack, in either of the original's two layouts.
+
+Stacked: one array `…/layers/FlaxBartDecoderLayers/… [layers, …]` for all layers, as the released models have.
+Unscanned: `…/layers/FlaxBartDecoderLayer_{i}/…`. Which one a file has is seen from its names.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from bot.checkpoints.arrays import Arrays, read_arrays
+from bot.checkpoints.fill import fill
+from bot.checkpoints.json_file import read_json
+from bot.models.dalle_bart import DalleBart
+from bot.models.dalle_bart_config import DalleBartConfig
+from bot.models.network import Network, Params
+from bot.models.network import Path as ParamPath
+
+_ATTENTION: Mapping[str, str] = {
+    "self_norm": "LayerNorm_0",
+    "self_attention": "FlaxBartAttention_0",
+    "self_norm_out": "LayerNorm_1",
+    "cross_norm": "LayerNorm_2",
+    "cross_attention": "FlaxBartAttention_1",
+    "cross_norm_out": "LayerNorm_3",
+    "glu": "GLU_0",
+}
+_GLU: Mapping[str, str] = {
+    "norm_in": "LayerNorm_0",
+    "gate": "Dense_0",
+    "up": "Dense_1",
+    "norm_mid": "LayerNorm_1",
+    "down": "Dense_2",
+}
+_STACKED = re.compile(r"/layers/(FlaxBart(?:En|De)coderLayer)s/")
+
+
+def name_of(path: ParamPath) -> str:
+    """The unscanned name: ('encoder', 'layers', 3, 'glu', 'up', 'kernel') is
+    'model/encoder/layers/FlaxBartEncoderLayer_3/GLU_0/Dense_1/kernel'."""
+    if path[0] == "lm_head":
+        return "lm_head/kernel"
+    side, group, *rest = (str(part) for part in path)
+    if group == "layers":
+        index, block, *inner = rest
+        if block == "glu":
+            inner[0] = _GLU[inner[0]]
+        return "/".join(["model", side, "layers", f"FlaxBart{side.title()}Layer_{index}", _ATTENTION[block], *inner])
+    if group == "embeddings":
+        return "/".join(["model", side, *rest])
+    return "/".join(["model", side, group, *rest])
+
+
+def unstack(arrays: Arrays) -> Arrays:
+    """The unscanned layout of either layout. Layers of a stacked array become views of it."""
+    flat: Arrays = {}
+    for name, array in arrays.items():
+        match = _STACKED.search(name)
+        if match is None or not array.ndim:
+            flat[name] = array
+            continue
+        for i, layer in enumerate(array):
+            flat[name.replace(match[0], f"/layers/{match[1]}_{i}/")] = layer
+    return flat
+
+
+def network(config: DalleBartConfig, *, dtype: DTypeLike = jnp.float32) -> Network[DalleBart]:
+    """The structure for `config`, computing in `dtype`."""
+    return Network(lambda rngs: DalleBart(config, dtype=dtype, rngs=rngs))
+
+
+def load_dalle_bart(
+    folder: Path, *, dtype: DTypeLike = jnp.float32
+) -> tuple[Network[DalleBart], DalleBartConfig, Params]:
+    """Loads a folder. Raises CheckpointError."""
+    config_file, weights = folder / "config.json", folder / "flax_model.msgpack"
+    config = DalleBartConfig.from_json(read_json(config_file), str(config_file))
+    net = network(config, dtype=dtype)
+    return net, config, fill(net.shapes, unstack(read_arrays(weights)), name_of, weights, dtype=dtype)

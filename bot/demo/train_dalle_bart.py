@@ -1,0 +1,129 @@
+"""Second stage: DalleBart learns which codes follow a caption.
+
+Cross-entropy of the VQGAN's codes under teacher forcing. One caption in ten is dropped for the unconditional prompt, so
+that condition_scale has two branches to compare (Ho and Salimans, arXiv:2207.12598).
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from optax import contrib as muon
+
+from bot.checkpoints.tokenizers import PromptTokenizer
+from bot.demo import train_vqgan
+from bot.demo.draw import draw_batch
+from bot.demo.loop import Metrics, Stage
+from bot.models.dalle_bart import DalleBart
+from bot.models.dalle_bart_config import DalleBartConfig
+from bot.models.network import Network, Params
+from bot.models.vqgan import VQGAN
+
+MAX_TEXT_LENGTH = 32
+
+NUM_STEPS = 1500
+BATCH = 64
+PEAK_RATE = 1e-2
+ADAM_RATE = 2e-3
+DROP_CAPTION = 0.1
+
+
+def demo_config(vocabulary: int) -> DalleBartConfig:
+    """vocabulary: ids of the tokenizer. The start token is the one id behind the codes, as in the released models."""
+    codes = train_vqgan.CONFIG.n_embed
+    return DalleBartConfig(
+        encoder_vocab_size=vocabulary,
+        image_vocab_size=codes,
+        image_length=train_vqgan.CONFIG.grid**2,
+        max_text_length=MAX_TEXT_LENGTH,
+        d_model=192,
+        encoder_layers=2,
+        encoder_ffn_dim=384,
+        encoder_attention_heads=6,
+        decoder_layers=4,
+        decoder_ffn_dim=384,
+        decoder_attention_heads=6,
+        normalize_text=True,
+        decoder_start_token_id=codes,
+    )
+
+
+class State(NamedTuple):
+    params: Params
+    optimizer: Any
+
+
+def stage(
+    network: Network[DalleBart],
+    config: DalleBartConfig,
+    tokenizer: PromptTokenizer,
+    vqgan: Network[VQGAN],
+    vqgan_params: Params,
+    *,
+    seed: int,
+    num_steps: int = NUM_STEPS,
+) -> Stage[State]:
+    """The stage for run_stage. network: built from config. vqgan_params: of the finished first stage."""
+    optimizer = _optimizer(num_steps)
+    unconditional = tokenizer.encode_unconditional()
+
+    def init() -> State:
+        params = network.init(seed)
+        return State(params, optimizer.init(params))
+
+    def batch(step: int) -> tuple[Any, ...]:
+        rng = np.random.default_rng((seed, 2, step))
+        pixels, captions = draw_batch(rng, BATCH, train_vqgan.CONFIG.resolution)
+        text = tokenizer.encode(captions)
+        dropped = (rng.random(BATCH) < DROP_CAPTION)[:, None]
+        ids = np.where(dropped, unconditional.ids, text.ids)
+        return pixels.astype(np.float32) / 255.0, ids, np.where(dropped, unconditional.mask, text.mask)
+
+    @jax.jit
+    def encode(pixels: jax.Array) -> jax.Array:
+        return vqgan.bind(vqgan_params).encode(pixels)
+
+    @partial(jax.jit, donate_argnums=0)
+    def learn(state: State, codes: jax.Array, ids: jax.Array, mask: jax.Array) -> tuple[State, Metrics]:
+        start = jnp.full((codes.shape[0], 1), config.decoder_start_token_id, codes.dtype)
+
+        def loss_of(params: Params) -> jax.Array:
+            model = network.bind(params)
+            logits = model.logits(jnp.concatenate([start, codes[:, :-1]], axis=1), model.memory(ids, mask))
+            return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, codes))
+
+        loss, gradients = jax.value_and_grad(loss_of)(state.params)
+        updates, moments = optimizer.update(gradients, state.optimizer, state.params)
+        return State(optax.apply_updates(state.params, updates), moments), {"loss": loss}
+
+    def step(state: State, batch: tuple[Any, ...]) -> tuple[State, Metrics]:
+        pixels, ids, mask = batch
+        return learn(state, encode(pixels), ids, mask)
+
+    return Stage("dalle_bart", num_steps, init, batch, step)
+
+
+def _optimizer(num_steps: int) -> optax.GradientTransformation:
+    """Muon for the kernels of the layers, Adam for embeddings, norms and the output head."""
+
+    def schedule(peak: float) -> optax.Schedule:
+        return optax.warmup_cosine_decay_schedule(0.0, peak, num_steps // 30, num_steps, peak / 50)
+
+    def matrices(params: Any) -> Any:
+        def choose(path: tuple[Any, ...], leaf: jax.Array) -> Any:
+            names = [str(part.key) for part in path]
+            in_layer = "layers" in names and names[-1] == "kernel"
+            return muon.MuonDimensionNumbers(0, 1) if in_layer and leaf.ndim == 2 else None
+
+        return jax.tree_util.tree_map_with_path(choose, params)
+
+    return muon.muon(
+        schedule(PEAK_RATE),
+        adam_learning_rate=schedule(ADAM_RATE),
+        adam_b2=0.99,
+        weight_decay=0.0,
+        muon_weight_dimension_numbers=matrices,
+    )

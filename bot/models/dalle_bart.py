@@ -1,0 +1,161 @@
+"""DalleBart: a BART that reads words and writes image codes (dalle-mini 0.1.5, model/modeling.py).
+
+The decoder has two ways through the same layers: `__call__` over whole sequences (training, parity) and `step`, one
+token for every row, over a cache. Layers are separate modules in a Python loop: scanning over stacked ones copies
+weights and caches at every step.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+
+from bot.models.dalle_bart_config import DalleBartConfig
+from bot.models.layers import GLU, Attention, Embeddings, KeyValues, Parts
+
+
+class Memory(NamedTuple):
+    """What the decoder needs of encoded texts.
+
+    layers: for each decoder layer its cross-attention KeyValues, [n, heads, text_length, head_dim].
+    mask: bool [n, text_length], false at padding.
+    """
+
+    layers: tuple[KeyValues, ...]
+    mask: jax.Array
+
+
+class EncoderLayer(nnx.Module):
+    def __init__(self, parts: Parts) -> None:
+        config = parts.config
+        self.self_norm = parts.norm_before_projection(config.d_model)
+        self.self_attention = Attention(config.encoder_attention_heads, parts)
+        self.self_norm_out = parts.norm(config.d_model, scale=True)
+        self.glu = GLU(config.encoder_ffn_dim, parts)
+
+    def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
+        """x [n, length, d_model], mask bool [n, 1, length] -> like x."""
+        y = self.self_norm(x)
+        x = x + self.self_norm_out(self.self_attention(y, self.self_attention.key_values(y), mask))
+        return x + self.glu(x)
+
+
+class Encoder(nnx.Module):
+    def __init__(self, parts: Parts) -> None:
+        config = parts.config
+        self.embeddings = Embeddings(config.encoder_vocab_size, config.max_text_length, parts)
+        self.layers = nnx.List([EncoderLayer(parts) for _ in range(config.encoder_layers)])
+        self.final_ln = parts.norm_before_projection(config.d_model)
+
+    def __call__(self, ids: jax.Array, mask: jax.Array) -> jax.Array:
+        """ids int32 [n, length], mask (true or 1 at words) [n, length] -> [n, length, d_model]."""
+        x = self.embeddings(ids, jnp.arange(ids.shape[1]))
+        for layer in self.layers:
+            x = layer(x, mask[:, None, :] > 0)
+        hidden: jax.Array = self.final_ln(x)
+        return hidden
+
+
+class DecoderLayer(nnx.Module):
+    def __init__(self, parts: Parts) -> None:
+        config = parts.config
+        self.self_norm = parts.norm_before_projection(config.d_model)
+        self.self_attention = Attention(config.decoder_attention_heads, parts)
+        self.self_norm_out = parts.norm(config.d_model, scale=True)
+        self.cross_norm = parts.norm_before_projection(config.d_model)
+        self.cross_attention = Attention(config.decoder_attention_heads, parts)
+        self.cross_norm_out = parts.norm(config.d_model, scale=True)
+        self.glu = GLU(config.decoder_ffn_dim, parts)
+
+    def __call__(self, x: jax.Array, mask: jax.Array, text: KeyValues, text_mask: jax.Array) -> jax.Array:
+        """x [n, t, d_model], mask bool [1, t, t], text [n, heads, length, head_dim], text_mask bool [n, length]."""
+        y = self.self_norm(x)
+        attended = self.self_attention(y, self.self_attention.key_values(y), mask)
+        return self._rest(x, attended, text, text_mask)
+
+    def step(
+        self, x: jax.Array, cache: KeyValues, positions: jax.Array, text: KeyValues, text_mask: jax.Array
+    ) -> tuple[jax.Array, KeyValues]:
+        """One token per row: x [n, 1, d_model] at positions int32 [n]; returns x and the cache with that token in it.
+
+        cache [n, heads, image_length, head_dim]. Rows whose position is image_length leave the cache as it is.
+        """
+        y = self.self_norm(x)
+        new = self.self_attention.key_values(y)
+        rows = jnp.arange(x.shape[0])
+        keys, values = (
+            old.at[rows, :, positions].set(fresh[:, :, 0].astype(old.dtype), mode="drop")
+            for old, fresh in zip(cache, new, strict=True)
+        )
+        cache = KeyValues(keys, values)
+        seen = jnp.arange(cache.keys.shape[2]) <= positions[:, None]
+        attended = self.self_attention(y, cache, seen[:, None, :])
+        return self._rest(x, attended, text, text_mask), cache
+
+    def _rest(self, x: jax.Array, attended: jax.Array, text: KeyValues, text_mask: jax.Array) -> jax.Array:
+        x = x + self.self_norm_out(attended)
+        attended = self.cross_attention(self.cross_norm(x), text, text_mask[:, None, :])
+        x = x + self.cross_norm_out(attended)
+        return x + self.glu(x)
+
+
+class Decoder(nnx.Module):
+    def __init__(self, parts: Parts) -> None:
+        config = parts.config
+        self.embeddings = Embeddings(config.image_vocab_size + 1, config.image_length, parts)
+        self.layers = nnx.List([DecoderLayer(parts) for _ in range(config.decoder_layers)])
+        self.final_ln = parts.norm_before_projection(config.d_model)
+
+    def __call__(self, tokens: jax.Array, memory: Memory) -> jax.Array:
+        """tokens int32 [n, t], the start token first -> [n, t, d_model]."""
+        length = tokens.shape[1]
+        causal = jnp.tril(jnp.ones((1, length, length), bool))
+        x = self.embeddings(tokens, jnp.arange(length))
+        for layer, text in zip(self.layers, memory.layers, strict=True):
+            x = layer(x, causal, text, memory.mask)
+        hidden: jax.Array = self.final_ln(x)
+        return hidden
+
+    def step(
+        self, tokens: jax.Array, positions: jax.Array, caches: tuple[KeyValues, ...], memory: Memory
+    ) -> tuple[jax.Array, tuple[KeyValues, ...]]:
+        """The next hidden state of every row: tokens, positions int32 [n] -> [n, d_model] and the new caches.
+
+        `tokens[i]` stands at `positions[i]`; at position 0 that is the start token. caches: one per layer.
+        """
+        x = self.embeddings(tokens, positions)[:, None]
+        updated = []
+        for layer, cache, text in zip(self.layers, caches, memory.layers, strict=True):
+            x, cache = layer.step(x, cache, positions, text, memory.mask)
+            updated.append(cache)
+        return self.final_ln(x)[:, 0], tuple(updated)
+
+
+class DalleBart(nnx.Module):
+    """The whole model. dtype: what it computes in. Vocabulary of the logits: image_vocab_size + 1."""
+
+    def __init__(self, config: DalleBartConfig, *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs) -> None:
+        parts = Parts(config, dtype, rngs)
+        self.config = config
+        self.encoder = Encoder(parts)
+        self.decoder = Decoder(parts)
+        self.lm_head = parts.linear(config.d_model, config.image_vocab_size + 1)
+
+    def memory(self, ids: jax.Array, mask: jax.Array) -> Memory:
+        """Encodes texts, int32 [n, max_text_length], and projects them for every decoder layer."""
+        hidden = self.encoder(ids, mask)
+        layers = tuple(layer.cross_attention.key_values(hidden) for layer in self.decoder.layers)
+        return Memory(layers, mask > 0)
+
+    def logits(self, tokens: jax.Array, memory: Memory) -> jax.Array:
+        """Teacher forcing: tokens int32 [n, t], the start token first -> [n, t, image_vocab_size + 1]."""
+        return self.lm_head(self.decoder(tokens, memory))
+
+    def step(
+        self, tokens: jax.Array, positions: jax.Array, caches: tuple[KeyValues, ...], memory: Memory
+    ) -> tuple[jax.Array, tuple[KeyValues, ...]]:
+        """One token per row -> logits [n, image_vocab_size + 1] and the new caches; see Decoder.step."""
+        hidden, caches = self.decoder.step(tokens, positions, caches, memory)
+        return self.lm_head(hidden), caches
