@@ -1,0 +1,128 @@
+from typing import Any
+
+import pytest
+
+from bot.sandbox.clock import Clock
+from bot.sandbox.errors import LineError
+from bot.sandbox.options import Arguments, split_options
+from bot.sandbox.world import World
+
+NAMES = ["prompt", "images", "top_k"]
+COMMAND: dict[str, Any] = {
+    "name": "imagine",
+    "options": [
+        {"type": 3, "name": "prompt", "required": True, "max_length": 20, "min_length": 2},
+        {"type": 4, "name": "images", "min_value": 1, "max_value": 9},
+        {"type": 10, "name": "top_p", "max_value": 1.0},
+        {"type": 5, "name": "spoiler"},
+        {"type": 6, "name": "to"},
+        {"type": 7, "name": "where"},
+        {"type": 8, "name": "role"},
+        {"type": 11, "name": "file"},
+    ],
+}
+GROUP: dict[str, Any] = {
+    "name": "settings",
+    "options": [
+        {
+            "type": 2,
+            "name": "queue",
+            "options": [{"type": 1, "name": "limit", "options": [{"type": 4, "name": "jobs", "required": True}]}],
+        },
+        {"type": 1, "name": "show"},
+    ],
+}
+
+
+def read(text: str, command: dict[str, Any] = COMMAND) -> Arguments:
+    arguments = Arguments(World(Clock()))
+    arguments.read(command, text)
+    return arguments
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("prompt:a red circle images:4", {"prompt": "a red circle", "images": "4"}),
+        ("images:4 prompt:a red circle", {"prompt": "a red circle", "images": "4"}),
+        ("prompt: spaces  inside ", {"prompt": "spaces  inside"}),
+        ("prompt:time 12:30, style:oil", {"prompt": "time 12:30, style:oil"}),
+        ("prompt:a_lot_of_images:4", {"prompt": "a_lot_of_images:4"}),
+        ("prompt:an image: a cat", {"prompt": "an image: a cat"}),
+        ("prompt:line\x00break\ttab", {"prompt": "line\x00break\ttab"}),
+        ("", {}),
+    ],
+)
+def test_split(text: str, expected: dict[str, str]) -> None:
+    assert split_options("/imagine", NAMES, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a red circle", "has no option 'a'; it has prompt, images, top_k"),
+        ("colour:red prompt:circle", "has no option 'colour'"),
+        ("prompt:a circle imgaes:4", "no option 'imgaes'; did you mean 'images'"),
+        ("prompt:a prompt:b", "has prompt twice"),
+    ],
+)
+def test_split_refuses(text: str, complaint: str) -> None:
+    with pytest.raises(LineError, match=complaint):
+        split_options("/imagine", NAMES, text)
+
+
+def test_values_have_their_types() -> None:
+    arguments = read("prompt:circle images:3 top_p:0.5 spoiler:yes")
+    assert [(option["name"], option["type"], option["value"]) for option in arguments.options] == [
+        ("prompt", 3, "circle"),
+        ("images", 4, 3),
+        ("top_p", 10, 0.5),
+        ("spoiler", 5, True),
+    ]
+    assert arguments.resolved == {}
+
+
+def test_named_things_are_resolved() -> None:
+    arguments = read("prompt:circle to:@ann where:#gallery role:Moderator")
+    values = {option["name"]: option["value"] for option in arguments.options}
+    assert arguments.resolved["users"][values["to"]]["username"] == "ann"
+    assert "user" not in arguments.resolved["members"][values["to"]]
+    assert arguments.resolved["channels"][values["where"]]["name"] == "gallery"
+    assert arguments.resolved["roles"][values["role"]]["name"] == "Moderator"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("images:2", "needs a value for prompt"),
+        ("prompt: images:2", "needs a value for prompt"),
+        ("prompt:c", "prompt must have 2 to 20 characters; it has 1"),
+        (f"prompt:{'c' * 21}", "it has 21"),
+        ("prompt:circle images:0", "images must be between 1 and 9, not 0"),
+        ("prompt:circle images:two", "images must be a whole number, not 'two'"),
+        ("prompt:circle images:2.5", "images must be a whole number"),
+        ("prompt:circle top_p:nan", "top_p must be between"),
+        ("prompt:circle spoiler:maybe", "spoiler must be true or false"),
+        ("prompt:circle where:nowhere", "no channel 'nowhere'"),
+        ("prompt:circle role:king", "no role 'king'"),
+        ("prompt:circle file:a.png", "option type 11 is not supported"),
+    ],
+)
+def test_wrong_values(text: str, complaint: str) -> None:
+    with pytest.raises(LineError, match=complaint):
+        read(text)
+
+
+def test_sub_commands() -> None:
+    assert read("queue limit jobs:3", GROUP).options == [
+        {
+            "name": "queue",
+            "type": 2,
+            "options": [{"name": "limit", "type": 1, "options": [{"name": "jobs", "type": 4, "value": 3}]}],
+        }
+    ]
+    assert read("show", GROUP).options == [{"name": "show", "type": 1, "options": []}]
+    with pytest.raises(LineError, match="/settings queue needs one of its sub-commands: limit"):
+        read("queue", GROUP)
+    with pytest.raises(LineError, match="/settings queue limit needs a value for jobs"):
+        read("queue limit", GROUP)
