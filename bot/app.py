@@ -46,7 +46,6 @@ async def open_app(settings: Settings, engine_factory: Callable[[], Engine]) -> 
 
     engine_factory: called once, on the executor's thread. Raises StoreError if the database can't be used.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(JobStore.open(settings.store_url))
         executor = await stack.enter_async_context(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from blockbuster import blockbuster_ctx
 
 from bot.app import App, open_app, serving
 from bot.config import QueueSettings, Settings
@@ -101,8 +102,9 @@ def open_stage(sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyP
     async def open_stage(
         engine_factory: Callable[[], Engine] = FakeEngine, *, settings: Settings = settings
     ) -> AsyncIterator[Stage]:
-        async with open_app(settings, engine_factory) as app, serving(app, sandbox.token):
-            await sandbox.wait_until_connected(TIMEOUT_S)
-            yield Stage(sandbox, app, job_ids)
+        with blockbuster_ctx("bot"):
+            async with open_app(settings, engine_factory) as app, serving(app, sandbox.token):
+                await sandbox.wait_until_connected(TIMEOUT_S)
+                yield Stage(sandbox, app, job_ids)
 
     return open_stage

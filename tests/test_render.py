@@ -4,10 +4,10 @@ import re
 from dataclasses import replace
 
 import pytest
-from bot.collage import read_metadata
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.collage import read_metadata
 from bot.engine.fake import expected_image
 from bot.render import (
     MAX_CONTENT_CHARACTERS,

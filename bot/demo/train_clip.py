@@ -112,6 +112,7 @@ def stage(
 
     def step(state: State, batch: tuple[Any, ...]) -> tuple[State, Metrics]:
         pixels, ids, mask, groups = batch
-        return learn(state, through_vqgan(pixels), ids, mask, groups)
+        learnt: tuple[State, Metrics] = learn(state, through_vqgan(pixels), ids, mask, groups)
+        return learnt
 
     return Stage("clip", num_steps, init, batch, step)

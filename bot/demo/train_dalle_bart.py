@@ -101,7 +101,8 @@ def stage(
 
     def step(state: State, batch: tuple[Any, ...]) -> tuple[State, Metrics]:
         pixels, ids, mask = batch
-        return learn(state, encode(pixels), ids, mask)
+        learnt: tuple[State, Metrics] = learn(state, encode(pixels), ids, mask)
+        return learnt
 
     return Stage("dalle_bart", num_steps, init, batch, step)
 

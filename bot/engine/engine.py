@@ -17,7 +17,7 @@ from bot.checkpoints.tokenizers import EncodedText
 from bot.engine.base import FailedSlot, ModelInfo, PromptText, SlotAssignment
 from bot.engine.images import IMAGES_PER_DISPATCH, Finals, make_finish
 from bot.engine.slots import Occupant, SlotTable
-from bot.engine.state import SlotSampling, idle_state
+from bot.engine.state import DecodeState, SlotSampling, idle_state
 from bot.engine.steps import Insertion, make_steps
 from bot.errors import InvalidParameterError
 from bot.models.dalle_bart import Memory
@@ -73,7 +73,7 @@ class JaxEngine:
         self._finish = make_finish(bundle.vqgan, bundle.clip, bundle.preprocess)
         self._text_vectors = jax.jit(lambda p, ids, mask: bundle.clip.bind(p).text_vectors(ids, mask))
         self._uncond = self._encode(bundle.prompt_tokenizer.encode_unconditional())
-        self.reset()
+        self._slots, self._positions, self._state = self._idle()
 
     @property
     def info(self) -> ModelInfo:
@@ -141,11 +141,12 @@ class JaxEngine:
 
     def reset(self) -> None:
         """Forgets every slot and allocates the state anew."""
-        self._slots: SlotTable[None] = SlotTable(self._num_slots)
-        self._positions: npt.NDArray[np.int32] = np.zeros(self._num_slots, np.int32)
-        self._state = idle_state(
-            self._bundle.bart_config, self._num_slots, self._bundle.clip_config.projection_dim, self._bundle.dtype
-        )
+        self._slots, self._positions, self._state = self._idle()
+
+    def _idle(self) -> tuple[SlotTable[None], npt.NDArray[np.int32], DecodeState]:
+        projection_dim = self._bundle.clip_config.projection_dim
+        state = idle_state(self._bundle.bart_config, self._num_slots, projection_dim, self._bundle.dtype)
+        return SlotTable(self._num_slots), np.zeros(self._num_slots, np.int32), state
 
     def _check(self, assignment: SlotAssignment) -> None:
         tokens, limit = assignment.image_tokens, self._bundle.vqgan_config.n_embed

@@ -5,8 +5,8 @@ The routes run on the sandbox's event loop, `ControlClient` on the caller's; a r
 
 import json
 import secrets
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, Final
 
 import aiohttp
@@ -90,16 +90,17 @@ class ControlClient:
         order = {"line": line, "timeout_s": timeout_s, "player": player}
         timeout = aiohttp.ClientTimeout(total=timeout_s + _GRACE_S)
         url = f"{self._address}{_ROOT}/play"
-        async with self._session.post(
-            url, json=order, headers=self._headers, timeout=timeout, read_bufsize=_MAX_LINE_BYTES
-        ) as response:
-            _check_status(response)
-            async for line_bytes in response.content:
-                record = json.loads(line_bytes)
-                if "error" in record:
-                    raise LineError(record["error"])
-                if "event" in record:
-                    yield Event.from_json(record["event"])
+        with _answering():
+            async with self._session.post(
+                url, json=order, headers=self._headers, timeout=timeout, read_bufsize=_MAX_LINE_BYTES
+            ) as response:
+                _check_status(response)
+                async for line_bytes in response.content:
+                    record = json.loads(line_bytes)
+                    if "error" in record:
+                        raise LineError(record["error"])
+                    if "event" in record:
+                        yield Event.from_json(record["event"])
 
     async def advance_clock(self, seconds: float) -> None:
         await self._post("clock", {"seconds": seconds}, _GRACE_S)
@@ -110,16 +111,26 @@ class ControlClient:
         return answer
 
     async def requests(self) -> tuple[Exchange, ...]:
-        async with self._session.get(f"{self._address}{_ROOT}/requests", headers=self._headers) as response:
-            _check_status(response)
-            return tuple(Exchange.from_json(data) for data in await response.json())
+        with _answering():
+            async with self._session.get(f"{self._address}{_ROOT}/requests", headers=self._headers) as response:
+                _check_status(response)
+                return tuple(Exchange.from_json(data) for data in await response.json())
 
     async def _post(self, command: str, body: dict[str, Any], timeout_s: float) -> Any:
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         url = f"{self._address}{_ROOT}/{command}"
-        async with self._session.post(url, json=body, headers=self._headers, timeout=timeout) as response:
-            _check_status(response)
-            return await response.json()
+        with _answering():
+            async with self._session.post(url, json=body, headers=self._headers, timeout=timeout) as response:
+                _check_status(response)
+                return await response.json()
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise SandboxError("The sandbox does not answer: it has ended or hangs; restart it.") from error
 
 
 def _check_status(response: aiohttp.ClientResponse) -> None:

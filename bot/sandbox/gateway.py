@@ -45,7 +45,6 @@ class Op(IntEnum):
 class CloseCode(IntEnum):
     """Why the gateway hangs up."""
 
-    UNKNOWN_ERROR = 4000
     UNKNOWN_OPCODE = 4001
     DECODE_ERROR = 4002
     NOT_AUTHENTICATED = 4003
@@ -65,10 +64,11 @@ class _HangUpError(Exception):
 
 
 class _Connection:
-    """One web socket. Outgoing frames wait in a bounded queue; a client that doesn't read is cut off."""
+    """One web socket. Outgoing frames wait in a bounded queue; `cut_off` ends a client that doesn't read them."""
 
-    def __init__(self, socket: web.WebSocketResponse, is_compressed: bool) -> None:
+    def __init__(self, socket: web.WebSocketResponse, is_compressed: bool, cut_off: Callable[[], None] | None) -> None:
         self._socket = socket
+        self._cut_off = cut_off
         self._compressor = zlib.compressobj() if is_compressed else None
         self._frames: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_WAITING_EVENTS)
         self._sequence = 0
@@ -87,8 +87,10 @@ class _Connection:
         try:
             self._frames.put_nowait(frame)
         except asyncio.QueueFull:
+            _log.warning("a gateway client does not read its events; it is cut off")
             self.session_id = None
-            raise _HangUpError(CloseCode.UNKNOWN_ERROR) from None
+            if self._cut_off is not None:
+                self._cut_off()
 
     async def write(self) -> None:
         """Sends frames as they come, until cancelled or the client is gone."""
@@ -126,11 +128,8 @@ class Gateway:
             serves_guild = (int(self._world.guild_id) >> 22) % num_shards == shard
             if connection.session_id is None or not serves_guild or (intent and not connection.intents & intent):
                 continue
-            try:
-                connection.dispatch(event, data)
-                served = True
-            except _HangUpError:
-                _log.warning("a gateway client does not read its events; they are dropped")
+            connection.dispatch(event, data)
+            served = True
         return served
 
     def on_happening(self, happening: Happening) -> None:
@@ -153,7 +152,8 @@ class Gateway:
         """Handles one web socket from its first byte to its last."""
         socket = web.WebSocketResponse(max_msg_size=4096)
         await socket.prepare(request)
-        connection = _Connection(socket, is_compressed=request.query.get("compress") == "zlib-stream")
+        is_compressed = request.query.get("compress") == "zlib-stream"
+        connection = _Connection(socket, is_compressed, request.transport and request.transport.abort)
         self._connections.add(connection)
         self._sockets.add(socket)
         writer = asyncio.create_task(connection.write(), name="gateway writer")

@@ -43,7 +43,8 @@ async def serve(
         control_token = secrets.token_urlsafe(32)
         app = server.app()
         ControlRoutes(server, control_token).install(app)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        # A caller who stops watching a line thereby ends it.
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         await runner.setup()
         try:
             await web.SockSite(runner, listener).start()

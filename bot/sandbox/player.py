@@ -70,6 +70,8 @@ class Player:
         elif isinstance(action, Wait):
             async for event in self._watch(start_s, min(action.seconds, timeout_s)):
                 yield event
+            if action.seconds > timeout_s:
+                yield Event(timeout_s, EventKind.TIMEOUT, f"Stopped waiting after {timeout_s:g} s.")
         else:
             interaction = self._actions.begin(action, self._member, self._channel, self._form)
             async for event in self._answer(interaction, start_s, timeout_s):

@@ -198,30 +198,6 @@ async def test_after_the_tokens_fifteen_minutes_the_bots_own_token_delivers(open
     assert len([exchange for exchange in edits(requests, BY_TOKEN) if exchange.status >= 400]) <= 1
 
 
-async def test_a_restart_resumes_the_job_in_the_same_message(open_stage: OpenStage) -> None:
-    gate = Gate()
-    async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        acknowledged = await stage.begin("/imagine prompt:a red circle images:2 seed:5")
-        await stage.job(JobState.RUNNING)
-        await stage.app.bot.close()
-        gate.open()
-    async with open_stage() as stage:
-        job = await stage.job(JobState.DELIVERED)
-        contents = [exchange.payload["content"] for exchange in edits(stage.sandbox.requests, BY_BOT)]
-    assert str(job.message_id) == acknowledged.message_id
-    assert "2 images" in contents[-1]
-    assert "seed 5" in contents[-1]
-
-
-async def test_a_job_that_was_never_acknowledged_expires_at_the_restart(open_stage: OpenStage) -> None:
-    async with open_stage() as stage:
-        await stage.app.store.create(
-            NewJob(prompt="lost", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=3)
-        )
-    async with open_stage() as stage:
-        assert (await stage.job(JobState.EXPIRED)).error == "The bot stopped before it could answer."
-
-
 async def test_a_store_that_is_down_is_one_sentence_with_an_id(
     open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
