@@ -153,7 +153,7 @@ class Gateway:
         socket = web.WebSocketResponse(max_msg_size=4096)
         await socket.prepare(request)
         is_compressed = request.query.get("compress") == "zlib-stream"
-        connection = _Connection(socket, is_compressed, request.transport and request.transport.abort)
+        connection = _Connection(socket, is_compressed, request.transport.abort if request.transport else None)
         self._connections.add(connection)
         self._sockets.add(socket)
         writer = asyncio.create_task(connection.write(), name="gateway writer")
