@@ -51,6 +51,8 @@ class DalleBot(commands.AutoShardedBot):
         max_images: int,
         dev_guild_id: int | None = None,
     ) -> None:
+        # Two warnings at every start, about voice, which this bot has no use for.
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,

@@ -36,6 +36,7 @@ from bot.requests import (
 from bot.store import JobState, JobStore, NewJob
 
 STORE_TIMEOUT_S: Final = 1.0
+ANSWER_TIMEOUT_S: Final = 10.0
 
 _SCALE = SAMPLING_BOUNDS["condition_scale"]
 _TOP_K = SAMPLING_BOUNDS["top_k"]
@@ -146,7 +147,9 @@ class ImagineCog(commands.Cog):
         loading = self._executor.status.state is EngineState.LOADING
         content = render_update(request, first, loading=loading).content
         try:
-            response = await interaction.response.send_message(content, allowed_mentions=discord.AllowedMentions.none())
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                mentions = discord.AllowedMentions.none()
+                response = await interaction.response.send_message(content, allowed_mentions=mentions)
         except (discord.HTTPException, aiohttp.ClientError, OSError):
             await self._executor.cancel(request.job_id)
             await updates.aclose()

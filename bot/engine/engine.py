@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from bot.checkpoints.bundle import Bundle
 from bot.checkpoints.tokenizers import EncodedText
-from bot.engine.base import FailedSlot, ModelInfo, PromptText, SlotAssignment
+from bot.engine.base import FailedSlot, ModelInfo, Prefix, PromptText, SlotAssignment
 from bot.engine.images import IMAGES_PER_DISPATCH, Finals, make_finish
 from bot.engine.slots import Occupant, SlotTable
 from bot.engine.state import DecodeState, SlotSampling, idle_state
@@ -97,8 +97,9 @@ class JaxEngine:
             notices.append(tuple(self._too_long(which, count) for which, count in dropped if count))
         return JaxPrefix(tuple(rows), tuple(notices))
 
-    def insert(self, prefix: JaxPrefix, assignments: Sequence[SlotAssignment]) -> None:
+    def insert(self, prefix: Prefix, assignments: Sequence[SlotAssignment]) -> None:
         """Fills slots; see bot.engine.base.Engine. Raises InvalidParameterError for codes that are not the model's."""
+        assert isinstance(prefix, JaxPrefix)
         for assignment in assignments:
             self._check(assignment)
         filled = [self._slots.fill(a.slot, None, a.index) for a in assignments]

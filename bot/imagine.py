@@ -1,0 +1,138 @@
+"""`dalle-bot imagine`: one prompt through executor, engine, ranking and collage, without Discord.
+
+Called by the command line, on an event loop of its own.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from bot.collage import encode_png, make_collage
+from bot.config import Settings
+from bot.engine.base import Engine
+from bot.errors import ConfigError, ExecutorClosedError
+from bot.executor.local import LocalExecutor
+from bot.render import picture_metadata
+from bot.requests import Finished, GenerationRequest, Result, Update
+
+
+@dataclass(frozen=True, slots=True)
+class Imagined:
+    """What `imagine` made. files: of the single images, in the order of the result; empty without a folder for them.
+
+    timings: seconds. `load`: until the model was ready; `generate`: from there to the ranked images; `write`: collage
+    and files; `total`: all of it.
+    """
+
+    result: Result
+    collage: Path
+    files: tuple[Path, ...]
+    timings: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """The one object of `--json`."""
+        images: list[dict[str, Any]] = [
+            {"rank": rank, "score": image.score, "index": image.index}
+            for rank, image in enumerate(self.result.images, start=1)
+        ]
+        for entry, file in zip(images, self.files, strict=False):
+            entry["file"] = str(file)
+        return {
+            "prompt": self.result.request.prompt,
+            "seed": self.result.request.seed,
+            "model": self.result.model,
+            "images": images,
+            "collage": str(self.collage),
+            "notices": list(self.result.notices),
+            "timings": dict(self.timings),
+        }
+
+
+async def imagine(
+    request: GenerationRequest,
+    *,
+    settings: Settings,
+    engine_factory: Callable[[], Engine],
+    out: Path,
+    images_dir: Path | None,
+    on_update: Callable[[Update], None],
+) -> Imagined:
+    """Draws `request` and writes the collage to `out`, and single images to `images_dir`.
+
+    on_update: sees each update as it comes. Raises ConfigError if a file can't be written, RequestError and JobError as
+    the executor does, and what kept the engine from starting.
+    """
+    check_writable(out, images_dir)
+    started = time.perf_counter()
+    failure: list[Exception] = []
+
+    def build() -> Engine:
+        try:
+            return engine_factory()
+        except Exception as error:
+            failure.append(error)
+            raise
+
+    executor = LocalExecutor(build, max_jobs=1, max_jobs_per_user=1, chunk_tokens=settings.engine.chunk_tokens)
+    async with executor:
+        result = ready = None
+        try:
+            async for update in await executor.submit(request):
+                if isinstance(update, Finished):
+                    result = update.result
+                elif ready is None and executor.status.info is not None:
+                    ready = time.perf_counter()
+                on_update(update)
+        except ExecutorClosedError:
+            # The engine's own complaint says more than that there is no engine.
+            if failure:
+                raise failure[0] from None
+            raise
+    assert result is not None
+    assert ready is not None
+    drawn = time.perf_counter()
+    files = _write(result, out, images_dir)
+    written = time.perf_counter()
+    timings = {
+        "load": ready - started,
+        "generate": drawn - ready,
+        "write": written - drawn,
+        "total": written - started,
+    }
+    return Imagined(result, out, files, {name: round(seconds, 3) for name, seconds in timings.items()})
+
+
+def check_writable(out: Path, images_dir: Path | None) -> None:
+    """Makes the folders that are missing. Raises ConfigError naming the option whose path can't be used."""
+    for option, folder in (("--out", out.parent), ("--images-dir", images_dir)):
+        if folder is None:
+            continue
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{option}: the folder {folder} can't be made ({error.strerror}).") from error
+    if out.suffix.lower() != ".png":
+        raise ConfigError(f"--out: {out} must end in .png.")
+    if out.is_dir():
+        raise ConfigError(f"--out: {out} is a folder; name a file.")
+
+
+def _write(result: Result, out: Path, images_dir: Path | None) -> tuple[Path, ...]:
+    metadata = dict(picture_metadata(result))
+    files = []
+    try:
+        out.write_bytes(encode_png(make_collage([image.pixels for image in result.images]), metadata))
+        for rank, image in enumerate(result.images, start=1):
+            if images_dir is None:
+                break
+            file = images_dir / f"{rank}.png"
+            own = metadata | {"index": str(image.index), "score": f"{image.score:.3f}"}
+            file.write_bytes(encode_png(Image.fromarray(image.pixels), own))
+            files.append(file)
+    except OSError as error:
+        raise ConfigError(f"{error.filename or out} can't be written ({error.strerror}).") from error
+    return tuple(files)
