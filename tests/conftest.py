@@ -88,7 +88,10 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def open_stage(sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> OpenStage:
-    """Brings a bot online: `async with open_stage(engine_factory) as stage`. May be used again after it closed."""
+    """Brings a bot online: `async with open_stage(engine_factory) as stage`. May be used again after it closed.
+
+    Meanwhile a call in `bot` that blocks the event loop raises BlockingError.
+    """
     job_ids: list[str] = []
     create = JobStore.create
 
@@ -104,6 +107,8 @@ def open_stage(sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyP
     ) -> AsyncIterator[Stage]:
         with blockbuster_ctx("bot"):
             async with open_app(settings, engine_factory) as app, serving(app, sandbox.token):
+                # The sandbox may still remember the client of an earlier stage.
+                await eventually(lambda: bool(app.bot.shards))
                 await sandbox.wait_until_connected(TIMEOUT_S)
                 yield Stage(sandbox, app, job_ids)
 

@@ -1,0 +1,72 @@
+"""Restarts: what becomes of the jobs that the last run left."""
+
+import pytest
+
+from bot.config import QueueSettings, Settings
+from bot.engine.fake import FakeEngine, Gate
+from bot.errors import StoreError
+from bot.sandbox import Exchange, Sandbox
+from bot.store import JobState, JobStore, NewJob
+from tests.conftest import OpenStage
+
+
+def edits_by_bot(sandbox: Sandbox) -> list[Exchange]:
+    template = "/channels/{channel_id}/messages/{message_id}"
+    return [e for e in sandbox.requests if e.method == "PATCH" and e.path_template == template]
+
+
+async def test_a_restart_resumes_the_job_in_the_same_message(open_stage: OpenStage) -> None:
+    gate = Gate()
+    async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
+        acknowledged = await stage.begin("/imagine prompt:a red circle images:2 seed:5")
+        await stage.job(JobState.RUNNING)
+        await stage.app.bot.close()
+        gate.open()
+    async with open_stage() as stage:
+        job = await stage.job(JobState.DELIVERED)
+        contents = [exchange.payload["content"] for exchange in edits_by_bot(stage.sandbox)]
+    assert str(job.message_id) == acknowledged.message_id
+    assert contents[0] == "**a red circle**\nResumed after a restart: queued, place 1."
+    assert "2 images" in contents[-1]
+    assert "seed 5" in contents[-1]
+
+
+async def test_a_job_that_was_never_acknowledged_expires_at_the_restart(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await stage.app.store.create(
+            NewJob(prompt="lost", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=3)
+        )
+    async with open_stage() as stage:
+        assert (await stage.job(JobState.EXPIRED)).error == "The bot stopped before it could answer."
+
+
+async def test_a_job_that_no_longer_fits_tells_its_message(
+    open_stage: OpenStage, settings: Settings, sandbox: Sandbox
+) -> None:
+    gate = Gate()
+    async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
+        await stage.begin("/imagine prompt:one", player="first")
+        second = await stage.begin("/imagine prompt:two", player="second")
+        await stage.job(JobState.QUEUED)
+        await stage.app.bot.close()
+        gate.open()
+    smaller = settings.model_copy(update={"queue": QueueSettings(max_jobs=1, max_jobs_per_user=1)})
+    async with open_stage(lambda: FakeEngine(delay_s=0.05), settings=smaller) as stage:
+        await stage.job(JobState.DELIVERED, index=0)
+        failed = await stage.job(JobState.FAILED, index=1)
+    (told,) = [e for e in edits_by_bot(sandbox) if e.answer["id"] == second.message_id]
+    assert told.payload["content"] == f"**two**\n{failed.error}"
+    assert failed.error is not None
+    assert failed.error.startswith("The bot was restarted and could not take this job up again. ")
+
+
+async def test_a_store_that_can_not_say_leaves_the_bot_online(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def down(*_: object) -> None:
+        raise StoreError("It is locked.")
+
+    monkeypatch.setattr(JobStore, "unfinished", down)
+    async with open_stage() as stage:
+        assert (await stage.play("/imagine prompt:a red circle"))[-1].files
+    assert "unfinished jobs could not be read, so none is resumed: It is locked." in caplog.text
