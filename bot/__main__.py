@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. Commands import wh
 import asyncio
 import contextlib
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,6 +69,8 @@ def imagine(
 ) -> None:
     """Draw a prompt without Discord: the whole way from text to a ranked collage."""
     settings = _settings(config, model)
+    # What keeps the engine from starting is this command's own error; the log need not say it too.
+    logging.getLogger("bot.executor").setLevel(logging.CRITICAL)
     console = Console(stderr=True)
     request = requests.GenerationRequest(
         prompt=prompt,

@@ -17,6 +17,8 @@
     │   └── ExecutorClosedError       the program is stopping, or the engine never came up
     └── StoreError                    the database refused, or a transition is not legal
 
+The sandbox adds two of its own (bot/sandbox/errors.py).
+
 Each message is one or two sentences: what is wrong, named by its key, option or file, and what to do about it.
 Messages never hold secrets.
 """

@@ -24,7 +24,7 @@ _TOKEN_IN_PATH: Final = re.compile(r"(/(?:webhooks|interactions)/\d+/)[A-Za-z0-9
 _PASSWORD_IN_URL: Final = re.compile(r"(://[^\s:/@\"']*:)[^\s/@\"']+(?=@)")
 
 # Libraries that report every request or table at INFO.
-_TALKATIVE: Final = ("httpx", "httpcore", "alembic", "transformers", "PIL")
+_TALKATIVE: Final = ("httpx", "httpcore", "alembic", "transformers", "PIL", "jax")
 
 _STANDARD_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 

@@ -36,7 +36,8 @@ def run_engine(
         engine = engine_factory()
         loop = EngineLoop(engine, backlog, post, chunk_tokens=chunk_tokens)
     except Exception as error:
-        logger.exception("The engine could not be built.")
+        # A DalleBotError explains itself; of anything else the log needs to know where it came from.
+        logger.error("The engine could not be built: %s", error, exc_info=not isinstance(error, DalleBotError))
         sentence = f"The image model could not be loaded. {_reason(error)}"
     else:
         logger.info("The engine is ready: %s with %d slots.", engine.info.name, engine.num_slots)
