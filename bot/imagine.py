@@ -3,6 +3,7 @@
 Called by the command line, on an event loop of its own.
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -68,32 +69,33 @@ async def imagine(
     """
     check_writable(out, images_dir)
     started = time.perf_counter()
-    failure: list[Exception] = []
+    ready = started
+    failure: Exception | None = None
 
     def build() -> Engine:
+        nonlocal ready, failure
         try:
-            return engine_factory()
+            engine = engine_factory()
         except Exception as error:
-            failure.append(error)
+            failure = error
             raise
+        ready = time.perf_counter()
+        return engine
 
     executor = LocalExecutor(build, max_jobs=1, max_jobs_per_user=1, chunk_tokens=settings.engine.chunk_tokens)
     async with executor:
-        result = ready = None
+        result = None
         try:
             async for update in await executor.submit(request):
                 if isinstance(update, Finished):
                     result = update.result
-                elif ready is None and executor.status.info is not None:
-                    ready = time.perf_counter()
                 on_update(update)
         except ExecutorClosedError:
             # The engine's own complaint says more than that there is no engine.
-            if failure:
-                raise failure[0] from None
+            if failure is not None:
+                raise failure from None
             raise
-    assert result is not None
-    assert ready is not None
+    assert result is not None, "a stream ends with Finished or raises"
     drawn = time.perf_counter()
     files = _write(result, out, images_dir)
     written = time.perf_counter()
@@ -107,7 +109,14 @@ async def imagine(
 
 
 def check_writable(out: Path, images_dir: Path | None) -> None:
-    """Makes the folders that are missing. Raises ConfigError naming the option whose path can't be used."""
+    """Makes the folders that are missing. Raises ConfigError naming the option whose path can't be used.
+
+    Called before anything is drawn, which may take minutes.
+    """
+    if out.suffix.lower() != ".png":
+        raise ConfigError(f"--out: {out} must end in .png.")
+    if out.is_dir():
+        raise ConfigError(f"--out: {out} is a folder; name a file.")
     for option, folder in (("--out", out.parent), ("--images-dir", images_dir)):
         if folder is None:
             continue
@@ -115,10 +124,8 @@ def check_writable(out: Path, images_dir: Path | None) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{option}: the folder {folder} can't be made ({error.strerror}).") from error
-    if out.suffix.lower() != ".png":
-        raise ConfigError(f"--out: {out} must end in .png.")
-    if out.is_dir():
-        raise ConfigError(f"--out: {out} is a folder; name a file.")
+        if not os.access(folder, os.W_OK):
+            raise ConfigError(f"{option}: the folder {folder} can't be written to.")
 
 
 def _write(result: Result, out: Path, images_dir: Path | None) -> tuple[Path, ...]:
