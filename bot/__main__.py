@@ -158,8 +158,12 @@ def train_demo(
 
     console = Console(stderr=True)
     train(out, work, seed=seed, console=console, speed=speed)
-    plot_losses(work)
     report: dict[str, Any] = {"checkpoint": str(out)}
+    try:
+        report["losses"] = str(plot_losses(work))
+    except ConfigError as error:
+        # Without matplotlib there is no plot; what was trained stays trained.
+        console.print(str(error), style="yellow")
     if evaluate:
         from bot.bench.quality import judge
 
@@ -177,8 +181,6 @@ def main() -> None:
     except DalleBotError as error:
         print(f"dalle-bot: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, (ConfigError, RequestError, CheckpointNotFoundError)) else 1)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def _settings(config: Path | None, model: str | None) -> "Settings":
