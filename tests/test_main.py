@@ -1,0 +1,327 @@
+"""The command line: exit codes, what goes to which stream, and that help needs no JAX."""
+
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bot.app
+import bot.engine.open
+from bot import __version__
+from bot.__main__ import main
+from bot.checkpoints.arrays import Arrays, read_arrays, write_msgpack
+from bot.checkpoints.locate import DEMO_FOLDER
+from bot.collage import read_metadata
+from bot.config import Settings
+from bot.engine.fake import FakeEngine
+from bot.sandbox import Event, EventKind
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended, and what it wrote to standard output and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True)
+def _clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty working folder, no settings from outside, and the log as it was."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.upper().startswith("DALLE_BOT_") or name == "DISCORD_TOKEN":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DALLE_BOT_DATA_DIR", str(tmp_path / "data"))
+    # The cache's folder is a setting of the whole process.
+    monkeypatch.setenv("DALLE_BOT_ENGINE__COMPILE_CACHE", "false")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    loggers = [logging.getLogger(name) for name in (None, "bot", "bot.executor")]
+    handlers, levels = loggers[0].handlers[:], [logger.level for logger in loggers]
+    yield
+    loggers[0].handlers[:] = handlers
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Runs a command as the installed script does."""
+
+    def call(*args: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["dalle-bot", *args])
+        with pytest.raises(SystemExit) as caught:
+            sys.exit(main())  # type: ignore[func-returns-value]
+        code = caught.value.code
+        written = capsys.readouterr()
+        return Outcome(code if isinstance(code, int) else 0, written.out, written.err)
+
+    return call
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """Puts the fake engine in the real one's place. Returns the settings that each engine was opened with."""
+    seen: list[Settings] = []
+
+    def open_engine(settings: Settings) -> FakeEngine:
+        seen.append(settings)
+        return FakeEngine()
+
+    monkeypatch.setattr(bot.engine.open, "open_engine", open_engine)
+    return seen
+
+
+def test_the_version(call: Call) -> None:
+    assert call("--version") == Outcome(0, f"{__version__}\n", "")
+
+
+def test_help_names_every_command_and_needs_no_heavy_library() -> None:
+    program = (
+        "import sys; from bot.__main__ import app; app(['--help'], standalone_mode=False);"
+        "print(sorted({'jax', 'flax', 'discord', 'sqlalchemy', 'pydantic'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    for command in ("imagine", "run", "sandbox", "train-demo"):
+        assert f" {command} " in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (["imagine", ""], "The prompt is empty"),
+        (["imagine", " \t\n "], "The prompt is empty"),
+        (["imagine", "x" * 1001], "at most 1000 are allowed"),
+        (["imagine", "🎈🎈"], "no letters or digits"),
+        (["imagine", "a\x07b"], "control character (U+0007)"),
+        (["imagine", "a circle", "--images", "0"], "images must be between 1 and 9, not 0"),
+        (["imagine", "a circle", "--images", "10"], "images must be between 1 and 9, not 10"),
+        (["imagine", "a circle", "--seed", "-1"], "seed must be between 0 and"),
+        (["imagine", "a circle", "--condition-scale", "-1"], "condition_scale must be between 0 and 50, not -1"),
+        (["imagine", "a circle", "--condition-scale", "nan"], "condition_scale must be between 0 and 50, not nan"),
+        (["imagine", "a circle", "--top-k", "-1"], "top_k must be between 0 and 65536, not -1"),
+        (["imagine", "a circle", "--top-p", "0"], "top_p must be between 0.01 and 1, not 0"),
+        (["imagine", "a circle", "--temperature", "0"], "temperature must be between 0.05 and 5, not 0"),
+        (["imagine", "a circle", "--out", "collage.jpg"], "--out: collage.jpg must end in .png"),
+        (["imagine", "a circle", "--config", "nowhere.toml"], "no configuration file nowhere.toml"),
+        (["imagine", "a circle", "--model", "nonsense"], "There is no model 'nonsense': use demo, mini, mega"),
+        (["imagine", "a circle", "--model", "./nowhere"], "There is no model './nowhere'"),
+        (["run"], "DISCORD_TOKEN is not set"),
+        (["sandbox", "--json"], "--json needs at least one --say"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_exit_code_2(call: Call, args: list[str], complaint: str) -> None:
+    outcome = call(*args)
+    assert (outcome.code, outcome.out) == (2, "")
+    (sentence,) = outcome.err.split("\n\n")[-1].strip().splitlines()
+    assert sentence.startswith("dalle-bot: ")
+    assert complaint in sentence
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (["imagine", "a circle", "--imags", "3"], "No such option: --imags"),
+        (["imagine", "a circle", "--images", "many"], "Invalid value for '--images': Input should be a valid integer"),
+        (["imagine"], "Missing argument"),
+        (["paint"], "No such command 'paint'"),
+    ],
+)
+def test_what_the_parser_refuses(call: Call, args: list[str], complaint: str) -> None:
+    outcome = call(*args)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert complaint in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[queue]\nmax_jbs = 3", "config.toml: there is no setting queue.max_jbs; did you mean queue.max_jobs?"),
+        ("[queue]\nmax_jobs = 0", "config.toml: queue.max_jobs is 0; expected greater than or equal to 1."),
+        ("[queue\nmax_jobs = 3", "config.toml is not valid TOML"),
+    ],
+)
+@pytest.mark.parametrize("command", [["run"], ["imagine", "a circle"], ["sandbox", "--say", "wait 0"]])
+def test_a_wrong_setting_is_named(call: Call, command: list[str], text: str, complaint: str) -> None:
+    Path("config.toml").write_text(text, encoding="utf-8")
+    outcome = call(*command)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"dalle-bot: {complaint}" in outcome.err
+
+
+def test_a_token_is_not_told(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcDE.abcdefghijklmnopqrstuvwxyz0123456789AB"
+
+    def fail(settings: Settings, engine_factory: object) -> None:
+        logging.getLogger("bot").error("a careless line with %s", token)
+
+    monkeypatch.setenv("DISCORD_TOKEN", token)
+    monkeypatch.setattr(bot.app, "run", fail)
+    outcome = call("run")
+    assert "a careless line with [redacted]" in outcome.err
+    assert token not in outcome.err
+
+
+def test_ctrl_c(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(settings: Settings, engine_factory: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bot.app, "run", interrupt)
+    assert call("run") == Outcome(130, "", "")
+
+
+@pytest.mark.usefixtures("opened")
+def test_imagine_prints_one_json_object_and_nothing_else(call: Call, tmp_path: Path) -> None:
+    outcome = call("imagine", "a red  circle", "--images", "2", "--seed", "5", "--images-dir", "single", "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    data = json.loads(outcome.out)
+    assert outcome.out.count("\n") == 1
+    assert (data["prompt"], data["seed"], data["collage"]) == ("a red circle", 5, "collage.png")
+    assert [image["rank"] for image in data["images"]] == [1, 2]
+    assert [image["file"] for image in data["images"]] == ["single/1.png", "single/2.png"]
+    assert data["images"][0]["score"] >= data["images"][1]["score"]
+    assert read_metadata((tmp_path / "collage.png").read_bytes())["seed"] == "5"
+
+
+@pytest.mark.usefixtures("opened")
+def test_imagine_for_reading(call: Call) -> None:
+    outcome = call("imagine", " ".join(["word"] * 70), "--seed", "5", "--out", "new/folder/one.png")
+    assert outcome.code == 0
+    assert outcome.out.startswith("new/folder/one.png  (seed 5; scores, best first: 1: ")
+    assert "64" in outcome.err, "the notice that the prompt was shortened"
+    assert Path("new/folder/one.png").is_file()
+
+
+def test_options_override_settings_and_reach_the_engine(call: Call, opened: list[Settings]) -> None:
+    Path("config.toml").write_text("[imagine]\ndefault_images = 3\n[model]\nname = 'mini'", encoding="utf-8")
+    Path("other.toml").write_text("[imagine]\ndefault_images = 4", encoding="utf-8")
+    drawn = [
+        len(json.loads(call("imagine", "a circle", "--json", *options).out)["images"])
+        for options in ([], ["--images", "2"], ["--config", "other.toml"], ["--model", "mega"])
+    ]
+    assert drawn == [3, 2, 4, 3]
+    assert [settings.model.name for settings in opened] == ["mini", "mini", "demo", "mega"]
+
+
+@pytest.mark.usefixtures("opened")
+def test_the_same_seed_draws_the_same(call: Call) -> None:
+    first, second, other = (
+        [image["score"] for image in json.loads(call("imagine", "a circle", "--json", *seed).out)["images"]]
+        for seed in (["--seed", "1"], ["--seed", "1"], ["--seed", "2"])
+    )
+    assert first == second
+    assert first != other
+
+
+@pytest.mark.usefixtures("opened")
+def test_sandbox_prints_one_json_object_and_nothing_else(call: Call) -> None:
+    Path("config.toml").write_text("[log]\nlevel = 'error'", encoding="utf-8")
+    outcome = call("sandbox", "--say", "/imagine prompt:a red circle images:2", "--out", "saved", "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.count("\n") == 1
+    transcript: list[dict[str, Any]] = json.loads(outcome.out)["transcript"]
+    assert [event["kind"] for event in transcript[:2]] == ["say", "ack"]
+    assert set(transcript[0]) >= {"t_s", "kind", "text", "files"}
+    (name,) = transcript[-1]["files"]
+    assert read_metadata((Path("saved") / name).read_bytes())["prompt"] == "a red circle"
+
+
+@pytest.mark.usefixtures("opened")
+def test_a_line_that_can_not_be_played_is_wrong_usage(call: Call) -> None:
+    outcome = call("sandbox", "--say", "dance")
+    assert outcome.code == 2
+    assert "dalle-bot: Can't play the line 'dance'" in outcome.err
+
+
+@pytest.mark.parametrize(("kind", "code"), [("failure", 1), ("timeout", 1), ("note", 0)])
+def test_the_sandbox_tells_failure_by_its_exit_code(
+    call: Call, monkeypatch: pytest.MonkeyPatch, kind: str, code: int
+) -> None:
+    async def play(lines: list[str], **options: Any) -> list[Event]:
+        event = Event(3.0, EventKind(kind), "The application did not respond")
+        options["on_event"](event)
+        return [event]
+
+    monkeypatch.setattr("bot.sandbox.play.play", play)
+    outcome = call("sandbox", "--say", "/imagine prompt:a circle")
+    assert outcome.code == code
+    assert "The application did not respond" in outcome.out
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model folder to spoil: the demo's, with files of its own."""
+    return shutil.copytree(DEMO_FOLDER, tmp_path / "model")
+
+
+def refusal(call: Call, model: Path) -> str:
+    """What `imagine` says of a model that it can't use."""
+    outcome = call("imagine", "a red circle", "--model", str(model))
+    assert (outcome.code, outcome.out) == (1, "")
+    (sentence,) = outcome.err.strip().splitlines()
+    return sentence
+
+
+@pytest.mark.parametrize("network", ["dalle_bart", "vqgan", "clip"])
+def test_a_truncated_file_is_named(call: Call, model: Path, network: str) -> None:
+    file = model / network / "flax_model.msgpack"
+    os.truncate(file, file.stat().st_size * 2 // 3)
+    assert f"{file}: not a complete flax msgpack file" in refusal(call, model)
+
+
+@pytest.mark.parametrize("network", ["dalle_bart", "vqgan", "clip"])
+def test_the_first_misshapen_array_is_named_with_both_shapes(call: Call, model: Path, network: str) -> None:
+    file = model / network / "flax_model.msgpack"
+    arrays = read_arrays(file)
+    # A scalar has no shape to spoil.
+    first, second, *_ = (name for name in sorted(arrays) if arrays[name].ndim)
+    spoilt: Arrays = arrays | {name: arrays[name][:-1] for name in (first, second)}
+    write_msgpack(file, spoilt)
+    shapes = f"has shape {list(spoilt[first].shape)}, expected {list(arrays[first].shape)} (1 more"
+    assert f"{file}: {first} {shapes}" in refusal(call, model)
+
+
+def test_the_first_missing_array_is_named(call: Call, model: Path) -> None:
+    """The configuration asks for one layer more than the file has."""
+    file = model / "dalle_bart" / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    number = config["decoder_layers"]
+    file.write_text(json.dumps(config | {"decoder_layers": number + 1}), encoding="utf-8")
+    sentence = refusal(call, model)
+    pattern = rf"flax_model\.msgpack: model/decoder/layers/FlaxBartDecoderLayer_{number}/\S+ \[\d+.*\] is missing"
+    assert re.search(pattern, sentence), sentence
+
+
+def test_networks_that_do_not_belong_together(call: Call, model: Path) -> None:
+    config = json.loads((model / "vqgan" / "config.json").read_text(encoding="utf-8"))
+    arrays = read_arrays(model / "vqgan" / "flax_model.msgpack")
+    (codebook,) = (name for name, array in arrays.items() if array.shape[0] == config["n_embed"])
+    write_msgpack(model / "vqgan" / "flax_model.msgpack", arrays | {codebook: np.tile(arrays[codebook], (2, 1))})
+    more_codes = config | {"n_embed": 2 * config["n_embed"]}
+    (model / "vqgan" / "config.json").write_text(json.dumps(more_codes), encoding="utf-8")
+    sentence = refusal(call, model)
+    assert f"{2 * config['n_embed']} codes (n_embed)" in sentence
+    assert "Do these files belong together?" in sentence
+
+
+def test_a_missing_file_is_wrong_usage(call: Call, model: Path) -> None:
+    (model / "clip" / "flax_model.msgpack").unlink()
+    outcome = call("imagine", "a red circle", "--model", str(model))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert str(model / "clip") in outcome.err
