@@ -30,12 +30,14 @@ def read_arrays(path: Path) -> Arrays:
             return dict(load_file(path))
         except (SafetensorError, ValueError, OSError) as error:
             raise CheckpointError(f"{path}: not a complete safetensors file ({error}). Fetch it again.") from error
+    flat: Arrays = {}
     try:
         tree = msgpack.unpackb(path.read_bytes(), ext_hook=_array, raw=False, strict_map_key=False)
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
-        raise CheckpointError(f"{path}: not a complete flax msgpack file ({error}). Fetch it again.") from error
-    flat: Arrays = {}
-    _flatten(tree, (), flat, path)
+        _flatten(tree, (), flat)
+    except (ValueError, TypeError, KeyError, OSError, msgpack.UnpackException) as error:
+        raise CheckpointError(
+            f"{path}: not a complete flax msgpack file ({str(error) or type(error).__name__}). Fetch it again."
+        ) from error
     return flat
 
 
@@ -70,16 +72,16 @@ def _packed(array: npt.NDArray[Any]) -> msgpack.ExtType:
     return msgpack.ExtType(_NDARRAY_EXTENSION, msgpack.packb(content, use_bin_type=True))
 
 
-def _flatten(node: Any, prefix: tuple[str, ...], flat: Arrays, path: Path) -> None:
+def _flatten(node: Any, prefix: tuple[str, ...], flat: Arrays) -> None:
     if isinstance(node, np.ndarray):
         flat["/".join(prefix)] = node
     elif isinstance(node, dict) and "__msgpack_chunked_array__" in node:
         flat["/".join(prefix)] = _join_chunks(node)
     elif isinstance(node, dict):
         for key, value in node.items():
-            _flatten(value, (*prefix, str(key)), flat, path)
+            _flatten(value, (*prefix, str(key)), flat)
     else:
-        raise CheckpointError(f"{path}: {'/'.join(prefix) or 'the file'} holds {type(node).__name__}, not arrays.")
+        raise ValueError(f"{'/'.join(prefix) or 'the file'} holds {type(node).__name__}, not arrays")
 
 
 def _join_chunks(node: dict[str, Any]) -> npt.NDArray[Any]:

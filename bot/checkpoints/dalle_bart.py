@@ -5,6 +5,7 @@ Unscanned: `…/layers/FlaxBartDecoderLayer_{i}/…`. Which one a file has is se
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,11 +13,11 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from bot.checkpoints.arrays import Arrays, read_arrays
-from bot.checkpoints.fill import fill
+from bot.checkpoints.fill import check, fill
 from bot.checkpoints.json_file import read_json
 from bot.models.dalle_bart import DalleBart
 from bot.models.dalle_bart_config import DalleBartConfig
-from bot.models.network import Network, Params
+from bot.models.network import Network, Params, walk
 from bot.models.network import Path as ParamPath
 
 _ATTENTION: Mapping[str, str] = {
@@ -35,7 +36,8 @@ _GLU: Mapping[str, str] = {
     "norm_mid": "LayerNorm_1",
     "down": "Dense_2",
 }
-_STACKED = re.compile(r"/layers/(FlaxBart(?:En|De)coderLayer)s/")
+_LAYER = re.compile(r"/layers/(FlaxBart(?:En|De)coderLayer)_(\d+)/")
+_STACKED = re.compile(r"/layers/FlaxBart(?:En|De)coderLayers/")
 
 
 def name_of(path: ParamPath) -> str:
@@ -54,17 +56,38 @@ def name_of(path: ParamPath) -> str:
     return "/".join(["model", side, group, *rest])
 
 
-def unstack(arrays: Arrays) -> Arrays:
-    """The unscanned layout of either layout. Layers of a stacked array become views of it."""
+def is_stacked(arrays: Arrays) -> bool:
+    """Whether a file has one array for all layers of an encoder or decoder."""
+    return any(_STACKED.search(name) for name in arrays)
+
+
+def stacked_shapes(shapes: Params) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a stacked file for a network with parameters like `shapes`."""
+    unscanned = {name_of(path): tuple(leaf.shape) for path, leaf in walk(shapes)}
+    num_layers = Counter(_stacked_name(name) for name in unscanned)
+    return {
+        _stacked_name(name): (num_layers[_stacked_name(name)], *shape) if _LAYER.search(name) else shape
+        for name, shape in unscanned.items()
+    }
+
+
+def unstack(shapes: Params, arrays: Arrays, file: Path) -> Arrays:
+    """The unscanned layout of a stacked file; layers become views of its arrays.
+
+    Checks here, so that messages speak of the file's own names and shapes. Raises CheckpointMismatchError.
+    """
+    check(stacked_shapes(shapes), arrays, file)
     flat: Arrays = {}
-    for name, array in arrays.items():
-        match = _STACKED.search(name)
-        if match is None or not array.ndim:
-            flat[name] = array
-            continue
-        for i, layer in enumerate(array):
-            flat[name.replace(match[0], f"/layers/{match[1]}_{i}/")] = layer
+    for name in (name_of(path) for path, _ in walk(shapes)):
+        layer = _LAYER.search(name)
+        array = arrays[_stacked_name(name)]
+        flat[name] = array[int(layer[2])] if layer else array
     return flat
+
+
+def _stacked_name(name: str) -> str:
+    """Where the stacked layout keeps the array with this unscanned name."""
+    return _LAYER.sub(r"/layers/\1s/", name)
 
 
 def network(config: DalleBartConfig, *, dtype: DTypeLike = jnp.float32) -> Network[DalleBart]:
@@ -79,4 +102,7 @@ def load_dalle_bart(
     config_file, weights = folder / "config.json", folder / "flax_model.msgpack"
     config = DalleBartConfig.from_json(read_json(config_file), str(config_file))
     net = network(config, dtype=dtype)
-    return net, config, fill(net.shapes, unstack(read_arrays(weights)), name_of, weights, dtype=dtype)
+    arrays = read_arrays(weights)
+    if is_stacked(arrays):
+        arrays = unstack(net.shapes, arrays, weights)
+    return net, config, fill(net.shapes, arrays, name_of, weights, dtype=dtype)

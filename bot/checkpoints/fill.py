@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 from jax.typing import DTypeLike
 
 from bot.checkpoints.arrays import Arrays
@@ -29,7 +27,7 @@ def fill(shapes: Params, arrays: Arrays, name_of: NameOf, file: Path, *, dtype: 
     wanted = {path: (name_of(path), tuple(leaf.shape)) for path, leaf in walk(shapes)}
     check(dict(wanted.values()), arrays, file)
     leaves = {
-        path: _placed(arrays[name], dtype if path[-1] == "kernel" else None) for path, (name, _) in wanted.items()
+        path: jnp.asarray(arrays[name], dtype if path[-1] == "kernel" else None) for path, (name, _) in wanted.items()
     }
     return nest(leaves)
 
@@ -55,10 +53,6 @@ def check(wanted: Mapping[str, tuple[int, ...]], arrays: Arrays, file: Path) -> 
 def extract(params: Params, name_of: NameOf, *, dtype: DTypeLike) -> Arrays:
     """The inverse of `fill`: arrays by their names in the file, as `dtype`."""
     return {name_of(path): np.asarray(jax.device_get(leaf)).astype(np.dtype(dtype)) for path, leaf in walk(params)}
-
-
-def _placed(array: npt.NDArray[Any], dtype: DTypeLike | None) -> jax.Array:
-    return jnp.asarray(array, dtype or array.dtype)
 
 
 def _text(shape: tuple[int, ...]) -> str:
