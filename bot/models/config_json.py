@@ -1,6 +1,6 @@
 """Reading the originals' config.json: every option is either used, known to change nothing, or refused by name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
@@ -28,10 +28,20 @@ def refuse_options(data: Mapping[str, Any], required: Mapping[str, Any], source:
             )
 
 
+def require_positive(config: Any, names: Iterable[str], source: str) -> None:
+    """Raises CheckpointError unless each of these fields of a config, or each member of a tuple, is 1 or more."""
+    for name in names:
+        value = getattr(config, name)
+        members = list(value) if isinstance(value, tuple) else [value]
+        if not members or min(members) < 1:
+            given = members if isinstance(value, tuple) else value
+            raise CheckpointError(f"{source}: option {name} must be at least 1, not {given!r}.")
+
+
 def pick(cls: type[C], data: Mapping[str, Any], source: str) -> C:
     """Fills a config dataclass from `data`, checking the type of every field that it names.
 
-    Lists become tuples. Raises CheckpointError for a missing or mistyped option.
+    Lists of integers become tuples. Raises CheckpointError for a missing or mistyped option.
     """
     values: dict[str, Any] = {}
     for field in fields(cls):  # type: ignore[arg-type]
@@ -43,7 +53,13 @@ def pick(cls: type[C], data: Mapping[str, Any], source: str) -> C:
         if isinstance(value, list):
             value = tuple(value)
         kind = getattr(field.type, "__name__", str(field.type))
-        if not isinstance(value, _KINDS[kind]) or (kind != "bool" and isinstance(value, bool)):
-            raise CheckpointError(f"{source}: option {field.name} must be of type {kind}, not {value!r}.")
+        members = value if kind == "tuple" and isinstance(value, tuple) else ()
+        if not _is(value, kind) or not all(_is(member, "int") for member in members):
+            expected = "a list of int" if kind == "tuple" else f"of type {kind}"
+            raise CheckpointError(f"{source}: option {field.name} must be {expected}, not {data[field.name]!r}.")
         values[field.name] = value
     return cls(**values)
+
+
+def _is(value: Any, kind: str) -> bool:
+    return isinstance(value, _KINDS[kind]) and (kind == "bool" or not isinstance(value, bool))

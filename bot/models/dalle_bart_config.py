@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import CheckpointError
-from bot.models.config_json import pick, refuse_options
+from bot.models.config_json import pick, refuse_options, require_positive
 
 _ONLY_SUPPORTED: Mapping[str, Any] = {
     "use_bias": False,
@@ -31,6 +31,20 @@ _ONLY_SUPPORTED: Mapping[str, Any] = {
     "no_repeat_ngram_size": 0,
 }
 """Options of the original that change what it computes, each with the one value that is implemented here."""
+
+_POSITIVE = (
+    "encoder_vocab_size",
+    "image_vocab_size",
+    "image_length",
+    "max_text_length",
+    "d_model",
+    "encoder_layers",
+    "encoder_ffn_dim",
+    "encoder_attention_heads",
+    "decoder_layers",
+    "decoder_ffn_dim",
+    "decoder_attention_heads",
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,7 @@ class DalleBartConfig:
         refuse_options(data, _ONLY_SUPPORTED, source)
         vocabulary = data.get("image_vocab_size", cls.image_vocab_size)
         config = pick(cls, {"decoder_start_token_id": vocabulary, **data}, source)
+        require_positive(config, _POSITIVE, source)
         refuse_options(data, {"max_length": config.image_length + 1}, source)
         for heads in ("encoder_attention_heads", "decoder_attention_heads"):
             if config.d_model % getattr(config, heads):

@@ -15,7 +15,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from bot.errors import CheckpointError
-from bot.models.config_json import pick, refuse_options
+from bot.models.config_json import pick, refuse_options, require_positive
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ class VQGANConfig:
         """Reads the original's config. Raises CheckpointError naming an option that is wrong or not supported."""
         refuse_options(data, {"give_pre_end": False, "out_ch": 3, "in_channels": 3}, source)
         config = pick(cls, data, source)
+        require_positive(config, ("ch", "resolution", "z_channels", "ch_mult", "n_embed", "embed_dim"), source)
+        if config.num_res_blocks < 0:
+            raise CheckpointError(f"{source}: option num_res_blocks must be at least 0, not {config.num_res_blocks}.")
         if config.ch % 32:
             raise CheckpointError(
                 f"{source}: option ch must be a multiple of 32 (GroupNorm's groups), not {config.ch}."
