@@ -51,10 +51,14 @@ def locate_model(model: Source, *, vqgan: Source, clip: Source) -> ModelFolders:
     demo's, brings all three; otherwise `vqgan` and `clip` say where the others are.
     Raises CheckpointNotFoundError.
     """
-    folder = DEMO_FOLDER if model.name == "demo" else Path(model.name).expanduser()
+    is_demo = model.name == "demo"
+    folder = DEMO_FOLDER if is_demo else Path(model.name).expanduser()
     if (folder / "dalle_bart").is_dir():
-        return ModelFolders(
-            folder.name if model.name != "demo" else "demo", *(folder / n for n in ("dalle_bart", "vqgan", "clip"))
+        name = "demo" if is_demo else folder.resolve().name
+        return ModelFolders(name, *(folder / network for network in ("dalle_bart", "vqgan", "clip")))
+    if is_demo:
+        raise CheckpointNotFoundError(
+            f"The demo checkpoint is not in {folder}: reinstall, or train it with dalle-bot train-demo."
         )
     source = Source(RELEASED.get(model.name, model.name), model.revision)
     return ModelFolders(model.name, locate(source), locate(vqgan), locate(clip))
@@ -75,11 +79,11 @@ def locate(source: Source) -> Path:
 def _download(source: Source) -> Path:
     # Importing the hub's client takes half a second that local folders need not pay.
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(source.name, revision=source.revision, allow_patterns=list(_FILES)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         at = f" at revision {source.revision}" if source.revision else ""
         raise CheckpointNotFoundError(
             f"The hub model {source.name}{at} could not be fetched ({type(error).__name__}): check its name, the "
