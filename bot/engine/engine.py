@@ -102,8 +102,11 @@ class JaxEngine:
         assert isinstance(prefix, JaxPrefix)
         for assignment in assignments:
             self._check(assignment)
-        filled = [self._slots.fill(a.slot, None, a.index) for a in assignments]
+        filled: list[Occupant[None]] = []
         try:
+            for assignment in assignments:
+                occupant = self._slots.fill(assignment.slot, None, assignment.index)
+                filled.append(occupant)
             for row in sorted({a.row for a in assignments}):
                 self._insert_row(prefix.rows[row], [a for a in assignments if a.row == row])
         except Exception:
@@ -125,10 +128,12 @@ class JaxEngine:
         """Decodes and scores; see bot.engine.base.Engine. Raises ValueError for a slot that is not complete."""
         occupants = [self._complete(slot) for slot in slots]
         groups = [occupants[i : i + IMAGES_PER_DISPATCH] for i in range(0, len(occupants), IMAGES_PER_DISPATCH)]
-        dispatched = [(group, self._finals([occupant.slot for occupant in group])) for group in groups]
+        # All groups are dispatched before the first one is waited for.
+        dispatched = [self._finals([occupant.slot for occupant in group]) for group in groups]
+        finals = [jax.device_get(f) for f in dispatched]
         return [
-            _image(occupant.image, jax.device_get(finals), i)
-            for group, finals in dispatched
+            _image(occupant.image, host, i)
+            for group, host in zip(groups, finals, strict=True)
             for i, occupant in enumerate(group)
         ]
 

@@ -37,11 +37,12 @@ def make_finish(vqgan: Network[VQGAN], clip: Network[Clip], preprocess: ClipPrep
     @jax.jit
     def finish(vqgan_params: Params, clip_params: Params, state: DecodeState, slots: jax.Array) -> Finals:
         tokens = state.tokens[slots]
-        pixels = to_uint8(vqgan.bind(vqgan_params).decode_codes(tokens))
+        decoded = vqgan.bind(vqgan_params).decode_codes(tokens)
+        pixels = to_uint8(decoded)
         ranker = clip.bind(clip_params)
         vectors = ranker.image_vectors(preprocess(pixels))
         scores = jnp.diagonal(ranker.scores(vectors, state.text_vectors[slots]))
-        finite = state.finite[slots] & jnp.isfinite(scores)
+        finite = state.finite[slots] & jnp.all(jnp.isfinite(decoded), axis=(1, 2, 3)) & jnp.isfinite(scores)
         return Finals(pixels, tokens, scores, vectors, finite)
 
     return finish

@@ -98,8 +98,15 @@ def _insert(
     def fill(table: jax.Array, values: jax.Array) -> jax.Array:
         return table.at[slots].set(values.astype(table.dtype), mode="drop")
 
+    def clear(table: jax.Array) -> jax.Array:
+        # Attention gives what lies ahead no weight, but nothing times NaN is NaN: one failed picture would fail all
+        # that come after it in its slot.
+        nothing = jnp.zeros((), table.dtype)
+        return table.at[upper].set(nothing, mode="drop").at[lower].set(nothing, mode="drop")
+
     return replace(
         state,
+        caches=jax.tree.map(clear, state.caches),
         memory=jax.tree.map(place, state.memory, cond, uncond),
         tokens=fill(state.tokens, insertion.tokens),
         positions=fill(state.positions, jnp.zeros_like(slots)),
