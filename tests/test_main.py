@@ -51,12 +51,14 @@ def _clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("DALLE_BOT_ENGINE__COMPILE_CACHE", "false")
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("NO_COLOR", "1")
-    loggers = [logging.getLogger(name) for name in (None, "bot", "bot.executor")]
-    handlers, levels = loggers[0].handlers[:], [logger.level for logger in loggers]
+    root = logging.getLogger()
+    loggers = [root, *(logging.getLogger(name) for name in list(root.manager.loggerDict))]
+    handlers, levels = root.handlers[:], [logger.level for logger in loggers]
     yield
-    loggers[0].handlers[:] = handlers
+    root.handlers[:] = handlers
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
+    logging.captureWarnings(False)
 
 
 @pytest.fixture
