@@ -48,7 +48,7 @@ def test_imagine_draws_ranks_and_writes(data_dir: Path, tmp_path: Path) -> None:
     assert scores == sorted(scores, reverse=True)
     assert sorted(image["index"] for image in data["images"]) == list(range(9))
     for image in data["images"]:
-        assert Image.open(tmp_path / image["file"]).size == (64, 64)
+        assert np.asarray(Image.open(tmp_path / image["file"])).shape == (64, 64, 3)
     metadata = read_metadata((tmp_path / data["collage"]).read_bytes())
     assert (metadata["prompt"], metadata["seed"], metadata["model"]) == (PROMPT, "1", "demo")
 
