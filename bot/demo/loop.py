@@ -5,6 +5,8 @@ at the step that it was saved at and draws the batches that it would have drawn.
 """
 
 import json
+import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.numpy import load_file, save_file
@@ -56,13 +59,15 @@ def run_stage(stage: Stage[S], folder: Path, console: Console) -> S:
         state, first = _restore(saved, state)
     if first >= stage.num_steps:
         return state
+    split, everywhere = _shardings(stage.batch(first))
+    state = jax.device_put(state, everywhere)
     log = folder / f"{stage.name}.jsonl"
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn())
     last_save = time.monotonic()
     with Progress(*columns, console=console, refresh_per_second=2) as progress, log.open("a", encoding="utf-8") as out:
         task = progress.add_task(stage.name, total=stage.num_steps, completed=first, text="compiling")
         for step in range(first, stage.num_steps):
-            state, metrics = stage.step(state, stage.batch(step))
+            state, metrics = stage.step(state, jax.device_put(stage.batch(step), split))
             if step % LOG_EVERY_STEPS == 0 or step == stage.num_steps - 1:
                 values = {name: round(float(value), 5) for name, value in metrics.items()}
                 if not np.isfinite(values["loss"]):
@@ -76,6 +81,23 @@ def run_stage(stage: Stage[S], folder: Path, console: Console) -> S:
                 last_save = time.monotonic()
     _save(saved, state, stage.num_steps)
     return state
+
+
+def use_every_core() -> None:
+    """Makes each core a device of JAX's, with a share of every batch: left to one device, only the matrix products of a
+    step use more than one core. Has an effect only before JAX is first used."""
+    try:
+        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    except RuntimeError:
+        pass  # JAX runs already, with the devices that it has
+
+
+def _shardings(batch: Any) -> tuple[NamedSharding, NamedSharding]:
+    """How batches are split over the devices, as many as divide them evenly, and how the state lies on all of them."""
+    sizes = math.gcd(*(len(leaf) for leaf in jax.tree.leaves(batch)))
+    count = max(n for n in range(1, jax.device_count() + 1) if sizes % n == 0)
+    mesh = jax.make_mesh((count,), ("batch",), axis_types=(AxisType.Auto,), devices=jax.devices()[:count])
+    return NamedSharding(mesh, PartitionSpec("batch")), NamedSharding(mesh, PartitionSpec())
 
 
 def _save(path: Path, state: Any, step: int) -> None:

@@ -14,7 +14,7 @@ from bot.checkpoints.arrays import write_msgpack
 from bot.checkpoints.fill import NameOf, extract
 from bot.checkpoints.tokenizers import ClipTokenizer, PromptTokenizer
 from bot.demo import train_clip, train_dalle_bart, train_vqgan
-from bot.demo.loop import run_stage
+from bot.demo.loop import run_stage, use_every_core
 from bot.demo.vocabulary import write_clip_tokenizer, write_prompt_tokenizer
 from bot.models.clip_config import ClipConfig
 from bot.models.network import Params, nest, walk
@@ -30,6 +30,7 @@ def train_demo(out: Path, work: Path, *, seed: int, console: Console, speed: flo
     out: gets the folders dalle_bart, vqgan and clip. work: states and losses of the stages; what it holds is resumed.
     speed: divides the number of steps, for a quick look at the machinery. Raises CheckpointError.
     """
+    use_every_core()
     vqgan_net = vqgan.network(train_vqgan.CONFIG)
     steps = round(train_vqgan.NUM_STEPS / speed)
     vqgan_params = run_stage(train_vqgan.stage(vqgan_net, seed=seed, num_steps=steps), work, console).params

@@ -26,7 +26,7 @@ from bot.models.vqgan import VQGAN, to_uint8
 
 MAX_TEXT_LENGTH = 32
 
-NUM_STEPS = 900
+NUM_STEPS = 700
 BATCH = 96
 WRONG_CAPTIONS = 2
 PEAK_RATE = 1.5e-3

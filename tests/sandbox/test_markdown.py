@@ -1,0 +1,25 @@
+import pytest
+
+from bot.sandbox.markdown import as_read
+
+NAMES = {"7": "ann", "8": "general"}
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("**a red circle**\nQueued", "a red circle\nQueued"),
+        (r"a \*\*red\*\* circle", "a **red** circle"),
+        (r"\\ backslash", "\\ backslash"),
+        ("for <@7> in <#8>", "for @ann in #general"),
+        ("for <@9>", "for <@9>"),
+        (r"\<@7\>", "<@7>"),
+        ("`██░░ **` 50 %", "██░░ ** 50 %"),
+        ("```py\nx = **2\n```", "x = **2\n"),
+        ("-# small\n# large\nnot # a heading", "small\nlarge\nnot # a heading"),
+        ("~~gone~~ __under__ ||spoiler||", "gone under spoiler"),
+        ("snake_case 2\\*3", "snake_case 2*3"),
+    ],
+)
+def test_text_is_shown_as_discord_shows_it(text: str, seen: str) -> None:
+    assert as_read(text, NAMES.get) == seen
