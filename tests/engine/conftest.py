@@ -1,0 +1,3 @@
+from tests.golden.sets import folders
+
+__all__ = ["folders"]
