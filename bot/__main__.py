@@ -123,6 +123,9 @@ def sandbox(
     from bot.sandbox.play import play, stay_up
     from bot.sandbox.transcript import EventKind, print_event, to_json
 
+    # The transcript is the output; only trouble belongs between its lines.
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("bot").setLevel(logging.WARNING)
     console = Console()
     on_event = (lambda event: None) if as_json else (lambda event: print_event(console, event))
     factory = _engine_factory(settings)

@@ -12,6 +12,7 @@ from bot.sandbox.forms import modal_text
 from bot.sandbox.happenings import Board, Happening, HappeningKind
 from bot.sandbox.interactions import DEFERRED_UPDATE, UPDATE, Interaction, InteractionDesk
 from bot.sandbox.lines import As, In, Wait, parse_line
+from bot.sandbox.markdown import as_read
 from bot.sandbox.messages import Message, shown_text
 from bot.sandbox.transcript import Event, EventKind
 from bot.sandbox.world import World
@@ -152,7 +153,8 @@ class Player:
             return Event(t_s, kind, text)
         if happening.kind is not HappeningKind.DELETE:
             files = [await self._album.add(attachment) for attachment in message.attachments]
-        return Event(t_s, kind, shown_text(message), tuple(files), message.viewer_id is not None, message.id)
+        seen = as_read(shown_text(message), self._world.name_of)
+        return Event(t_s, kind, seen, tuple(files), message.viewer_id is not None, message.id)
 
 
 def _targets(interaction: Interaction) -> set[str]:

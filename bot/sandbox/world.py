@@ -127,6 +127,11 @@ class World:
         names = ", ".join(channel.name for channel in self.channels.values())
         raise LineError(f"There is no channel {name!r} in the sandbox; there are {names}.")
 
+    def name_of(self, id_: str) -> str | None:
+        """What a mention of this member, role or channel is shown as; None for an unknown id."""
+        named = self.members.get(id_) or self.roles.get(id_) or self.channels.get(id_)
+        return named.name if named is not None else None
+
     def permissions(self, member: Member, channel: Channel) -> int:
         """What `member` may do in `channel`: roles, then the channel's overwrites, then what Discord implies."""
         if member.id == self.owner.id:

@@ -32,10 +32,10 @@ async def test_a_prompt_becomes_a_ranked_collage_in_the_acknowledged_message(
         job = await stage.job(JobState.DELIVERED)
     assert (said.kind, acknowledged.kind, done.kind) == (EventKind.SAY, EventKind.ACK, EventKind.EDIT)
     assert acknowledged.t_s < ACK_LIMIT_S
-    assert acknowledged.text == "**a red circle**\nQueued, place 1."
+    assert acknowledged.text == "a red circle\nQueued, place 1."
     assert not any(event.is_ephemeral for event in (acknowledged, *between, done))
     assert acknowledged.message_id == done.message_id == str(job.message_id)
-    assert f"4 images for <@{job.user_id}> · seed 7" in done.text
+    assert "4 images for @user · seed 7" in done.text
     assert "top_k 64" in done.text
     (name,) = done.files
     metadata = read_metadata((tmp_path / "out" / name).read_bytes())
@@ -65,7 +65,7 @@ async def test_while_the_model_loads_jobs_wait_and_say_so(open_stage: OpenStage)
         acknowledged = await stage.begin("/imagine prompt:a red circle")
         loading.set()
         await stage.job(JobState.DELIVERED)
-    assert acknowledged.text == "**a red circle**\nQueued, place 1, the model is still loading."
+    assert acknowledged.text == "a red circle\nQueued, place 1, the model is still loading."
 
 
 async def test_progress_is_edited_into_the_message_every_three_seconds(open_stage: OpenStage) -> None:
@@ -73,7 +73,7 @@ async def test_progress_is_edited_into_the_message_every_three_seconds(open_stag
         events = await stage.play("/imagine prompt:a red circle images:4")
     progress = [event for event in events if "Drawing 4 images" in event.text]
     assert progress
-    assert all(re.search(r"`█*░*` \d+ %", event.text) for event in progress)
+    assert all(re.search(r"█*░* \d+ %", event.text) for event in progress)
     assert all(later.t_s - earlier.t_s > 2.5 for earlier, later in pairwise([events[1], *progress]))
 
 
@@ -136,7 +136,7 @@ async def test_the_third_unfinished_job_of_a_user_is_refused(open_stage: OpenSta
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
         await stage.begin("/imagine prompt:one", player="first")
         second = await stage.begin("/imagine prompt:two", player="second")
-        assert second.text == "**two**\nQueued, place 1."
+        assert second.text == "two\nQueued, place 1."
         answer = await stage.answer("/imagine prompt:three")
         assert answer.is_ephemeral
         assert "2" in answer.text
@@ -167,7 +167,8 @@ async def test_a_prompt_can_neither_ping_nor_format_nor_link(open_stage: OpenSta
     async with open_stage() as stage:
         done = (await stage.play(f"/imagine prompt:{hostile}"))[-1]
         sent = [exchange.payload for exchange in stage.sandbox.requests if exchange.method in ("POST", "PATCH")]
-    heading = done.text.splitlines()[0]
+    assert done.text.splitlines()[0].replace("\u200b", "") == hostile
+    heading = sent[-1]["content"].splitlines()[0]
     assert heading == "**@\u200beveryone \\*\\*bold\\*\\* \\<@\u200b&123\\> \\[x\\](https\\://evil.example)**"
     messages = [payload.get("data", payload) for payload in sent]
     assert len(messages) >= 2
@@ -178,7 +179,7 @@ async def test_a_failed_job_says_why_in_its_message_and_the_next_one_works(open_
     async with open_stage(lambda: FakeEngine(faults=Faults(refused_prompts={"a bad one"}))) as stage:
         failed = (await stage.play("/imagine prompt:a bad one"))[-1]
         job = await stage.job(JobState.FAILED)
-        assert failed.text == f"**a bad one**\n{job.error}"
+        assert failed.text == f"a bad one\n{job.error}"
         assert (await stage.play("/imagine prompt:a good one"))[-1].files
 
 

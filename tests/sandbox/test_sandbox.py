@@ -304,7 +304,7 @@ async def test_layout_views(sandbox: Sandbox, bot: TinyBot) -> None:
 
     bot.handler = answer
     events = await sandbox.play("/do")
-    assert events[-1].text == "# Title\nside by side\n[Again]"
+    assert events[-1].text == "Title\nside by side\n[Again]"
     assert events[-1].files == ("picture.png",)
     assert await bot.outcome is None
     check_exchange(sandbox.requests)
