@@ -1,3 +1,4 @@
 from tests.golden.sets import folders
+from tests.golden.tiny_model import tiny_model
 
-__all__ = ["folders"]
+__all__ = ["folders", "tiny_model"]

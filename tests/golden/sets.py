@@ -65,11 +65,10 @@ def unscanned(arrays: Arrays) -> Arrays:
     return flat
 
 
-def vqgan_arrays() -> Arrays:
-    """What the original saved for vqgan_tiny_opts, from its list of names and shapes."""
+def random_arrays(shapes: Mapping[str, tuple[int, ...]]) -> Arrays:
+    """Weights as the golden data's VQGAN has them, each from a seed that its name gives."""
     arrays: Arrays = {}
-    digest = hashlib.sha256()
-    for name, shape in listed("vqgan_tiny_opts/param_names.txt").items():
+    for name, shape in shapes.items():
         values = np.random.default_rng([4, zlib.crc32(name.encode())]).standard_normal(shape)
         match name.rpartition("/")[2]:
             case "kernel":
@@ -78,10 +77,16 @@ def vqgan_arrays() -> Arrays:
                 values = 1 + 0.1 * values
             case "bias":
                 values *= 0.1
-            case "embedding":
+            case _:
                 values *= 0.5
-        arrays[name] = values.astype(np.float32)
-        digest.update(arrays[name].tobytes())
+        arrays[name] = np.asarray(values, np.float32)
+    return arrays
+
+
+def vqgan_arrays() -> Arrays:
+    """What the original saved for vqgan_tiny_opts."""
+    arrays = random_arrays(listed("vqgan_tiny_opts/param_names.txt"))
+    digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays.values()))
     assert digest.hexdigest() == _VQGAN_DIGEST, "these are not the weights of the golden data"
     return arrays
 
