@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from bot.errors import CheckpointError
@@ -49,7 +50,7 @@ def run_stage(stage: Stage[S], folder: Path, console: Console) -> S:
     """Trains `stage` to its end, from where `folder` says that it stood, and returns its final state.
 
     Writes `{name}.safetensors` (the state, about once a minute) and `{name}.jsonl` (losses). Raises CheckpointError if
-    the saved state belongs to another configuration, or if the loss stops being finite.
+    the saved state is damaged or belongs to another configuration, or if the loss stops being finite.
     """
     folder.mkdir(parents=True, exist_ok=True)
     saved = folder / f"{stage.name}.safetensors"
@@ -68,7 +69,9 @@ def run_stage(stage: Stage[S], folder: Path, console: Console) -> S:
         task = progress.add_task(stage.name, total=stage.num_steps, completed=first, text="compiling")
         for step in range(first, stage.num_steps):
             state, metrics = stage.step(state, jax.device_put(stage.batch(step), split))
-            if step % LOG_EVERY_STEPS == 0 or step == stage.num_steps - 1:
+            must_save = step == stage.num_steps - 1 or time.monotonic() - last_save > SAVE_EVERY_S
+            # The loss is looked at before each save, so that nobody resumes from what went wrong.
+            if must_save or step % LOG_EVERY_STEPS == 0:
                 values = {name: round(float(value), 5) for name, value in metrics.items()}
                 if not np.isfinite(values["loss"]):
                     raise CheckpointError(f"{stage.name}: the loss is {values['loss']} at step {step}; lower the rate.")
@@ -76,10 +79,9 @@ def run_stage(stage: Stage[S], folder: Path, console: Console) -> S:
                 out.flush()
                 progress.update(task, text=" ".join(f"{k} {v:.4g}" for k, v in values.items()))
             progress.update(task, completed=step + 1)
-            if time.monotonic() - last_save > SAVE_EVERY_S:
+            if must_save:
                 _save(saved, state, step + 1)
                 last_save = time.monotonic()
-    _save(saved, state, stage.num_steps)
     return state
 
 
@@ -108,8 +110,11 @@ def _save(path: Path, state: Any, step: int) -> None:
 
 
 def _restore(path: Path, state: S) -> tuple[S, int]:
-    arrays = load_file(path)
-    step = int(arrays.pop("step"))
+    try:
+        arrays = load_file(path)
+        step = int(arrays.pop("step"))
+    except (SafetensorError, KeyError, OSError) as error:
+        raise CheckpointError(f"{path}: not a complete saved state; remove it to train this stage afresh.") from error
     leaves, structure = jax.tree.flatten(state)
     saved = [arrays[name] for name in sorted(arrays)]
     if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in saved]:

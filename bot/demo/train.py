@@ -32,7 +32,7 @@ def train_demo(out: Path, work: Path, *, seed: int, console: Console, speed: flo
     """
     use_every_core()
     vqgan_net = vqgan.network(train_vqgan.CONFIG)
-    steps = round(train_vqgan.NUM_STEPS / speed)
+    steps = _shortened(train_vqgan.NUM_STEPS, speed)
     vqgan_params = run_stage(train_vqgan.stage(vqgan_net, seed=seed, num_steps=steps), work, console).params
     # Later stages see what the file will hold, rounded as it will be.
     vqgan_params = _write(out / "vqgan", _vqgan_json(), vqgan_params, vqgan.name_of)
@@ -41,7 +41,7 @@ def train_demo(out: Path, work: Path, *, seed: int, console: Console, speed: flo
     prompts = PromptTokenizer.load(out / "dalle_bart", max_length=train_dalle_bart.MAX_TEXT_LENGTH, normalize=True)
     bart_config = train_dalle_bart.demo_config(prompts.num_ids)
     bart_net = dalle_bart.network(bart_config)
-    steps = round(train_dalle_bart.NUM_STEPS / speed)
+    steps = _shortened(train_dalle_bart.NUM_STEPS, speed)
     bart_stage = train_dalle_bart.stage(
         bart_net, bart_config, prompts, vqgan_net, vqgan_params, seed=seed, num_steps=steps
     )
@@ -54,10 +54,14 @@ def train_demo(out: Path, work: Path, *, seed: int, console: Console, speed: flo
     clip_json = train_clip.demo_config(texts.num_ids, eos_id)
     clip_config = ClipConfig.from_json(clip_json)
     clip_net = clip.network(clip_config)
-    steps = round(train_clip.NUM_STEPS / speed)
+    steps = _shortened(train_clip.NUM_STEPS, speed)
     clip_stage = train_clip.stage(clip_net, clip_config, texts, vqgan_net, vqgan_params, seed=seed, num_steps=steps)
     clip_params = run_stage(clip_stage, work, console).params
     _write(out / "clip", clip_json, clip_params, clip.name_of)
+
+
+def _shortened(num_steps: int, speed: float) -> int:
+    return max(1, round(num_steps / speed))
 
 
 def _vqgan_json() -> dict[str, Any]:
