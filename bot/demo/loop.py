@@ -19,8 +19,8 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from bot.errors import CheckpointError
 
@@ -35,11 +35,12 @@ LOG_EVERY_STEPS = 20
 class Stage(Generic[S]):
     """One stage of the training.
 
-    name: of its files. init() -> state at step 0. batch(step) -> arrays, from the seed and the step alone.
+    name: of its files. seed: what init and batch draw from. init() -> state at step 0. batch(step) -> arrays.
     step(state, batch) -> (state, metrics): jitted, may donate the state. metrics: scalars.
     """
 
     name: str
+    seed: int
     num_steps: int
     init: Callable[[], S]
     batch: Callable[[int], Any]
@@ -57,12 +58,13 @@ def run_stage(stage: Stage[S], folder: Path, console: Console) -> S:
     state = stage.init()
     first = 0
     if saved.exists():
-        state, first = _restore(saved, state)
+        state, first = _restore(saved, state, stage)
     if first >= stage.num_steps:
         return state
     split, everywhere = _shardings(stage.batch(first))
     state = jax.device_put(state, everywhere)
     log = folder / f"{stage.name}.jsonl"
+    _forget_losses(log, first)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn())
     last_save = time.monotonic()
     with Progress(*columns, console=console, refresh_per_second=2) as progress, log.open("a", encoding="utf-8") as out:
@@ -80,7 +82,7 @@ def run_stage(stage: Stage[S], folder: Path, console: Console) -> S:
                 progress.update(task, text=" ".join(f"{k} {v:.4g}" for k, v in values.items()))
             progress.update(task, completed=step + 1)
             if must_save:
-                _save(saved, state, step + 1)
+                _save(saved, state, stage, step + 1)
                 last_save = time.monotonic()
     return state
 
@@ -102,21 +104,35 @@ def _shardings(batch: Any) -> tuple[NamedSharding, NamedSharding]:
     return NamedSharding(mesh, PartitionSpec("batch")), NamedSharding(mesh, PartitionSpec())
 
 
-def _save(path: Path, state: Any, step: int) -> None:
+def _forget_losses(log: Path, first: int) -> None:
+    """Drops what was logged after the state was saved: those steps are taken again."""
+    if log.exists():
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        log.write_text("".join(line for line in lines if json.loads(line)["step"] < first), encoding="utf-8")
+
+
+def _save(path: Path, state: Any, stage: Stage[Any], step: int) -> None:
     leaves = {f"{i:05d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
     partial = path.with_suffix(".partial")
-    save_file(leaves | {"step": np.asarray(step)}, partial)
+    save_file(leaves, partial, {"seed": str(stage.seed), "num_steps": str(stage.num_steps), "step": str(step)})
     partial.replace(path)
 
 
-def _restore(path: Path, state: S) -> tuple[S, int]:
+def _restore(path: Path, state: S, stage: Stage[S]) -> tuple[S, int]:
+    afresh = "remove it to train this stage afresh"
     try:
-        arrays = load_file(path)
-        step = int(arrays.pop("step"))
-    except (SafetensorError, KeyError, OSError) as error:
-        raise CheckpointError(f"{path}: not a complete saved state; remove it to train this stage afresh.") from error
+        with safe_open(path, framework="numpy") as file:
+            saved = [file.get_tensor(name) for name in sorted(file.keys())]
+            facts = {name: int(value) for name, value in file.metadata().items()}
+    except (SafetensorError, AttributeError, ValueError, OSError) as error:
+        raise CheckpointError(f"{path}: not a complete saved state; {afresh}.") from error
+    for name in ("seed", "num_steps"):
+        if facts.get(name) != getattr(stage, name):
+            raise CheckpointError(
+                f"{path}: saved by a run with {name} = {facts.get(name)}, not {getattr(stage, name)}; use the same "
+                f"--seed and --speed, or {afresh}."
+            )
     leaves, structure = jax.tree.flatten(state)
-    saved = [arrays[name] for name in sorted(arrays)]
     if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in saved]:
-        raise CheckpointError(f"{path}: saved by another configuration; remove it to train this stage afresh.")
-    return jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in saved]), step
+        raise CheckpointError(f"{path}: saved by another configuration; {afresh}.")
+    return jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in saved]), facts["step"]

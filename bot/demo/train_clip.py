@@ -115,4 +115,4 @@ def stage(
         learnt: tuple[State, Metrics] = learn(state, through_vqgan(pixels), ids, mask, groups)
         return learnt
 
-    return Stage("clip", num_steps, init, batch, step)
+    return Stage("clip", seed, num_steps, init, batch, step)

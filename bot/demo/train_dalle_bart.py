@@ -104,7 +104,7 @@ def stage(
         learnt: tuple[State, Metrics] = learn(state, encode(pixels), ids, mask)
         return learnt
 
-    return Stage("dalle_bart", num_steps, init, batch, step)
+    return Stage("dalle_bart", seed, num_steps, init, batch, step)
 
 
 def _optimizer(num_steps: int) -> optax.GradientTransformation:

@@ -127,4 +127,4 @@ def stage(network: Network[VQGAN], *, seed: int, num_steps: int = NUM_STEPS) -> 
         metrics["codes_in_use"] = jnp.mean(uses > DEAD_BELOW)
         return State(state.step + 1, params, moments, uses, sums), metrics
 
-    return Stage("vqgan", num_steps, init, batch, step)
+    return Stage("vqgan", seed, num_steps, init, batch, step)

@@ -36,14 +36,16 @@ def learn(state: State, batch: Batch) -> tuple[State, Metrics]:
     return State(state.weights - 0.05 * momentum, {"momentum": momentum}, state.num_steps + 1), {"loss": loss}
 
 
-def stage(num_steps: int = 30, *, width: int = 3, step: Callable[[State, Batch], Any] = learn) -> Stage[State]:
+def stage(
+    num_steps: int = 30, *, width: int = 3, seed: int = 5, step: Callable[[State, Batch], Any] = learn
+) -> Stage[State]:
     def init() -> State:
         return State(jnp.zeros(width), {"momentum": jnp.zeros(width)}, jnp.int32(0))
 
     def batch(step: int) -> Batch:
-        return np.random.default_rng((5, step)).normal(size=(8, width)).astype(np.float32)
+        return np.random.default_rng((seed, step)).normal(size=(8, width)).astype(np.float32)
 
-    return Stage("tiny", num_steps, init, batch, step)
+    return Stage("tiny", seed, num_steps, init, batch, step)
 
 
 def failing_at(count: int) -> Callable[[State, Batch], Any]:
@@ -84,10 +86,9 @@ def test_resumes_as_if_it_had_never_stopped(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(module, "SAVE_EVERY_S", 0.0)
     with pytest.raises(InterruptedTrainingError):
         run(tmp_path / "work", stage(step=failing_at(stopped_at)))
-    before = len(losses(tmp_path / "work"))
     assert_same(run(tmp_path / "work", stage()), straight)
-    # Saved after every step, so nothing is done twice.
-    assert losses(tmp_path / "work")[before][0] == stopped_at
+    steps = [step for step, _ in losses(tmp_path / "work")]
+    assert steps == sorted(set(steps))
 
 
 def test_without_a_save_since_it_starts_where_the_last_one_was(tmp_path: Path) -> None:
@@ -122,6 +123,17 @@ def test_a_state_of_another_configuration_is_named(tmp_path: Path) -> None:
         run(tmp_path, stage(width=4))
 
 
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [(stage(seed=6), "seed = 5, not 6"), (stage(40), "num_steps = 30, not 40")],
+    ids=["seed", "num_steps"],
+)
+def test_a_state_of_another_run_is_named(tmp_path: Path, other: Stage[State], named: str) -> None:
+    run(tmp_path, stage())
+    with pytest.raises(CheckpointError, match=rf"tiny\.safetensors: saved by a run with {named}; use the same --seed"):
+        run(tmp_path, other)
+
+
 @pytest.mark.parametrize("kept", [0, 30, -1])
 def test_a_state_cut_short_is_named(tmp_path: Path, kept: int) -> None:
     run(tmp_path, stage(1))
@@ -132,16 +144,18 @@ def test_a_state_cut_short_is_named(tmp_path: Path, kept: int) -> None:
 
 
 def test_a_save_that_is_interrupted_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(tmp_path, stage(10))
+    with monkeypatch.context() as often, pytest.raises(InterruptedTrainingError):
+        often.setattr(module, "SAVE_EVERY_S", 0.0)
+        run(tmp_path, stage(step=failing_at(10)))
     before = (tmp_path / "tiny.safetensors").read_bytes()
 
-    def save_half(arrays: dict[str, Any], path: Path) -> None:
+    def save_half(arrays: dict[str, Any], path: Path, metadata: dict[str, str]) -> None:
         path.write_bytes(b"half")
         raise InterruptedTrainingError
 
     monkeypatch.setattr(module, "save_file", save_half)
     with pytest.raises(InterruptedTrainingError):
-        run(tmp_path, stage(12))
+        run(tmp_path, stage())
     assert (tmp_path / "tiny.safetensors").read_bytes() == before
 
 
