@@ -144,8 +144,8 @@ def test_a_state_cut_short_is_named(tmp_path: Path, kept: int) -> None:
 
 
 def test_a_save_that_is_interrupted_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as often, pytest.raises(InterruptedTrainingError):
-        often.setattr(module, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(module, "SAVE_EVERY_S", 0.0)
+    with pytest.raises(InterruptedTrainingError):
         run(tmp_path, stage(step=failing_at(10)))
     before = (tmp_path / "tiny.safetensors").read_bytes()
 
