@@ -11,12 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from optax import contrib as muon
+from optax.contrib import MuonDimensionNumbers
 
 from bot.checkpoints.tokenizers import PromptTokenizer
 from bot.demo import train_vqgan
 from bot.demo.draw import draw_batch
 from bot.demo.loop import Metrics, Stage
+from bot.demo.optimizer import muon
 from bot.models.dalle_bart import DalleBart
 from bot.models.dalle_bart_config import DalleBartConfig
 from bot.models.network import Network, Params
@@ -67,7 +68,13 @@ def stage(
     num_steps: int = NUM_STEPS,
 ) -> Stage[State]:
     """The stage for run_stage. network: built from config. vqgan_params: of the finished first stage."""
-    optimizer = _optimizer(num_steps)
+    optimizer = muon(
+        num_steps,
+        warmup_steps=num_steps // 30,
+        peak_rate=PEAK_RATE,
+        adam_rate=ADAM_RATE,
+        as_matrix=_layer_kernel,
+    )
     unconditional = tokenizer.encode_unconditional()
 
     def init() -> State:
@@ -107,24 +114,6 @@ def stage(
     return Stage("dalle_bart", seed, num_steps, init, batch, step)
 
 
-def _optimizer(num_steps: int) -> optax.GradientTransformation:
-    """Muon for the kernels of the layers, Adam for embeddings, norms and the output head."""
-
-    def schedule(peak: float) -> optax.Schedule:
-        return optax.warmup_cosine_decay_schedule(0.0, peak, num_steps // 30, num_steps, peak / 50)
-
-    def matrices(params: Any) -> Any:
-        def choose(path: tuple[Any, ...], leaf: jax.Array) -> Any:
-            names = [str(part.key) for part in path]
-            in_layer = "layers" in names and names[-1] == "kernel"
-            return muon.MuonDimensionNumbers(0, 1) if in_layer and leaf.ndim == 2 else None
-
-        return jax.tree_util.tree_map_with_path(choose, params)
-
-    return muon.muon(
-        schedule(PEAK_RATE),
-        adam_learning_rate=schedule(ADAM_RATE),
-        adam_b2=0.99,
-        weight_decay=0.0,
-        muon_weight_dimension_numbers=matrices,
-    )
+def _layer_kernel(path: tuple[Any, ...], leaf: jax.Array) -> MuonDimensionNumbers | None:
+    """Not the embeddings and the output head, whose rows are words rather than directions."""
+    return MuonDimensionNumbers(0, 1) if "layers" in path and path[-1] == "kernel" and leaf.ndim == 2 else None

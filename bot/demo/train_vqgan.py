@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from optax import contrib as muon
+from optax.contrib import MuonDimensionNumbers
 
 from bot.demo.draw import draw_batch
 from bot.demo.loop import Metrics, Stage
+from bot.demo.optimizer import muon
 from bot.models.network import Network, Params
 from bot.models.vqgan import VQGAN, VQGANConfig
 
@@ -43,23 +44,8 @@ DEAD_BELOW = 0.01
 PIXEL_VARIANCE = 0.08
 
 
-def _optimizer(num_steps: int) -> optax.GradientTransformation:
-    """Muon for the convolutions, Adam for the rest. Adam alone needs several times as many steps here."""
-
-    def schedule(peak: float) -> optax.Schedule:
-        return optax.warmup_cosine_decay_schedule(0.0, peak, num_steps // 40, num_steps, peak / 50)
-
-    def matrices(params: Any) -> Any:
-        as_matrix = muon.MuonDimensionNumbers((0, 1, 2), 3)
-        return jax.tree.map(lambda leaf: as_matrix if leaf.ndim == 4 else None, params)
-
-    return muon.muon(
-        schedule(PEAK_RATE),
-        adam_learning_rate=schedule(ADAM_RATE),
-        adam_b2=0.99,
-        weight_decay=0.0,
-        muon_weight_dimension_numbers=matrices,
-    )
+def _convolution(_: tuple[Any, ...], leaf: jax.Array) -> MuonDimensionNumbers | None:
+    return MuonDimensionNumbers((0, 1, 2), 3) if leaf.ndim == 4 else None
 
 
 class State(NamedTuple):
@@ -75,7 +61,13 @@ class State(NamedTuple):
 
 def stage(network: Network[VQGAN], *, seed: int, num_steps: int = NUM_STEPS) -> Stage[State]:
     """The stage for run_stage. network: built from CONFIG."""
-    optimizer = _optimizer(num_steps)
+    optimizer = muon(
+        num_steps,
+        warmup_steps=num_steps // 40,
+        peak_rate=PEAK_RATE,
+        adam_rate=ADAM_RATE,
+        as_matrix=_convolution,
+    )
 
     def init() -> State:
         params = network.init(seed)
