@@ -69,7 +69,7 @@ class EngineSettings(_Section):
 
 
 class QueueSettings(_Section):
-    """max_jobs: waiting jobs of all users. max_jobs_per_user: unfinished jobs of one user."""
+    """Unfinished jobs, waiting and running. max_jobs: of all users. max_jobs_per_user: of one user."""
 
     max_jobs: int = Field(100, ge=1, le=100_000)
     max_jobs_per_user: int = Field(3, ge=1, le=100_000)
@@ -115,7 +115,7 @@ def default_data_dir() -> Path:
 
 
 class Settings(BaseSettings):
-    """Every setting. Frozen; safe to print, since secrets are SecretStr. data_dir: the database, weights, caches."""
+    """Every setting. Frozen; safe to print, since secrets are SecretStr. data_dir: database, compiled code."""
 
     model_config = SettingsConfigDict(
         frozen=True,

@@ -35,7 +35,7 @@ SAMPLING_BOUNDS: Final[Mapping[str, Bounds]] = {
 def check_number(name: str, value: float, low: float, high: float) -> None:
     """Raises InvalidParameterError unless `low <= value <= high` (so NaN is refused too)."""
     if not low <= value <= high:
-        raise InvalidParameterError(f"{name} must be between {low:g} and {high:g}, not {value:g}.")
+        raise InvalidParameterError(f"{name} must be between {low:.10g} and {high:.10g}, not {value:.10g}.")
 
 
 @dataclass(frozen=True, slots=True)

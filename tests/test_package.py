@@ -24,6 +24,7 @@ INDIRECT: Final = {
     "pytest-asyncio": "pytest",
     "pytest-randomly": "pytest",
     "pytest-timeout": "pytest",
+    "pytest-xdist": "pytest",
 }
 MAX_DEMO_BYTES: Final = 12_000_000
 

@@ -85,7 +85,7 @@ def test_the_main_command_draws_in_the_sandbox(tmp_path: Path) -> None:
 
 
 def test_the_test_command_is_the_one_that_ci_runs() -> None:
-    assert set_up("'.[test]'") == [".venv/bin/python", "-m", "pytest"]
+    assert set_up("'.[test]'") == [".venv/bin/python", "-m", "pytest", "-n", "auto"]
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     found = re.search(r"^test_command=\$\(grep --max-count=1 '(.*)' README\.md\)$", script, re.MULTILINE)
     assert found, "the script takes the command from the README"

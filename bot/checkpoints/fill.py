@@ -46,7 +46,8 @@ def check(wanted: Mapping[str, tuple[int, ...]], arrays: Arrays, file: Path) -> 
         f"{name} {_text(arrays[name].shape)} is not part of the network" for name in sorted(set(arrays) - set(wanted))
     ]
     if problems:
-        more = f" ({len(problems) - 1} more differences)" if len(problems) > 1 else ""
+        others = len(problems) - 1
+        more = f" ({others} more difference{'s' if others > 1 else ''})" if others else ""
         raise CheckpointMismatchError(f"{file}: {problems[0]}{more}. Do config.json and this file belong together?")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.engine.fake import FakeEngine, Faults
+from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError, QueueFullError, UserLimitError
 from bot.executor.base import EngineState
 from bot.requests import Progress, Queued, Started
@@ -140,9 +140,11 @@ async def test_a_failure_reaches_exactly_its_job(executor_factory: ExecutorFacto
 
 
 async def test_an_engine_beyond_repair_ends_every_job_and_refuses_more(executor_factory: ExecutorFactory) -> None:
-    faults = Faults(raises={("step", 2): RuntimeError("boom"), ("reset", 1): RuntimeError("gone")})
-    async with executor_factory(num_slots=1, faults=faults) as executor:
+    faults = Faults(raises={("step", 3): RuntimeError("boom"), ("reset", 1): RuntimeError("gone")})
+    gate = Gate()  # holds the second chunk, so that both jobs are in when the third one fails
+    async with executor_factory(num_slots=1, faults=faults, gate=gate) as executor:
         streams = [await executor.submit(ask(requester=name)) for name in ("ann", "bob")]
+        gate.open()
         for stream in streams:
             outcome = await read(stream)
             assert isinstance(outcome.error, ExecutorClosedError)
