@@ -69,19 +69,24 @@ async def stay_up(
     data_dir: Path | None = None,
     on_ready: Callable[[Sandbox], None] | None = None,
 ) -> None:
-    """Plays what is typed on standard input until it is cancelled; a line that can't be played is noted.
+    """Plays the lines of standard input and returns at its end; a line that can't be played is noted.
 
-    on_ready: told when the client is connected. The other arguments are those of `play`.
+    An input that ends without a single line, as /dev/null does, is nobody's: the sandbox then stays up until it is
+    cancelled or the client loses its connection. on_ready: told when the client is connected. The other arguments are
+    those of `play`.
     """
     async with _online(settings, engine_factory, out, data_dir) as online:
         if on_ready is not None:
             on_ready(online.sandbox)
+        was_typed = False
         async for line in _typed_lines():
+            was_typed = True
             try:
                 await _play_line(online.sandbox, line, on_event)
             except LineError as error:
                 on_event(Event(0.0, EventKind.NOTE, str(error)))
-        await online.connection
+        if not was_typed:
+            await online.connection
 
 
 @asynccontextmanager

@@ -41,24 +41,38 @@ async def test_a_line_that_can_not_be_played_ends_the_play(settings: Settings) -
         await play(["dance"], settings=settings, engine_factory=FakeEngine)
 
 
-async def test_staying_up_plays_what_is_typed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_staying_up_plays_what_is_typed_to_the_end_of_the_input(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("dance\n\nas alice\n"))
     addresses: list[str] = []
-    events: asyncio.Queue[Event] = asyncio.Queue()
-    staying = asyncio.create_task(
-        stay_up(
+    seen: list[Event] = []
+    async with asyncio.timeout(TIMEOUT_S):
+        await stay_up(
             settings=settings,
             engine_factory=FakeEngine,
-            on_event=events.put_nowait,
+            on_event=seen.append,
             on_ready=lambda sandbox: addresses.append(sandbox.address),
         )
-    )
-    async with asyncio.timeout(TIMEOUT_S):
-        seen = [await events.get() for _ in range(4)]
     assert [event.kind for event in seen] == [EventKind.SAY, EventKind.NOTE, EventKind.SAY, EventKind.NOTE]
     assert "Can't play the line 'dance'" in seen[1].text
     assert seen[3].text == "now playing as alice"
     assert addresses[0].startswith("http://127.0.0.1:")
-    assert not staying.done()
+
+
+async def test_staying_up_without_any_input(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    ready = asyncio.Event()
+    staying = asyncio.create_task(
+        stay_up(
+            settings=settings,
+            engine_factory=FakeEngine,
+            on_event=lambda event: None,
+            on_ready=lambda sandbox: ready.set(),
+        )
+    )
+    async with asyncio.timeout(TIMEOUT_S):
+        await ready.wait()
+    assert not (await asyncio.wait({staying}, timeout=0.5))[0]
     staying.cancel()
     await asyncio.gather(staying, return_exceptions=True)
