@@ -19,11 +19,12 @@ from bot.client import DalleBot
 from bot.config import TOKEN_VARIABLE, Settings
 from bot.engine.base import Engine
 from bot.errors import ConfigError, DalleBotError
-from bot.executor.base import Executor
+from bot.executor.base import EngineState, Executor
 from bot.executor.local import LocalExecutor
 from bot.store import JobStore
 
 STOP_TIMEOUT_S: Final = 20.0
+ENGINE_CHECK_S: Final = 1.0
 MAX_LINGERING: Final = 100  # jobs that the executor has finished and whose messages are still being edited
 
 _INVALID_SESSION_TOKEN: Final = 4004  # the gateway's close code for a token that it doesn't know
@@ -95,20 +96,45 @@ def run(settings: Settings, engine_factory: Callable[[], Engine]) -> None:
 
 
 async def serve(settings: Settings, engine_factory: Callable[[], Engine]) -> None:
-    """Serves Discord until SIGINT or SIGTERM. Raises ConfigError for a missing or wrong token, StoreError, and
-    DalleBotError if Discord can't be reached at the start."""
+    """Serves Discord until SIGINT or SIGTERM.
+
+    Raises ConfigError for a missing or wrong token, StoreError, DalleBotError if Discord can't be reached at the start,
+    and what the engine was lost to. Accepted jobs stay in the store.
+    """
     token = settings.discord.token
     if token is None:
         raise ConfigError(f"{TOKEN_VARIABLE} is not set. {_HOW_TO_GET_A_TOKEN}")
+    reasons: list[Exception] = []
+
+    def build() -> Engine:
+        try:
+            return engine_factory()
+        except Exception as error:
+            reasons.append(error)
+            raise
+
     stop = asyncio.create_task(_signalled(), name="stop signal")
     try:
-        async with open_app(settings, engine_factory) as app, serving(app, token.get_secret_value()) as connection:
-            await asyncio.wait({stop, connection}, return_when=asyncio.FIRST_COMPLETED)
+        async with open_app(settings, build) as app, serving(app, token.get_secret_value()) as connection:
+            lost = asyncio.create_task(_engine_lost(app.executor), name="engine lost")
+            try:
+                await asyncio.wait({stop, connection, lost}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                lost.cancel()
             if connection.done():
                 connection.result()
             _log.info("stopping")
+            if lost.done() and not lost.cancelled():
+                raise reasons[0] if reasons else DalleBotError("The image engine failed and could not recover.")
     finally:
         stop.cancel()
+
+
+async def _engine_lost(executor: Executor) -> None:
+    """Returns once the engine can't be used any more. Without one the bot would only refuse, and a supervisor that
+    could start it anew would not notice."""
+    while executor.status.state is not EngineState.FAILED:  # noqa: ASYNC110 - no executor announces it
+        await asyncio.sleep(ENGINE_CHECK_S)
 
 
 async def _connect(bot: DalleBot, token: str) -> None:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from bot.app import open_app, run, serve, serving
 from bot.config import DiscordSettings, Settings
 from bot.engine.fake import FakeEngine, Gate
-from bot.errors import ConfigError, DalleBotError, StoreError
+from bot.errors import CheckpointNotFoundError, ConfigError, DalleBotError, StoreError
 from bot.executor.base import EngineState
 from bot.sandbox import EventKind, Sandbox
 from bot.store import JobState
@@ -94,6 +94,27 @@ async def test_sigterm_ends_the_service_and_keeps_the_job_for_the_restart(
     await eventually(lambda: any("going offline" in str(exchange.payload) for exchange in sandbox.requests))
     gate.open()
     await asyncio.wait_for(service, TIMEOUT_S)
+    async with open_stage() as stage:
+        job = await stage.job(JobState.DELIVERED)
+    assert str(job.message_id) == acknowledged.message_id
+
+
+async def test_the_service_ends_with_the_engine_and_keeps_the_job(
+    settings: Settings, sandbox: Sandbox, open_stage: OpenStage
+) -> None:
+    accepted = threading.Event()
+
+    def broken() -> FakeEngine:
+        accepted.wait(TIMEOUT_S)
+        raise CheckpointNotFoundError("There is no model 'demmo'.")
+
+    service = asyncio.create_task(serve(with_token(settings, sandbox.token), broken))
+    await sandbox.wait_until_connected(TIMEOUT_S)
+    async with aclosing(sandbox.watch("/imagine prompt:a red circle images:1", TIMEOUT_S)) as events:
+        acknowledged = await anext(event async for event in events if event.kind is EventKind.ACK)
+    accepted.set()
+    with pytest.raises(CheckpointNotFoundError, match="demmo"):
+        await asyncio.wait_for(service, TIMEOUT_S)
     async with open_stage() as stage:
         job = await stage.job(JobState.DELIVERED)
     assert str(job.message_id) == acknowledged.message_id

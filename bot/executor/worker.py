@@ -38,7 +38,8 @@ def run_engine(
     except Exception as error:
         # A DalleBotError explains itself; of anything else the log needs to know where it came from.
         logger.error("The engine could not be built: %s", error, exc_info=not isinstance(error, DalleBotError))
-        sentence = f"The image model could not be loaded. {_reason(error)}"
+        # Users are not told more: the reason names files and settings of whoever runs the bot.
+        sentence = "The image model could not be loaded. Whoever runs the bot finds the reason in its log."
     else:
         logger.info("The engine is ready: %s with %d slots.", engine.info.name, engine.num_slots)
         post(EngineReady(engine.info))

@@ -283,13 +283,14 @@ def test_a_reset_that_fails_ends_everything(caplog: pytest.LogCaptureFixture) ->
         play.backlog.add(Job(ask()))
 
 
-def test_a_factory_that_fails_says_what_our_own_errors_say(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_factory_that_fails_tells_users_that_and_the_log_why(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> Engine:
         raise CheckpointNotFoundError("There is no model called 'demmo': try 'demo'.")
 
     play = Play(ask()).run_factory(fail)
-    sentence = "The image model could not be loaded. There is no model called 'demmo': try 'demo'."
+    sentence = "The image model could not be loaded. Whoever runs the bot finds the reason in its log."
     assert play.events == [EngineFailed(sentence)]
+    assert "There is no model called 'demmo'" in caplog.text
     assert play.backlog.counts() == (0, 0)
 
 
