@@ -251,6 +251,20 @@ def test_a_line_that_can_not_be_played_is_wrong_usage(call: Call) -> None:
     assert "dalle-bot: Can't play the line 'dance'" in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("out", "complaint"),
+    [("taken", "taken is a file; name a folder."), ("taken/below", "the folder taken/below can't be made (")],
+)
+def test_the_sandbox_checks_its_folder_before_anything_starts(
+    call: Call, opened: list[Settings], out: str, complaint: str
+) -> None:
+    Path("taken").touch()
+    outcome = call("sandbox", "--say", "/imagine prompt:a circle", "--out", out)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"dalle-bot: --out: {complaint}" in outcome.err
+    assert not opened
+
+
 @pytest.mark.parametrize(("kind", "code"), [("failure", 1), ("timeout", 1), ("note", 0)])
 def test_the_sandbox_tells_failure_by_its_exit_code(
     call: Call, monkeypatch: pytest.MonkeyPatch, kind: str, code: int

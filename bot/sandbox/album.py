@@ -1,9 +1,11 @@
 """Saves attachments that a player sees into a folder. Sandbox's event loop; writing happens on a worker thread."""
 
 import asyncio
+import os
 import re
 from pathlib import Path
 
+from bot.errors import ConfigError
 from bot.sandbox.files import FileShelf
 from bot.sandbox.messages import Attachment
 
@@ -19,7 +21,9 @@ class Album:
         self._names: dict[str, str] = {}
 
     async def add(self, attachment: Attachment) -> str:
-        """Saves an attachment the first time that it is seen; returns its file name (without `out`, as uploaded)."""
+        """Saves an attachment the first time that it is seen; returns its file name (without `out`, as uploaded).
+
+        Raises OSError if it can't be written; the next call tries again."""
         if self._out is None:
             return attachment.filename
         name = self._names.get(attachment.id)
@@ -29,6 +33,18 @@ class Album:
             data = self._files.read(attachment.id) or b""
             name = self._names[attachment.id] = await asyncio.to_thread(_save, self._out, attachment.filename, data)
         return name
+
+
+def make_folder(out: Path) -> None:
+    """Makes the folder of an album. Raises ConfigError naming --out if it can't be made or written to."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ConfigError(f"--out: {out} is a file; name a folder.") from None
+    except OSError as error:
+        raise ConfigError(f"--out: the folder {out} can't be made ({error.strerror}).") from error
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise ConfigError(f"--out: the folder {out} can't be written to.")
 
 
 def _save(folder: Path, filename: str, data: bytes) -> str:

@@ -17,6 +17,7 @@ from typing import Final
 from bot.app import open_app, serving
 from bot.config import DiscordSettings, Settings, StoreSettings
 from bot.engine.base import Engine
+from bot.sandbox.album import make_folder
 from bot.sandbox.errors import LineError
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.transcript import Event, EventKind
@@ -45,7 +46,8 @@ async def play(
     """Plays `lines` one after the other and returns the transcript. on_event: sees each event when it happens.
 
     out: folder for the attachments; None saves none. data_dir: keeps the store there; None forgets it. Raises
-    LineError for a line that can't be played, SandboxError if the sandbox doesn't start or the client doesn't connect.
+    ConfigError if `out` can't be written to, LineError for a line that can't be played, SandboxError if the sandbox
+    doesn't start or the client doesn't connect.
     """
     transcript = []
 
@@ -93,6 +95,8 @@ async def stay_up(
 async def _online(
     settings: Settings, engine_factory: Callable[[], Engine], out: Path | None, data_dir: Path | None
 ) -> AsyncIterator[Online]:
+    if out is not None:
+        await asyncio.to_thread(make_folder, out)
     async with AsyncExitStack() as stack:
         if data_dir is None:
             data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dalle-bot-sandbox-")))

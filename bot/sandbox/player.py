@@ -88,7 +88,8 @@ class Player:
                 except TimeoutError:
                     return
                 if happening.message is not None and self._can_see(happening.message):
-                    yield await self._event(happening, start_s)
+                    for event in await self._seen(happening, start_s):
+                        yield event
 
     async def _answer(self, interaction: Interaction, start_s: float, timeout_s: float) -> AsyncGenerator[Event, None]:
         judge = Judge(self._patience)
@@ -108,7 +109,8 @@ class Player:
                     return
                 if self._concerns(happening, interaction, related):
                     self._judge(judge, happening, interaction, loop.time())
-                    yield await self._event(happening, start_s)
+                    for event in await self._seen(happening, start_s):
+                        yield event
 
     def _concerns(self, happening: Happening, interaction: Interaction, related: set[str]) -> bool:
         """Whether a happening belongs to the answer; `related` collects the ids of its messages."""
@@ -141,8 +143,9 @@ class Player:
     def _can_see(self, message: Message) -> bool:
         return message.channel_id == self._channel.id and message.is_visible_to(self._member.id)
 
-    async def _event(self, happening: Happening, start_s: float) -> Event:
-        message, text, files = happening.message, happening.text, list[str]()
+    async def _seen(self, happening: Happening, start_s: float) -> list[Event]:
+        """The event of a happening, and a note for each attachment that can't be saved."""
+        message, text = happening.message, happening.text
         kind = _KINDS[happening.kind]
         if happening.is_acknowledgement and happening.kind is not HappeningKind.MODAL:
             kind = EventKind.ACK
@@ -150,11 +153,16 @@ class Player:
         if happening.modal is not None:
             text = modal_text(happening.modal)
         if message is None:
-            return Event(t_s, kind, text)
-        if happening.kind is not HappeningKind.DELETE:
-            files = [await self._album.add(attachment) for attachment in message.attachments]
+            return [Event(t_s, kind, text)]
+        files, notes = list[str](), list[Event]()
+        for attachment in message.attachments if happening.kind is not HappeningKind.DELETE else ():
+            try:
+                files.append(await self._album.add(attachment))
+            except OSError as error:
+                complaint = f"{attachment.filename} can't be saved: {error.strerror}."
+                notes.append(Event(t_s, EventKind.NOTE, complaint, message_id=message.id))
         seen = as_read(shown_text(message), self._world.name_of)
-        return Event(t_s, kind, seen, tuple(files), message.viewer_id is not None, message.id)
+        return [Event(t_s, kind, seen, tuple(files), message.viewer_id is not None, message.id), *notes]
 
 
 def _targets(interaction: Interaction) -> set[str]:

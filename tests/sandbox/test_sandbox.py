@@ -385,6 +385,18 @@ async def test_discord_is_patched_and_restored(sandbox: Sandbox) -> None:
     assert before == (discord.http.Route.BASE, discord.Asset.BASE)
 
 
+async def test_an_attachment_that_can_not_be_saved(sandbox: Sandbox, bot: TinyBot, tmp_path: Path) -> None:
+    async def answer(interaction: discord.Interaction) -> None:
+        await interaction.response.send_message("here", file=picture())
+
+    bot.handler = answer
+    (tmp_path / "out").touch()
+    acknowledged, note = (await sandbox.play("/do"))[1:]
+    assert (acknowledged.text, acknowledged.files) == ("here", ())
+    assert note.kind is EventKind.NOTE
+    assert note.text == "picture.png can't be saved: File exists."
+
+
 async def test_a_process_of_its_own(tmp_path: Path) -> None:
     patience = Patience(moment_s=0.1, short_s=0.2, long_s=0.3)
     async with Sandbox.start(process=True, out=tmp_path, patience=patience) as sandbox:
