@@ -121,13 +121,21 @@ def sandbox(
     """Try the bot on a pretended Discord: no token, nothing leaves this machine."""
     settings = _settings(config, model)
     from bot.sandbox.play import play, stay_up
-    from bot.sandbox.transcript import EventKind, print_event, to_json
+    from bot.sandbox.transcript import Event, EventKind, print_event, to_json
 
     # The transcript is the output; only trouble belongs between its lines.
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("bot").setLevel(logging.WARNING)
     console = Console()
-    on_event = (lambda event: None) if as_json else (lambda event: print_event(console, event))
+    events: list[Event] = []
+
+    def on_event(event: Event) -> None:
+        # A sandbox that stays up must not remember for ever.
+        if say:
+            events.append(event)
+        if not as_json:
+            print_event(console, event)
+
     factory = _engine_factory(settings)
     if not say:
         if as_json:
@@ -137,9 +145,12 @@ def sandbox(
         console.print("Connecting. Then type lines such as  /imagine prompt:a red circle  (Ctrl+C ends).", style="dim")
         asyncio.run(stay_up(settings=settings, engine_factory=factory, on_event=on_event, out=out))
         return
-    events = asyncio.run(play(say, settings=settings, engine_factory=factory, out=out, on_event=on_event))
-    if as_json:
-        print(json.dumps({"transcript": to_json(events)}))
+    try:
+        asyncio.run(play(say, settings=settings, engine_factory=factory, out=out, on_event=on_event))
+    finally:
+        # What was seen before it went wrong says most about why.
+        if as_json and events:
+            print(json.dumps({"transcript": to_json(events)}))
     if any(event.kind in (EventKind.FAILURE, EventKind.TIMEOUT) for event in events):
         raise typer.Exit(1)
 

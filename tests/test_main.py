@@ -24,6 +24,7 @@ from bot.checkpoints.locate import DEMO_FOLDER
 from bot.collage import read_metadata
 from bot.config import Settings
 from bot.engine.fake import FakeEngine
+from bot.errors import CheckpointMismatchError
 from bot.sandbox import Event, EventKind
 
 
@@ -278,6 +279,19 @@ def test_the_sandbox_tells_failure_by_its_exit_code(
     outcome = call("sandbox", "--say", "/imagine prompt:a circle")
     assert outcome.code == code
     assert "The application did not respond" in outcome.out
+
+
+def test_the_sandbox_fails_with_the_reason_that_kept_the_engine_from_starting(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_engine(settings: Settings) -> FakeEngine:
+        raise CheckpointMismatchError("model.bin: not a model.")
+
+    monkeypatch.setattr(bot.engine.open, "open_engine", open_engine)
+    outcome = call("sandbox", "--say", "/imagine prompt:a circle", "--json")
+    assert outcome.code == 1
+    assert outcome.err.splitlines()[-1] == "dalle-bot: model.bin: not a model."
+    assert [event["kind"] for event in json.loads(outcome.out)["transcript"]][:2] == ["say", "ack"]
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from typing import Final
 from bot.app import open_app, serving
 from bot.config import DiscordSettings, Settings, StoreSettings
 from bot.engine.base import Engine
+from bot.errors import DalleBotError, ExecutorClosedError
+from bot.executor.base import EngineState
 from bot.sandbox.album import make_folder
 from bot.sandbox.errors import LineError
 from bot.sandbox.sandbox import Sandbox
@@ -47,7 +49,7 @@ async def play(
 
     out: folder for the attachments; None saves none. data_dir: keeps the store there; None forgets it. Raises
     ConfigError if `out` can't be written to, LineError for a line that can't be played, SandboxError if the sandbox
-    doesn't start or the client doesn't connect.
+    doesn't start or the client doesn't connect, ExecutorClosedError after the last line if the engine failed.
     """
     transcript = []
 
@@ -75,7 +77,7 @@ async def stay_up(
 
     An input that ends without a single line, as /dev/null does, is nobody's: the sandbox then stays up until it is
     cancelled or the client loses its connection. on_ready: told when the client is connected. The other arguments are
-    those of `play`.
+    those of `play`, and so are the errors but LineError.
     """
     async with _online(settings, engine_factory, out, data_dir) as online:
         if on_ready is not None:
@@ -97,13 +99,23 @@ async def _online(
 ) -> AsyncIterator[Online]:
     if out is not None:
         await asyncio.to_thread(make_folder, out)
+    complaint = "The image engine failed; the log above holds the reason."
+
+    def build() -> Engine:
+        nonlocal complaint
+        try:
+            return engine_factory()
+        except DalleBotError as error:
+            complaint = str(error)
+            raise
+
     async with AsyncExitStack() as stack:
         if data_dir is None:
             data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dalle-bot-sandbox-")))
         here = {"data_dir": data_dir, "store": StoreSettings(), "discord": DiscordSettings()}
         sandbox = await stack.enter_async_context(Sandbox.start(process=True, out=out))
         stack.enter_context(sandbox.patch_discord())
-        app = await stack.enter_async_context(open_app(settings.model_copy(update=here), engine_factory))
+        app = await stack.enter_async_context(open_app(settings.model_copy(update=here), build))
         connection = await stack.enter_async_context(serving(app, sandbox.token))
         connected = asyncio.create_task(sandbox.wait_until_connected(CONNECT_TIMEOUT_S))
         await asyncio.wait({connected, connection}, return_when=asyncio.FIRST_COMPLETED)
@@ -112,6 +124,9 @@ async def _online(
             connection.result()
         await connected
         yield Online(sandbox, connection)
+        # The player saw a sentence for members of a guild; whoever started the sandbox needs the engine's own.
+        if app.executor.status.state is EngineState.FAILED:
+            raise ExecutorClosedError(complaint)
 
 
 async def _play_line(sandbox: Sandbox, line: str, on_event: Callable[[Event], None]) -> None:
