@@ -9,11 +9,13 @@ from typing import Final
 
 # In the order in which they are tried at each place: what is escaped or code is literal.
 _TOKEN: Final = re.compile(
-    r"\\(?P<escaped>[^\w\s])"
+    r"\\(?P<escaped>[^\w\s]|_)"
     r"|```(?:\w*\n)?(?P<block>.+?)```"
     r"|`(?P<code>[^`\n]+)`"
     r"|<(?P<sign>@!?|@&|\#)(?P<id>\d+)>"
     r"|(?P<mark>\*\*\*|\*\*|\*|__|~~|\|\|)"
+    # Within words, as in snake_case, an underscore is one.
+    r"|(?<![^\W_])_(?P<italic>(?:__|\\.|[^\\_])+?)_(?!\w)"
     r"|^(?P<head>-\#\ |\#{1,3}\ )",
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
@@ -25,6 +27,8 @@ def as_read(text: str, name_of: Callable[[str], str | None]) -> str:
     def shown(match: re.Match[str]) -> str:
         if match["mark"] or match["head"]:
             return ""
+        if match["italic"]:
+            return _TOKEN.sub(shown, match["italic"])
         if match["id"]:
             name = name_of(match["id"])
             return match[0] if name is None else f"{match['sign'][0]}{name}"

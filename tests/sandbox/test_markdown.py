@@ -19,6 +19,12 @@ NAMES = {"7": "ann", "8": "general"}
         ("-# small\n# large\nnot # a heading", "small\nlarge\nnot # a heading"),
         ("~~gone~~ __under__ ||spoiler||", "gone under spoiler"),
         ("snake_case 2\\*3", "snake_case 2*3"),
+        (r"snake\_case \_plain\_", "snake_case _plain_"),
+        ("_italic_ and (_two **words**_)", "italic and (two words)"),
+        (r"_an \_ inside_", "an _ inside"),
+        ("___both___ __init__.py", "both init.py"),
+        ("my_snake_case _open", "my_snake_case _open"),
+        ("`_code_`", "_code_"),
     ],
 )
 def test_text_is_shown_as_discord_shows_it(text: str, seen: str) -> None:
