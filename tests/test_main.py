@@ -281,6 +281,16 @@ def test_the_sandbox_tells_failure_by_its_exit_code(
     assert "The application did not respond" in outcome.out
 
 
+@pytest.mark.usefixtures("opened")
+def test_a_later_bad_line_leaves_the_transcript(call: Call) -> None:
+    outcome = call("sandbox", "--say", "as alice", "--say", "/imagine promt:a circle", "--json")
+    assert outcome.code == 2
+    transcript = json.loads(outcome.out)["transcript"]
+    assert [event["kind"] for event in transcript] == ["say", "note", "say", "note"]
+    assert "/imagine has no option 'promt'" in transcript[-1]["text"]
+    assert outcome.err.splitlines()[-1] == f"dalle-bot: {transcript[-1]['text']}"
+
+
 def test_the_sandbox_fails_with_the_reason_that_kept_the_engine_from_starting(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

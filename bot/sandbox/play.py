@@ -21,6 +21,7 @@ from bot.errors import DalleBotError, ExecutorClosedError
 from bot.executor.base import EngineState
 from bot.sandbox.album import make_folder
 from bot.sandbox.errors import LineError
+from bot.sandbox.lines import parse_line
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.transcript import Event, EventKind
 
@@ -47,10 +48,16 @@ async def play(
 ) -> list[Event]:
     """Plays `lines` one after the other and returns the transcript. on_event: sees each event when it happens.
 
-    out: folder for the attachments; None saves none. data_dir: keeps the store there; None forgets it. Raises
-    ConfigError if `out` can't be written to, LineError for a line that can't be played, SandboxError if the sandbox
-    doesn't start or the client doesn't connect, ExecutorClosedError after the last line if the engine failed.
+    A line without a meaning is found before anything starts. One that turns out to be impossible, with an unknown
+    option or button, ends the play after a note. out: folder for the attachments; None saves none. data_dir: keeps the
+    store there; None forgets it.
+
+    Raises ConfigError if `out` can't be written to, LineError for a line that can't be played, SandboxError if the
+    sandbox doesn't start or the client doesn't connect, ExecutorClosedError after the last line if the engine failed.
     """
+    lines = list(lines)
+    for line in lines:
+        parse_line(line)
     transcript = []
 
     def note(event: Event) -> None:
@@ -85,10 +92,8 @@ async def stay_up(
         was_typed = False
         async for line in _typed_lines():
             was_typed = True
-            try:
+            with suppress(LineError):
                 await _play_line(online.sandbox, line, on_event)
-            except LineError as error:
-                on_event(Event(0.0, EventKind.NOTE, str(error)))
         if not was_typed:
             await online.connection
 
@@ -130,9 +135,14 @@ async def _online(
 
 
 async def _play_line(sandbox: Sandbox, line: str, on_event: Callable[[Event], None]) -> None:
-    async with aclosing(sandbox.watch(line, LINE_TIMEOUT_S)) as events:
-        async for event in events:
-            on_event(event)
+    """Raises LineError, after a note that says the same, if the line can't be played."""
+    try:
+        async with aclosing(sandbox.watch(line, LINE_TIMEOUT_S)) as events:
+            async for event in events:
+                on_event(event)
+    except LineError as error:
+        on_event(Event(0.0, EventKind.NOTE, str(error)))
+        raise
 
 
 async def _typed_lines() -> AsyncGenerator[str, None]:

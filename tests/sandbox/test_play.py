@@ -36,9 +36,30 @@ async def test_a_given_folder_keeps_the_store(settings: Settings, tmp_path: Path
     assert (tmp_path / "kept" / "dalle-bot.sqlite3").exists()
 
 
-async def test_a_line_that_can_not_be_played_ends_the_play(settings: Settings) -> None:
+async def test_a_line_without_a_meaning_keeps_all_from_starting(settings: Settings) -> None:
+    built: list[FakeEngine] = []
+
+    def build() -> FakeEngine:
+        built.append(FakeEngine())
+        return built[-1]
+
+    seen: list[Event] = []
     with pytest.raises(LineError, match="dance"):
-        await play(["dance"], settings=settings, engine_factory=FakeEngine)
+        await play(["as alice", "dance"], settings=settings, engine_factory=build, on_event=seen.append)
+    assert (built, seen) == ([], [])
+
+
+async def test_a_line_that_turns_out_to_be_impossible_ends_the_play(settings: Settings) -> None:
+    seen: list[Event] = []
+    with pytest.raises(LineError, match="'Nowhere'"):
+        await play(
+            ["as alice", "click Nowhere", "as bob"],
+            settings=settings,
+            engine_factory=FakeEngine,
+            on_event=seen.append,
+        )
+    assert [event.kind for event in seen] == [EventKind.SAY, EventKind.NOTE, EventKind.SAY, EventKind.NOTE]
+    assert "no button 'Nowhere'" in seen[-1].text
 
 
 async def test_staying_up_plays_what_is_typed_to_the_end_of_the_input(
