@@ -121,6 +121,7 @@ def sandbox(
     """Try the bot on a pretended Discord: no token, nothing leaves this machine."""
     settings = _settings(config, model)
     from bot.sandbox.play import play, stay_up
+    from bot.sandbox.termination import termination_interrupts
     from bot.sandbox.transcript import Event, EventKind, print_event, to_json
 
     # The transcript is the output; only trouble belongs between its lines.
@@ -143,10 +144,12 @@ def sandbox(
                 "--json needs at least one --say LINE: without, the sandbox stays up and takes lines typed."
             )
         console.print("Connecting. Then type lines such as  /imagine prompt:a red circle  (Ctrl+C ends).", style="dim")
-        asyncio.run(stay_up(settings=settings, engine_factory=factory, on_event=on_event, out=out))
+        with termination_interrupts():
+            asyncio.run(stay_up(settings=settings, engine_factory=factory, on_event=on_event, out=out))
         return
     try:
-        asyncio.run(play(say, settings=settings, engine_factory=factory, out=out, on_event=on_event))
+        with termination_interrupts():
+            asyncio.run(play(say, settings=settings, engine_factory=factory, out=out, on_event=on_event))
     finally:
         # What was seen before it went wrong says most about why.
         if as_json and events:
