@@ -52,7 +52,7 @@ class AcceptedJob:
 
 
 class Deliveries:
-    """The deliveries under way, at most `max_deliveries`. Make it on the running event loop.
+    """The deliveries under way. New ones are refused from `max_deliveries` on. Make it on the running event loop.
 
     clock: seconds, as time.monotonic. retry_pauses_s: waits between attempts to show a finished job.
     """
@@ -77,14 +77,15 @@ class Deliveries:
         self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @contextmanager
-    def accepting(self) -> Iterator[None]:
+    def accepting(self, *, accepted_before: bool = False) -> Iterator[None]:
         """Around everything from the decision to accept a job to its start; closing waits for it.
 
-        Raises QueueFullError or ExecutorClosedError if no further delivery may start.
+        accepted_before: a job of a previous run, which `max_deliveries` doesn't refuse. Raises QueueFullError or
+        ExecutorClosedError if no further delivery may start.
         """
         if self._closing.done():
             raise ExecutorClosedError("The bot is going offline. Try again when it is back.")
-        if len(self._tasks) >= self._max_deliveries:
+        if not accepted_before and len(self._tasks) >= self._max_deliveries:
             raise QueueFullError(f"{len(self._tasks)} jobs are under way, as many as fit. Try again in some minutes.")
         task = asyncio.current_task()
         assert task is not None
@@ -135,6 +136,9 @@ class Deliveries:
                 await self._hand_over(job, result)
         except JobCancelledError as error:
             await self._give_up(request.job_id, request.prompt, JobState.CANCELLED, str(error), job.message)
+        except ExecutorClosedError:
+            # The engine is lost and the program about to end: the job stays in the store for the next start.
+            await job.message.show(render_interrupted(request.prompt))
         except Exception as error:
             await self._executor.cancel(request.job_id)
             sentence = explain(error, doing=f"job {request.job_id}")

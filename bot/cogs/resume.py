@@ -1,8 +1,9 @@
 """Takes up, after a restart, the jobs that the store still holds. Called once by the imagine cog, before the gateway
 connects, on the event loop.
 
-A job with a message is submitted again and delivered to that message by the bot's own token. A job without one was
-never promised to anybody and is closed.
+A job with a message is submitted again and delivered to that message by the bot's own token. The limits on new jobs,
+which may be lower now, don't refuse what was accepted already; the store bounds how many it returns. A job without a
+message was never promised to anybody and is closed.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import discord
 from bot.cogs.delivery import AcceptedJob, Deliveries
 from bot.cogs.job_message import JobMessage
 from bot.cogs.updates import submit_job
-from bot.errors import DalleBotError, StoreError
+from bot.errors import DalleBotError, ExecutorClosedError, StoreError
 from bot.executor.base import Executor
 from bot.requests import GenerationRequest, SamplingOverrides
 from bot.store import JobRecord, JobState, JobStore
@@ -39,13 +40,15 @@ async def resume_jobs(client: discord.Client, *, store: JobStore, executor: Exec
             continue
         message = JobMessage(client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id))
         try:
-            with deliveries.accepting():
+            with deliveries.accepting(accepted_before=True):
                 deliveries.start(await _submit(job, message, executor))
+        except ExecutorClosedError as error:
+            _log.warning("job %s waits for the next start: %s", job.id, error)
         except DalleBotError as error:
             sentence = f"The bot was restarted and could not take this job up again. {error}"
             deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence, message=message)
     if jobs:
-        _log.info("%d unfinished jobs were found and taken up again or closed", len(jobs))
+        _log.info("%d unfinished jobs were found", len(jobs))
 
 
 async def _submit(job: JobRecord, message: JobMessage, executor: Executor) -> AcceptedJob:
@@ -58,7 +61,7 @@ async def _submit(job: JobRecord, message: JobMessage, executor: Executor) -> Ac
         negative_prompt=job.negative_prompt,
         job_id=job.id,
     )
-    updates, first = await submit_job(executor, request)
+    updates, first = await submit_job(executor, request, accepted_before=True)
     return AcceptedJob(
         request=request,
         user_id=job.user_id,

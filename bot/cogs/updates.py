@@ -41,11 +41,13 @@ class UpdateReader:
             await asyncio.gather(read, return_exceptions=True)
 
 
-async def submit_job(executor: Executor, request: GenerationRequest) -> tuple[UpdateReader, Update]:
+async def submit_job(
+    executor: Executor, request: GenerationRequest, *, accepted_before: bool = False
+) -> tuple[UpdateReader, Update]:
     """The job's updates and the first of them, which a slow executor may leave to be guessed.
 
-    Raises QueueFullError, UserLimitError or ExecutorClosedError.
+    accepted_before: as for Executor.submit. Raises QueueFullError, UserLimitError or ExecutorClosedError.
     """
-    updates = UpdateReader(await executor.submit(request))
+    updates = UpdateReader(await executor.submit(request, accepted_before=accepted_before))
     first = await updates.next(FIRST_UPDATE_TIMEOUT_S)
     return updates, first or Queued(max(1, executor.status.num_queued))

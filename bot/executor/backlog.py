@@ -19,12 +19,12 @@ class Backlog:
         self._cancelled: list[Job] = []
         self._closed_because: str | None = None
 
-    def add(self, job: Job) -> int:
+    def add(self, job: Job, *, accepted_before: bool = False) -> int:
         """Accepts a job and returns its position. Raises QueueFullError, UserLimitError or ExecutorClosedError."""
         with self._changed:
             if self._closed_because is not None:
                 raise ExecutorClosedError(self._closed_because)
-            position = self._scheduler.add(job)
+            position = self._scheduler.add(job, accepted_before=accepted_before)
             self._changed.notify_all()
             return position
 

@@ -44,8 +44,12 @@ class Executor(Protocol):
     @property
     def status(self) -> ExecutorStatus: ...
 
-    async def submit(self, request: GenerationRequest) -> UpdateStream:
-        """Accepts a job at once, or raises QueueFullError, UserLimitError or ExecutorClosedError."""
+    async def submit(self, request: GenerationRequest, *, accepted_before: bool = False) -> UpdateStream:
+        """Accepts a job at once, or raises QueueFullError, UserLimitError or ExecutorClosedError.
+
+        accepted_before: a job that was promised already, before a restart. The limits, which are for new jobs, don't
+        refuse it, but it counts in them. The caller bounds how many of these there are.
+        """
 
     async def cancel(self, job_id: str) -> bool:
         """Ends a waiting or running job; its slots are free from the next chunk on. False if it isn't known."""

@@ -77,9 +77,10 @@ class LocalExecutor:
         self._thread = threading.Thread(target=self._run_engine, name="engine", daemon=True)
         self._thread.start()
 
-    async def submit(self, request: GenerationRequest) -> UpdateStream:
+    async def submit(self, request: GenerationRequest, *, accepted_before: bool = False) -> UpdateStream:
         """Accepts a job at once, or raises QueueFullError, UserLimitError or ExecutorClosedError.
 
+        accepted_before: the limits don't refuse it, but it counts in them.
         Raises ValueError if a job of this id is unfinished, RuntimeError before `start`.
         """
         if self._thread is None and self._state is not EngineState.CLOSED:
@@ -87,7 +88,7 @@ class LocalExecutor:
         if request.job_id in self._entries:
             raise ValueError(f"Job {request.job_id} is unfinished: a second one needs an id of its own.")
         job = Job(request)
-        entry = _Entry(job, JobStream(), self._backlog.add(job))
+        entry = _Entry(job, JobStream(), self._backlog.add(job, accepted_before=accepted_before))
         entry.stream.push(Queued(entry.position))
         self._entries[request.job_id] = entry
         self._tell_positions()

@@ -58,21 +58,14 @@ class Scheduler:
         """Whether `admit` would find an image for a free slot."""
         return self._entering is not None or bool(self._waiting)
 
-    def add(self, job: Job) -> int:
-        """Accepts a job and returns its position. Raises QueueFullError or UserLimitError."""
-        requester = job.request.requester
-        num_own = len(self._waiting.get(requester, ())) + sum(j.request.requester == requester for j in self._started)
-        if num_own >= self._max_jobs_per_user:
-            raise UserLimitError(
-                f"You have {num_own} unfinished requests, and {self._max_jobs_per_user} is the limit for one person: "
-                "wait until one is done or cancel one."
-            )
-        num_jobs = self.num_waiting + len(self._started)
-        if num_jobs >= self._max_jobs:
-            raise QueueFullError(
-                f"The queue is full: {num_jobs} of {self._max_jobs} places are taken. Try again in a few minutes."
-            )
-        self._waiting.setdefault(requester, []).append(job)
+    def add(self, job: Job, *, accepted_before: bool = False) -> int:
+        """Accepts a job and returns its position. Raises QueueFullError or UserLimitError.
+
+        accepted_before: the limits don't refuse it, but it counts in them.
+        """
+        if not accepted_before:
+            self._check_limits(job.request.requester)
+        self._waiting.setdefault(job.request.requester, []).append(job)
         return self.positions()[job]
 
     def positions(self) -> dict[Job, int]:
@@ -113,6 +106,19 @@ class Scheduler:
         self._waiting.clear()
         self._started.clear()
         self._entering = None
+
+    def _check_limits(self, requester: str) -> None:
+        num_own = len(self._waiting.get(requester, ())) + sum(j.request.requester == requester for j in self._started)
+        if num_own >= self._max_jobs_per_user:
+            raise UserLimitError(
+                f"You have {num_own} unfinished requests, and {self._max_jobs_per_user} is the limit for one person: "
+                "wait until one is done or cancel one."
+            )
+        num_jobs = self.num_waiting + len(self._started)
+        if num_jobs >= self._max_jobs:
+            raise QueueFullError(
+                f"The queue is full: {num_jobs} of {self._max_jobs} places are taken. Try again in a few minutes."
+            )
 
     def _start_next(self) -> Job:
         requester = next(iter(self._waiting))

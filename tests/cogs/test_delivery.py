@@ -19,6 +19,7 @@ from bot.errors import ExecutorClosedError, QueueFullError
 from bot.executor.local import LocalExecutor
 from bot.requests import GenerationRequest, Queued
 from bot.store import JobRecord, JobState, JobStore, NewJob
+from tests.conftest import eventually
 
 TEN_MIB = 10 * 1024 * 1024
 TIMEOUT_S = 20.0
@@ -165,7 +166,7 @@ async def test_a_failed_job_tells_why_and_others_go_on(tmp_path: Path) -> None:
     assert f"**bad**\n{failed.error}" in desk.recorded.contents
 
 
-async def test_an_engine_that_does_not_load_is_told_to_those_who_wait(tmp_path: Path) -> None:
+async def test_an_engine_that_does_not_load_leaves_the_job_for_the_next_start(tmp_path: Path) -> None:
     accepted = threading.Event()
 
     def broken() -> FakeEngine:
@@ -175,10 +176,11 @@ async def test_an_engine_that_does_not_load_is_told_to_those_who_wait(tmp_path: 
     async with open_desk(tmp_path, broken) as desk:
         request = await desk.accept()
         accepted.set()
-        job = await desk.wait_for(request, JobState.FAILED)
-    assert job.error is not None
-    assert "could not be loaded" in job.error
-    assert desk.recorded.contents[-1].endswith(job.error)
+        await eventually(lambda: bool(desk.recorded.contents))
+        job = await desk.store.get(request.job_id)
+    assert job is not None
+    assert (job.state, job.error) == (JobState.QUEUED, None)
+    assert desk.recorded.contents[-1].endswith("This job goes on when it is back.")
 
 
 async def test_a_deleted_message_ends_the_job(tmp_path: Path) -> None:
@@ -276,5 +278,8 @@ async def test_the_number_of_deliveries_is_bounded(tmp_path: Path) -> None:
         request = await desk.accept()
         with pytest.raises(QueueFullError, match="1 jobs are under way"), desk.deliveries.accepting():
             pass
+        with desk.deliveries.accepting(accepted_before=True):
+            second = await desk.accept()
         gate.open()
         await desk.wait_for(request, JobState.DELIVERED)
+        await desk.wait_for(second, JobState.DELIVERED)

@@ -1,10 +1,13 @@
 """Restarts: what becomes of the jobs that the last run left."""
 
+from unittest.mock import AsyncMock
+
 import pytest
 
 from bot.config import QueueSettings, Settings
 from bot.engine.fake import FakeEngine, Gate
-from bot.errors import StoreError
+from bot.errors import ExecutorClosedError, InvalidPromptError, StoreError
+from bot.executor.local import LocalExecutor
 from bot.sandbox import Exchange, Sandbox
 from bot.store import JobState, JobStore, NewJob
 from tests.conftest import OpenStage
@@ -40,24 +43,58 @@ async def test_a_job_that_was_never_acknowledged_expires_at_the_restart(open_sta
         assert (await stage.job(JobState.EXPIRED)).error == "The bot stopped before it could answer."
 
 
-async def test_a_job_that_no_longer_fits_tells_its_message(
-    open_stage: OpenStage, settings: Settings, sandbox: Sandbox
+async def test_limits_that_are_lower_now_refuse_no_job_that_was_accepted(
+    open_stage: OpenStage, settings: Settings
 ) -> None:
     gate = Gate()
-    async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin("/imagine prompt:one", player="first")
-        second = await stage.begin("/imagine prompt:two", player="second")
+    async with open_stage(lambda: FakeEngine(num_slots=1, gate=gate)) as stage:
+        for player in ("first", "second"):
+            await stage.begin("/imagine prompt:a red circle", player=player)
         await stage.job(JobState.QUEUED)
         await stage.app.bot.close()
         gate.open()
     smaller = settings.model_copy(update={"queue": QueueSettings(max_jobs=1, max_jobs_per_user=1)})
-    async with open_stage(lambda: FakeEngine(delay_s=0.05), settings=smaller) as stage:
-        await stage.job(JobState.DELIVERED, index=0)
-        failed = await stage.job(JobState.FAILED, index=1)
-    (told,) = [e for e in edits_by_bot(sandbox) if e.answer["id"] == second.message_id]
-    assert told.payload["content"] == f"**two**\n{failed.error}"
-    assert failed.error is not None
-    assert failed.error.startswith("The bot was restarted and could not take this job up again. ")
+    gate = Gate()
+    async with open_stage(lambda: FakeEngine(num_slots=1, gate=gate), settings=smaller) as stage:
+        assert (await stage.answer("/imagine prompt:a newcomer")).is_ephemeral
+        gate.open()
+        for index in range(2):
+            await stage.job(JobState.DELIVERED, index=index)
+
+
+async def test_a_job_that_can_not_be_taken_up_tells_its_message(
+    open_stage: OpenStage, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
+        acknowledged = await stage.begin("/imagine prompt:one")
+        await stage.job(JobState.RUNNING)
+        await stage.app.bot.close()
+        gate.open()
+    monkeypatch.setattr(LocalExecutor, "submit", AsyncMock(side_effect=InvalidPromptError("No words.")))
+    async with open_stage() as stage:
+        failed = await stage.job(JobState.FAILED)
+    told = [e for e in edits_by_bot(sandbox) if e.answer["id"] == acknowledged.message_id][-1]
+    assert failed.error == "The bot was restarted and could not take this job up again. No words."
+    assert told.payload["content"] == f"**one**\n{failed.error}"
+
+
+async def test_a_job_stays_for_the_next_start_if_the_engine_is_gone(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = Gate()
+    async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
+        await stage.begin("/imagine prompt:one")
+        await stage.job(JobState.RUNNING)
+        await stage.app.bot.close()
+        gate.open()
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalExecutor, "submit", AsyncMock(side_effect=ExecutorClosedError("No model.")))
+        async with open_stage():
+            pass
+    assert "waits for the next start: No model." in caplog.text
+    async with open_stage() as stage:
+        await stage.job(JobState.DELIVERED)
 
 
 async def test_a_store_that_can_not_say_leaves_the_bot_online(

@@ -72,6 +72,14 @@ async def test_a_user_at_the_limit_is_refused_and_others_are_not(executor_factor
         await executor.submit(ask(requester="bob"))
 
 
+async def test_jobs_that_were_accepted_before_are_taken_over_the_limits(executor_factory: ExecutorFactory) -> None:
+    requests = [ask(requester="ann") for _ in range(3)]
+    async with executor_factory(max_jobs=1, max_jobs_per_user=1) as executor:
+        streams = [await executor.submit(request, accepted_before=True) for request in requests]
+        for request, stream in zip(requests, streams, strict=True):
+            assert (await read(stream)).result.request is request
+
+
 async def test_whoever_has_read_the_end_may_submit_again(executor_factory: ExecutorFactory) -> None:
     request = ask()
     async with executor_factory(max_jobs=1, max_jobs_per_user=1) as executor:

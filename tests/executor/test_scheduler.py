@@ -87,6 +87,15 @@ def test_the_limit_per_user_counts_waiting_and_started_jobs() -> None:
     scheduler.add(job("ann"))
 
 
+def test_no_limit_refuses_a_job_that_was_accepted_before_but_it_counts() -> None:
+    scheduler = Scheduler(max_jobs=3, max_jobs_per_user=1)
+    assert [scheduler.add(job("ann"), accepted_before=True) for _ in range(4)] == [1, 2, 3, 4]
+    with pytest.raises(QueueFullError, match="4 of 3 places are taken"):
+        scheduler.add(job("bob"))
+    with pytest.raises(UserLimitError, match="You have 4 unfinished requests"):
+        scheduler.add(job("ann"))
+
+
 def test_a_job_is_removed_once() -> None:
     scheduler = roomy()
     waiting = job()
