@@ -28,7 +28,7 @@ REFRESH_S: Final = 30.0
 STORE_TIMEOUT_S: Final = 10.0
 RENDER_TIMEOUT_S: Final = 60.0
 CLOSE_TIMEOUT_S: Final = 10.0
-RETRY_PAUSES_S: Final = (2.0, 10.0)
+RETRY_PAUSES_S: Final = (2.0, 10.0, 30.0, 60.0, 120.0, 240.0, 300.0, 300.0)  # about 18 minutes
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,8 @@ class AcceptedJob:
 class Deliveries:
     """The deliveries under way. New ones are refused from `max_deliveries` on. Make it on the running event loop.
 
-    clock: seconds, as time.monotonic. retry_pauses_s: waits between attempts to show a finished job.
+    clock: seconds, as time.monotonic. retry_pauses_s: waits between attempts to show a finished job while
+    Discord can't be reached.
     """
 
     def __init__(
@@ -178,9 +179,11 @@ class Deliveries:
             rendered = await asyncio.to_thread(render_result, result, user_id=job.user_id, max_bytes=job.max_bytes)
         shown = await job.message.show(rendered)
         for pause_s in self._retry_pauses_s:
-            if shown is not Shown.REFUSED:
+            if shown is not Shown.UNREACHED:
                 break
-            await asyncio.sleep(pause_s)
+            await asyncio.wait({self._closing}, timeout=pause_s)
+            if self._closing.done():
+                break
             shown = await job.message.show(rendered)
         match shown:
             case Shown.DONE:
@@ -188,9 +191,11 @@ class Deliveries:
             case Shown.GONE:
                 await self._record(job.request.job_id, JobState.FAILED, error="Its message was deleted.")
             case Shown.REFUSED:
-                await self._record(
-                    job.request.job_id, JobState.FAILED, error="Discord did not take the result; the log says why."
-                )
+                sentence = "Discord did not take the pictures. Tell the bot's owner: the bot's log says why."
+                await self._give_up(job.request.job_id, job.request.prompt, JobState.FAILED, sentence, job.message)
+            case Shown.UNREACHED:
+                # It stays DELIVERING, so the next start draws the same pictures and tries again.
+                _log.error("job %s: Discord can't be reached, the result waits for the next start", job.request.job_id)
 
     async def _give_up(
         self, job_id: str, prompt: str, state: JobState, sentence: str, message: JobMessage | None

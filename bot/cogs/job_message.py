@@ -20,7 +20,9 @@ from bot.render import Picture, Rendered
 
 TOKEN_LIFE_S: Final = 14 * 60.0  # a minute less than Discord's 15, for edits that wait at a rate limit
 EDIT_TIMEOUT_S: Final = 60.0
+UNKNOWN_CHANNEL: Final = 10003
 UNKNOWN_MESSAGE: Final = 10008
+TOO_MANY_REQUESTS: Final = 429
 
 _log = logging.getLogger(__name__)
 
@@ -28,11 +30,16 @@ _TransportError = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutE
 
 
 class Shown(StrEnum):
-    """What came of an edit. GONE: the message was deleted. REFUSED: Discord didn't take it; the log says why."""
+    """What came of an edit; the log says why it failed.
+
+    GONE: the message or its channel was deleted. REFUSED: Discord takes no such edit. UNREACHED: Discord did not answer
+    or had a fault of its own, so that the same edit may succeed later.
+    """
 
     DONE = "done"
     GONE = "gone"
     REFUSED = "refused"
+    UNREACHED = "unreached"
 
 
 class JobMessage:
@@ -71,7 +78,7 @@ class JobMessage:
                 self._gone = True
                 return Shown.GONE
             _log.warning("message %d could not be edited: %s", self._message.id, error or type(error).__name__)
-            return Shown.REFUSED
+            return Shown.REFUSED if _is_final(error) else Shown.UNREACHED
         self._shown = rendered.content
         return Shown.DONE
 
@@ -99,7 +106,12 @@ class JobMessage:
 
 
 def _is_gone(error: BaseException) -> bool:
-    return isinstance(error, discord.NotFound) and error.code == UNKNOWN_MESSAGE
+    return isinstance(error, discord.NotFound) and error.code in (UNKNOWN_CHANNEL, UNKNOWN_MESSAGE)
+
+
+def _is_final(error: BaseException) -> bool:
+    """Whether Discord judged the edit itself: 4xx, for its content or for missing rights. A rate limit passes."""
+    return isinstance(error, discord.HTTPException) and 400 <= error.status < 500 and error.status != TOO_MANY_REQUESTS
 
 
 def _attachments(picture: Picture | None) -> list[discord.File]:

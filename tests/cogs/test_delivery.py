@@ -204,12 +204,36 @@ async def test_a_result_that_discord_refuses_for_a_moment_is_sent_again(tmp_path
     assert desk.recorded.num_files == [1]
 
 
-async def test_a_result_that_discord_never_takes_is_recorded_as_failed(tmp_path: Path) -> None:
+async def test_a_result_that_discord_never_takes_fails_and_the_message_tells_so(tmp_path: Path) -> None:
     async with open_desk(tmp_path, edit_interval_s=60.0) as desk:
-        desk.recorded.refusals = [refusal(403, 50001), refusal(403, 50001)]
+        desk.recorded.refusals = [refusal(403, 50001)]
         job = await desk.wait_for(await desk.accept(), JobState.FAILED)
     assert job.error is not None
-    assert "Discord did not take the result" in job.error
+    assert "Discord did not take the pictures" in job.error
+    assert desk.recorded.contents == [f"**a red circle**\n{job.error}"]
+
+
+async def test_a_result_stays_for_the_next_start_if_discord_is_away_for_too_long(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_desk(tmp_path, edit_interval_s=60.0, retry_pauses_s=(0.0, 0.0)) as desk:
+        desk.recorded.refusals = [refusal(503, 0) for _ in range(3)]
+        request = await desk.accept()
+        await eventually(lambda: "the result waits for the next start" in caplog.text)
+        job = await desk.store.get(request.job_id)
+    assert job is not None
+    assert job.state is JobState.DELIVERING
+    assert desk.recorded.contents == []
+
+
+async def test_closing_does_not_wait_for_the_pause_before_the_next_attempt(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, edit_interval_s=60.0, retry_pauses_s=(600.0,)) as desk:
+        desk.recorded.refusals = [refusal(503, 0)]
+        request = await desk.accept()
+        await eventually(lambda: not desk.recorded.refusals)
+        async with asyncio.timeout(5):
+            await desk.deliveries.aclose()
+        assert [(job.id, job.state) for job in await desk.store.unfinished()] == [(request.job_id, JobState.DELIVERING)]
 
 
 async def test_a_bug_while_rendering_gives_an_id_to_the_user_and_the_log(

@@ -6,7 +6,7 @@ import aiohttp
 import discord
 import pytest
 
-from bot.cogs.job_message import TOKEN_LIFE_S, UNKNOWN_MESSAGE, JobMessage, Shown
+from bot.cogs.job_message import TOKEN_LIFE_S, UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, JobMessage, Shown
 from bot.render import Picture, Rendered
 
 TEXT = Rendered("Queued, place 2.")
@@ -85,23 +85,33 @@ async def test_content_that_discord_refuses_is_not_sent_again(caplog: pytest.Log
     assert "message 99 could not be edited" in caplog.text
 
 
-async def test_a_deleted_message_is_left_alone() -> None:
+@pytest.mark.parametrize("code", [UNKNOWN_CHANNEL, UNKNOWN_MESSAGE])
+async def test_a_deleted_message_is_left_alone(code: int) -> None:
     setup = Setup()
-    setup.by_token.side_effect = refusal(404, UNKNOWN_MESSAGE)
+    setup.by_token.side_effect = refusal(404, code)
     assert await setup.message.show(TEXT) is Shown.GONE
     assert await setup.message.show(PICTURE) is Shown.GONE
     assert setup.counts() == (1, 0)
 
 
 @pytest.mark.parametrize(
-    "error", [refusal(403, 50001), aiohttp.ServerDisconnectedError(), OSError("reset"), TimeoutError()]
+    ("error", "shown"),
+    [
+        (refusal(400, 50035), Shown.REFUSED),
+        (refusal(403, 50001), Shown.REFUSED),
+        (refusal(429, 0), Shown.UNREACHED),
+        (refusal(503, 0), Shown.UNREACHED),
+        (aiohttp.ServerDisconnectedError(), Shown.UNREACHED),
+        (OSError("reset"), Shown.UNREACHED),
+        (TimeoutError(), Shown.UNREACHED),
+    ],
 )
 async def test_failures_of_the_last_way_are_logged_and_may_be_tried_again(
-    error: Exception, caplog: pytest.LogCaptureFixture
+    error: Exception, shown: Shown, caplog: pytest.LogCaptureFixture
 ) -> None:
     setup = Setup()
     setup.clock.now += TOKEN_LIFE_S
     setup.by_bot.side_effect = [error, None]
-    assert await setup.message.show(TEXT) is Shown.REFUSED
+    assert await setup.message.show(TEXT) is shown
     assert "message 99 could not be edited" in caplog.text
     assert await setup.message.show(TEXT) is Shown.DONE
