@@ -112,7 +112,7 @@ class Scheduler:
         if num_own >= self._max_jobs_per_user:
             raise UserLimitError(
                 f"You have {num_own} unfinished requests, and {self._max_jobs_per_user} is the limit for one person: "
-                "wait until one is done or cancel one."
+                "wait until one is done."
             )
         num_jobs = self.num_waiting + len(self._started)
         if num_jobs >= self._max_jobs:

@@ -80,7 +80,10 @@ def test_the_limit_per_user_counts_waiting_and_started_jobs() -> None:
     scheduler.add(started)
     scheduler.add(waiting)
     scheduler.admit(1)
-    with pytest.raises(UserLimitError, match=r"You have 2 unfinished requests, and 2 is the limit .* cancel one"):
+    with pytest.raises(
+        UserLimitError,
+        match=r"You have 2 unfinished requests, and 2 is the limit for one person: wait until one is done\.$",
+    ):
         scheduler.add(job("ann"))
     scheduler.add(job("bob"))
     scheduler.remove(started)
