@@ -153,6 +153,8 @@ class LocalExecutor:
             case JobFailure(job, error):
                 if entry := self._entry(job):
                     self._fail(entry, error)
+                # A job that fails before it starts leaves its place to those behind it.
+                self._tell_positions()
 
     def _entry(self, job: Job) -> _Entry | None:
         """The entry of this very job; None if it has ended, also if its id was submitted again since."""

@@ -11,8 +11,8 @@ import pytest
 from blockbuster import BlockingError
 
 from bot.engine.base import Engine
-from bot.engine.fake import FakeEngine, Gate
-from bot.errors import ExecutorClosedError, JobCancelledError
+from bot.engine.fake import FakeEngine, Faults, Gate
+from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError
 from bot.executor.base import EngineState
 from bot.executor.local import LocalExecutor
 from bot.requests import Progress, Queued, Started
@@ -145,6 +145,22 @@ async def test_positions_are_told_when_a_job_starts() -> None:
         assert await soon(anext(third)) == Queued(1)
         gate.open()
         assert (await read(first)).error is None
+
+
+async def test_positions_are_told_when_a_job_fails_before_it_starts() -> None:
+    gate = Gate()
+    faults = Faults(refused_prompts={"bad"})
+    async with local(lambda: FakeEngine(num_slots=2, image_length=12, gate=gate, faults=faults)) as executor:
+        running = await executor.submit(ask(requester="ann"))
+        await at_gate(gate, 1)
+        bad = await executor.submit(ask("bad", requester="bob"))
+        behind = aiter(await executor.submit(ask(requester="cyd")))
+        assert await soon(anext(behind)) == Queued(2)
+        gate.let_pass()
+        assert isinstance((await read(bad)).error, JobFailedError)
+        assert await soon(anext(behind)) == Queued(1)
+        gate.open()
+        assert (await read(running)).error is None
 
 
 async def test_a_slow_reader_finds_the_latest_of_each_kind() -> None:
