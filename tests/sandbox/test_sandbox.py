@@ -257,6 +257,7 @@ async def test_channel_messages_and_their_events(sandbox: Sandbox, bot: TinyBot)
 
     async def on_message(message: discord.Message) -> None:
         seen.append(f"message {message.content}")
+        posted.set()
 
     async def on_raw_message_edit(event: discord.RawMessageUpdateEvent) -> None:
         seen.append(f"edit {event.message.content}")
@@ -265,7 +266,7 @@ async def test_channel_messages_and_their_events(sandbox: Sandbox, bot: TinyBot)
         seen.append("delete")
         gone.set()
 
-    gone = asyncio.Event()
+    posted, gone = asyncio.Event(), asyncio.Event()
     for listener in (on_message, on_raw_message_edit, on_raw_message_delete):
         bot.event(listener)
 
@@ -274,6 +275,8 @@ async def test_channel_messages_and_their_events(sandbox: Sandbox, bot: TinyBot)
         assert isinstance(interaction.channel, discord.TextChannel)
         async with interaction.channel.typing():
             message = await interaction.channel.send("posted", file=picture())
+        # The client edits the message that the listener was given.
+        await asyncio.wait_for(posted.wait(), 5)
         await message.edit(content="changed", attachments=[])
         assert [m.id async for m in interaction.channel.history(limit=5)] == [message.id]
         assert (await interaction.channel.fetch_message(message.id)).content == "changed"
