@@ -1,7 +1,7 @@
 """The command line, `dalle-bot` or `python -m bot`: arguments and exit codes, nothing else.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. Commands import what they need themselves, so that
-`--help` does not wait for JAX.
+Exit codes: 0 done, 1 failed, 2 wrong usage, configuration or model files. Commands import what they need themselves, so
+that `--help` does not wait for JAX.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import bot.requests as requests
 from bot import __version__
-from bot.errors import CheckpointNotFoundError, ConfigError, DalleBotError, RequestError
+from bot.errors import CheckpointError, ConfigError, DalleBotError, RequestError
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -96,7 +96,7 @@ def imagine(
         print(json.dumps(done.to_json()))
         return
     for notice in done.result.notices:
-        console.print(notice, style="yellow")
+        console.print(notice, style="yellow", markup=False)
     scores = " · ".join(f"{rank}: {image.score:.2f}" for rank, image in enumerate(done.result.images, start=1))
     print(f"{done.collage}  (seed {request.seed}; scores, best first: {scores})")
 
@@ -180,7 +180,7 @@ def train_demo(
         report["losses"] = str(plot_losses(work))
     except ConfigError as error:
         # Without matplotlib there is no plot; what was trained stays trained.
-        console.print(str(error), style="yellow")
+        console.print(str(error), style="yellow", markup=False)
     if evaluate:
         from bot.bench.quality import judge
 
@@ -197,7 +197,7 @@ def main() -> None:
         app(standalone_mode=True)
     except DalleBotError as error:
         print(f"dalle-bot: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, (ConfigError, RequestError, CheckpointNotFoundError)) else 1)
+        sys.exit(2 if isinstance(error, (ConfigError, RequestError, CheckpointError)) else 1)
 
 
 def _settings(config: Path | None, model: str | None) -> "Settings":

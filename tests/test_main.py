@@ -313,7 +313,7 @@ def model(tmp_path: Path) -> Path:
 def refusal(call: Call, model: Path) -> str:
     """What `imagine` says of a model that it can't use."""
     outcome = call("imagine", "a red circle", "--model", str(model))
-    assert (outcome.code, outcome.out) == (1, "")
+    assert (outcome.code, outcome.out) == (2, "")
     (sentence,) = outcome.err.strip().splitlines()
     return sentence
 

@@ -53,7 +53,7 @@ def locate_model(model: Source, *, vqgan: Source, clip: Source) -> ModelFolders:
     """
     is_demo = model.name == "demo"
     folder = DEMO_FOLDER if is_demo else Path(model.name).expanduser()
-    if (folder / "dalle_bart").is_dir():
+    if model.name and any((folder / network).is_dir() for network in ("dalle_bart", "vqgan", "clip")):
         name = "demo" if is_demo else folder.resolve().name
         return ModelFolders(name, *(folder / network for network in ("dalle_bart", "vqgan", "clip")))
     if is_demo:
@@ -61,13 +61,17 @@ def locate_model(model: Source, *, vqgan: Source, clip: Source) -> ModelFolders:
             f"The demo checkpoint is not in {folder}: reinstall, or train it with dalle-bot train-demo."
         )
     source = Source(RELEASED.get(model.name, model.name), model.revision)
-    return ModelFolders(model.name, locate(source), locate(vqgan), locate(clip))
+    # The other two are not fetched for a folder that is no model.
+    dalle_bart = locate(source)
+    return ModelFolders(model.name, dalle_bart, locate(vqgan), locate(clip))
 
 
 def locate(source: Source) -> Path:
     """The folder of one network. Raises CheckpointNotFoundError."""
     folder = Path(source.name).expanduser()
-    if folder.is_dir():
+    if source.name and folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise CheckpointNotFoundError(f"{folder / 'config.json'}: no such file, so this folder is not a model.")
         return folder
     if folder.is_absolute() or source.name.startswith((".", "~")) or not _HUB_ID.fullmatch(source.name):
         raise CheckpointNotFoundError(

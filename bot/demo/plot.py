@@ -11,7 +11,7 @@ def plot_losses(work: Path) -> Path:
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ConfigError("Plots need matplotlib: pip install 'dalle-bot[plot]'.") from error
+        raise ConfigError("Plots need matplotlib: pip install -e '.[plot]' in the checkout.") from error
     logs = sorted(work.glob("*.jsonl"))
     figure, grid = plt.subplots(len(logs), 1, figsize=(8, 2.6 * len(logs)), squeeze=False, layout="constrained")
     for axes, log in zip(grid[:, 0], logs, strict=True):

@@ -16,6 +16,7 @@ from bot.checkpoints.tokenizers import ClipTokenizer, PromptTokenizer
 from bot.demo import train_clip, train_dalle_bart, train_vqgan
 from bot.demo.loop import run_stage, use_every_core
 from bot.demo.vocabulary import write_clip_tokenizer, write_prompt_tokenizer
+from bot.errors import ConfigError
 from bot.models.clip_config import ClipConfig
 from bot.models.network import Params, nest, walk
 from bot.requests import Sampling
@@ -28,8 +29,14 @@ def train_demo(out: Path, work: Path, *, seed: int, console: Console, speed: flo
     """Trains what `work` does not hold yet and writes the checkpoint to `out`.
 
     out: gets the folders dalle_bart, vqgan and clip. work: states and losses of the stages; what it holds is resumed.
-    speed: divides the number of steps, for a quick look at the machinery. Raises CheckpointError.
+    speed: divides the number of steps, for a quick look at the machinery.
+    Raises ConfigError before anything is trained if a folder can't be made, CheckpointError as run_stage does.
     """
+    for option, folder in (("--out", out), ("--work", work)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{option}: the folder {folder} can't be made ({error.strerror}).") from error
     use_every_core()
     vqgan_net = vqgan.network(train_vqgan.CONFIG)
     steps = _shortened(train_vqgan.NUM_STEPS, speed)

@@ -41,17 +41,20 @@ def use_device(device: str) -> str:
         chosen = jax.devices(device)[0]
     except RuntimeError as error:
         raise ConfigError(
-            f"engine.device is {device}, but JAX finds no such device here. For an NVIDIA GPU install the plugin: "
-            "pip install 'dalle-bot[cuda]'."
+            f"engine.device is {device}, but JAX finds no such device here. For an NVIDIA GPU install the "
+            "plugin, in the checkout: pip install -e '.[cuda]'."
         ) from error
     jax.config.update("jax_default_device", chosen)
     return device
 
 
 def use_compile_cache(folder: Path | None) -> None:
-    """Keeps compiled programs in `folder`, so that the next start need not compile them again."""
+    """Keeps compiled programs in `folder`, so that the next start need not compile them again. Raises ConfigError."""
     if folder is None:
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"data_dir: the folder {folder} can't be made ({error.strerror}).") from error
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

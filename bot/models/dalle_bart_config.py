@@ -8,6 +8,7 @@ from bot.errors import CheckpointError
 from bot.models.config_json import pick, refuse_options, require_positive
 
 _ONLY_SUPPORTED: Mapping[str, Any] = {
+    "model_type": "dallebart",
     "use_bias": False,
     "ln_type": "layernorm",
     "ln_positions": "normformer",
@@ -80,7 +81,12 @@ class DalleBartConfig:
         vocabulary = data.get("image_vocab_size", cls.image_vocab_size)
         config = pick(cls, {"decoder_start_token_id": vocabulary, **data}, source)
         require_positive(config, _POSITIVE, source)
-        refuse_options(data, {"max_length": config.image_length + 1}, source)
+        length = data.get("max_length", config.image_length + 1)
+        if length != config.image_length + 1:
+            raise CheckpointError(
+                f"{source}: option max_length = {length} does not fit image_length = {config.image_length}; "
+                f"it must be {config.image_length + 1}, the start token included."
+            )
         for heads in ("encoder_attention_heads", "decoder_attention_heads"):
             if config.d_model % getattr(config, heads):
                 raise CheckpointError(f"{source}: option d_model = {config.d_model} is not a multiple of {heads}.")

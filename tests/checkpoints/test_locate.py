@@ -75,7 +75,16 @@ def test_released_models_come_from_the_hub(
 def test_a_folder_goes_before_the_hub(tmp_path: Path, downloads: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "owner" / "clip").mkdir(parents=True)
+    (tmp_path / "owner" / "clip" / "config.json").write_text("{}")
     assert locate(CLIP) == Path("owner/clip")
+    assert downloads == []
+
+
+def test_a_folder_that_is_no_model_is_named_before_anything_is_fetched(tmp_path: Path, downloads: list[Any]) -> None:
+    with pytest.raises(CheckpointNotFoundError, match=r"config\.json: no such file, so this folder is not a model"):
+        locate_model(Source(str(tmp_path)), vqgan=Source("owner/vqgan"), clip=CLIP)
+    (tmp_path / "clip").mkdir()
+    assert locate_model(Source(str(tmp_path)), vqgan=Source("owner/vqgan"), clip=CLIP).vqgan == tmp_path / "vqgan"
     assert downloads == []
 
 

@@ -40,5 +40,5 @@ def test_without_matplotlib_it_says_how_to_get_it(work: Path, monkeypatch: pytes
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ConfigError, match=r"dalle-bot\[plot\]"):
+    with pytest.raises(ConfigError, match=r"\.\[plot\]"):
         plot_losses(work)
