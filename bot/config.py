@@ -57,14 +57,18 @@ class ModelSettings(_Section):
     clip: str | None = None
     clip_revision: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    weights: Literal["same", "int8"] = "same"
 
 
 class EngineSettings(_Section):
-    """num_slots: images drawn at once. chunk_tokens: image tokens per dispatch. compile_cache: keep compiled code."""
+    """num_slots: images drawn at once; None is what the memory plan finds. chunk_tokens: image tokens per dispatch.
+    num_devices: None is all. memory_fraction: of a device's memory. compile_cache: keep compiled code."""
 
-    num_slots: int = Field(18, ge=1, le=1024)
+    num_slots: int | None = Field(None, ge=1, le=1024)
     chunk_tokens: int = Field(16, ge=1, le=1024)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    num_devices: int | None = Field(None, ge=1, le=1024)
+    memory_fraction: float = Field(0.9, gt=0.0, le=1.0)
     compile_cache: bool = True
 
 

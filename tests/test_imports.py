@@ -17,9 +17,9 @@ FLOORS: Final = {
     5: {"bot.client", "bot.cogs", "bot.views", "bot.render", "bot.error_handler"},
     4: {"bot.executor"},
     3: {"bot.engine", "bot.moderation", "bot.store", "bot.collage"},
-    2: {"bot.checkpoints", "bot.demo"},
+    2: {"bot.checkpoints", "bot.demo", "bot.fetch"},
     1: {"bot.models"},
-    0: {"bot.config", "bot.errors", "bot.log", "bot.telemetry", "bot.requests"},
+    0: {"bot.config", "bot.errors", "bot.log", "bot.telemetry", "bot.requests", "bot.startup"},
 }
 FLOOR_OF: Final = {part: floor for floor, parts in FLOORS.items() for part in parts}
 

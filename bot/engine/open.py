@@ -30,7 +30,7 @@ def open_engine(settings: Settings) -> JaxEngine:
     )
     automatic = "float32" if platform == "cpu" else "bfloat16"
     bundle = load_bundle(folders, dtype=_DTYPES[automatic if model.dtype == "auto" else model.dtype])
-    return JaxEngine(bundle, num_slots=settings.engine.num_slots)
+    return JaxEngine(bundle, num_slots=settings.engine.num_slots or 18)
 
 
 def use_device(device: str) -> str:

@@ -1,0 +1,99 @@
+"""What happens between process start and the first picture: stages, their progress and how long each took.
+
+Whoever opens an engine passes a StartUp down; every stage is reported to one listener, from the thread that it runs on.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+_LOG_EVERY_S: Final = 10.0
+
+_log = logging.getLogger(__name__)
+
+Advance = Callable[[int], None]
+"""Tells that so many more units of the stage are done."""
+
+
+class Listener(Protocol):
+    """Shows a start to somebody. Methods are called on the thread that starts the engine, one stage at a time."""
+
+    def begin(self, stage: str, total: int | None, unit: str) -> None:
+        """total: how many units there are, None if nobody knows. unit: "bytes", "programs", or "" for none."""
+
+    def advance(self, done: int) -> None:
+        """done: units of the current stage so far."""
+
+    def end(self, stage: str, seconds: float) -> None: ...
+
+    def note(self, text: str) -> None:
+        """Something to read that belongs to the start, such as the memory plan; may have several lines."""
+
+
+class LogListener:
+    """Writes to the log: a line when a stage begins that may take long, now and then its progress, and its end."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._stage, self._total, self._unit = "", None, ""
+        self._next = 0.0
+
+    def begin(self, stage: str, total: int | None, unit: str) -> None:
+        self._stage, self._total, self._unit = stage, total, unit
+        self._next = self._clock() + _LOG_EVERY_S
+
+    def advance(self, done: int) -> None:
+        if self._clock() < self._next:
+            return
+        self._next = self._clock() + _LOG_EVERY_S
+        of = f" of {format_amount(self._total, self._unit)}" if self._total else ""
+        _log.info("%s: %s%s", self._stage, format_amount(done, self._unit), of)
+
+    def end(self, stage: str, seconds: float) -> None:
+        _log.info("%s: done in %.1f s", stage, seconds)
+
+    def note(self, text: str) -> None:
+        for line in text.splitlines():
+            _log.info("%s", line)
+
+
+class StartUp:
+    """One start. seconds: how long each stage took, by its name, in the order in which they ended."""
+
+    def __init__(self, listener: Listener | None = None) -> None:
+        self._listener = listener or LogListener()
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str, *, total: int | None = None, unit: str = "") -> Iterator[Advance]:
+        """Times the block. The function that it gives advances the stage's progress. Stages don't nest."""
+        done = 0
+
+        def advance(more: int) -> None:
+            nonlocal done
+            done += more
+            self._listener.advance(done)
+
+        self._listener.begin(name, total, unit)
+        began = time.perf_counter()
+        try:
+            yield advance
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+            self._listener.end(name, self.seconds[name])
+
+    def note(self, text: str) -> None:
+        """See Listener.note."""
+        self._listener.note(text)
+
+
+def format_amount(count: int, unit: str) -> str:
+    """`format_amount(5_190_000_000, "bytes")` is "5.19 GB"; other units are counted: "3 programs"."""
+    if unit != "bytes":
+        return f"{count} {unit}".rstrip()
+    for size, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if count >= size:
+            return f"{count / size:.3g} {name}"
+    return f"{count} B"

@@ -1,0 +1,76 @@
+"""Stages of a start, and what a log shows of them."""
+
+import logging
+
+import pytest
+
+from bot.startup import LogListener, StartUp, format_amount
+
+
+class Recorder:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def begin(self, stage: str, total: int | None, unit: str) -> None:
+        self.told.append(("begin", stage, total, unit))
+
+    def advance(self, done: int) -> None:
+        self.told.append(("advance", done))
+
+    def end(self, stage: str, seconds: float) -> None:
+        self.told.append(("end", stage))
+
+    def note(self, text: str) -> None:
+        self.told.append(("note", text))
+
+
+def test_stages_are_told_and_timed() -> None:
+    recorder = Recorder()
+    start_up = StartUp(recorder)
+    with start_up.stage("reading", total=5, unit="bytes") as advance:
+        advance(2)
+        advance(3)
+    start_up.note("a plan")
+    assert recorder.told == [
+        ("begin", "reading", 5, "bytes"),
+        ("advance", 2),
+        ("advance", 5),
+        ("end", "reading"),
+        ("note", "a plan"),
+    ]
+    assert list(start_up.seconds) == ["reading"]
+    assert start_up.seconds["reading"] >= 0
+
+
+def test_a_stage_that_fails_ends_too() -> None:
+    recorder = Recorder()
+    start_up = StartUp(recorder)
+    with pytest.raises(ValueError, match="broken"), start_up.stage("reading"):
+        raise ValueError("broken")
+    assert recorder.told[-1] == ("end", "reading")
+
+
+def test_the_log_shows_progress_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    caplog.set_level(logging.INFO, "bot.startup")
+    start_up = StartUp(LogListener(clock=lambda: now))
+    with start_up.stage("reading", total=4_000_000_000, unit="bytes") as advance:
+        advance(1_000_000_000)
+        now = 11.0
+        advance(1_000_000_000)
+        advance(1_000_000_000)
+    start_up.note("one\ntwo")
+    progress, end, *note = caplog.messages
+    assert progress == "reading: 2 GB of 4 GB"
+    assert end.startswith("reading: done in 0.")
+    assert note == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("count", "unit", "text"),
+    [(0, "bytes", "0 B"), (999, "bytes", "999 B"), (5_190_000_000, "bytes", "5.19 GB"), (3, "programs", "3 programs")],
+)
+def test_amounts(count: int, unit: str, text: str) -> None:
+    assert format_amount(count, unit) == text
