@@ -37,7 +37,8 @@ class LogListener:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._stage, self._total, self._unit = "", None, ""
+        self._stage, self._unit = "", ""
+        self._total: int | None = None
         self._next = 0.0
 
     def begin(self, stage: str, total: int | None, unit: str) -> None:
