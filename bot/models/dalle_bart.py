@@ -5,6 +5,7 @@ token for every row, over a cache. Layers are separate modules in a Python loop:
 weights and caches at every step.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -13,6 +14,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from bot.models.dalle_bart_config import DalleBartConfig
+from bot.models.int8 import WeightsKind
 from bot.models.layers import GLU, Attention, Embeddings, KeyValues, Parts
 
 
@@ -134,14 +136,24 @@ class Decoder(nnx.Module):
 
 
 class DalleBart(nnx.Module):
-    """The whole model. dtype: what it computes in. Vocabulary of the logits: image_vocab_size + 1."""
+    """The whole model. dtype: what it computes in. Vocabulary of the logits: image_vocab_size + 1.
 
-    def __init__(self, config: DalleBartConfig, *, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs) -> None:
-        parts = Parts(config, dtype, rngs)
+    weights: how the matrices of encoder and decoder are kept; embeddings and lm_head are not quantised.
+    """
+
+    def __init__(
+        self,
+        config: DalleBartConfig,
+        *,
+        dtype: DTypeLike = jnp.float32,
+        weights: WeightsKind = "same",
+        rngs: nnx.Rngs,
+    ) -> None:
+        parts = Parts(config, dtype, rngs, weights)
         self.config = config
         self.encoder = Encoder(parts)
         self.decoder = Decoder(parts)
-        self.lm_head = parts.linear(config.d_model, config.image_vocab_size + 1)
+        self.lm_head = replace(parts, weights="same").linear(config.d_model, config.image_vocab_size + 1)
 
     def memory(self, ids: jax.Array, mask: jax.Array) -> Memory:
         """Encodes texts, int32 [n, max_text_length], and projects them for every decoder layer."""

@@ -15,6 +15,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from bot.models.dalle_bart_config import DalleBartConfig
+from bot.models.int8 import Int8Linear, WeightsKind
 
 ACTIVATION: dict[str, Callable[[jax.Array], jax.Array]] = {
     "gelu": partial(jax.nn.gelu, approximate=False),
@@ -27,11 +28,12 @@ ACTIVATION: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 @dataclass(frozen=True)
 class Parts:
-    """Makes the layers of one config and dtype."""
+    """Makes the layers of one config and dtype. weights: how their matrices are kept."""
 
     config: DalleBartConfig
     dtype: DTypeLike
     rngs: nnx.Rngs
+    weights: WeightsKind = "same"
 
     def norm(self, features: int, *, scale: bool) -> nnx.LayerNorm:
         return nnx.LayerNorm(features, epsilon=1e-5, use_scale=scale, dtype=self.dtype, rngs=self.rngs)
@@ -39,7 +41,9 @@ class Parts:
     def norm_before_projection(self, features: int) -> nnx.LayerNorm:
         return self.norm(features, scale=self.config.force_ln_scale)
 
-    def linear(self, features_in: int, features_out: int) -> nnx.Linear:
+    def linear(self, features_in: int, features_out: int) -> nnx.Linear | Int8Linear:
+        if self.weights == "int8":
+            return Int8Linear(features_in, features_out, dtype=self.dtype, rngs=self.rngs)
         init = nnx.initializers.normal(0.02)
         return nnx.Linear(features_in, features_out, use_bias=False, dtype=self.dtype, kernel_init=init, rngs=self.rngs)
 

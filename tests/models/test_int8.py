@@ -1,0 +1,83 @@
+"""The quantiser's promises, and that a model of int8 matrices computes what their products with the scales say."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from bot.models.dalle_bart import DalleBart
+from bot.models.dalle_bart_config import DalleBartConfig
+from bot.models.int8 import Int8Linear, quantize
+from bot.models.network import Network, walk
+
+CONFIG = DalleBartConfig(
+    encoder_vocab_size=8,
+    image_vocab_size=8,
+    image_length=4,
+    max_text_length=4,
+    d_model=16,
+    encoder_layers=1,
+    encoder_ffn_dim=24,
+    encoder_attention_heads=2,
+    decoder_layers=1,
+    decoder_ffn_dim=24,
+    decoder_attention_heads=2,
+)
+
+
+def test_an_output_channel_is_off_by_half_of_its_own_scale_at_most() -> None:
+    # Channels of very different size: one scale for all of them, or for each input, would lose the small ones.
+    sizes = np.asarray([1e-4, 0.02, 1.0, 300.0], np.float32)
+    kernel = np.random.default_rng(0).standard_normal((64, 4), np.float32) * sizes
+    quantised, scale = jax.jit(quantize)(jnp.asarray(kernel))
+    assert (quantised.dtype, quantised.shape) == (jnp.int8, (64, 4))
+    assert (scale.dtype, scale.shape) == (jnp.float32, (4,))
+    np.testing.assert_allclose(scale, np.abs(kernel).max(axis=0) / 127, rtol=1e-6)
+    error = np.abs(np.asarray(quantised, np.float32) * np.asarray(scale) - kernel)
+    assert np.all(error <= np.asarray(scale) * 0.5001)
+    np.testing.assert_array_equal(np.abs(np.asarray(quantised, np.int32)).max(axis=0), 127)
+
+
+def test_negating_a_kernel_negates_its_int8() -> None:
+    kernel = jax.random.normal(jax.random.key(0), (32, 8))
+    np.testing.assert_array_equal(quantize(kernel)[0], -quantize(-kernel)[0])
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-45])
+def test_a_channel_of_nothing_stays_nothing(value: float) -> None:
+    quantised, scale = quantize(jnp.full((3, 2), value, jnp.float32))
+    np.testing.assert_array_equal(quantised, 0)
+    np.testing.assert_array_equal(scale, 1.0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_a_layer_multiplies_by_int8_times_scale(dtype: str) -> None:
+    layer = Int8Linear(64, 16, dtype=dtype, rngs=nnx.Rngs(0))
+    x = jax.random.normal(jax.random.key(1), (3, 64)).astype(dtype)
+    kernel = np.asarray(layer.kernel[...], np.float64) * np.asarray(layer.kernel_scale[...], np.float64)
+    y = layer(x)
+    assert y.dtype == jnp.dtype(dtype)
+    # One rounding at the end, however wrong the sum would be in the dtype itself.
+    rounding = {"float32": 2**-20, "bfloat16": 2**-8, "float16": 2**-11}[dtype]
+    np.testing.assert_allclose(np.asarray(y, np.float64), np.asarray(x, np.float64) @ kernel, rtol=rounding, atol=1e-6)
+
+
+def test_a_sum_beyond_the_range_of_float16_is_scaled_before_it_is_stored() -> None:
+    layer = Int8Linear(1024, 1, dtype=jnp.float16, rngs=nnx.Rngs(0))
+    layer.kernel[...] = jnp.full((1024, 1), 127, jnp.int8)
+    layer.kernel_scale[...] = jnp.full(1, 1e-3)
+    # 1024 * 127 = 130048, and float16 ends at 65504.
+    np.testing.assert_allclose(layer(jnp.ones((1, 1024), jnp.float16)), 130.048, rtol=1e-3)
+
+
+def test_every_matrix_of_the_layers_is_int8_and_nothing_else() -> None:
+    shapes = dict(walk(Network(lambda rngs: DalleBart(CONFIG, weights="int8", rngs=rngs)).shapes))
+    plain = dict(walk(Network(lambda rngs: DalleBart(CONFIG, rngs=rngs)).shapes))
+    matrices = {path for path in plain if path[-1] == "kernel" and path != ("lm_head", "kernel")}
+    assert {path for path, leaf in shapes.items() if leaf.dtype == jnp.int8} == matrices
+    assert set(shapes) == set(plain) | {(*path[:-1], "kernel_scale") for path in matrices}
+    for path in matrices:
+        assert shapes[path].shape == plain[path].shape
+        scale = shapes[*path[:-1], "kernel_scale"]
+        assert (scale.shape, scale.dtype) == (plain[path].shape[1:], jnp.float32)
