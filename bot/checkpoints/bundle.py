@@ -1,4 +1,8 @@
-"""A whole model as the engine needs it: DalleBart, VQGAN and CLIP with their tokenizers and sampling defaults."""
+"""A whole model as the engine needs it: DalleBart, VQGAN and CLIP with their tokenizers and sampling defaults.
+
+Two steps. `open_checkpoint` reads what is small and checks everything but the values; the memory plan is made from
+what it gives. `Checkpoint.load` then puts the parameters onto a device. Called on the engine thread.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,21 +11,24 @@ from typing import Any
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from bot.checkpoints.clip import load_clip, load_preprocessing
-from bot.checkpoints.dalle_bart import load_dalle_bart
+from bot.checkpoints.clip import load_preprocessing, open_clip
+from bot.checkpoints.dalle_bart import open_dalle_bart
 from bot.checkpoints.json_file import read_json
 from bot.checkpoints.locate import ModelFolders
 from bot.checkpoints.tokenizers import ClipTokenizer, PromptTokenizer
-from bot.checkpoints.vqgan import load_vqgan
+from bot.checkpoints.vqgan import open_vqgan
+from bot.checkpoints.weights import Placement, Weights
 from bot.errors import CheckpointError, InvalidParameterError
 from bot.models.clip import Clip
 from bot.models.clip_config import ClipConfig
 from bot.models.clip_preprocess import ClipPreprocessing
 from bot.models.dalle_bart import DalleBart
 from bot.models.dalle_bart_config import DalleBartConfig
+from bot.models.int8 import WeightsKind
 from bot.models.network import Network, Params
 from bot.models.vqgan import VQGAN, VQGANConfig
 from bot.requests import Sampling
+from bot.startup import StartUp
 
 RELEASED_SAMPLING = Sampling(condition_scale=10.0, top_k=50, top_p=1.0, temperature=1.0)
 """What the released models are used with (dalle-mini's inference notebook; a top_k of None means 50 there)."""
@@ -29,7 +36,7 @@ RELEASED_SAMPLING = Sampling(condition_scale=10.0, top_k=50, top_p=1.0, temperat
 
 @dataclass(frozen=True)
 class Bundle:
-    """Everything loaded, parameters on the default device. dtype: what DalleBart computes in."""
+    """Everything loaded, parameters on their devices. dtype: what DalleBart computes in."""
 
     name: str
     dtype: DTypeLike
@@ -48,14 +55,65 @@ class Bundle:
     sampling: Sampling
 
 
-def load_bundle(folders: ModelFolders, *, dtype: DTypeLike) -> Bundle:
-    """Loads and cross-checks the three networks. Raises CheckpointError naming the file that is wrong.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model whose files are known to fit together; its parameters are still in them."""
 
-    VQGAN and CLIP compute in float32 whatever `dtype` says: they run once per image, and ranking needs the precision.
+    name: str
+    dtype: DTypeLike
+    bart: Network[DalleBart]
+    bart_config: DalleBartConfig
+    bart_weights: Weights
+    vqgan: Network[VQGAN]
+    vqgan_config: VQGANConfig
+    vqgan_weights: Weights
+    clip: Network[Clip]
+    clip_config: ClipConfig
+    clip_weights: Weights
+    preprocess: ClipPreprocessing
+    prompt_tokenizer: PromptTokenizer
+    clip_tokenizer: ClipTokenizer
+    sampling: Sampling
+
+    def load(self, placement: Placement, start_up: StartUp) -> Bundle:
+        """Loads all parameters, a stage of the start for each network. Raises CheckpointError."""
+        loaded: dict[str, Params] = {}
+        for name, weights in (
+            ("DalleBart", self.bart_weights),
+            ("VQGAN", self.vqgan_weights),
+            ("CLIP", self.clip_weights),
+        ):
+            with start_up.stage(f"load {name}", total=weights.file_bytes, unit="bytes") as advance:
+                loaded[name] = weights.load(placement, advance)
+        return Bundle(
+            name=self.name,
+            dtype=self.dtype,
+            bart=self.bart,
+            bart_config=self.bart_config,
+            bart_params=loaded["DalleBart"],
+            vqgan=self.vqgan,
+            vqgan_config=self.vqgan_config,
+            vqgan_params=loaded["VQGAN"],
+            clip=self.clip,
+            clip_config=self.clip_config,
+            clip_params=loaded["CLIP"],
+            preprocess=self.preprocess,
+            prompt_tokenizer=self.prompt_tokenizer,
+            clip_tokenizer=self.clip_tokenizer,
+            sampling=self.sampling,
+        )
+
+
+def open_checkpoint(folders: ModelFolders, *, dtype: DTypeLike, weights: WeightsKind = "same") -> Checkpoint:
+    """Opens and cross-checks the three networks; allocates no parameters.
+
+    weights: how DalleBart keeps its matrices, see bot.models.int8. VQGAN and CLIP compute in float32 whatever `dtype`
+    says: they run once per image, and ranking needs the precision.
+    Raises CheckpointError naming the file that is wrong.
     """
-    bart, bart_config, bart_params = load_dalle_bart(folders.dalle_bart, dtype=dtype)
-    vqgan, vqgan_config, vqgan_params = load_vqgan(folders.vqgan, dtype=jnp.float32)
-    clip, clip_config, clip_params = load_clip(folders.clip, dtype=jnp.float32)
+    bart, bart_config, bart_weights = open_dalle_bart(folders.dalle_bart, dtype=dtype, weights=weights)
+    vqgan, vqgan_config, vqgan_weights = open_vqgan(folders.vqgan, dtype=jnp.float32)
+    clip, clip_config, clip_weights = open_clip(folders.clip, dtype=jnp.float32)
     prompt_tokenizer = PromptTokenizer.load(
         folders.dalle_bart, max_length=bart_config.max_text_length, normalize=bart_config.normalize_text
     )
@@ -80,23 +138,35 @@ def load_bundle(folders: ModelFolders, *, dtype: DTypeLike) -> Bundle:
             f"{folders.vqgan}: a picture has {vqgan_config.grid**2} codes here, but DalleBart writes "
             f"{bart_config.image_length} (image_length). Do these two checkpoints belong together?"
         )
-    return Bundle(
+    return Checkpoint(
         name=folders.name,
         dtype=dtype,
         bart=bart,
         bart_config=bart_config,
-        bart_params=bart_params,
+        bart_weights=bart_weights,
         vqgan=vqgan,
         vqgan_config=vqgan_config,
-        vqgan_params=vqgan_params,
+        vqgan_weights=vqgan_weights,
         clip=clip,
         clip_config=clip_config,
-        clip_params=clip_params,
+        clip_weights=clip_weights,
         preprocess=load_preprocessing(folders.clip, clip_config),
         prompt_tokenizer=prompt_tokenizer,
         clip_tokenizer=clip_tokenizer,
         sampling=read_sampling(folders.dalle_bart),
     )
+
+
+def load_bundle(
+    folders: ModelFolders,
+    *,
+    dtype: DTypeLike,
+    weights: WeightsKind = "same",
+    placement: Placement = None,
+    start_up: StartUp | None = None,
+) -> Bundle:
+    """open_checkpoint and load in one go. Raises CheckpointError."""
+    return open_checkpoint(folders, dtype=dtype, weights=weights).load(placement, start_up or StartUp())
 
 
 def read_sampling(folder: Path) -> Sampling:

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from bot.checkpoints.arrays import Arrays, read_arrays
-from bot.checkpoints.fill import check, fill
+from bot.checkpoints.fill import check
 from bot.checkpoints.json_file import read_json
+from bot.checkpoints.weights import Weights
 from bot.errors import CheckpointNotFoundError
 from bot.models.clip import Clip
 from bot.models.clip_config import ClipConfig
@@ -42,20 +43,29 @@ def network(config: ClipConfig, *, dtype: DTypeLike = jnp.float32) -> Network[Cl
     return Network(lambda rngs: Clip(config, dtype=dtype, rngs=rngs))
 
 
-def load_clip(folder: Path, *, dtype: DTypeLike = jnp.float32) -> tuple[Network[Clip], ClipConfig, Params]:
-    """Loads both towers; flax_model.msgpack goes first where both files are there. Raises CheckpointError."""
+def open_clip(folder: Path, *, dtype: DTypeLike = jnp.float32) -> tuple[Network[Clip], ClipConfig, Weights]:
+    """Opens both towers and checks all but the values; flax_model.msgpack goes first where both files are there.
+
+    Raises CheckpointError.
+    """
     config_file = folder / "config.json"
     config = ClipConfig.from_json(read_json(config_file), str(config_file))
     net = network(config, dtype=dtype)
     flax_file, torch_file = folder / _FLAX_FILE, folder / _TORCH_FILE
     if flax_file.exists():
-        return net, config, fill(net.shapes, read_arrays(flax_file), name_of, flax_file, dtype=dtype)
+        return net, config, Weights(flax_file, net.shapes, read_arrays(flax_file), name_of, dtype=dtype)
     if torch_file.exists():
         arrays = _from_torch(net.shapes, read_arrays(torch_file), torch_file)
-        return net, config, fill(net.shapes, arrays, name_of, torch_file, dtype=dtype)
+        return net, config, Weights(torch_file, net.shapes, arrays, name_of, dtype=dtype)
     raise CheckpointNotFoundError(
         f"{folder}: neither {_FLAX_FILE} nor {_TORCH_FILE} is there. Fetch one; pickled weights (*.bin) are never read."
     )
+
+
+def load_clip(folder: Path, *, dtype: DTypeLike = jnp.float32) -> tuple[Network[Clip], ClipConfig, Params]:
+    """Opens and loads a folder onto the default device. Raises CheckpointError."""
+    net, config, weights = open_clip(folder, dtype=dtype)
+    return net, config, weights.load(None, lambda _: None)
 
 
 def load_preprocessing(folder: Path, config: ClipConfig) -> ClipPreprocessing:

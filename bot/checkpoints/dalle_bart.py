@@ -13,10 +13,12 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from bot.checkpoints.arrays import Arrays, read_arrays
-from bot.checkpoints.fill import check, fill
+from bot.checkpoints.fill import check
 from bot.checkpoints.json_file import read_json
+from bot.checkpoints.weights import Weights
 from bot.models.dalle_bart import DalleBart
 from bot.models.dalle_bart_config import DalleBartConfig
+from bot.models.int8 import WeightsKind
 from bot.models.network import Network, Params, walk
 from bot.models.network import Path as ParamPath
 
@@ -90,19 +92,29 @@ def _stacked_name(name: str) -> str:
     return _LAYER.sub(r"/layers/\1s/", name)
 
 
-def network(config: DalleBartConfig, *, dtype: DTypeLike = jnp.float32) -> Network[DalleBart]:
+def network(
+    config: DalleBartConfig, *, dtype: DTypeLike = jnp.float32, weights: WeightsKind = "same"
+) -> Network[DalleBart]:
     """The structure for `config`, computing in `dtype`."""
-    return Network(lambda rngs: DalleBart(config, dtype=dtype, rngs=rngs))
+    return Network(lambda rngs: DalleBart(config, dtype=dtype, weights=weights, rngs=rngs))
+
+
+def open_dalle_bart(
+    folder: Path, *, dtype: DTypeLike = jnp.float32, weights: WeightsKind = "same"
+) -> tuple[Network[DalleBart], DalleBartConfig, Weights]:
+    """Opens a folder and checks all but the values. Raises CheckpointError."""
+    config_file, file = folder / "config.json", folder / "flax_model.msgpack"
+    config = DalleBartConfig.from_json(read_json(config_file), str(config_file))
+    net = network(config, dtype=dtype, weights=weights)
+    arrays = read_arrays(file)
+    if is_stacked(arrays):
+        arrays = unstack(net.shapes, arrays, file)
+    return net, config, Weights(file, net.shapes, arrays, name_of, dtype=dtype)
 
 
 def load_dalle_bart(
-    folder: Path, *, dtype: DTypeLike = jnp.float32
+    folder: Path, *, dtype: DTypeLike = jnp.float32, weights: WeightsKind = "same"
 ) -> tuple[Network[DalleBart], DalleBartConfig, Params]:
-    """Loads a folder. Raises CheckpointError."""
-    config_file, weights = folder / "config.json", folder / "flax_model.msgpack"
-    config = DalleBartConfig.from_json(read_json(config_file), str(config_file))
-    net = network(config, dtype=dtype)
-    arrays = read_arrays(weights)
-    if is_stacked(arrays):
-        arrays = unstack(net.shapes, arrays, weights)
-    return net, config, fill(net.shapes, arrays, name_of, weights, dtype=dtype)
+    """Opens and loads a folder onto the default device. Raises CheckpointError."""
+    net, config, opened = open_dalle_bart(folder, dtype=dtype, weights=weights)
+    return net, config, opened.load(None, lambda _: None)

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from bot.checkpoints.arrays import read_arrays
-from bot.checkpoints.fill import fill
 from bot.checkpoints.json_file import read_json
+from bot.checkpoints.weights import Weights
 from bot.models.network import Network, Params
 from bot.models.network import Path as ParamPath
 from bot.models.vqgan import VQGAN, VQGANConfig
@@ -29,9 +29,15 @@ def network(config: VQGANConfig, *, dtype: DTypeLike = jnp.float32) -> Network[V
     return Network(lambda rngs: VQGAN(config, dtype=dtype, rngs=rngs))
 
 
-def load_vqgan(folder: Path, *, dtype: DTypeLike = jnp.float32) -> tuple[Network[VQGAN], VQGANConfig, Params]:
-    """Loads encoder, codebook and decoder. Raises CheckpointError."""
-    config_file, weights = folder / "config.json", folder / "flax_model.msgpack"
+def open_vqgan(folder: Path, *, dtype: DTypeLike = jnp.float32) -> tuple[Network[VQGAN], VQGANConfig, Weights]:
+    """Opens encoder, codebook and decoder and checks all but the values. Raises CheckpointError."""
+    config_file, file = folder / "config.json", folder / "flax_model.msgpack"
     config = VQGANConfig.from_json(read_json(config_file), str(config_file))
     net = network(config, dtype=dtype)
-    return net, config, fill(net.shapes, read_arrays(weights), name_of, weights, dtype=dtype)
+    return net, config, Weights(file, net.shapes, read_arrays(file), name_of, dtype=dtype)
+
+
+def load_vqgan(folder: Path, *, dtype: DTypeLike = jnp.float32) -> tuple[Network[VQGAN], VQGANConfig, Params]:
+    """Opens and loads a folder onto the default device. Raises CheckpointError."""
+    net, config, weights = open_vqgan(folder, dtype=dtype)
+    return net, config, weights.load(None, lambda _: None)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 from bot.checkpoints.bundle import RELEASED_SAMPLING, load_bundle, read_sampling
-from bot.checkpoints.locate import ModelFolders
+from bot.checkpoints.folders import ModelFolders
 from bot.errors import CheckpointError
 from bot.models.network import walk
 from bot.requests import Sampling
@@ -64,7 +64,7 @@ def test_networks_that_do_not_belong_together(
 ) -> None:
     """The arrays are not looked at: each file is right in itself."""
     for module in ("dalle_bart", "vqgan", "clip"):
-        monkeypatch.setattr(f"bot.checkpoints.{module}.fill", lambda *args, **kwargs: {})
+        monkeypatch.setattr(f"bot.checkpoints.{module}.Weights", lambda *args, **kwargs: None)
     monkeypatch.setattr("bot.checkpoints.dalle_bart.unstack", lambda *args: {})
     edit(copied / network / "config.json", **changes)
     with pytest.raises(CheckpointError, match=sentence):
