@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.checkpoints.folders import ModelFolders as ModelFolders
 from bot.errors import CheckpointNotFoundError
 
 DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "checkpoint"
@@ -32,16 +33,6 @@ class Source:
 
     name: str
     revision: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFolders:
-    """Where the three networks of a model lie. name: what people call it."""
-
-    name: str
-    dalle_bart: Path
-    vqgan: Path
-    clip: Path
 
 
 def locate_model(model: Source, *, vqgan: Source, clip: Source) -> ModelFolders:

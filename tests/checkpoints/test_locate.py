@@ -8,7 +8,8 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from bot.checkpoints import locate as module
-from bot.checkpoints.locate import ModelFolders, Source, locate, locate_model
+from bot.checkpoints.folders import ModelFolders
+from bot.checkpoints.locate import Source, locate, locate_model
 from bot.errors import CheckpointNotFoundError
 
 VQGAN, CLIP = Source("owner/vqgan", "abc123"), Source("owner/clip")
