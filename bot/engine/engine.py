@@ -6,30 +6,34 @@ how far each is.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jax.sharding import Mesh
 
 from bot.checkpoints.bundle import Bundle
 from bot.checkpoints.tokenizers import EncodedText
 from bot.engine.base import FailedSlot, ModelInfo, Prefix, PromptText, SlotAssignment
-from bot.engine.images import IMAGES_PER_DISPATCH, Finals, make_finish
+from bot.engine.devices import slot_mesh
+from bot.engine.images import IMAGES_PER_DISPATCH, Finals
+from bot.engine.insertion import make_insertion
+from bot.engine.programs import Programs
 from bot.engine.slots import Occupant, SlotTable
-from bot.engine.state import DecodeState, SlotSampling, idle_state
-from bot.engine.steps import Insertion, make_steps
+from bot.engine.state import DecodeState, idle_state
 from bot.errors import InvalidParameterError
 from bot.models.dalle_bart import Memory
 from bot.models.network import Params
 from bot.requests import GeneratedImage
+from bot.startup import StartUp
 
 _NOT_FINITE = "The model computed numbers that are not finite; try another seed or milder parameters."
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One prompt of a prefix. text_vector: float32 [projection_dim]."""
+    """One prompt of a prefix. text_vector: float32 [1, projection_dim]."""
 
     cond: Memory
     uncond: Memory
@@ -56,10 +60,17 @@ class JaxChunk:
 
 
 class JaxEngine:
-    """See bot.engine.base.Engine. Construction encodes the unconditional prompt and so compiles the encoder."""
+    """See bot.engine.base.Engine. Its slots are spread over the devices of `mesh`, on each of which `bundle` must lie.
 
-    def __init__(self, bundle: Bundle, *, num_slots: int) -> None:
+    Programs are compiled when they are first called, unless `compile` did it before.
+    Raises ValueError if num_slots is no multiple of the number of devices.
+    """
+
+    def __init__(self, bundle: Bundle, *, num_slots: int, mesh: Mesh | None = None) -> None:
         config = bundle.bart_config
+        self._mesh = slot_mesh() if mesh is None else mesh
+        if num_slots % self._mesh.size:
+            raise ValueError(f"num_slots is {num_slots}, no multiple of {self._mesh.size} devices.")
         self._bundle = bundle
         self._num_slots = num_slots
         self._info = ModelInfo(
@@ -69,10 +80,7 @@ class JaxEngine:
             max_text_tokens=config.max_text_length,
             sampling=bundle.sampling,
         )
-        self._steps = make_steps(bundle.bart, config, bundle.vqgan_config.n_embed)
-        self._finish = make_finish(bundle.vqgan, bundle.clip, bundle.preprocess)
-        self._text_vectors = jax.jit(lambda p, ids, mask: bundle.clip.bind(p).text_vectors(ids, mask))
-        self._uncond = self._encode(bundle.prompt_tokenizer.encode_unconditional())
+        self._programs = Programs(bundle, self._mesh, num_slots)
         self._slots, self._positions, self._state = self._idle()
 
     @property
@@ -83,12 +91,17 @@ class JaxEngine:
     def num_slots(self) -> int:
         return self._num_slots
 
+    def compile(self, chunk_tokens: int, start_up: StartUp) -> None:
+        """Compiles every program that a picture needs, if it is drawn in chunks of `chunk_tokens`."""
+        with start_up.stage("compiling", total=len(self._programs.all(chunk_tokens)), unit="programs") as advance:
+            self._programs.compile(chunk_tokens, advance)
+
     def prefill(self, prompts: Sequence[PromptText]) -> JaxPrefix:
         """Encodes prompts; touches no slot. See bot.engine.base.Engine."""
         rows, notices = [], []
         for prompt in prompts:
             text = self._bundle.prompt_tokenizer.encode([prompt.prompt])
-            uncond, dropped = self._uncond, [("prompt", text.num_dropped[0])]
+            uncond, dropped = self._unconditional, [("prompt", text.num_dropped[0])]
             if prompt.negative_prompt is not None:
                 negative = self._bundle.prompt_tokenizer.encode([prompt.negative_prompt])
                 uncond = self._encode(negative)
@@ -118,7 +131,7 @@ class JaxEngine:
 
     def step(self, num_tokens: int) -> JaxChunk:
         """Dispatches a chunk; see bot.engine.base.Engine."""
-        self._state, done = self._steps.chunk(self._bundle.bart_params, self._state, num_tokens)
+        self._state, done = self._programs.chunk(num_tokens)(self._bundle.bart_params, self._state)
         for occupant in self._slots.occupants:
             self._positions[occupant.slot] += num_tokens
         np.minimum(self._positions, self._info.image_length, out=self._positions)
@@ -127,7 +140,8 @@ class JaxEngine:
     def collect(self, slots: Sequence[int]) -> list[GeneratedImage | FailedSlot]:
         """Decodes and scores; see bot.engine.base.Engine. Raises ValueError for a slot that is not complete."""
         occupants = [self._complete(slot) for slot in slots]
-        groups = [occupants[i : i + IMAGES_PER_DISPATCH] for i in range(0, len(occupants), IMAGES_PER_DISPATCH)]
+        size = IMAGES_PER_DISPATCH * self._mesh.size
+        groups = [occupants[i : i + size] for i in range(0, len(occupants), size)]
         # All groups are dispatched before the first one is waited for.
         dispatched = [self._finals([occupant.slot for occupant in group]) for group in groups]
         finals = [jax.device_get(f) for f in dispatched]
@@ -151,7 +165,7 @@ class JaxEngine:
 
     def _idle(self) -> tuple[SlotTable[None], npt.NDArray[np.int32], DecodeState]:
         projection_dim = self._bundle.clip_config.projection_dim
-        state = idle_state(self._bundle.bart_config, self._num_slots, projection_dim, self._bundle.dtype)
+        state = idle_state(self._bundle.bart_config, self._num_slots, projection_dim, self._bundle.dtype, self._mesh)
         return SlotTable(self._num_slots), np.zeros(self._num_slots, np.int32), state
 
     def _check(self, assignment: SlotAssignment) -> None:
@@ -164,13 +178,16 @@ class JaxEngine:
         if wrong is not None:
             raise InvalidParameterError(f"image_tokens holds {wrong}; this model's codes are 0 to {limit - 1}.")
 
+    @cached_property
+    def _unconditional(self) -> Memory:
+        return self._encode(self._bundle.prompt_tokenizer.encode_unconditional())
+
     def _encode(self, text: EncodedText) -> Memory:
-        return self._steps.encode(self._bundle.bart_params, jnp.asarray(text.ids), jnp.asarray(text.mask))
+        return self._programs.encode(self._bundle.bart_params, text.ids, text.mask)
 
     def _text_vector(self, prompt: str) -> jax.Array:
         text = self._bundle.clip_tokenizer.encode([prompt])
-        vectors: jax.Array = self._text_vectors(self._bundle.clip_params, text.ids, text.mask)
-        return vectors[0]
+        return self._programs.text_vectors(self._bundle.clip_params, text.ids, text.mask)
 
     def _too_long(self, which: str, num_dropped: int) -> str:
         return (
@@ -179,15 +196,13 @@ class JaxEngine:
         )
 
     def _insert_row(self, row: _Row, assignments: Sequence[SlotAssignment]) -> None:
-        insertion = _insertion(assignments, self._num_slots, self._info.image_length)
-        self._state = self._steps.insert(self._state, row.cond, row.uncond, row.text_vector, insertion)
+        insertion = make_insertion(assignments, self._num_slots, self._info.image_length)
+        self._state = self._programs.insert(self._state, row.cond, row.uncond, row.text_vector, insertion)
         # Slots with the same number of given codes read them together; usually there are none.
         for length in sorted({len(a.image_tokens) for a in assignments} - {0}):
             chosen = np.zeros(self._num_slots, bool)
             chosen[[a.slot for a in assignments if len(a.image_tokens) == length]] = True
-            self._state = self._steps.replay(
-                self._bundle.bart_params, self._state, jnp.asarray(chosen), jnp.int32(length)
-            )
+            self._state = self._programs.replay(self._bundle.bart_params, self._state, chosen, np.int32(length))
 
     def _complete(self, slot: int) -> Occupant[None]:
         occupant = self._slots.at(slot)
@@ -197,31 +212,8 @@ class JaxEngine:
 
     def _finals(self, slots: list[int]) -> Finals:
         params: tuple[Params, Params] = (self._bundle.vqgan_params, self._bundle.clip_params)
-        padded = slots + slots[-1:] * (IMAGES_PER_DISPATCH - len(slots))
-        return self._finish(*params, self._state, jnp.asarray(padded, jnp.int32))
-
-
-def _insertion(assignments: Sequence[SlotAssignment], num_slots: int, image_length: int) -> Insertion:
-    padding = num_slots - len(assignments)
-
-    def column(values: list[float], dtype: npt.DTypeLike, fill: float) -> jax.Array:
-        return jnp.asarray(np.asarray(values + [fill] * padding, dtype))
-
-    tokens = np.zeros((num_slots, image_length), np.int32)
-    for i, assignment in enumerate(assignments):
-        tokens[i, : len(assignment.image_tokens)] = assignment.image_tokens
-    return Insertion(
-        slots=column([a.slot for a in assignments], np.int32, num_slots),
-        seeds=column([a.seed for a in assignments], np.uint32, 0),
-        indices=column([a.index for a in assignments], np.int32, 0),
-        tokens=jnp.asarray(tokens),
-        sampling=SlotSampling(
-            condition_scale=column([a.sampling.condition_scale for a in assignments], np.float32, 1.0),
-            top_k=column([a.sampling.top_k for a in assignments], np.int32, 0),
-            top_p=column([a.sampling.top_p for a in assignments], np.float32, 1.0),
-            temperature=column([a.sampling.temperature for a in assignments], np.float32, 1.0),
-        ),
-    )
+        padded = slots + slots[-1:] * (IMAGES_PER_DISPATCH * self._mesh.size - len(slots))
+        return self._programs.finish(*params, self._state, np.asarray(padded, np.int32))
 
 
 def _image(index: int, finals: Finals, i: int) -> GeneratedImage | FailedSlot:

@@ -1,18 +1,28 @@
 """DecodeState: everything that the loop changes, as one donated pytree. No module holds state.
 
-Rows hold the two branches of condition_scale: row s is slot s with its prompt, row num_slots + s the same slot with the
-unconditional (or negative) prompt, so that both branches are one batch.
+Every array's first axis is the slots, which are spread over the devices of a mesh. The two branches of condition_scale
+lie side by side in each slot: branch 0 has the slot's prompt, branch 1 the unconditional (or negative) one, so that
+both are one batch and a slot's work stays on its device.
 """
 
 from dataclasses import dataclass, fields
+from functools import partial
+from typing import Final
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as Spec
 from jax.typing import DTypeLike
 
 from bot.models.dalle_bart import Memory
 from bot.models.dalle_bart_config import DalleBartConfig
 from bot.models.layers import KeyValues
+
+SLOTS: Final = "slots"
+"""The axis of the mesh that slots are spread over."""
+
+NUM_BRANCHES: Final = 2
 
 
 @dataclass(frozen=True)
@@ -27,10 +37,9 @@ class SlotSampling:
 
 @dataclass(frozen=True)
 class DecodeState:
-    """rows = 2 * slots.
-
-    caches: per layer, [rows, heads, image_length, head_dim] keys and values of the image tokens so far.
-    memory: per layer, [rows, heads, text_length, head_dim] keys and values of the text; mask bool [rows, text_length].
+    """caches: per layer, [slots, 2, heads, image_length, head_dim] keys and values of the image tokens so far.
+    memory: per layer, [slots, 2, heads, text_length, head_dim] keys and values of the text; mask bool
+    [slots, 2, text_length].
     tokens: int32 [slots, image_length]. positions: int32 [slots], tokens so far; image_length in idle slots.
     keys: uint32 [slots, 2], one per image, from its seed and index. finite: bool [slots], every logit so far was.
     text_vectors: float32 [slots, projection_dim], CLIP's of the prompt.
@@ -50,16 +59,47 @@ for _class in (SlotSampling, DecodeState):
     jax.tree_util.register_dataclass(_class, [field.name for field in fields(_class)], [])
 
 
-def idle_state(config: DalleBartConfig, num_slots: int, projection_dim: int, dtype: DTypeLike) -> DecodeState:
-    """A state in which no slot is occupied. dtype: of the caches."""
+def idle_state(
+    config: DalleBartConfig, num_slots: int, projection_dim: int, dtype: DTypeLike, mesh: Mesh
+) -> DecodeState:
+    """A state in which no slot is occupied, spread over `mesh`. dtype: of the caches.
+
+    num_slots: of all devices together, a multiple of their number.
+    """
+    state: DecodeState = _idle_state(config, num_slots, projection_dim, dtype, NamedSharding(mesh, Spec(SLOTS)))
+    return state
+
+
+def state_shapes(
+    config: DalleBartConfig, num_slots: int, projection_dim: int, dtype: DTypeLike, mesh: Mesh
+) -> DecodeState:
+    """What idle_state returns, without its numbers: leaves are jax.ShapeDtypeStructs with their shardings."""
+    sharding = NamedSharding(mesh, Spec(SLOTS))
+    shapes = jax.eval_shape(lambda: _zeros(config, num_slots, projection_dim, dtype))
+    state: DecodeState = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
+    )
+    return state
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+def _idle_state(
+    config: DalleBartConfig, num_slots: int, projection_dim: int, dtype: DTypeLike, sharding: NamedSharding
+) -> DecodeState:
+    state = _zeros(config, num_slots, projection_dim, dtype)
+    spread: DecodeState = jax.lax.with_sharding_constraint(state, sharding)
+    return spread
+
+
+def _zeros(config: DalleBartConfig, num_slots: int, projection_dim: int, dtype: DTypeLike) -> DecodeState:
     heads = config.decoder_attention_heads
     head_dim = config.d_model // heads
 
     def key_values(length: int) -> tuple[KeyValues, ...]:
-        shape = (2 * num_slots, heads, length, head_dim)
+        shape = (num_slots, NUM_BRANCHES, heads, length, head_dim)
         return tuple(KeyValues(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)) for _ in range(config.decoder_layers))
 
-    mask = jnp.ones((2 * num_slots, config.max_text_length), bool)
+    mask = jnp.ones((num_slots, NUM_BRANCHES, config.max_text_length), bool)
     return DecodeState(
         caches=key_values(config.image_length),
         memory=Memory(key_values(config.max_text_length), mask),

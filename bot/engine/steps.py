@@ -1,18 +1,24 @@
 """The jitted programs of the loop: prefill, insert, replay, decode chunk. Each is one dispatch of fixed shape.
 
 Prefill takes one prompt at a time whatever the load: were prompts batched as they arrive, their rounding would depend
-on their neighbours, and so would the pictures.
+on their neighbours, and so would the pictures. Insert, replay and chunk run on every device of a mesh at once, each on
+its own slots (shard_map): there is nothing to exchange between devices.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as Spec
+from jax.stages import Wrapped
 
+from bot.engine.insertion import Insertion
 from bot.engine.sampling import draw, guide, image_keys
-from bot.engine.state import DecodeState, SlotSampling
+from bot.engine.state import NUM_BRANCHES, SLOTS, DecodeState
 from bot.models.dalle_bart import DalleBart, Memory
 from bot.models.dalle_bart_config import DalleBartConfig
 from bot.models.layers import KeyValues
@@ -20,47 +26,33 @@ from bot.models.network import Network, Params
 
 
 @dataclass(frozen=True)
-class Insertion:
-    """Which slots an insert fills, padded to num_slots entries; the padding names slot num_slots, which is dropped.
-
-    slots, indices int32, seeds uint32: [num_slots]. tokens int32 [num_slots, image_length]. sampling: [num_slots].
-    """
-
-    slots: jax.Array
-    seeds: jax.Array
-    indices: jax.Array
-    tokens: jax.Array
-    sampling: SlotSampling
-
-
-jax.tree_util.register_dataclass(Insertion, ["slots", "seeds", "indices", "tokens", "sampling"], [])
-
-
-@dataclass(frozen=True)
 class Steps:
-    """The compiled programs of one model and number of slots.
+    """The jitted programs of one model on one mesh. Parameters and all else but the state lie on every device.
 
     encode(params, ids int32 [1, text_length], mask int32 [1, text_length]) -> Memory of one row.
-    insert(state, cond, uncond, text_vector float32 [projection_dim], insertion) -> state; donates state.
-    replay(params, state, chosen bool [slots], num_tokens) -> state in which the chosen slots have read their first
-    num_tokens tokens and stand behind them; donates state.
+    insert(state, cond, uncond, text_vector float32 [1, projection_dim], insertion) -> state; donates state.
+    replay(params, state, chosen bool [slots], num_tokens int32 []) -> state in which the chosen slots have read their
+    first num_tokens tokens and stand behind them; donates state.
     chunk(params, state, num_tokens) -> (state, positions int32 [slots]); donates state, num_tokens is static.
     """
 
-    encode: Callable[[Params, jax.Array, jax.Array], Memory]
-    insert: Callable[[DecodeState, Memory, Memory, jax.Array, Insertion], DecodeState]
-    replay: Callable[[Params, DecodeState, jax.Array, jax.Array], DecodeState]
-    chunk: Callable[[Params, DecodeState, int], tuple[DecodeState, jax.Array]]
+    encode: Wrapped
+    insert: Wrapped
+    replay: Wrapped
+    chunk: Wrapped
 
 
-def make_steps(network: Network[DalleBart], config: DalleBartConfig, num_codes: int) -> Steps:
-    """num_codes: size of the VQGAN's codebook."""
+def make_steps(network: Network[DalleBart], config: DalleBartConfig, num_codes: int, mesh: Mesh) -> Steps:
+    """num_codes: size of the VQGAN's codebook. mesh: of one axis, SLOTS."""
 
-    @jax.jit
+    def on_own_slots(function: Callable[..., Any], in_specs: tuple[Spec, ...], out_specs: Any) -> Callable[..., Any]:
+        sharded: Callable[..., Any] = jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=out_specs)
+        return sharded
+
+    @partial(jax.jit, out_shardings=NamedSharding(mesh, Spec()))
     def encode(params: Params, ids: jax.Array, mask: jax.Array) -> Memory:
         return network.bind(params).memory(ids, mask)
 
-    @partial(jax.jit, donate_argnums=1)
     def replay(params: Params, state: DecodeState, chosen: jax.Array, num_tokens: jax.Array) -> DecodeState:
         bart = network.bind(params)
 
@@ -74,56 +66,78 @@ def make_steps(network: Network[DalleBart], config: DalleBartConfig, num_codes: 
 
     @partial(jax.jit, donate_argnums=1, static_argnums=2)
     def chunk(params: Params, state: DecodeState, num_tokens: int) -> tuple[DecodeState, jax.Array]:
-        bart = network.bind(params)
-        state = jax.lax.fori_loop(0, num_tokens, lambda _, s: _advance(bart, config, num_codes, s), state)
-        return state, state.positions
+        def advance(params: Params, state: DecodeState) -> tuple[DecodeState, jax.Array]:
+            bart = network.bind(params)
+            state = jax.lax.fori_loop(0, num_tokens, lambda _, s: _advance(bart, config, num_codes, s), state)
+            return state, state.positions
 
-    return Steps(encode, _insert, replay, chunk)
+        done: tuple[DecodeState, jax.Array] = on_own_slots(advance, (Spec(), Spec(SLOTS)), Spec(SLOTS))(params, state)
+        return done
+
+    slots, everywhere = Spec(SLOTS), Spec()
+    return Steps(
+        encode,
+        jax.jit(on_own_slots(_insert, (slots, *[everywhere] * 4), slots), donate_argnums=0),
+        jax.jit(on_own_slots(replay, (everywhere, slots, slots, everywhere), slots), donate_argnums=1),
+        chunk,
+    )
 
 
-@partial(jax.jit, donate_argnums=0)
 def _insert(
     state: DecodeState, cond: Memory, uncond: Memory, text_vector: jax.Array, insertion: Insertion
 ) -> DecodeState:
+    """On one device: state has its own slots, insertion the slots of all devices."""
     num_slots = state.positions.shape[0]
-    slots = insertion.slots
-    # Padding must stay outside the table in both halves of the rows.
-    lower = jnp.where(slots < num_slots, slots + num_slots, 2 * num_slots)
-    upper = jnp.where(slots < num_slots, slots, 2 * num_slots)
-
-    def place(table: jax.Array, first: jax.Array, second: jax.Array) -> jax.Array:
-        table = table.at[upper].set(first.astype(table.dtype), mode="drop")
-        return table.at[lower].set(second.astype(table.dtype), mode="drop")
+    own = insertion.slots - jax.lax.axis_index(SLOTS) * num_slots
+    # What belongs to other devices, and the padding, is dropped; a negative index would count from the end.
+    own = jnp.where((own >= 0) & (own < num_slots), own, num_slots)
 
     def fill(table: jax.Array, values: jax.Array) -> jax.Array:
-        return table.at[slots].set(values.astype(table.dtype), mode="drop")
+        return table.at[own].set(values.astype(table.dtype), mode="drop")
+
+    def place(table: jax.Array, first: jax.Array, second: jax.Array) -> jax.Array:
+        return fill(table, jnp.concatenate([first, second])[None])
 
     def clear(table: jax.Array) -> jax.Array:
         # Attention gives what lies ahead no weight, but nothing times NaN is NaN: one failed picture would fail all
         # that come after it in its slot.
-        nothing = jnp.zeros((), table.dtype)
-        return table.at[upper].set(nothing, mode="drop").at[lower].set(nothing, mode="drop")
+        return fill(table, jnp.zeros((), table.dtype))
 
     return replace(
         state,
         caches=jax.tree.map(clear, state.caches),
         memory=jax.tree.map(place, state.memory, cond, uncond),
         tokens=fill(state.tokens, insertion.tokens),
-        positions=fill(state.positions, jnp.zeros_like(slots)),
+        positions=fill(state.positions, jnp.zeros_like(own)),
         keys=fill(state.keys, image_keys(insertion.seeds, insertion.indices)),
         sampling=jax.tree.map(fill, state.sampling, insertion.sampling),
-        finite=fill(state.finite, jnp.ones_like(slots, bool)),
-        text_vectors=fill(state.text_vectors, jnp.broadcast_to(text_vector, (num_slots, *text_vector.shape))),
+        finite=fill(state.finite, jnp.ones_like(own, bool)),
+        text_vectors=fill(state.text_vectors, text_vector),
     )
 
 
 def _forward(bart: DalleBart, config: DalleBartConfig, state: DecodeState) -> tuple[jax.Array, tuple[KeyValues, ...]]:
-    """One token through both branches -> logits [2 * slots, vocabulary] and the caches with that token in them."""
+    """One token through both branches -> logits [slots, 2, vocabulary] and the caches with that token in them."""
     last = jnp.take_along_axis(state.tokens, jnp.maximum(state.positions - 1, 0)[:, None], axis=1)[:, 0]
     tokens = jnp.where(state.positions == 0, config.decoder_start_token_id, last)
     # An idle slot has no next position: it reads the last embedding, and writes nothing.
-    positions = jnp.concatenate([state.positions, state.positions])
-    return bart.step(jnp.concatenate([tokens, tokens]), positions, state.caches, state.memory)
+    logits, caches = bart.step(
+        jnp.repeat(tokens, NUM_BRANCHES),
+        jnp.repeat(state.positions, NUM_BRANCHES),
+        jax.tree.map(_join_branches, state.caches),
+        jax.tree.map(_join_branches, state.memory),
+    )
+    return _part_branches(logits), jax.tree.map(_part_branches, caches)
+
+
+def _join_branches(table: jax.Array) -> jax.Array:
+    """[slots, 2, ...] -> [2 * slots, ...]"""
+    return table.reshape(-1, *table.shape[2:])
+
+
+def _part_branches(table: jax.Array) -> jax.Array:
+    """[2 * slots, ...] -> [slots, 2, ...]"""
+    return table.reshape(-1, NUM_BRANCHES, *table.shape[1:])
 
 
 def _advance(bart: DalleBart, config: DalleBartConfig, num_codes: int, state: DecodeState) -> DecodeState:
@@ -131,7 +145,7 @@ def _advance(bart: DalleBart, config: DalleBartConfig, num_codes: int, state: De
     num_slots = state.positions.shape[0]
     logits, caches = _forward(bart, config, state)
     logits = logits.astype(jnp.float32)
-    guided = guide(logits[:num_slots], logits[num_slots:], state.sampling.condition_scale)
+    guided = guide(logits[:, 0], logits[:, 1], state.sampling.condition_scale)
     # What lies beyond the codebook (start, EOS, padding, Mega's surplus ids) is never drawn. The original can draw it:
     # an EOS pads the rest of the picture, and one code outside the codebook turns it into NaN.
     codes = guided[:, :num_codes]

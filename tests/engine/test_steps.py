@@ -12,8 +12,10 @@ import numpy.typing as npt
 import pytest
 
 from bot.checkpoints.dalle_bart import load_dalle_bart, network
+from bot.engine.devices import slot_mesh
+from bot.engine.insertion import Insertion
 from bot.engine.state import SlotSampling, idle_state
-from bot.engine.steps import Insertion, Steps, make_steps
+from bot.engine.steps import Steps, make_steps
 from bot.models.dalle_bart import Memory
 from bot.models.dalle_bart_config import DalleBartConfig
 from tests.golden.sets import Folders, golden
@@ -25,7 +27,7 @@ PATHS: Final = {"greedy_nocfg": 1.0, "top1_cfg_3": 3.0, "top1_cfg_10": 10.0}
 
 @cache
 def programs(config: DalleBartConfig, num_codes: int) -> Steps:
-    return make_steps(network(config), config, num_codes)
+    return make_steps(network(config), config, num_codes, slot_mesh())
 
 
 class Loop:
@@ -35,11 +37,11 @@ class Loop:
         _, self.config, self.params = load_dalle_bart(folder)
         self.steps = programs(self.config, num_codes or self.config.image_vocab_size + 1)
         self.prompts = [self._prefill(golden(given), row) for row in range(3)]
-        self.state = idle_state(self.config, NUM_SLOTS, 4, jnp.float32)
+        self.state = idle_state(self.config, NUM_SLOTS, 4, jnp.float32, slot_mesh())
 
     def insert(self, slot: int, row: int, scale: float) -> None:
         insertion = _insertion(slot, scale, self.config.image_length)
-        self.state = self.steps.insert(self.state, *self.prompts[row], jnp.zeros(4), insertion)
+        self.state = self.steps.insert(self.state, *self.prompts[row], jnp.zeros((1, 4)), insertion)
 
     def advance(self) -> None:
         self.state, _ = self.steps.chunk(self.params, self.state, 1)

@@ -1,0 +1,84 @@
+"""Which devices the engine runs on, and where compiled programs are kept. Called on the engine thread, once."""
+
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from bot.engine.state import SLOTS
+from bot.errors import ConfigError
+
+_INSTALL_CUDA: Final = "install JAX's CUDA plugin, in the checkout: pip install -e '.[cuda]'"
+_PLUGINS: Final = ("jax_cuda13_plugin", "jax_cuda12_plugin")
+_NVIDIA_DRIVER: Final = Path("/proc/driver/nvidia/version")
+
+
+def choose_devices(device: str, num_devices: int | None, memory_fraction: float) -> Sequence[jax.Device]:
+    """The first `num_devices` (None: all) local devices of `auto`, `cpu` or `cuda`; the first becomes JAX's default.
+
+    memory_fraction: what JAX may take of a GPU's memory, if the GPU has not been used in this process yet.
+    Raises ConfigError if there are none, or not as many.
+    """
+    # Read by the CUDA client when it starts; a value that the user has set is theirs.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", f"{memory_fraction:.3f}")
+    if device == "cpu":
+        # Otherwise the CUDA client would start too and take most of the GPU's memory.
+        jax.config.update("jax_platforms", "cpu")
+    try:
+        found = jax.local_devices(backend=None if device == "auto" else device)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"engine.device is {device}, but JAX finds no such device here: {_why_not(error)}."
+        ) from error
+    if num_devices is not None and num_devices > len(found):
+        one = len(found) == 1
+        raise ConfigError(
+            f"engine.num_devices is {num_devices}, but there {'is' if one else 'are'} {len(found)} {found[0].platform} "
+            f"device{'' if one else 's'} here. Lower it, or leave it out to use all."
+        )
+    chosen: Sequence[jax.Device] = found[:num_devices]
+    jax.config.update("jax_default_device", chosen[0])
+    return chosen
+
+
+def missed_gpu(devices: Sequence[jax.Device], driver: Path = _NVIDIA_DRIVER) -> str | None:
+    """A sentence for people whose NVIDIA GPU is left unused, else None. driver: a file of NVIDIA's driver."""
+    if devices[0].platform != "cpu" or not driver.exists() or _has_plugin():
+        return None
+    return f"There is an NVIDIA GPU, but this runs on the CPU. To use it, {_INSTALL_CUDA}."
+
+
+def slot_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """A mesh of one axis, SLOTS. None: JAX's default device."""
+    if devices is None:
+        devices = [jnp.zeros(()).device]
+    return jax.make_mesh((len(devices),), (SLOTS,), (jax.sharding.AxisType.Auto,), devices=devices)
+
+
+def use_compile_cache(folder: Path | None) -> None:
+    """Keeps compiled programs in `folder`, so that the next start need not compile them again. Raises ConfigError."""
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"data_dir: the folder {folder} can't be made ({error.strerror}).") from error
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    # However small: loading weights alone has dozens of programs that take a tenth of a second.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def _has_plugin() -> bool:
+    return any(find_spec(name) for name in _PLUGINS)
+
+
+def _why_not(error: RuntimeError) -> str:
+    if not _has_plugin():
+        return f"{_INSTALL_CUDA}"
+    return f"the plugin is installed, but says {error}. Does nvidia-smi show the GPU?"

@@ -1,0 +1,107 @@
+"""Jitted functions bound to the one shape that each is called with, so that all can be compiled before they are needed.
+
+The engine makes them; whoever opens it compiles them with a progress bar. On the engine thread.
+"""
+
+from typing import Any, Generic, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as Spec
+from jax.stages import Compiled, Wrapped
+from jax.typing import DTypeLike
+
+from bot.checkpoints.bundle import Bundle
+from bot.engine.images import IMAGES_PER_DISPATCH, Finals, make_finish
+from bot.engine.insertion import make_insertion
+from bot.engine.state import DecodeState, state_shapes
+from bot.engine.steps import make_steps
+from bot.models.dalle_bart import Memory
+from bot.startup import Advance
+
+ResultT = TypeVar("ResultT")
+
+
+class Program(Generic[ResultT]):
+    """One function at one shape. A call with another shape, dtype or sharding raises TypeError or ValueError.
+
+    arguments: jax.ShapeDtypeStructs with shardings in the places of arrays; static arguments as they are.
+    """
+
+    def __init__(self, name: str, function: Wrapped, *arguments: Any) -> None:
+        self.name = name
+        self._function = function
+        self._arguments = arguments
+        self._compiled: Compiled | None = None
+
+    def compile(self) -> Compiled:
+        """Compiles it, the first time."""
+        if self._compiled is None:
+            self._compiled = self._function.lower(*self._arguments).compile()
+        return self._compiled
+
+    def __call__(self, *arguments: Any) -> ResultT:
+        """Runs it; arrays only, without the static arguments. NumPy arrays go to wherever the program wants them."""
+        result: ResultT = self.compile()(*arguments)
+        return result
+
+
+def shapes_of(tree: Any, sharding: jax.sharding.Sharding) -> Any:
+    """The tree with jax.ShapeDtypeStructs for its arrays, as if they lay in `sharding`."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
+
+
+class Programs:
+    """Everything that the engine runs on its devices: a Program for each function and shape.
+
+    encode(params, ids, mask) -> Memory. insert, replay, chunk: see bot.engine.steps.Steps.
+    finish(VQGAN's params, CLIP's params, state, slots) -> Finals. text_vectors(CLIP's params, ids, mask int32
+    [1, CLIP's text_length]) -> float32 [1, projection_dim].
+    """
+
+    def __init__(self, bundle: Bundle, mesh: Mesh, num_slots: int) -> None:
+        config, everywhere = bundle.bart_config, NamedSharding(mesh, Spec())
+        steps = make_steps(bundle.bart, config, bundle.vqgan_config.n_embed, mesh)
+        bart, vqgan, clip = (
+            shapes_of(params, everywhere) for params in (bundle.bart_params, bundle.vqgan_params, bundle.clip_params)
+        )
+        state = state_shapes(config, num_slots, bundle.clip_config.projection_dim, bundle.dtype, mesh)
+
+        def given(shape: tuple[int, ...], dtype: DTypeLike = jnp.int32) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(shape, dtype, sharding=everywhere)
+
+        text = given((1, config.max_text_length))
+        clip_text = given((1, bundle.clip_config.text.max_position_embeddings))
+        memory = shapes_of(jax.eval_shape(steps.encode, bart, text, text), everywhere)
+        insertion = shapes_of(make_insertion([], num_slots, config.image_length), everywhere)
+        num_finals = IMAGES_PER_DISPATCH * mesh.size
+        finish = make_finish(bundle.vqgan, bundle.clip, bundle.preprocess, mesh)
+        embed_text = jax.jit(lambda p, ids, mask: bundle.clip.bind(p).text_vectors(ids, mask), out_shardings=everywhere)
+
+        self._steps, self._bart, self._state = steps, bart, state
+        self._chunks: dict[int, Program[tuple[DecodeState, jax.Array]]] = {}
+        vector = given((1, bundle.clip_config.projection_dim), jnp.float32)
+        self.encode = Program[Memory]("encoder", steps.encode, bart, text, text)
+        self.text_vectors = Program[jax.Array]("CLIP's text", embed_text, clip, clip_text, clip_text)
+        self.insert = Program[DecodeState]("insert", steps.insert, state, memory, memory, vector, insertion)
+        self.replay = Program[DecodeState](
+            "replay", steps.replay, bart, state, given((num_slots,), jnp.bool), given((), jnp.int32)
+        )
+        self.finish = Program[Finals]("pictures", finish, vqgan, clip, state, given((num_finals,)))
+
+    def chunk(self, num_tokens: int) -> Program[tuple[DecodeState, jax.Array]]:
+        """The program that draws `num_tokens` tokens; there is one for each number."""
+        if num_tokens not in self._chunks:
+            self._chunks[num_tokens] = Program("decoder", self._steps.chunk, self._bart, self._state, num_tokens)
+        return self._chunks[num_tokens]
+
+    def compile(self, chunk_tokens: int, advance: Advance) -> None:
+        """Compiles all of them, with chunks of `chunk_tokens` tokens, unless it has been done. Advances by one each."""
+        for program in self.all(chunk_tokens):
+            program.compile()
+            advance(1)
+
+    def all(self, chunk_tokens: int) -> list[Program[Any]]:
+        """Every program that a picture needs."""
+        return [self.encode, self.text_vectors, self.insert, self.chunk(chunk_tokens), self.finish, self.replay]
