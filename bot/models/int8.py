@@ -15,6 +15,7 @@ WeightsKind = Literal["same", "int8"]
 """How matrices are kept on the device: in the dtype that they are multiplied in, or as int8."""
 
 _LARGEST: Final = 127
+_MAX_BLOCK: Final = 256
 
 
 def quantize(kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -31,7 +32,11 @@ def quantize(kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 class Int8Linear(nnx.Module):
-    """What nnx.Linear without a bias computes: [..., features_in] -> [..., features_out] in `dtype`."""
+    """What nnx.Linear without a bias computes: [..., features_in] -> [..., features_out] in `dtype`.
+
+    Sums are float32: before it is scaled, one may exceed float16's range. No program holds more than a few matrices in
+    another form than int8 at a time; XLA would convert all of them before the decode loop if it were let.
+    """
 
     def __init__(self, features_in: int, features_out: int, *, dtype: DTypeLike, rngs: nnx.Rngs) -> None:
         init = nnx.initializers.normal(0.02)
@@ -41,9 +46,29 @@ class Int8Linear(nnx.Module):
         self.kernel_scale = nnx.Param(scale)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        # Every int8 is exact in each dtype of computation. The sum may exceed float16's range before it is scaled.
-        # The barrier ties the conversion to x: it depends on the parameters alone otherwise, and XLA would move it out
-        # of the decode loop, where the converted matrices of all layers live at once.
-        x, kernel = jax.lax.optimization_barrier((x.astype(self.dtype), self.kernel[...]))
-        summed = jnp.matmul(x, kernel.astype(self.dtype), preferred_element_type=jnp.float32)
+        x, kernel = x.astype(self.dtype), self.kernel[...]
+        summed: jax.Array = jax.lax.platform_dependent(x, kernel, cpu=_in_blocks, default=_at_once)
         return (summed * self.kernel_scale[...]).astype(self.dtype)
+
+
+def _at_once(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """x [..., in], kernel int8 [in, out] -> float32 [..., out]. Every int8 is exact in each dtype of computation."""
+    # Without the barrier the conversion depends on the parameters alone, and so may move out of the decode loop.
+    x, kernel = jax.lax.optimization_barrier((x, kernel))
+    return jnp.matmul(x, kernel.astype(x.dtype), preferred_element_type=jnp.float32)
+
+
+def _in_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The same over blocks of input channels. On CPUs XLA ignores barriers and converts as early as it can, but not
+    what a loop picks; the blocks stay in the processor's cache, too."""
+    features_in, features_out = kernel.shape
+    size = next(size for size in range(_MAX_BLOCK, 0, -1) if features_in % size == 0)
+
+    def add(i: jax.Array, total: jax.Array) -> jax.Array:
+        part = jax.lax.dynamic_slice_in_dim(kernel, i * size, size, axis=0).astype(x.dtype)
+        channels = jax.lax.dynamic_slice_in_dim(x, i * size, size, axis=-1)
+        return total + jnp.matmul(channels, part, preferred_element_type=jnp.float32)
+
+    start = jnp.zeros((*x.shape[:-1], features_out), jnp.float32)
+    summed: jax.Array = jax.lax.fori_loop(0, features_in // size, add, start)
+    return summed

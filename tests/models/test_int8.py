@@ -1,15 +1,19 @@
 """The quantiser's promises, and that a model of int8 matrices computes what their products with the scales say."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
-from bot.models.dalle_bart import DalleBart
+from bot.models import int8
+from bot.models.dalle_bart import DalleBart, Memory
 from bot.models.dalle_bart_config import DalleBartConfig
 from bot.models.int8 import Int8Linear, quantize
-from bot.models.network import Network, walk
+from bot.models.layers import KeyValues
+from bot.models.network import Network, Params, walk
 
 CONFIG = DalleBartConfig(
     encoder_vocab_size=8,
@@ -51,16 +55,49 @@ def test_a_channel_of_nothing_stays_nothing(value: float) -> None:
     np.testing.assert_array_equal(scale, 1.0)
 
 
+@pytest.mark.parametrize("features_in", [64, 546, 1024])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_a_layer_multiplies_by_int8_times_scale(dtype: str) -> None:
-    layer = Int8Linear(64, 16, dtype=dtype, rngs=nnx.Rngs(0))
-    x = jax.random.normal(jax.random.key(1), (3, 64)).astype(dtype)
+def test_a_layer_multiplies_by_int8_times_scale(dtype: str, features_in: int) -> None:
+    layer = Int8Linear(features_in, 16, dtype=dtype, rngs=nnx.Rngs(0))
+    x = jax.random.normal(jax.random.key(1), (2, 3, features_in)).astype(dtype)
     kernel = np.asarray(layer.kernel[...], np.float64) * np.asarray(layer.kernel_scale[...], np.float64)
     y = layer(x)
     assert y.dtype == jnp.dtype(dtype)
     # One rounding at the end, however wrong the sum would be in the dtype itself.
     rounding = {"float32": 2**-20, "bfloat16": 2**-8, "float16": 2**-11}[dtype]
     np.testing.assert_allclose(np.asarray(y, np.float64), np.asarray(x, np.float64) @ kernel, rtol=rounding, atol=1e-6)
+
+
+def test_both_ways_to_multiply_give_the_same() -> None:
+    """Graphics cards take the second, which no CPU would reach otherwise."""
+    x = jax.random.normal(jax.random.key(0), (3, 2730))
+    kernel, _ = quantize(jax.random.normal(jax.random.key(1), (2730, 16)))
+    blocks, at_once = jax.jit(int8._in_blocks)(x, kernel), jax.jit(int8._at_once)(x, kernel)
+    # Sums of 2730 terms of about 40 each, in float32.
+    np.testing.assert_allclose(blocks, at_once, atol=0.02)
+
+
+def test_no_program_holds_all_matrices_in_another_form() -> None:
+    """Twelve layers in a loop; the bound is three of its matrices in float32."""
+    config = replace(CONFIG, d_model=512, decoder_layers=12, decoder_ffn_dim=512)
+    net = Network(lambda rngs: DalleBart(config, weights="int8", rngs=rngs))
+    layer, text = (KeyValues(*(jnp.zeros((1, 2, length, 256)),) * 2) for length in (4, 4))
+    memory = Memory((text,) * 12, jnp.ones((1, 4), bool))
+
+    @jax.jit
+    def run(params: Params) -> jax.Array:
+        bart = net.bind(params)
+
+        def step(i: jax.Array, token: jax.Array) -> jax.Array:
+            logits, _ = bart.step(token, jnp.full(1, i), (layer,) * 12, memory)
+            return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+
+        last: jax.Array = jax.lax.fori_loop(0, 4, step, jnp.zeros(1, jnp.int32))
+        return last
+
+    analysis = run.lower(net.shapes).compile().memory_analysis()
+    assert analysis is not None
+    assert analysis.temp_size_in_bytes < 3 * 512 * 512 * 4
 
 
 def test_a_sum_beyond_the_range_of_float16_is_scaled_before_it_is_stored() -> None:
