@@ -4,6 +4,7 @@
     ├── ConfigError                   a setting or command-line option is wrong (exit code 2)
     ├── CheckpointError               weights, configuration or tokenizer files can't be used
     │   ├── CheckpointNotFoundError   nothing at that name or path
+    │   ├── FetchError                they could not be brought here: network, rights, disk, damaged on the way
     │   └── CheckpointMismatchError   the files disagree with the network that they should fill
     ├── RequestError                  the person who asked can mend it; the text may be shown to them as it is
     │   ├── InvalidPromptError
@@ -38,6 +39,10 @@ class CheckpointError(DalleBotError):
 
 class CheckpointNotFoundError(CheckpointError):
     """There is nothing at the given model name, folder or hub id."""
+
+
+class FetchError(CheckpointError):
+    """Files could not be brought to this machine: network, rights, disk, or damaged on the way."""
 
 
 class CheckpointMismatchError(CheckpointError):
