@@ -65,6 +65,7 @@ class StartUp:
 
     def __init__(self, listener: Listener | None = None) -> None:
         self._listener = listener or LogListener()
+        self._began = time.perf_counter()
         self.seconds: dict[str, float] = {}
 
     @contextmanager
@@ -88,6 +89,15 @@ class StartUp:
     def note(self, text: str) -> None:
         """See Listener.note."""
         self._listener.note(text)
+
+    def ready(self) -> None:
+        """Notes that the start is over, and what it was spent on."""
+        stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
+        self.note(f"Ready after {time.perf_counter() - self._began:.1f} s: {stages}.")
+
+    def rounded(self) -> dict[str, float]:
+        """`seconds`, to milliseconds."""
+        return {name: round(seconds, 3) for name, seconds in self.seconds.items()}
 
 
 def format_amount(count: int, unit: str) -> str:

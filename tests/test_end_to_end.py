@@ -17,6 +17,7 @@ from bot.config import EngineSettings, Settings
 from bot.demo.grammar import parse
 from bot.demo.verify import verify
 from bot.engine.open import open_engine
+from bot.startup import StartUp
 
 PROMPT = "a red circle on a blue background"
 SEEDS = range(1, 6)
@@ -57,7 +58,7 @@ def test_imagine_draws_ranks_and_writes(data_dir: Path, tmp_path: Path) -> None:
 
 
 def test_the_best_picture_shows_what_was_asked_for() -> None:
-    engine = open_engine(Settings(engine=EngineSettings(num_slots=9, compile_cache=False)))
+    engine = open_engine(Settings(engine=EngineSettings(num_slots=9, compile_cache=False)), StartUp())
     scene = parse(PROMPT)
     verdicts = [verify(draw(engine, PROMPT, seed, engine.info.sampling)[0][0], scene) for seed in SEEDS]
     assert sum(verdict.all_colours_ok for verdict in verdicts) >= len(SEEDS) - 1

@@ -13,7 +13,7 @@ import pytest
 ROOT: Final = Path(__file__).parents[1]
 
 FLOORS: Final = {
-    6: {"bot.__main__", "bot.app", "bot.imagine", "bot.sandbox", "bot.bench", "bot.doctor"},
+    6: {"bot.__main__", "bot.app", "bot.commands", "bot.imagine", "bot.sandbox", "bot.bench", "bot.doctor"},
     5: {"bot.client", "bot.cogs", "bot.views", "bot.render", "bot.error_handler"},
     4: {"bot.executor"},
     3: {"bot.engine", "bot.moderation", "bot.store", "bot.collage"},

@@ -26,6 +26,7 @@ from bot.config import Settings
 from bot.engine.fake import FakeEngine
 from bot.errors import CheckpointMismatchError
 from bot.sandbox import Event, EventKind
+from bot.startup import StartUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """Puts the fake engine in the real one's place. Returns the settings that each engine was opened with."""
     seen: list[Settings] = []
 
-    def open_engine(settings: Settings) -> FakeEngine:
+    def open_engine(settings: Settings, start_up: StartUp) -> FakeEngine:
         seen.append(settings)
         return FakeEngine()
 
@@ -294,7 +295,7 @@ def test_a_later_bad_line_leaves_the_transcript(call: Call) -> None:
 def test_the_sandbox_fails_with_the_reason_that_kept_the_engine_from_starting(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def open_engine(settings: Settings) -> FakeEngine:
+    def open_engine(settings: Settings, start_up: StartUp) -> FakeEngine:
         raise CheckpointMismatchError("model.bin: not a model.")
 
     monkeypatch.setattr(bot.engine.open, "open_engine", open_engine)

@@ -14,6 +14,7 @@ from bot.engine.engine import JaxEngine
 from bot.engine.open import open_engine
 from bot.errors import JobFailedError
 from bot.requests import MAX_IMAGES, Sampling
+from bot.startup import StartUp
 
 CAPTIONS_SEED = 2026
 
@@ -25,7 +26,7 @@ def judge(
 
     sampling: None uses the model's own. Raises ConfigError or CheckpointError, JobFailedError for an image that failed.
     """
-    engine = open_engine(settings)
+    engine = open_engine(settings, StartUp())
     captions = evaluation_captions(CAPTIONS_SEED, num_captions)
     chosen = sampling or engine.info.sampling
 

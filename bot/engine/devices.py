@@ -32,9 +32,7 @@ def choose_devices(device: str, num_devices: int | None, memory_fraction: float)
     try:
         found = jax.local_devices(backend=None if device == "auto" else device)
     except RuntimeError as error:
-        raise ConfigError(
-            f"engine.device is {device}, but JAX finds no such device here: {_why_not(error)}."
-        ) from error
+        raise ConfigError(f"engine.device is {device}, but JAX finds no such device here{_why_not(error)}") from error
     if num_devices is not None and num_devices > len(found):
         one = len(found) == 1
         raise ConfigError(
@@ -80,5 +78,5 @@ def _has_plugin() -> bool:
 
 def _why_not(error: RuntimeError) -> str:
     if not _has_plugin():
-        return f"{_INSTALL_CUDA}"
-    return f"the plugin is installed, but says {error}. Does nvidia-smi show the GPU?"
+        return f": {_INSTALL_CUDA}."
+    return f" ({error}). JAX's CUDA plugin is installed: does nvidia-smi show the GPU?"

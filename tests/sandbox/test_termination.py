@@ -14,7 +14,7 @@ import bot.engine.open
 from bot.__main__ import main
 from bot.engine.fake import FakeEngine
 
-bot.engine.open.open_engine = lambda settings: FakeEngine()
+bot.engine.open.open_engine = lambda settings, start_up: FakeEngine()
 main()
 """
 

@@ -1,0 +1,55 @@
+"""What several commands share: options, the settings that they give, and the engine that these open."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from bot.startup import StartUp
+
+if TYPE_CHECKING:
+    from bot.config import Settings
+    from bot.engine.base import Engine
+
+DEFAULT_CONFIG: Final = Path("config.toml")
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="Settings file. Without it, config.toml if there is one.", metavar="FILE"),
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", help="demo, mini, mega, a folder, a hub id or a URL; instead of model.name."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def read_settings(config: Path | None, model: str | None) -> "Settings":
+    """The settings of a command, with the log set up as they say. Raises ConfigError."""
+    from bot.config import load_settings
+    from bot.log import configure_logging
+
+    if config is None and DEFAULT_CONFIG.is_file():
+        config = DEFAULT_CONFIG
+    settings = load_settings(config)
+    if model is not None:
+        chosen = settings.model.model_copy(update={"name": model, "revision": None})
+        settings = settings.model_copy(update={"model": chosen})
+    token = settings.discord.token
+    secrets = [token.get_secret_value()] if token else []
+    configure_logging(settings.log.level, settings.log.as_json, secrets=secrets)
+    return settings
+
+
+def engine_factory(settings: "Settings", start_up: StartUp | None = None) -> Callable[[], "Engine"]:
+    """What opens the engine, on the thread that calls it. start_up: None reports to the log."""
+    start_up = start_up or StartUp()
+
+    def build() -> "Engine":
+        with start_up.stage("import JAX"):
+            from bot.engine.open import open_engine
+
+        return open_engine(settings, start_up)
+
+    return build

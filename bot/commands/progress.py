@@ -1,0 +1,51 @@
+"""How a terminal shows a start and a drawing: one bar that is gone in the end, and what is worth keeping above it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+import bot.requests as requests
+from bot.startup import format_amount
+
+
+class ConsoleProgress:
+    """Shows a start (a bot.startup.Listener, on any thread) and then a job's updates in one bar."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+        self._total: int | None = None
+        self._unit = ""
+
+    def begin(self, stage: str, total: int | None, unit: str) -> None:
+        self._total, self._unit = total, unit
+        self._progress.reset(self._task, description=stage, total=total, amount="")
+
+    def advance(self, done: int) -> None:
+        of = f" of {format_amount(self._total, self._unit)}" if self._total else ""
+        amount = f"{format_amount(done, self._unit)}{of}" if self._unit else ""
+        self._progress.update(self._task, completed=done, amount=amount)
+
+    def end(self, stage: str, seconds: float) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        self._progress.console.print(text, style="dim", markup=False, highlight=False)
+
+    def update(self, update: requests.Update) -> None:
+        """Shows an update of a job."""
+        if isinstance(update, requests.Progress):
+            self._progress.update(
+                self._task, description="drawing", total=update.total_tokens, completed=update.done_tokens, amount=""
+            )
+
+
+@contextmanager
+def show_progress(console: Console, *, quiet: bool) -> Iterator[ConsoleProgress]:
+    """A bar on `console` while the block runs. quiet: nothing at all."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[amount]}"), TimeElapsedColumn())
+    shown = Console(quiet=True) if quiet else console
+    with Progress(*columns, console=shown, disable=quiet, transient=True) as progress:
+        yield ConsoleProgress(progress, progress.add_task("starting", total=None, amount=""))

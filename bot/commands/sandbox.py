@@ -1,0 +1,60 @@
+"""`dalle-bot sandbox`."""
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bot.commands.options import Config, Json, Model, engine_factory, read_settings
+from bot.errors import ConfigError
+
+
+def sandbox(
+    say: Annotated[list[str] | None, typer.Option(help="A line to play; may be repeated.", metavar="LINE")] = None,
+    out: Annotated[Path | None, typer.Option(help="Save the attachments there.", metavar="DIR")] = None,
+    model: Model = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Try the bot on a pretended Discord: no token, nothing leaves this machine."""
+    settings = read_settings(config, model)
+    from bot.sandbox.play import play, stay_up
+    from bot.sandbox.termination import termination_interrupts
+    from bot.sandbox.transcript import Event, EventKind, print_event, to_json
+
+    # The transcript is the output; only trouble belongs between its lines.
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("bot").setLevel(logging.WARNING)
+    console = Console()
+    events: list[Event] = []
+
+    def on_event(event: Event) -> None:
+        # A sandbox that stays up must not remember for ever.
+        if say:
+            events.append(event)
+        if not as_json:
+            print_event(console, event)
+
+    factory = engine_factory(settings)
+    if not say:
+        if as_json:
+            raise ConfigError(
+                "--json needs at least one --say LINE: without, the sandbox stays up and takes lines typed."
+            )
+        console.print("Connecting. Then type lines such as  /imagine prompt:a red circle  (Ctrl+C ends).", style="dim")
+        with termination_interrupts():
+            asyncio.run(stay_up(settings=settings, engine_factory=factory, on_event=on_event, out=out))
+        return
+    try:
+        with termination_interrupts():
+            asyncio.run(play(say, settings=settings, engine_factory=factory, out=out, on_event=on_event))
+    finally:
+        # What was seen before it went wrong says most about why.
+        if as_json and events:
+            print(json.dumps({"transcript": to_json(events)}))
+    if any(event.kind in (EventKind.FAILURE, EventKind.TIMEOUT) for event in events):
+        raise typer.Exit(1)

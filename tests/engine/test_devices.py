@@ -1,0 +1,111 @@
+"""Which devices are chosen, and what is said where they are missing."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import pytest
+from jax.experimental.compilation_cache import compilation_cache
+
+import bot.engine.devices
+from bot.engine.devices import choose_devices, missed_gpu, slot_mesh, use_compile_cache
+from bot.errors import ConfigError
+
+_CONFIGURED = (
+    "jax_default_device",
+    "jax_platforms",
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_min_entry_size_bytes",
+)
+
+
+@pytest.fixture(autouse=True)
+def _jax_config(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # Deleted again with the test, whoever sets it in between.
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.5")
+    before = {name: configured(name) for name in _CONFIGURED}
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
+def configured(name: str) -> Any:
+    return getattr(jax.config, name)
+
+
+def test_the_first_of_the_devices_becomes_the_default() -> None:
+    assert choose_devices("cpu", None, 0.9) == jax.local_devices(backend="cpu")
+    assert configured("jax_default_device") == jax.local_devices(backend="cpu")[0]
+    assert choose_devices("auto", 1, 0.9) == jax.local_devices()[:1]
+
+
+def test_a_gpu_s_memory_is_limited_unless_the_user_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    choose_devices("cpu", None, 0.75)
+    assert os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.5"
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_MEM_FRACTION")
+    choose_devices("cpu", None, 0.75)
+    assert os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.750"
+
+
+def test_more_devices_than_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"engine\.num_devices is 64, but there (is|are) \d+ cpu devices? here\."):
+        choose_devices("cpu", 64, 0.9)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="there is a GPU")
+@pytest.mark.parametrize(
+    ("plugin", "sentence"),
+    [
+        (False, r"no such device here: install JAX's CUDA plugin, in the checkout: pip install -e '\.\[cuda\]'\.$"),
+        (True, r"no such device here \(.*cuda.*\)\. JAX's CUDA plugin is installed: does nvidia-smi show the GPU\?$"),
+    ],
+)
+def test_no_gpu(monkeypatch: pytest.MonkeyPatch, plugin: bool, sentence: str) -> None:
+    monkeypatch.setattr(bot.engine.devices, "find_spec", lambda name: object() if plugin else None)
+    with pytest.raises(ConfigError, match=r"^engine\.device is cuda, but JAX finds " + sentence):
+        choose_devices("cuda", None, 0.9)
+
+
+def test_an_unused_gpu_is_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, gpu = SimpleNamespace(platform="cpu"), SimpleNamespace(platform="gpu")
+    driver = tmp_path / "version"
+    monkeypatch.setattr(bot.engine.devices, "find_spec", lambda name: None)
+    assert missed_gpu([cpu], driver) is None
+    driver.touch()
+    sentence = missed_gpu([cpu], driver)
+    assert sentence is not None
+    assert sentence.startswith("There is an NVIDIA GPU, but this runs on the CPU. To use it, install JAX's CUDA plugin")
+    assert missed_gpu([gpu], driver) is None
+    monkeypatch.setattr(bot.engine.devices, "find_spec", lambda name: object())
+    assert missed_gpu([cpu], driver) is None
+
+
+def test_a_mesh_is_of_the_devices_given() -> None:
+    [device] = choose_devices("cpu", 1, 0.9)
+    assert slot_mesh([device]).devices.tolist() == [device]
+    assert slot_mesh() == slot_mesh([device])
+    assert slot_mesh().shape == {"slots": 1}
+
+
+def test_the_compile_cache_keeps_everything(tmp_path: Path) -> None:
+    use_compile_cache(tmp_path / "new" / "cache")
+    assert configured("jax_compilation_cache_dir") == str(tmp_path / "new" / "cache")
+    jax.jit(lambda x: x * 3 + 41)(1.0)
+    assert list((tmp_path / "new" / "cache").iterdir())
+
+
+def test_no_compile_cache() -> None:
+    before = configured("jax_compilation_cache_dir")
+    use_compile_cache(None)
+    assert configured("jax_compilation_cache_dir") == before
+
+
+def test_a_cache_that_can_not_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"data_dir: the folder .*file/cache can't be made"):
+        use_compile_cache(tmp_path / "file" / "cache")
