@@ -69,6 +69,7 @@ def _in_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:
         channels = jax.lax.dynamic_slice_in_dim(x, i * size, size, axis=-1)
         return total + jnp.matmul(channels, part, preferred_element_type=jnp.float32)
 
-    start = jnp.zeros((*x.shape[:-1], features_out), jnp.float32)
+    # Made like x, because within shard_map a loop must start with what differs between devices as its sums will.
+    start = jnp.zeros_like(x, jnp.float32, (*x.shape[:-1], features_out))
     summed: jax.Array = jax.lax.fori_loop(0, features_in // size, add, start)
     return summed

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.sharding import PartitionSpec as Spec
 
 from bot.models import int8
 from bot.models.dalle_bart import DalleBart, Memory
@@ -98,6 +99,14 @@ def test_no_program_holds_all_matrices_in_another_form() -> None:
     analysis = run.lower(net.shapes).compile().memory_analysis()
     assert analysis is not None
     assert analysis.temp_size_in_bytes < 3 * 512 * 512 * 4
+
+
+def test_a_layer_works_on_each_device_of_a_mesh() -> None:
+    layer = Int8Linear(512, 8, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    mesh = jax.make_mesh((1,), ("slots",), (jax.sharding.AxisType.Auto,))
+    spread = jax.shard_map(layer, mesh=mesh, in_specs=Spec("slots"), out_specs=Spec("slots"))
+    x = jax.random.normal(jax.random.key(0), (3, 512))
+    np.testing.assert_array_equal(jax.jit(spread)(x), jax.jit(layer)(x))
 
 
 def test_a_sum_beyond_the_range_of_float16_is_scaled_before_it_is_stored() -> None:
