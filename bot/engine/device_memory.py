@@ -65,9 +65,10 @@ def _left_in_groups(root: Path) -> Iterator[int]:
     for line in _lines(root / "proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
         if not controllers:
-            tops, limit, used, cache = ("sys/fs/cgroup", "sys/fs/cgroup/unified"), "max", "current", "inactive_file"
+            tops = ["sys/fs/cgroup", "sys/fs/cgroup/unified"]
+            limit, used, cache = "max", "current", "inactive_file"
         elif "memory" in controllers.split(","):
-            tops = ("sys/fs/cgroup/memory",)
+            tops = ["sys/fs/cgroup/memory"]
             limit, used, cache = "limit_in_bytes", "usage_in_bytes", "total_inactive_file"
         else:
             continue
