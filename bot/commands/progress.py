@@ -13,15 +13,17 @@ from bot.startup import format_amount
 class ConsoleProgress:
     """Shows a start (a bot.startup.Listener, on any thread) and then a job's updates in one bar."""
 
-    def __init__(self, progress: Progress, task: TaskID) -> None:
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task = task
+        self._task = self._bar("starting", None)
         self._total: int | None = None
         self._unit = ""
 
     def begin(self, stage: str, total: int | None, unit: str) -> None:
         self._total, self._unit = total, unit
-        self._progress.reset(self._task, description=stage, total=total, amount="")
+        # A bar that has had a total can't lose it again.
+        self._progress.remove_task(self._task)
+        self._task = self._bar(stage, total)
 
     def advance(self, done: int) -> None:
         of = f" of {format_amount(self._total, self._unit)}" if self._total else ""
@@ -41,6 +43,9 @@ class ConsoleProgress:
                 self._task, description="drawing", total=update.total_tokens, completed=update.done_tokens, amount=""
             )
 
+    def _bar(self, description: str, total: int | None) -> TaskID:
+        return self._progress.add_task(description, total=total, amount="")
+
 
 @contextmanager
 def show_progress(console: Console, *, quiet: bool) -> Iterator[ConsoleProgress]:
@@ -48,4 +53,4 @@ def show_progress(console: Console, *, quiet: bool) -> Iterator[ConsoleProgress]
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[amount]}"), TimeElapsedColumn())
     shown = Console(quiet=True) if quiet else console
     with Progress(*columns, console=shown, disable=quiet, transient=True) as progress:
-        yield ConsoleProgress(progress, progress.add_task("starting", total=None, amount=""))
+        yield ConsoleProgress(progress)
