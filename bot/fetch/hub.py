@@ -1,0 +1,228 @@
+"""The Hugging Face hub: which commit a revision is, what its files must be, and their bytes.
+
+Called by bot.fetch.locate on the thread that starts the engine or fetches. Files lie in the hub's own cache (HF_HOME),
+in its documented layout, so that what other programs fetched need not come again: `blobs/<etag>` holds the content,
+`snapshots/<commit>/<name>` points there. The library's own download is not used: since version 2 it begins from zero
+after every failure, and it checks neither digests nor the room on the disk. Its session, endpoint, token, folders and
+errors are. HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE are read by the library when it is first imported.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import httpx2
+from huggingface_hub import constants, get_session, get_token, hf_raise_for_status
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from bot.errors import CheckpointError, CheckpointNotFoundError, ConfigError, FetchError
+from bot.fetch.digest import is_digest
+from bot.fetch.lock import Held, HeldFile
+from bot.fetch.parts import Part, choose_files
+from bot.fetch.remote import BrokenOffError, Place
+from bot.fetch.source import HubSource, revision_option
+
+_MAY_PASS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+_RANGE_START: Final = re.compile(r"bytes (\d+)-")
+
+
+class Hub:
+    """A hub model as a Remote (bot.fetch.remote). endpoint, cache: None are those of HF_ENDPOINT and HF_HOME.
+
+    timeout_s: without a byte, before a transfer counts as broken off; None is HF_HUB_DOWNLOAD_TIMEOUT, or 10.
+    """
+
+    def __init__(
+        self,
+        source: HubSource,
+        part: Part,
+        *,
+        endpoint: str | None = None,
+        cache: Path | None = None,
+        timeout_s: float | None = None,
+    ) -> None:
+        self._source = source
+        self._part = part
+        self._endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
+        self._folder = (cache or Path(constants.HF_HUB_CACHE)) / f"models--{source.repo_id.replace('/', '--')}"
+        self._timeout_s = timeout_s or constants.HF_HUB_DOWNLOAD_TIMEOUT
+
+    @property
+    def title(self) -> str:
+        return f"the hub model {self._source}"
+
+    @property
+    def advice(self) -> str:
+        return f"Check the network, and HF_ENDPOINT if it is set; the hub asked is {self._host}."
+
+    def resolve(self) -> Held:
+        url = f"{self._endpoint}/api/models/{self._source.repo_id}"
+        if self._source.revision is not None:
+            url += f"/revision/{quote(self._source.revision, safe='')}"
+        with self._explained():
+            response = get_session().get(
+                url, params={"blobs": "true"}, headers=_authorization(), timeout=self._timeout_s
+            )
+            hf_raise_for_status(response)
+            info = response.json()
+            commit, siblings = str(info["sha"]), {str(sibling["rfilename"]): sibling for sibling in info["siblings"]}
+            if not _COMMIT.fullmatch(commit):
+                raise ValueError(commit)
+        names = choose_files(siblings, self._part, self._capital)
+        with self._explained():
+            return Held(commit, {name: _announced(siblings[name]) for name in names})
+
+    def folder(self, held: Held) -> Path:
+        return self._folder / "snapshots" / held.version
+
+    def place(self, held: Held, name: str) -> Place:
+        # The hub calls a blob what its etag is: the hash that it announces, without our prefix.
+        etag = (held.files[name].digest or "").partition(":")[2]
+        blob = self._folder / "blobs" / etag
+        # Both names are those that the library uses, so that its downloads and ours know of each other.
+        guard = self._folder.parent / ".locks" / self._folder.name / f"{etag}.lock"
+        return Place(blob, blob.with_name(f"{etag}.incomplete"), guard)
+
+    def read(self, held: Held, name: str, start: int) -> Iterator[bytes]:
+        url = f"{self._endpoint}/{self._source.repo_id}/resolve/{held.version}/{quote(name)}"
+        # A compressed answer could not be taken up at a byte of the file.
+        headers = {**_authorization(), "Accept-Encoding": "identity"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        with (
+            self._explained(name),
+            get_session().stream("GET", url, headers=headers, timeout=self._timeout_s) as response,
+        ):
+            hf_raise_for_status(response)
+            # Who ignores the range sends everything; what is here already is passed over then.
+            sent_from = _RANGE_START.match(response.headers.get("Content-Range", ""))
+            surplus = start - (int(sent_from[1]) if sent_from and response.status_code == 206 else 0)
+            if surplus < 0:
+                raise BrokenOffError(f"{self._host} sent another part of the file than it was asked for")
+            for piece in response.iter_bytes():
+                if surplus < len(piece):
+                    yield piece[surplus:]
+                surplus = max(0, surplus - len(piece))
+
+    def finish(self, held: Held, name: str) -> None:
+        blob, pointer = self.place(held, name).file, self.folder(held) / name
+        pointer.parent.mkdir(parents=True, exist_ok=True)
+        pointer.unlink(missing_ok=True)
+        try:
+            pointer.symlink_to(os.path.relpath(blob, pointer.parent))
+        except OSError:
+            # Windows, without the right to make links: the library moves the file then, and so do we.
+            blob.replace(pointer)
+        self._remember_revision(held)
+
+    def discard(self, held: Held, name: str) -> None:
+        pointer = self.folder(held) / name
+        pointer.resolve().unlink(missing_ok=True)
+        pointer.unlink(missing_ok=True)
+
+    def _remember_revision(self, held: Held) -> None:
+        """Writes refs/<revision> as the library does; `hf cache prune` removes commits that none points to."""
+        revision = self._source.revision or constants.DEFAULT_REVISION
+        if revision == held.version:
+            return
+        ref = self._folder / "refs" / revision
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        ref.write_text(held.version, "utf-8")
+
+    @property
+    def _host(self) -> str:
+        # HF_ENDPOINT may hold a password.
+        return urlsplit(self._endpoint).netloc.rpartition("@")[2] or "HF_ENDPOINT, which is not a URL"
+
+    @contextmanager
+    def _explained(self, name: str | None = None) -> Iterator[None]:
+        """Turns what the client raises into our errors. name: the file that was asked for, if it was one."""
+        try:
+            yield
+        except OfflineModeIsEnabled as error:
+            raise FetchError(
+                f"{self._capital} is not all here, and HF_HUB_OFFLINE forbids to fetch it: unset it once."
+            ) from error
+        except HfHubHTTPError as error:
+            raise self._refused(error, name) from error
+        except httpx2.TimeoutException as error:
+            raise BrokenOffError(f"{self._host} sent nothing for {self._timeout_s:g} s") from error
+        except httpx2.ConnectError as error:
+            raise BrokenOffError(f"no connection to {self._host}") from error
+        except (httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
+            raise ConfigError("HF_ENDPOINT is no web address: write it like https://host.") from error
+        except httpx2.RequestError as error:
+            raise BrokenOffError(f"the connection to {self._host} broke ({type(error).__name__})") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise FetchError(
+                f"{self._host} does not answer as a hub does about {self._source} (commit, names, sizes and digests): "
+                "check HF_ENDPOINT."
+            ) from error
+
+    def _refused(self, error: HfHubHTTPError, name: str | None) -> Exception:
+        status = error.response.status_code
+        source, option = self._source, self._part.option
+        if status in _MAY_PASS:
+            return BrokenOffError(f"{self._host} answers {status}")
+        if isinstance(error, GatedRepoError) or status == 403:
+            return FetchError(
+                f"{self._host} gives {source} only to some (answer {status}): accept its terms on its page there, and "
+                "set HF_TOKEN to a token of that account that may read it."
+            )
+        if isinstance(error, RevisionNotFoundError):
+            return CheckpointNotFoundError(
+                f"{self._capital} has no such revision: check {revision_option(option)} or what follows the @."
+            )
+        if status == 401 and _authorization():
+            return FetchError(
+                f"{self._host} refuses the token when asked for {source} (answer 401): renew HF_TOKEN, or log in again "
+                "with `hf auth login`."
+            )
+        if status == 401 or isinstance(error, RepositoryNotFoundError) or (status == 404 and name is None):
+            return CheckpointNotFoundError(
+                f"There is no model {source.repo_id} on {self._host}, or it is private (answer {status}): check "
+                f"{option}; for a private one set HF_TOKEN."
+            )
+        if status == 404:
+            return CheckpointNotFoundError(
+                f"{name} is no longer in {source} on {self._host}: `dalle-bot fetch` with --update takes what is "
+                "there now."
+            )
+        return CheckpointError(f"{self._host} refuses {name or source} with answer {status}: check HF_ENDPOINT.")
+
+    @property
+    def _capital(self) -> str:
+        return f"The hub model {self._source}"
+
+
+def _announced(sibling: Mapping[str, Any]) -> HeldFile:
+    """Large files (LFS) are announced with their sha256, the others with the name of their blob in git."""
+    lfs = sibling.get("lfs")
+    digest = f"git-sha1:{sibling['blobId']}" if lfs is None else f"sha256:{lfs['sha256']}"
+    if not is_digest(digest):
+        raise ValueError(digest)
+    return HeldFile(int(sibling["size"]), digest)
+
+
+def _authorization() -> dict[str, str]:
+    """The header with the token of HF_TOKEN or of `hf auth login`; empty if there is none.
+
+    Raises ConfigError, without the token, if it can't be sent.
+    """
+    token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+    if token is None:
+        return {}
+    if not (token.isascii() and token.isprintable()):
+        raise ConfigError("HF_TOKEN holds characters that no token has: copy it again.")
+    return {"Authorization": f"Bearer {token}"}

@@ -1,0 +1,240 @@
+"""From the settings of a model to folders on this machine, downloading what is not here yet.
+
+`locate_model` is called when an engine is opened, on the engine thread; `fetch_model` by `dalle-bot fetch`. Both go by
+the lock file (bot.fetch.lock): what was fetched once is used without asking anybody, until `update`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bot.checkpoints.folders import ModelFolders
+from bot.config import ModelSettings
+from bot.errors import CheckpointNotFoundError, ConfigError
+from bot.fetch.lock import Held, ModelsLock
+from bot.fetch.parts import CLIP, CONFIG_FILE, DALLE_BART, PARTS, VQGAN, Part, check_config, check_folder
+from bot.fetch.remote import Remote
+from bot.fetch.source import (
+    DEFAULT_CLIP,
+    DEFAULT_VQGAN,
+    DEMO,
+    BucketSource,
+    DemoSource,
+    FolderSource,
+    HubSource,
+    RemoteSource,
+    Source,
+    parse_source,
+    revision_option,
+)
+from bot.fetch.transfer import PATIENCE, Patience, bring, check_room, missing_bytes, missing_files, persistently, verify
+from bot.startup import StartUp
+
+DEMO_FOLDER: Final = Path(__file__).parents[1] / "demo" / "checkpoint"
+WEIGHTS_DIR: Final = "weights"
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedPart:
+    """One network that is here now. version: None for a folder of the user's. num_bytes: of its files.
+
+    fetched_bytes: how much of them had to be downloaded. unverified: files whose digest the source doesn't announce.
+    """
+
+    name: str
+    source: str
+    version: str | None
+    folder: Path
+    files: tuple[str, ...]
+    num_bytes: int
+    fetched_bytes: int
+    unverified: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "version": self.version,
+            "folder": str(self.folder),
+            "files": list(self.files),
+            "bytes": self.num_bytes,
+            "fetched_bytes": self.fetched_bytes,
+            "unverified": list(self.unverified),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FetchReport:
+    """A model that is here now. parts: dalle_bart, vqgan, clip."""
+
+    name: str
+    parts: tuple[FetchedPart, FetchedPart, FetchedPart]
+
+    @property
+    def folders(self) -> ModelFolders:
+        return ModelFolders(self.name, *(part.folder for part in self.parts))
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"model": self.name, "parts": [part.to_json() for part in self.parts]}
+
+
+def locate_model(
+    model: ModelSettings, data_dir: Path, start_up: StartUp, *, patience: Patience = PATIENCE
+) -> ModelFolders:
+    """Where the three networks of `model` are, once they are all here. Sizes are compared, contents are not read.
+
+    Raises ConfigError for a setting that is misspelt, CheckpointError (CheckpointNotFoundError, FetchError) for what
+    is missing, of another kind, or can't be brought here.
+    """
+    return _Fetcher(model, data_dir, start_up, patience, update=False, thorough=False).run().folders
+
+
+def fetch_model(
+    model: ModelSettings, data_dir: Path, start_up: StartUp, *, update: bool = False, patience: Patience = PATIENCE
+) -> FetchReport:
+    """What locate_model does, but reads files that are here already and compares their digests too.
+
+    update: take what is newest at each source now instead of what the lock file holds. Raises as locate_model does.
+    """
+    return _Fetcher(model, data_dir, start_up, patience, update=update, thorough=True).run()
+
+
+class _Fetcher:
+    """One call of locate_model or fetch_model."""
+
+    def __init__(
+        self,
+        model: ModelSettings,
+        data_dir: Path,
+        start_up: StartUp,
+        patience: Patience,
+        *,
+        update: bool,
+        thorough: bool,
+    ) -> None:
+        self._model = model
+        self._data_dir = data_dir
+        self._start_up = start_up
+        self._patience = patience
+        self._update = update
+        self._thorough = thorough
+        self._lock = ModelsLock(data_dir)
+        self._again = f"dalle-bot fetch {model.name}"
+
+    def run(self) -> FetchReport:
+        model = self._model
+        main, whole = _whole_or_one(parse_source(model.name, DALLE_BART, model.revision))
+        sources = {
+            DALLE_BART: main,
+            VQGAN: self._other(VQGAN, model.vqgan, model.vqgan_revision, whole, DEFAULT_VQGAN),
+            CLIP: self._other(CLIP, model.clip, model.clip_revision, whole, DEFAULT_CLIP),
+        }
+        # All that can be known without the network goes first: nobody waits for gigabytes to learn of a misspelling.
+        for part, source in sources.items():
+            if isinstance(source, FolderSource):
+                check_folder(source.path, part)
+        bart, vqgan, clip = (self._part(part, sources[part]) for part in PARTS)
+        return FetchReport(_name(model.name, whole or bart.folder), (bart, vqgan, clip))
+
+    def _other(
+        self, part: Part, text: str | None, revision: str | None, whole: Path | None, default: HubSource
+    ) -> FolderSource | RemoteSource:
+        """The source of the VQGAN or of CLIP. whole: the folder that brings its own, if nothing else is asked for."""
+        if text is not None:
+            source = parse_source(text, part, revision)
+            return FolderSource(_demo_folder() / part.name) if isinstance(source, DemoSource) else source
+        if whole is None:
+            return default if revision is None else HubSource(default.repo_id, revision)
+        if revision is not None:
+            beside = revision_option(part.option)
+            raise ConfigError(f"{beside} is {revision!r}, but {self._model.name} brings its own: remove {beside}.")
+        return FolderSource(whole / part.name)
+
+    def _part(self, part: Part, source: FolderSource | RemoteSource) -> FetchedPart:
+        if isinstance(source, FolderSource):
+            files = {path.name: path.stat().st_size for path in sorted(source.path.iterdir()) if path.is_file()}
+            return FetchedPart(part.name, str(source), None, source.path, tuple(files), sum(files.values()), 0)
+        return self._fetch(part, str(source), _remote(source, part, self._data_dir / WEIGHTS_DIR))
+
+    def _fetch(self, part: Part, source: str, remote: Remote) -> FetchedPart:
+        known = self._lock.get(source)
+        held = self._newest(remote) if known is None or self._update else known
+        if known is None:
+            held = self._lock.add(source, held)
+        names = missing_files(remote, held)
+        fetched_bytes = missing_bytes(remote, held, names)
+        if names:
+            self._download(part, remote, held, names)
+        if self._thorough and (present := [name for name in held.files if name not in names]):
+            self._verify(part, remote, held, present)
+        check_config(remote.folder(held), part)
+        if self._update:
+            self._lock.replace(source, held)
+        return FetchedPart(
+            name=part.name,
+            source=source,
+            version=held.version,
+            folder=remote.folder(held),
+            files=tuple(held.files),
+            num_bytes=held.num_bytes,
+            fetched_bytes=fetched_bytes,
+            unverified=tuple(name for name, file in held.files.items() if file.digest is None),
+        )
+
+    def _newest(self, remote: Remote) -> Held:
+        return persistently(remote.resolve, remote, self._patience)
+
+    def _download(self, part: Part, remote: Remote, held: Held, names: list[str]) -> None:
+        check_room(remote, held, names)
+        total = missing_bytes(remote, held, names)
+        with self._start_up.stage(f"fetch {part.name}", total=total, unit="bytes") as advance:
+            for name in names:
+                bring(remote, held, name, again=self._again, patience=self._patience, advance=advance)
+                if name == CONFIG_FILE:
+                    # Another network's gigabytes need not come.
+                    check_config(remote.folder(held), part)
+
+    def _verify(self, part: Part, remote: Remote, held: Held, names: list[str]) -> None:
+        total = sum(held.files[name].size for name in names)
+        with self._start_up.stage(f"verify {part.name}", total=total, unit="bytes") as advance:
+            for name in names:
+                verify(remote, held, name, again=self._again, advance=advance)
+
+
+def _whole_or_one(source: Source) -> tuple[FolderSource | RemoteSource, Path | None]:
+    """Where DalleBart is, and the folder that brings all three networks, as the demo's does, if this is one."""
+    if isinstance(source, DemoSource):
+        source = FolderSource(_demo_folder())
+    if isinstance(source, FolderSource) and any((source.path / part.name).is_dir() for part in PARTS):
+        return FolderSource(source.path / DALLE_BART.name), source.path
+    return source, None
+
+
+def _demo_folder() -> Path:
+    if not DEMO_FOLDER.is_dir():
+        raise CheckpointNotFoundError(
+            f"The demo checkpoint is not in {DEMO_FOLDER}: reinstall, or train it with dalle-bot train-demo."
+        )
+    return DEMO_FOLDER
+
+
+def _name(text: str, folder: Path) -> str:
+    """What people call the model: what they wrote, or a folder's own name however it was written."""
+    return folder.resolve().name if Path(text).expanduser().is_dir() and text != DEMO else text
+
+
+def _remote(source: RemoteSource, part: Part, weights_dir: Path) -> Remote:
+    # Each client takes half a second to import, which whoever doesn't need it need not pay.
+    if isinstance(source, HubSource):
+        from bot.fetch.hub import Hub
+
+        return Hub(source, part)
+    if isinstance(source, BucketSource):
+        from bot.fetch.bucket import Bucket
+
+        return Bucket(source, part, weights_dir)
+    from bot.fetch.wandb_artifact import WandbArtifact
+
+    return WandbArtifact(source, part, weights_dir)

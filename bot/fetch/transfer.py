@@ -1,0 +1,240 @@
+"""Brings files of a remote to this machine: room on the disk, parts that are taken up again, digests.
+
+Called by bot.fetch.locate on the thread that starts the engine or fetches. Several processes may do so at once: the
+first one to lock a file downloads it, the others wait while it grows.
+"""
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from filelock import FileLock, Timeout
+
+from bot.errors import FetchError
+from bot.fetch.digest import hasher
+from bot.fetch.lock import Held, HeldFile
+from bot.fetch.remote import BrokenOffError, Place, Remote
+from bot.startup import Advance, format_amount
+
+T = TypeVar("T")
+
+_PIECE_BYTES: Final = 8 * 1024 * 1024
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """attempts: in a row without a new byte, before a transfer is given up. wait_s: after the first of them; doubles.
+
+    stalled_s: how long to wait for another process that downloads the same file and gets no further.
+    """
+
+    attempts: int = 5
+    wait_s: float = 1.0
+    stalled_s: float = 120.0
+
+
+PATIENCE: Final = Patience()
+
+
+def persistently(ask: Callable[[], T], remote: Remote, patience: Patience) -> T:
+    """What `ask` returns, after as many attempts as patience allows. Raises FetchError and what `ask` raises."""
+    for attempt in range(1, patience.attempts + 1):
+        try:
+            return ask()
+        except BrokenOffError as error:
+            if attempt == patience.attempts:
+                raise FetchError(f"{_capital(remote.title)} can't be reached: {error}. {remote.advice}") from error
+            time.sleep(patience.wait_s * 2 ** (attempt - 1))
+    raise AssertionError("patience.attempts is at least 1")
+
+
+def missing_files(remote: Remote, held: Held) -> list[str]:
+    """Files of a version that are not in its folder, or not in their whole size."""
+    folder = remote.folder(held)
+    return [name for name, file in held.files.items() if _size(folder / name) != file.size]
+
+
+def missing_bytes(remote: Remote, held: Held, names: list[str]) -> int:
+    """How much of these files is still to come; what lies in their parts is here already."""
+    return sum(held.files[name].size - _here(remote.place(held, name), held.files[name]) for name in names)
+
+
+def check_room(remote: Remote, held: Held, names: list[str]) -> None:
+    """Raises FetchError with both numbers if the disk has less room than these files still need."""
+    needed = missing_bytes(remote, held, names)
+    folder = remote.folder(held)
+    free = _free(folder)
+    if needed > free:
+        raise FetchError(
+            f"{_capital(remote.title)} needs {format_amount(needed, 'bytes')} more, but the disk of {folder} has "
+            f"{format_amount(free, 'bytes')} free: make room there, or move data_dir or HF_HOME to another disk."
+        )
+
+
+def bring(remote: Remote, held: Held, name: str, *, again: str, patience: Patience, advance: Advance) -> None:
+    """Downloads one file, or the rest of it, and checks it. again: the command that takes up where this one failed.
+
+    `advance` counts the bytes that were not here before. Raises what Remote.read does and FetchError: the connection
+    stays broken, the disk is full, the content is not what was announced. What came so far is kept but for the last.
+    """
+    place, file = remote.place(held, name), held.files[name]
+    try:
+        place.part.parent.mkdir(parents=True, exist_ok=True)
+        place.guard.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(place, file, patience, advance):
+            # A part that another process finished, or a file of the same content in another version.
+            if _size(place.file) != file.size:
+                _download(remote, held, name, place, again, patience, advance)
+            remote.finish(held, name)
+    except OSError as error:
+        raise FetchError(_disk_sentence(error, place, file, again)) from error
+
+
+def verify(remote: Remote, held: Held, name: str, *, again: str, advance: Advance) -> None:
+    """Reads a file that is here and compares it with its digest. Removes a wrong one and raises FetchError."""
+    path, file = remote.folder(held) / name, held.files[name]
+    if file.digest is None:
+        advance(file.size)
+        return
+    hashing = hasher(file.digest, file.size)
+    try:
+        for piece in _pieces(path):
+            hashing.update(piece)
+            advance(len(piece))
+    except OSError as error:
+        raise FetchError(f"{path} can't be read ({error.strerror}).") from error
+    _compare(remote, held, name, hashing.hexdigest(), again, lambda: remote.discard(held, name))
+
+
+def _download(
+    remote: Remote, held: Held, name: str, place: Place, again: str, patience: Patience, advance: Advance
+) -> None:
+    file = held.files[name]
+    if _size(place.part) > file.size:
+        place.part.unlink()
+    hashing = hasher(file.digest, file.size) if file.digest else None
+    if hashing is not None:
+        for piece in _pieces(place.part):
+            hashing.update(piece)
+    done, failures = _size(place.part), 0
+    with place.part.open("ab") as part:
+        while done < file.size:
+            before = done
+            try:
+                for piece in remote.read(held, name, done):
+                    # A file that is longer than announced is wrong, whatever its digest.
+                    piece = piece[: file.size - done]
+                    part.write(piece)
+                    if hashing is not None:
+                        hashing.update(piece)
+                    done += len(piece)
+                    advance(len(piece))
+                why = BrokenOffError("it ended too early")
+            except BrokenOffError as error:
+                why = error
+            if done == file.size:
+                break
+            # What has come counts for the next process even if this one is killed while it waits.
+            part.flush()
+            failures = 1 if done > before else failures + 1
+            if failures >= patience.attempts:
+                raise FetchError(
+                    f"{name} of {remote.title} broke off after {_of(done, file)}: {why}. What has come is kept: "
+                    f"`{again}` goes on from there. {remote.advice}"
+                ) from why
+            time.sleep(patience.wait_s * 2 ** (failures - 1))
+        part.flush()
+        os.fsync(part.fileno())
+    if hashing is not None:
+        _compare(remote, held, name, hashing.hexdigest(), again, place.part.unlink)
+    place.part.replace(place.file)
+
+
+def _compare(remote: Remote, held: Held, name: str, found: str, again: str, remove: Callable[[], None]) -> None:
+    announced = held.files[name].digest or ""
+    algorithm, _, expected = announced.partition(":")
+    if found == expected:
+        return
+    remove()
+    raise FetchError(
+        f"{name} of {remote.title} is damaged: its {algorithm} is {found}, announced was {expected}. It was removed; "
+        f"`{again}` fetches it again. If that doesn't help, `{again} --update` takes what is newest now."
+    )
+
+
+@contextmanager
+def _alone(place: Place, file: HeldFile, patience: Patience, advance: Advance) -> Iterator[None]:
+    """Locks a file against other processes. While one of them downloads it, its progress is shown as ours."""
+    lock = FileLock(place.guard)
+    seen = _here(place, file)
+    deadline = time.monotonic() + patience.stalled_s
+    while True:
+        try:
+            lock.acquire(timeout=min(0.5, patience.stalled_s))
+            break
+        except Timeout:
+            here = _here(place, file)
+            if here > seen:
+                advance(here - seen)
+                seen, deadline = here, time.monotonic() + patience.stalled_s
+            elif time.monotonic() > deadline:
+                raise FetchError(
+                    f"{place.part}: another process has downloaded this for {patience.stalled_s:.0f} s without getting "
+                    "any further. End it and try again."
+                ) from None
+    try:
+        advance(_here(place, file) - seen)
+        yield
+    finally:
+        lock.release()
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    if not path.is_file():
+        return
+    with path.open("rb") as stream:
+        while piece := stream.read(_PIECE_BYTES):
+            yield piece
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _here(place: Place, file: HeldFile) -> int:
+    if _size(place.file) == file.size:
+        return file.size
+    return min(_size(place.part), file.size)
+
+
+def _free(folder: Path) -> int:
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return shutil.disk_usage(existing).free
+
+
+def _disk_sentence(error: OSError, place: Place, file: HeldFile, again: str) -> str:
+    if error.errno in _NO_ROOM:
+        missing = format_amount(file.size - _size(place.part), "bytes")
+        return (
+            f"The disk of {place.part.parent} is full; {missing} are still to come. What has come is kept: make room, "
+            f"and `{again}` goes on from there."
+        )
+    return f"{error.filename or place.file} can't be written ({error.strerror}): check its rights, then `{again}`."
+
+
+def _of(done: int, file: HeldFile) -> str:
+    return f"{format_amount(done, 'bytes')} of {format_amount(file.size, 'bytes')}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
