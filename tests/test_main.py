@@ -20,11 +20,11 @@ import bot.engine.open
 from bot import __version__
 from bot.__main__ import main
 from bot.checkpoints.arrays import Arrays, read_arrays, write_msgpack
-from bot.checkpoints.locate import DEMO_FOLDER
 from bot.collage import read_metadata
 from bot.config import Settings
 from bot.engine.fake import FakeEngine
 from bot.errors import CheckpointMismatchError
+from bot.fetch.locate import DEMO_FOLDER
 from bot.sandbox import Event, EventKind
 from bot.startup import StartUp
 
@@ -124,7 +124,10 @@ def test_help_names_every_command_and_needs_no_heavy_library() -> None:
         (["imagine", "a circle", "--temperature", "0"], "temperature must be between 0.05 and 5, not 0"),
         (["imagine", "a circle", "--out", "collage.jpg"], "--out: collage.jpg must end in .png"),
         (["imagine", "a circle", "--config", "nowhere.toml"], "no configuration file nowhere.toml"),
-        (["imagine", "a circle", "--model", "nonsense"], "There is no model 'nonsense': use demo, mini, mega"),
+        (
+            ["imagine", "a circle", "--model", "nonsense"],
+            "There is no model 'nonsense', which model.name names: use demo",
+        ),
         (["imagine", "a circle", "--model", "./nowhere"], "There is no model './nowhere'"),
         (["run"], "DISCORD_TOKEN is not set"),
         (["sandbox", "--json"], "--json needs at least one --say"),

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from bot import __version__
-from bot.checkpoints.locate import DEMO_FOLDER
+from bot.fetch.locate import DEMO_FOLDER
 from tests.test_imports import imported
 
 ROOT: Final = Path(__file__).parents[1]

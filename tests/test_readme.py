@@ -16,12 +16,11 @@ import pytest
 import typer
 
 from bot.__main__ import app
-from bot.checkpoints.locate import RELEASED
 from bot.cogs.imagine import ImagineCog
 from bot.cogs.permissions import required_permissions
 from bot.config import Settings, key_paths
 from bot.demo.grammar import COLOURS, RELATIONS, SHAPES, SIZES
-from bot.engine.open import CLIP, VQGAN
+from bot.fetch.source import DEFAULT_CLIP, DEFAULT_VQGAN, RELEASED
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -154,8 +153,8 @@ def test_the_models_names() -> None:
     assert {"demo", *RELEASED} <= set(listed)
     for name, hub_id in RELEASED.items():
         assert f"https://huggingface.co/{hub_id}" in listed[name][0]
-    assert f"`{VQGAN.name}`" in README
-    assert f"`{CLIP.name}`" in README
+    assert f"`{DEFAULT_VQGAN.repo_id}`" in README
+    assert f"`{DEFAULT_CLIP.repo_id}`" in README
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)\)", README))))

@@ -6,14 +6,11 @@ from jax.sharding import PartitionSpec as Spec
 from jax.typing import DTypeLike
 
 from bot.checkpoints.bundle import open_checkpoint
-from bot.checkpoints.locate import Source, locate_model
 from bot.config import Settings
 from bot.engine.devices import choose_devices, missed_gpu, slot_mesh, use_compile_cache
 from bot.engine.engine import JaxEngine
+from bot.fetch import locate_model
 from bot.startup import StartUp
-
-VQGAN = Source("dalle-mini/vqgan_imagenet_f16_16384", "e93a26e7707683d349bf5d5c41c5b0ef69b677a9")
-CLIP = Source("openai/clip-vit-base-patch32")
 
 _DTYPES: dict[str, DTypeLike] = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float16": jnp.float16}
 
@@ -29,11 +26,7 @@ def open_engine(settings: Settings, start_up: StartUp) -> JaxEngine:
     if hint:
         start_up.note(hint)
     model = settings.model
-    folders = locate_model(
-        Source(model.name, model.revision),
-        vqgan=Source(model.vqgan, model.vqgan_revision) if model.vqgan else VQGAN,
-        clip=Source(model.clip, model.clip_revision) if model.clip else CLIP,
-    )
+    folders = locate_model(model, settings.data_dir, start_up)
     automatic = "float32" if devices[0].platform == "cpu" else "bfloat16"
     with start_up.stage("read the headers"):
         checkpoint = open_checkpoint(

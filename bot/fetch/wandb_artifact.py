@@ -6,6 +6,7 @@ WANDB_BASE_URL, WANDB_API_KEY and `wandb login` are the library's. Files go to `
 """
 
 import hashlib
+import importlib
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,8 +99,7 @@ class WandbArtifact:
                 f"{self._part.option} names a W&B artifact, and the library wandb is not installed: in the checkout, "
                 f"{_EXTRA} brings it."
             )
-        import wandb
-
+        wandb = importlib.import_module("wandb")
         # Otherwise it talks on the terminal, and asks there for a key that is missing.
         wandb.setup(wandb.Settings(silent=True, login_timeout=0.01))
         return wandb.Api(timeout=round(self._timeout_s))

@@ -10,14 +10,13 @@ import pytest
 from rich.console import Console
 
 from bot.checkpoints.bundle import load_bundle
-from bot.checkpoints.locate import Source, locate_model
+from bot.checkpoints.folders import ModelFolders
 from bot.demo.train import DEMO_SAMPLING, train_demo
 from bot.engine.base import PromptText, SlotAssignment
 from bot.engine.engine import JaxEngine
 from bot.requests import GeneratedImage
 
 ONE_STEP = 1e6
-ELSEWHERE = Source("not/needed")
 
 
 @pytest.mark.slow
@@ -31,7 +30,7 @@ def test_what_is_trained_can_be_drawn_with(tmp_path: Path) -> None:
     assert {file.name for file in work.iterdir()} == {f"{n}.{kind}" for n in names for kind in ("safetensors", "jsonl")}
     assert sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) < 12_000_000
 
-    bundle = load_bundle(locate_model(Source(str(out)), vqgan=ELSEWHERE, clip=ELSEWHERE), dtype=jnp.float32)
+    bundle = load_bundle(ModelFolders("mine", out / "dalle_bart", out / "vqgan", out / "clip"), dtype=jnp.float32)
     engine = JaxEngine(bundle, num_slots=1)
     assert (engine.info.name, engine.info.sampling) == ("mine", DEMO_SAMPLING)
     prefix = engine.prefill([PromptText("a red circle on a blue background")])

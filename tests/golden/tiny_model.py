@@ -12,7 +12,7 @@ import pytest
 from bot.checkpoints import clip, vqgan
 from bot.checkpoints.bundle import Bundle, load_bundle
 from bot.checkpoints.fill import NameOf
-from bot.checkpoints.locate import Source, locate_model
+from bot.checkpoints.folders import ModelFolders
 from bot.checkpoints.tokenizers import ClipTokenizer
 from bot.demo.vocabulary import write_clip_tokenizer
 from bot.models.clip_config import ClipConfig
@@ -74,8 +74,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def load_tiny_model(folder: Path) -> Bundle:
     """What write_tiny_model wrote, computing in float32."""
-    elsewhere = Source("not/needed")
-    return load_bundle(locate_model(Source(str(folder)), vqgan=elsewhere, clip=elsewhere), dtype=jnp.float32)
+    folders = ModelFolders(folder.name, folder / "dalle_bart", folder / "vqgan", folder / "clip")
+    return load_bundle(folders, dtype=jnp.float32)
 
 
 def _write(folder: Path, config: dict[str, Any], shapes: Params, name_of: NameOf) -> None:
