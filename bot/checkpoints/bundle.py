@@ -13,11 +13,12 @@ from jax.typing import DTypeLike
 
 from bot.checkpoints.clip import load_preprocessing, open_clip
 from bot.checkpoints.dalle_bart import open_dalle_bart
+from bot.checkpoints.folders import ModelFolders
 from bot.checkpoints.json_file import read_json
-from bot.checkpoints.locate import ModelFolders
+from bot.checkpoints.staging import Placement
 from bot.checkpoints.tokenizers import ClipTokenizer, PromptTokenizer
 from bot.checkpoints.vqgan import open_vqgan
-from bot.checkpoints.weights import Placement, Weights
+from bot.checkpoints.weights import Weights
 from bot.errors import CheckpointError, InvalidParameterError
 from bot.models.clip import Clip
 from bot.models.clip_config import ClipConfig

@@ -8,23 +8,19 @@ from pathlib import Path
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from bot.checkpoints.arrays import Arrays, read_arrays
-from bot.checkpoints.fill import check
+from bot.checkpoints.array_file import open_array_file
 from bot.checkpoints.json_file import read_json
+from bot.checkpoints.kinds import CLIP, check_config, find_weights
+from bot.checkpoints.places import Place, places_by_name
 from bot.checkpoints.weights import Weights
-from bot.errors import CheckpointNotFoundError
 from bot.models.clip import Clip
 from bot.models.clip_config import ClipConfig
 from bot.models.clip_preprocess import ClipPreprocessing
 from bot.models.network import Network, Params, walk
 from bot.models.network import Path as ParamPath
 
-_FLAX_FILE = "flax_model.msgpack"
-_TORCH_FILE = "model.safetensors"
-
 # PyTorch stores [out, in] and [out, in, height, width]; these are the permutations to Flax's kernels, by rank.
 _TO_FLAX = {2: (1, 0), 4: (2, 3, 1, 0)}
-_TO_TORCH = {2: (1, 0), 4: (3, 2, 0, 1)}
 
 
 def name_of(path: ParamPath) -> str:
@@ -38,6 +34,14 @@ def torch_name_of(path: ParamPath) -> str:
     return ".".join(map(str, (*parents, "weight" if last in ("kernel", "scale", "embedding") else last)))
 
 
+def torch_places(shapes: Params) -> dict[ParamPath, Place]:
+    """Where a PyTorch file has the parameters."""
+    return {
+        path: Place(torch_name_of(path), axes=_TO_FLAX[leaf.ndim] if path[-1] == "kernel" else None)
+        for path, leaf in walk(shapes)
+    }
+
+
 def network(config: ClipConfig, *, dtype: DTypeLike = jnp.float32) -> Network[Clip]:
     """The structure for `config`, computing in `dtype`."""
     return Network(lambda rngs: Clip(config, dtype=dtype, rngs=rngs))
@@ -49,17 +53,16 @@ def open_clip(folder: Path, *, dtype: DTypeLike = jnp.float32) -> tuple[Network[
     Raises CheckpointError.
     """
     config_file = folder / "config.json"
-    config = ClipConfig.from_json(read_json(config_file), str(config_file))
+    options = read_json(config_file)
+    check_config(CLIP, options, config_file)
+    config = ClipConfig.from_json(options, str(config_file))
     net = network(config, dtype=dtype)
-    flax_file, torch_file = folder / _FLAX_FILE, folder / _TORCH_FILE
-    if flax_file.exists():
-        return net, config, Weights(flax_file, net.shapes, read_arrays(flax_file), name_of, dtype=dtype)
-    if torch_file.exists():
-        arrays = _from_torch(net.shapes, read_arrays(torch_file), torch_file)
-        return net, config, Weights(torch_file, net.shapes, arrays, name_of, dtype=dtype)
-    raise CheckpointNotFoundError(
-        f"{folder}: neither {_FLAX_FILE} nor {_TORCH_FILE} is there. Fetch one; pickled weights (*.bin) are never read."
-    )
+    file = open_array_file(find_weights(folder, ("flax_model.msgpack", "model.safetensors")))
+    if file.path.suffix == ".safetensors":
+        # Buffers of older files: 0, 1, 2, …
+        file = file.without(lambda name: name.endswith(".position_ids"))
+        return net, config, Weights(CLIP, file, net.shapes, torch_places(net.shapes), dtype=dtype)
+    return net, config, Weights(CLIP, file, net.shapes, places_by_name(net.shapes, name_of), dtype=dtype)
 
 
 def load_clip(folder: Path, *, dtype: DTypeLike = jnp.float32) -> tuple[Network[Clip], ClipConfig, Params]:
@@ -74,20 +77,3 @@ def load_preprocessing(folder: Path, config: ClipConfig) -> ClipPreprocessing:
     if not file.exists():
         return ClipPreprocessing(config.vision.image_size)
     return ClipPreprocessing.from_json(read_json(file), config.vision.image_size, str(file))
-
-
-def _from_torch(shapes: Params, arrays: Arrays, file: Path) -> Arrays:
-    """PyTorch's arrays under Flax's names and layouts. Checks here, so that messages speak of the file's own names and
-    shapes. Raises CheckpointMismatchError."""
-    # Buffers of older files: 0, 1, 2, …
-    arrays = {name: array for name, array in arrays.items() if not name.endswith(".position_ids")}
-    wanted = {}
-    for path, leaf in walk(shapes):
-        axes = _TO_TORCH[leaf.ndim] if path[-1] == "kernel" else range(leaf.ndim)
-        wanted[torch_name_of(path)] = tuple(leaf.shape[axis] for axis in axes)
-    check(wanted, arrays, file)
-    ours = {}
-    for path, leaf in walk(shapes):
-        array = arrays[torch_name_of(path)]
-        ours[name_of(path)] = array.transpose(_TO_FLAX[leaf.ndim]) if path[-1] == "kernel" else array
-    return ours

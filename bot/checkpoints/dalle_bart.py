@@ -5,21 +5,21 @@ Unscanned: `…/layers/FlaxBartDecoderLayer_{i}/…`. Which one a file has is se
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from bot.checkpoints.arrays import Arrays, read_arrays
-from bot.checkpoints.fill import check
+from bot.checkpoints.array_file import open_array_file
 from bot.checkpoints.json_file import read_json
+from bot.checkpoints.kinds import DALLE_BART, check_config, find_weights
+from bot.checkpoints.places import Place, places_by_name
 from bot.checkpoints.weights import Weights
 from bot.models.dalle_bart import DalleBart
 from bot.models.dalle_bart_config import DalleBartConfig
 from bot.models.int8 import WeightsKind
-from bot.models.network import Network, Params, walk
+from bot.models.network import Network, Params
 from bot.models.network import Path as ParamPath
 
 _ATTENTION: Mapping[str, str] = {
@@ -58,38 +58,15 @@ def name_of(path: ParamPath) -> str:
     return "/".join(["model", side, group, *rest])
 
 
-def is_stacked(arrays: Arrays) -> bool:
-    """Whether a file has one array for all layers of an encoder or decoder."""
-    return any(_STACKED.search(name) for name in arrays)
+def places(shapes: Params, *, stacked: bool) -> dict[ParamPath, Place]:
+    """Where a file in either layout has the parameters."""
+    unscanned = places_by_name(shapes, name_of)
+    return {path: _stacked(place) for path, place in unscanned.items()} if stacked else unscanned
 
 
-def stacked_shapes(shapes: Params) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a stacked file for a network with parameters like `shapes`."""
-    unscanned = {name_of(path): tuple(leaf.shape) for path, leaf in walk(shapes)}
-    num_layers = Counter(_stacked_name(name) for name in unscanned)
-    return {
-        _stacked_name(name): (num_layers[_stacked_name(name)], *shape) if _LAYER.search(name) else shape
-        for name, shape in unscanned.items()
-    }
-
-
-def unstack(shapes: Params, arrays: Arrays, file: Path) -> Arrays:
-    """The unscanned layout of a stacked file; layers become views of its arrays.
-
-    Checks here, so that messages speak of the file's own names and shapes. Raises CheckpointMismatchError.
-    """
-    check(stacked_shapes(shapes), arrays, file)
-    flat: Arrays = {}
-    for name in (name_of(path) for path, _ in walk(shapes)):
-        layer = _LAYER.search(name)
-        array = arrays[_stacked_name(name)]
-        flat[name] = array[int(layer[2])] if layer else array
-    return flat
-
-
-def _stacked_name(name: str) -> str:
-    """Where the stacked layout keeps the array with this unscanned name."""
-    return _LAYER.sub(r"/layers/\1s/", name)
+def _stacked(place: Place) -> Place:
+    layer = _LAYER.search(place.name)
+    return Place(_LAYER.sub(r"/layers/\1s/", place.name), int(layer[2])) if layer else place
 
 
 def network(
@@ -103,13 +80,14 @@ def open_dalle_bart(
     folder: Path, *, dtype: DTypeLike = jnp.float32, weights: WeightsKind = "same"
 ) -> tuple[Network[DalleBart], DalleBartConfig, Weights]:
     """Opens a folder and checks all but the values. Raises CheckpointError."""
-    config_file, file = folder / "config.json", folder / "flax_model.msgpack"
-    config = DalleBartConfig.from_json(read_json(config_file), str(config_file))
+    config_file = folder / "config.json"
+    options = read_json(config_file)
+    check_config(DALLE_BART, options, config_file)
+    config = DalleBartConfig.from_json(options, str(config_file))
     net = network(config, dtype=dtype, weights=weights)
-    arrays = read_arrays(file)
-    if is_stacked(arrays):
-        arrays = unstack(net.shapes, arrays, file)
-    return net, config, Weights(file, net.shapes, arrays, name_of, dtype=dtype)
+    file = open_array_file(find_weights(folder, ("flax_model.msgpack",)))
+    stacked = any(_STACKED.search(name) for name in file.arrays)
+    return net, config, Weights(DALLE_BART, file, net.shapes, places(net.shapes, stacked=stacked), dtype=dtype)
 
 
 def load_dalle_bart(

@@ -5,8 +5,11 @@ from pathlib import Path
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from bot.checkpoints.arrays import read_arrays
+from bot.checkpoints.array_file import open_array_file
 from bot.checkpoints.json_file import read_json
+from bot.checkpoints.kinds import VQGAN as VQGAN_KIND
+from bot.checkpoints.kinds import check_config, find_weights
+from bot.checkpoints.places import places_by_name
 from bot.checkpoints.weights import Weights
 from bot.models.network import Network, Params
 from bot.models.network import Path as ParamPath
@@ -31,10 +34,13 @@ def network(config: VQGANConfig, *, dtype: DTypeLike = jnp.float32) -> Network[V
 
 def open_vqgan(folder: Path, *, dtype: DTypeLike = jnp.float32) -> tuple[Network[VQGAN], VQGANConfig, Weights]:
     """Opens encoder, codebook and decoder and checks all but the values. Raises CheckpointError."""
-    config_file, file = folder / "config.json", folder / "flax_model.msgpack"
-    config = VQGANConfig.from_json(read_json(config_file), str(config_file))
+    config_file = folder / "config.json"
+    options = read_json(config_file)
+    check_config(VQGAN_KIND, options, config_file)
+    config = VQGANConfig.from_json(options, str(config_file))
     net = network(config, dtype=dtype)
-    return net, config, Weights(file, net.shapes, read_arrays(file), name_of, dtype=dtype)
+    file = open_array_file(find_weights(folder, ("flax_model.msgpack",)))
+    return net, config, Weights(VQGAN_KIND, file, net.shapes, places_by_name(net.shapes, name_of), dtype=dtype)
 
 
 def load_vqgan(folder: Path, *, dtype: DTypeLike = jnp.float32) -> tuple[Network[VQGAN], VQGANConfig, Params]:

@@ -3,42 +3,87 @@
 Made by the open_* functions of dalle_bart, vqgan and clip. Called on the engine thread while an engine is opened.
 """
 
-from pathlib import Path
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
-import jax
-import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
-from bot.checkpoints.arrays import Arrays
-from bot.checkpoints.fill import NameOf, check, fill
-from bot.models.network import Params, walk
+from bot.checkpoints.array_file import ArrayFile
+from bot.checkpoints.places import Place, Places, first_problems, match, stored_parameters, stored_shape, stored_shapes
+from bot.checkpoints.staging import Part, Placement, Stager
+from bot.errors import CheckpointMismatchError
+from bot.models.network import Params, nest, walk
+from bot.models.network import Path as ParamPath
 from bot.startup import Advance
 
-Placement: TypeAlias = jax.Device | jax.sharding.Sharding | None
-"""Where parameters go; None is the default device."""
+
+@dataclass(frozen=True, slots=True)
+class _Parameter:
+    path: ParamPath
+    place: Place
+    part: Part
 
 
 class Weights:
     """What one file holds of one network. Construction raises CheckpointMismatchError.
 
+    network: what people call it. shapes: Network.shapes. dtype: what it computes in. Kernels become `dtype`, which
+    they are multiplied in, or int8 with scales where `shapes` says so; everything else keeps the dtype of the file:
+    embeddings are summed in the dtype that they are stored in, and norms compute in float32 anyway. float64 becomes
+    float32.
+
     num_bytes: of the parameters on one device, in the dtypes that they will have there. largest_bytes: of the file's
     largest array, as stored. file_bytes: of all arrays, as stored; what `load` counts its progress in.
     """
 
-    def __init__(self, file: Path, shapes: Params, arrays: Arrays, name_of: NameOf, *, dtype: DTypeLike) -> None:
-        check({name_of(path): tuple(leaf.shape) for path, leaf in walk(shapes)}, arrays, file)
-        self._file, self._shapes, self._arrays, self._name_of, self._dtype = file, shapes, arrays, name_of, dtype
-        self.largest_bytes = max(array.nbytes for array in arrays.values())
-        self.file_bytes = sum(array.nbytes for array in arrays.values())
+    def __init__(self, network: str, file: ArrayFile, shapes: Params, places: Places, *, dtype: DTypeLike) -> None:
+        match(network, stored_shapes(shapes, places), file.arrays, file.path)
+        self._file = file
+        self._order = [path for path, _ in walk(shapes)]
+        parameters = []
         self.num_bytes = 0
-        for path, leaf in walk(shapes):
-            stored = jax.dtypes.canonicalize_dtype(arrays[name_of(path)].dtype)
-            target = jnp.dtype(dtype) if path[-1] == "kernel" else stored
-            self.num_bytes += leaf.size * target.itemsize
+        for path, leaf in stored_parameters(shapes):
+            place = places[path]
+            array = file.arrays[place.name]
+            int8 = leaf.dtype == np.int8
+            target = np.dtype(dtype) if path[-1] == "kernel" else _at_most_float32(array.dtype)
+            shape = stored_shape(leaf.shape, place)
+            itemsize = array.dtype.itemsize
+            start = (place.layer or 0) * leaf.size * itemsize
+            parameters.append(_Parameter(path, place, Part(array, start, shape, place.axes, target, int8)))
+            self.num_bytes += leaf.size + 4 * leaf.shape[-1] if int8 else leaf.size * target.itemsize
+        # In the order of the file, which a disk reads fastest.
+        self._parameters = sorted(parameters, key=lambda p: (p.part.array.pieces, p.part.start))
+        self.largest_bytes = max(array.nbytes for array in file.arrays.values())
+        self.file_bytes = sum(array.nbytes for array in file.arrays.values())
 
     def load(self, placement: Placement, advance: Advance) -> Params:
-        """The parameters, on `placement`. advance: told how many bytes of the file are done."""
-        params = fill(self._shapes, self._arrays, self._name_of, self._file, dtype=self._dtype)
-        advance(self.file_bytes)
-        return params if placement is None else jax.device_put(params, placement)
+        """The parameters on `placement`, a tree like `shapes`; perhaps still on their way. A device or None get one
+        copy; a sharding says which devices get what.
+
+        advance: told how many more bytes of the file are done. Never holds more of the file than two arrays, or layers
+        of arrays that hold them all. Raises CheckpointError where the file can't be read, CheckpointMismatchError where
+        numbers are not finite, in the file or as the dtype that they become.
+        """
+        leaves: dict[ParamPath, Any] = {}
+        problems = []
+        with self._file.reading() as reader:
+            stager = Stager(reader, placement)
+            for path, place, part in ((p.path, p.place, p.part) for p in self._parameters):
+                brought = stager.bring(part)
+                if isinstance(brought, str):
+                    problems.append(f"{place.name}{'' if place.layer is None else f' (layer {place.layer})'} {brought}")
+                else:
+                    leaves[path] = brought[0]
+                    if part.int8:
+                        leaves[*path[:-1], "kernel_scale"] = brought[1]
+                advance(part.nbytes)
+        if problems:
+            advice = "Fetch it again; if it stays, choose another model.dtype or model."
+            raise CheckpointMismatchError(first_problems(self._file.path, problems, advice))
+        return nest({path: leaves[path] for path in self._order})
+
+
+def _at_most_float32(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(np.float32) if dtype == np.float64 else dtype

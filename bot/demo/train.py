@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bot.checkpoints import clip, dalle_bart, vqgan
 from bot.checkpoints.arrays import write_msgpack
-from bot.checkpoints.fill import NameOf, extract
+from bot.checkpoints.places import NameOf, extract
 from bot.checkpoints.tokenizers import ClipTokenizer, PromptTokenizer
 from bot.demo import train_clip, train_dalle_bart, train_vqgan
 from bot.demo.loop import run_stage, use_every_core

@@ -106,8 +106,6 @@ CHUNKED = {
     "tree",
     [
         serialization.msgpack_serialize(TREE) + b"\x00",
-        pickle.dumps(TREE),
-        b"PK\x03\x04" + bytes(100),
         7,
         [1, 2],
         {"a": {"b": "text"}},
@@ -124,8 +122,6 @@ CHUNKED = {
     ],
     ids=[
         "surplus bytes",
-        "pickle",
-        "zip",
         "number",
         "list",
         "text leaf",
@@ -147,7 +143,7 @@ def test_what_is_not_a_flax_file_is_named(tmp_path: Path, tree: object) -> None:
 
 
 def test_what_holds_no_array_is_named_by_its_place(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="a/b holds str, not arrays"):
+    with pytest.raises(CheckpointError, match="a/b holds text, not arrays"):
         read_arrays(write(tmp_path, {"a": {"b": "text"}}))
 
 

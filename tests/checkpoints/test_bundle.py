@@ -65,7 +65,6 @@ def test_networks_that_do_not_belong_together(
     """The arrays are not looked at: each file is right in itself."""
     for module in ("dalle_bart", "vqgan", "clip"):
         monkeypatch.setattr(f"bot.checkpoints.{module}.Weights", lambda *args, **kwargs: None)
-    monkeypatch.setattr("bot.checkpoints.dalle_bart.unstack", lambda *args: {})
     edit(copied / network / "config.json", **changes)
     with pytest.raises(CheckpointError, match=sentence):
         load_bundle(folders_of(copied), dtype=jnp.float32)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bot.checkpoints.arrays import Arrays, read_arrays, write_msgpack
-from bot.checkpoints.fill import extract
+from bot.checkpoints.places import extract
 from bot.checkpoints.vqgan import load_vqgan, name_of
 from bot.errors import CheckpointError, CheckpointMismatchError
 from tests.golden.sets import Folders, config_of, vqgan_arrays, write_checkpoint

@@ -11,8 +11,8 @@ import pytest
 
 from bot.checkpoints import clip, vqgan
 from bot.checkpoints.bundle import Bundle, load_bundle
-from bot.checkpoints.fill import NameOf
 from bot.checkpoints.folders import ModelFolders
+from bot.checkpoints.places import NameOf
 from bot.checkpoints.tokenizers import ClipTokenizer
 from bot.demo.vocabulary import write_clip_tokenizer
 from bot.models.clip_config import ClipConfig

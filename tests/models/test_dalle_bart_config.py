@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.checkpoints.dalle_bart import name_of, network, stacked_shapes
+from bot.checkpoints.dalle_bart import name_of, network, places
+from bot.checkpoints.places import stored_shapes
 from bot.errors import CheckpointError
 from bot.models.dalle_bart_config import DalleBartConfig
 from bot.models.network import num_parameters, walk
@@ -35,7 +36,7 @@ def test_released_names_and_shapes(model: str) -> None:
     net = network(DalleBartConfig.from_json(RELEASED[model]))
     ours = {name_of(path): tuple(leaf.shape) for path, leaf in walk(net.shapes)}
     assert ours == listed(f"param_names_{model}_noscan.txt")
-    assert stacked_shapes(net.shapes) == listed(f"param_names_{model}_scan.txt")
+    assert stored_shapes(net.shapes, places(net.shapes, stacked=True)) == listed(f"param_names_{model}_scan.txt")
     assert num_parameters(net.shapes) == COUNTS[f"{model}_noscan"]["total"]
 
 

@@ -1,0 +1,125 @@
+"""From a file to a device, one array at a time: what Weights.load does for each parameter.
+
+Only two arrays are on their way at any time, whatever the device is doing: one is read while the device converts the
+other. Their memory is used again, so that it need not be mapped and zeroed anew for each.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import jax
+import numpy as np
+import numpy.typing as npt
+
+from bot.checkpoints.array_file import Reader
+from bot.checkpoints.finite import FiniteCheck
+from bot.checkpoints.stored_array import StoredArray
+from bot.models.int8 import quantize
+
+Placement: TypeAlias = jax.Device | jax.sharding.Sharding | None
+"""Where parameters go; None is the default device."""
+
+# A piece that is looked at is still in the second-level cache.
+_PIECE_BYTES: Final = 2**18
+# Below this many numbers the host converts: compiling a program for one more shape would take longer.
+_MIN_DEVICE_NUMBERS: Final = 2**20
+# JAX on a CPU takes memory for its own, instead of copying, where it is aligned to this.
+_ALIGNMENT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One parameter within its file. array, start: nbytes = size * itemsize bytes of it, from byte `start` on.
+
+    shape: as stored. axes: the permutation to ours, None for the same. dtype: on the device. int8: it becomes an int8
+    matrix and float32 scales, whatever dtype says.
+    """
+
+    array: StoredArray
+    start: int
+    shape: tuple[int, ...]
+    axes: tuple[int, ...] | None
+    dtype: np.dtype[Any]
+    int8: bool
+
+    @property
+    def nbytes(self) -> int:
+        return self.array.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
+
+
+class Stager:
+    """Brings parts to `placement`. For one loading, on one thread."""
+
+    def __init__(self, reader: Reader, placement: Placement) -> None:
+        self._reader = reader
+        self._placement = placement
+        self._turns = [_Turn(), _Turn()]
+
+    def bring(self, part: Part) -> tuple[jax.Array, ...] | str:
+        """The parameter (int8: matrix and scales), perhaps still on its way; or what is wrong with its numbers.
+
+        Raises CheckpointError where the file can't be read.
+        """
+        turn = self._turns[0]
+        self._turns.reverse()
+        turn.wait()
+        on_device = part.int8 or (
+            (part.axes is not None or part.array.dtype != part.dtype) and np.prod(part.shape) >= _MIN_DEVICE_NUMBERS
+        )
+        # What the device doesn't convert may become the parameter itself, so it is not used again.
+        buffer = turn.buffer(part.nbytes) if on_device else _aligned(part.nbytes)
+        check = FiniteCheck(part.array.dtype, np.dtype(np.float32) if part.int8 else part.dtype)
+        for start in range(0, part.nbytes, _PIECE_BYTES):
+            piece = buffer[start : start + _PIECE_BYTES]
+            self._reader.read(part.array, part.start + start, piece)
+            check.look(piece)
+        if check.problem is not None:
+            return check.problem
+        values = buffer.view(part.array.dtype).reshape(part.shape)
+        if not on_device:
+            values = values if part.axes is None else values.transpose(part.axes)
+            # Not by JAX: it would warn of float64.
+            values = np.ascontiguousarray(values.astype(part.dtype, copy=False))
+            turn.brought = (jax.device_put(values, self._placement),)
+        elif part.int8:
+            turn.brought = _quantized(jax.device_put(values, self._placement))
+        else:
+            turn.brought = (_converted(jax.device_put(values, self._placement), part.axes, part.dtype),)
+        return turn.brought
+
+
+class _Turn:
+    """One array on its way. brought: what was made of it last; its memory is free again once that is there."""
+
+    def __init__(self) -> None:
+        self._buffer = _aligned(0)
+        self.brought: tuple[jax.Array, ...] = ()
+
+    def wait(self) -> None:
+        jax.block_until_ready(self.brought)
+        self.brought = ()
+
+    def buffer(self, nbytes: int) -> npt.NDArray[np.uint8]:
+        if self._buffer.size < nbytes:
+            self._buffer = _aligned(0)
+            self._buffer = _aligned(nbytes)
+        return self._buffer[:nbytes]
+
+
+def _aligned(nbytes: int) -> npt.NDArray[np.uint8]:
+    memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
+    offset = -memory.ctypes.data % _ALIGNMENT
+    return memory[offset : offset + nbytes]
+
+
+# Neither gives its argument back as it is, which may be memory that is about to be used again: the dtype or the order
+# differs.
+@partial(jax.jit, static_argnums=(1, 2))
+def _converted(values: jax.Array, axes: tuple[int, ...] | None, dtype: np.dtype[Any]) -> jax.Array:
+    return (values if axes is None else values.transpose(axes)).astype(dtype)
+
+
+@jax.jit
+def _quantized(values: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return quantize(values)
