@@ -127,7 +127,7 @@ def _held(entry: Mapping[str, Any]) -> Held:
     files = {}
     for name, file in entry["files"].items():
         size, digest = file["size"], file["digest"]
-        if not isinstance(size, int) or size < 0:
+        if type(size) is not int or size < 0:
             raise ValueError(f"the size of {name} is {size!r}")
         if digest is not None and not is_digest(digest):
             raise ValueError(f"the digest of {name} is {digest!r}")

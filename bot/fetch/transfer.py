@@ -30,7 +30,7 @@ _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """attempts: in a row without a new byte, before a transfer is given up. wait_s: after the first of them; doubles.
+    """attempts: in a row without a new byte, before a transfer is given up. wait_s: after a failure; doubles each time.
 
     stalled_s: how long to wait for another process that downloads the same file and gets no further.
     """
@@ -129,7 +129,7 @@ def _download(
             before = done
             try:
                 for piece in remote.read(held, name, done):
-                    # A file that is longer than announced is wrong, whatever its digest.
+                    # Whoever sends more than was announced shall not fill the disk.
                     piece = piece[: file.size - done]
                     part.write(piece)
                     if hashing is not None:
@@ -143,13 +143,13 @@ def _download(
                 break
             # What has come counts for the next process even if this one is killed while it waits.
             part.flush()
-            failures = 1 if done > before else failures + 1
+            failures = 0 if done > before else failures + 1
             if failures >= patience.attempts:
                 raise FetchError(
                     f"{name} of {remote.title} broke off after {_of(done, file)}: {why}. What has come is kept: "
                     f"`{again}` goes on from there. {remote.advice}"
                 ) from why
-            time.sleep(patience.wait_s * 2 ** (failures - 1))
+            time.sleep(patience.wait_s * 2**failures)
         part.flush()
         os.fsync(part.fileno())
     if hashing is not None:
