@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import pytest
 
-from tests.parity.originals import Floats, Ints, Outputs, Texts
+from tests.parity.outputs import Floats, Ints, Outputs, Texts
 from tests.parity.sizes import IMAGE_LENGTH, MINI, NUM_CODES, TEXT_LENGTH, TINY, Size
 
 PROMPTS: Final = ("a red circle on a blue background", "x", "two cats, and many more of them " * 12)

@@ -22,7 +22,7 @@ from flax.core import unfreeze
 from jax.typing import DTypeLike
 
 from bot.models.network import nest, walk
-from tests.parity.originals import SCALE, Ints, Outputs, Texts, as_floats
+from tests.parity.outputs import SCALE, Ints, Outputs, Texts, as_floats
 from tests.parity.sizes import IMAGE_LENGTH, NUM_CODES, TEXT_LENGTH, Size, random_weight
 
 WARNINGS: Final = ("ignore:Some non-default generation parameters are set in the model config:UserWarning",)

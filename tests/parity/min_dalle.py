@@ -14,7 +14,7 @@ from flax.serialization import msgpack_restore
 
 from bot.checkpoints.json_file import read_json
 from bot.models.network import walk
-from tests.parity.originals import SCALE, Floats, Ints, Outputs, Texts, as_floats
+from tests.parity.outputs import SCALE, Floats, Ints, Outputs, Texts, as_floats
 from tests.parity.sizes import IMAGE_LENGTH, TEXT_LENGTH
 
 START_TOKEN: Final = 2**14 - 1

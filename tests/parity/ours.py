@@ -12,7 +12,7 @@ from bot.engine.base import PromptText, SlotAssignment
 from bot.engine.engine import JaxEngine
 from bot.engine.sampling import guide
 from bot.requests import GeneratedImage, Sampling
-from tests.parity.originals import SCALE, Ints, Outputs, Texts, as_floats
+from tests.parity.outputs import SCALE, Ints, Outputs, Texts, as_floats
 
 CHUNK_TOKENS: Final = 16
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from bot.checkpoints.bundle import load_bundle
+from bot.checkpoints.tokenizers import PromptTokenizer
 from tests.parity import ours
 from tests.parity.compare import (
     PROMPTS,
@@ -17,8 +18,8 @@ from tests.parity.compare import (
 )
 from tests.parity.conftest import Checkpoints
 from tests.parity.dalle_mini import WARNINGS, DalleMini
-from tests.parity.originals import SCALE
-from tests.parity.sizes import TINY, Size
+from tests.parity.outputs import SCALE
+from tests.parity.sizes import TEXT_LENGTH, TINY, Size
 
 pytestmark = [pytest.mark.parity, *map(pytest.mark.filterwarnings, WARNINGS)]
 
@@ -46,9 +47,9 @@ def test_logits_in_bfloat16(size: Size, dalle_mini: DalleMini, checkpoints: Chec
 
 
 def test_prompts_become_the_same_ids(dalle_mini: DalleMini, checkpoints: Checkpoints) -> None:
-    folders = checkpoints(TINY, "stacked")
-    theirs = dalle_mini.texts(folders.dalle_bart, PROMPTS)
-    tokenizer = load_bundle(folders, dtype=jnp.float32).prompt_tokenizer
+    folder = checkpoints(TINY, "stacked").dalle_bart
+    theirs = dalle_mini.texts(folder, PROMPTS)
+    tokenizer = PromptTokenizer.load(folder, max_length=TEXT_LENGTH, normalize=False)
     mine, uncond = tokenizer.encode(PROMPTS), tokenizer.encode_unconditional()
     np.testing.assert_array_equal(mine.ids, theirs.ids)
     np.testing.assert_array_equal(mine.mask, theirs.mask)

@@ -9,7 +9,7 @@ from tests.parity import dalle_mini, min_dalle, ours
 from tests.parity.compare import PROMPTS, SIZES, assert_outputs_close, random_pictures, random_texts, smallest_margin
 from tests.parity.conftest import Checkpoints
 from tests.parity.min_dalle import MinDalle
-from tests.parity.originals import SCALE, Texts
+from tests.parity.outputs import SCALE, Texts
 from tests.parity.sizes import Size
 
 # dalle-mini writes the checkpoints.

@@ -1,24 +1,13 @@
-"""What a comparison needs of whichever side computes it, and what happens where an original can't be imported.
+"""What goes into a comparison and what comes out, on the host, whichever program computes it."""
 
-These tests install nothing. `.ci/parity` makes an environment with both originals in it and sets REQUIRED there, so
-that a test which skips for want of them fails.
-"""
-
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pytest
-
-REQUIRED: Final = "DALLE_BOT_REQUIRE_PARITY"
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,14 +42,3 @@ SCALE: Final = 10.0
 def as_floats(array: Any) -> Floats:
     """Any framework's array on the host."""
     return np.asarray(array, np.float32)
-
-
-def require(load: Callable[[], T]) -> T:
-    """What `load` returns; where it can't import an original, skips the test, or fails it if REQUIRED is set."""
-    try:
-        return load()
-    except ImportError as error:
-        sentence = f"an original program can't be imported ({error}); .ci/parity makes an environment where it can"
-    if os.environ.get(REQUIRED) == "1":
-        pytest.fail(f"{sentence}, and {REQUIRED} is set")
-    pytest.skip(sentence)
