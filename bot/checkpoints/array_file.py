@@ -22,15 +22,10 @@ from bot.checkpoints.safetensors_index import index_safetensors
 from bot.checkpoints.stored_array import StoredArray
 from bot.errors import CheckpointError, CheckpointNotFoundError
 
+_PICKLE: Final = "is a pickle, as PyTorch saves weights. Pickles can run code and are never read"
 _SIGNATURES: Final = (
-    (
-        b"PK\x03\x04",
-        "is a zip archive as PyTorch saves it, with a pickle inside. Pickles can run code and are never read",
-    ),
-    (b"\x80\x02", "is a pickle. Pickles can run code and are never read"),
-    (b"\x80\x03", "is a pickle. Pickles can run code and are never read"),
-    (b"\x80\x04", "is a pickle. Pickles can run code and are never read"),
-    (b"\x80\x05", "is a pickle. Pickles can run code and are never read"),
+    (b"PK\x03\x04", _PICKLE),  # in a zip archive
+    *((bytes([0x80, protocol]), _PICKLE) for protocol in range(2, 6)),
     (b"\x89HDF\r\n", "is an HDF5 file, TensorFlow's format, which is not read"),
     (b"\x1f\x8b", "is packed with gzip, which is not read"),
     (b"version https://git-lfs", "is a pointer of Git LFS, not the weights themselves"),

@@ -36,11 +36,10 @@ class FiniteCheck:
         """What is wrong with the worst number so far; None if nothing."""
         if self._largest < self._limit:
             return None
-        worst = np.array(self._largest, self._bits).view(self._stored).astype(np.float64).item()
-        if math.isnan(worst):
-            return "holds NaN"
-        if math.isinf(worst):
-            return "holds infinite numbers"
+        infinity = _infinity(self._stored)
+        if self._largest >= infinity:
+            return "holds NaN" if self._largest > infinity else "holds infinite numbers"
+        worst = float(np.array(self._largest, self._bits).view(self._stored))
         largest = float(_finfo(self._target).max)
         return f"holds {worst:.6g}, which is too large for {self._target} (at most {largest:.6g})"
 
@@ -48,11 +47,18 @@ class FiniteCheck:
 @cache
 def _limit(stored: np.dtype[Any], target: np.dtype[Any]) -> int:
     """The bits of the least magnitude of dtype `stored` that is not finite as `target`, rounded to nearest even."""
-    bits = np.dtype(f"u{stored.itemsize}")
     info = _finfo(target)
     # Half a step above the largest number: its mantissa is odd, so that the tie goes to infinity.
-    limit = float(info.max) + 2.0 ** (info.maxexp - 1 - info.nmant - 1)
+    limit = float(info.max) + 2.0 ** (int(info.maxexp) - int(info.nmant) - 2)
     if limit > float(_finfo(stored).max):
-        return int(np.array(math.inf).astype(stored).view(bits))
+        return _infinity(stored)
     nearest = np.array(limit).astype(stored)
-    return int(nearest.view(bits)) + (float(nearest) < limit)
+    return _bits(nearest) + (float(nearest) < limit)
+
+
+def _infinity(stored: np.dtype[Any]) -> int:
+    return _bits(np.array(math.inf).astype(stored))
+
+
+def _bits(number: npt.NDArray[Any]) -> int:
+    return int(number.view(f"u{number.itemsize}"))

@@ -44,9 +44,7 @@ def check_config(network: str, config: Mapping[str, Any], file: Path) -> None:
     else:
         return
     if kind != network:
-        raise CheckpointMismatchError(
-            f"{file}: this seems to be the configuration of {kind}; {network}'s belongs here."
-        )
+        raise CheckpointMismatchError(f"{file}: this seems to be {kind}'s configuration; {network}'s belongs here.")
 
 
 def find_weights(folder: Path, names: tuple[str, ...]) -> Path:

@@ -89,13 +89,18 @@ class _Parser:
         dimensions = self._length(self._byte(), 0x90, 0x9F, {0xDC: 2})
         if dimensions is None or dimensions > _MAX_DIMENSIONS:
             raise ValueError(f"{name} has no shape")
-        shape = tuple(self._number(self._byte()) for _ in range(dimensions))
+        shape = []
+        for _ in range(dimensions):
+            size = self._number(self._byte())
+            if size is None:
+                raise ValueError(f"{name} has no shape")
+            shape.append(size)
         dtype_name = self._text()
         dtype = DTYPES.get(dtype_name)
         if dtype is None:
             raise ValueError(f"{name} holds {dtype_name!r}, which is no known kind of number")
         nbytes = self._length(self._byte(), 1, 0, {0xC4: 1, 0xC5: 2, 0xC6: 4})
-        if nbytes is None or None in shape:
+        if nbytes is None:
             raise ValueError(f"{name} is not shape, dtype and bytes")
         offset = self._position
         if offset + nbytes != end:
@@ -103,7 +108,7 @@ class _Parser:
         self._file.seek(end)
         self._position = end
         try:
-            return StoredArray(dtype, tuple(s for s in shape if s is not None), ((offset, nbytes),))
+            return StoredArray(dtype, tuple(shape), ((offset, nbytes),))
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
 

@@ -33,13 +33,14 @@ class Weights:
     embeddings are summed in the dtype that they are stored in, and norms compute in float32 anyway. float64 becomes
     float32.
 
-    num_bytes: of the parameters on one device, in the dtypes that they will have there. largest_bytes: of the file's
-    largest array, as stored. file_bytes: of all arrays, as stored; what `load` counts its progress in.
+    file: its headers. num_bytes: of the parameters on one device, in the dtypes that they will have there.
+    largest_bytes: of the file's largest array, as stored. file_bytes: of all arrays, as stored; what `load` counts its
+    progress in.
     """
 
     def __init__(self, network: str, file: ArrayFile, shapes: Params, places: Places, *, dtype: DTypeLike) -> None:
         match(network, stored_shapes(shapes, places), file.arrays, file.path)
-        self._file = file
+        self.file = file
         self._order = [path for path, _ in walk(shapes)]
         parameters = []
         self.num_bytes = 0
@@ -68,7 +69,7 @@ class Weights:
         """
         leaves: dict[ParamPath, Any] = {}
         problems = []
-        with self._file.reading() as reader:
+        with self.file.reading() as reader:
             stager = Stager(reader, placement)
             for path, place, part in ((p.path, p.place, p.part) for p in self._parameters):
                 brought = stager.bring(part)
@@ -81,7 +82,7 @@ class Weights:
                 advance(part.nbytes)
         if problems:
             advice = "Fetch it again; if it stays, choose another model.dtype or model."
-            raise CheckpointMismatchError(first_problems(self._file.path, problems, advice))
+            raise CheckpointMismatchError(first_problems(self.file.path, problems, advice))
         return nest({path: leaves[path] for path in self._order})
 
 
