@@ -15,7 +15,8 @@ WeightsKind = Literal["same", "int8"]
 """How matrices are kept on the device: in the dtype that they are multiplied in, or as int8."""
 
 _LARGEST: Final = 127
-_MAX_BLOCK: Final = 256
+MAX_BLOCK: Final = 256
+"""Input channels that are converted at a time on CPUs, at most."""
 
 
 def quantize(kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -62,7 +63,7 @@ def _in_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """The same over blocks of input channels. On CPUs XLA ignores barriers and converts as early as it can, but not
     what a loop picks; the blocks stay in the processor's cache, too."""
     features_in, features_out = kernel.shape
-    size = next(size for size in range(_MAX_BLOCK, 0, -1) if features_in % size == 0)
+    size = next(size for size in range(MAX_BLOCK, 0, -1) if features_in % size == 0)
 
     def add(i: jax.Array, total: jax.Array) -> jax.Array:
         part = jax.lax.dynamic_slice_in_dim(kernel, i * size, size, axis=0).astype(x.dtype)

@@ -1,0 +1,215 @@
+"""The memory plan: what a model will take of each device, and how many slots fit, before anything is allocated.
+
+Made while an engine opens, on the engine thread, and shown to whoever started it. What it leaves out must find room in
+the fraction that is not planned for: the interpreter, the compiler and its code, the libraries of a graphics card.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import jax.numpy as jnp
+import numpy as np
+
+from bot.engine.device_memory import DeviceMemory
+from bot.engine.memory_sizes import ModelSizes
+from bot.errors import ConfigError
+from bot.startup import format_amount
+
+MAX_SLOTS_CPU: Final = 18
+MAX_SLOTS_GPU: Final = 36
+"""How many slots are chosen at most, for all CPU devices together and for each graphics card. More make each picture
+wait longer without drawing many more of them in an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the plan. detail: how the number comes about."""
+
+    name: str
+    num_bytes: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """What one device will hold; all of them hold the same. num_slots: of all devices together.
+
+    weights and slots stay there. Of workspaces only one is in use at a time. loading: of the weights, before there are
+    slots.
+    """
+
+    num_slots: int
+    num_devices: int
+    memory: DeviceMemory
+    weights: tuple[Item, ...]
+    slots: tuple[Item, ...]
+    workspaces: tuple[Item, ...]
+    loading: Item
+
+    @property
+    def weights_bytes(self) -> int:
+        return _sum(self.weights)
+
+    @property
+    def needed_bytes(self) -> int:
+        """The most that is needed at any time."""
+        running = _sum(self.slots) + self.workspace.num_bytes
+        return self.weights_bytes + max(running, self.loading.num_bytes)
+
+    @property
+    def workspace(self) -> Item:
+        """The largest one."""
+        return max(self.workspaces, key=lambda item: item.num_bytes)
+
+    @property
+    def fits(self) -> bool:
+        """Whether it does, as far as anybody can tell."""
+        usable = self.memory.usable_bytes
+        return usable is None or self.needed_bytes <= usable
+
+    def table(self) -> str:
+        """For people: a line for each item, with sums, aligned."""
+        devices = "the device" if self.num_devices == 1 else f"each of {self.num_devices} devices"
+        workspaces = ", ".join(f"{item.name} {_amount(item.num_bytes)}" for item in self.workspaces)
+        rows = [
+            *self.weights,
+            *self.slots,
+            Item("workspace", self.workspace.num_bytes, f"the largest of: {workspaces}"),
+            Item("needed", self.needed_bytes, f"while loading {_amount(self.weights_bytes + self.loading.num_bytes)}"),
+        ]
+        usable, available = self.memory.usable_bytes, self.memory.available_bytes
+        if usable is not None and available is not None:
+            share = f"{_amount(available)} x {self.memory.fraction:.3g} (engine.memory_fraction)"
+            rows.append(Item("usable", usable, share))
+        names = max(len(row.name) for row in rows)
+        amounts = max(len(_amount(row.num_bytes)) for row in rows)
+        lines = [f"Memory of {devices}, {self.num_slots} slot{'' if self.num_slots == 1 else 's'} in all:"]
+        lines += [f"  {r.name:<{names}}  {_amount(r.num_bytes):>{amounts}}  {r.detail}".rstrip() for r in rows]
+        return "\n".join(lines)
+
+
+def plan_memory(sizes: ModelSizes, memory: DeviceMemory, *, num_slots: int | None, num_devices: int) -> MemoryPlan:
+    """The plan for `num_slots`, or for as many as fit, within the bounds above, where that is None.
+
+    Raises ConfigError if num_slots is no multiple of num_devices, or if the model does not fit, with one slot on each
+    device or with those that are asked for; it says by how much, and which settings would mend it.
+    """
+    if num_slots is not None and num_slots % num_devices:
+        below = num_slots // num_devices * num_devices
+        choices = " or ".join(str(count) for count in (below, below + num_devices) if count)
+        raise ConfigError(
+            f"engine.num_slots is {num_slots}, which {num_devices} devices can't share evenly; use {choices}."
+        )
+    plan = _plan(sizes, memory, num_slots or num_devices, num_devices)
+    if not plan.fits:
+        raise ConfigError(_refusal(sizes, plan))
+    return plan if num_slots else _largest(sizes, plan, _most_slots(sizes.platform, num_devices))
+
+
+def _plan(sizes: ModelSizes, memory: DeviceMemory, num_slots: int, num_devices: int) -> MemoryPlan:
+    here = num_slots // num_devices
+    # Each slot may wait for a prompt and a negative one of its own, encoded on every device; the unconditional one is
+    # always there.
+    prompts = 2 * num_slots + 1
+    dtype = sizes.dtype.name
+
+    def per_slot(name: str, num_bytes: int) -> Item:
+        return Item(name, here * num_bytes, f"{here} x {_amount(num_bytes)}")
+
+    return MemoryPlan(
+        num_slots=num_slots,
+        num_devices=num_devices,
+        memory=memory,
+        weights=(
+            Item("DalleBart", sizes.bart_bytes, f"{'int8 and ' if sizes.weights == 'int8' else ''}{dtype}"),
+            Item("VQGAN", sizes.vqgan_bytes, "float32"),
+            Item("CLIP", sizes.clip_bytes, "float32"),
+        ),
+        slots=(
+            per_slot("caches of image tokens", sizes.cache_bytes),
+            per_slot("texts of slots", sizes.text_bytes),
+            per_slot("the rest of slots", sizes.slot_bytes),
+            Item("encoded prompts", prompts * sizes.prompt_bytes, f"at most {prompts} x {_amount(sizes.prompt_bytes)}"),
+        ),
+        workspaces=tuple(Item(name, size) for name, size in sizes.workspaces(here, num_slots).items()),
+        loading=Item("loading", sizes.largest_bytes),
+    )
+
+
+def _most_slots(platform: str, num_devices: int) -> int:
+    """A multiple of num_devices, at least one for each."""
+    here = max(1, MAX_SLOTS_CPU // num_devices) if platform == "cpu" else MAX_SLOTS_GPU
+    return here * num_devices
+
+
+def _largest(sizes: ModelSizes, plan: MemoryPlan, most: int) -> MemoryPlan:
+    """The plan with the most slots that fits, or the one with one slot on each device, which may not."""
+    for num_slots in range(most, plan.num_devices, -plan.num_devices):
+        larger = _plan(sizes, plan.memory, num_slots, plan.num_devices)
+        if larger.fits:
+            return larger
+    return _plan(sizes, plan.memory, plan.num_devices, plan.num_devices)
+
+
+def _refusal(sizes: ModelSizes, plan: MemoryPlan) -> str:
+    usable, available = plan.memory.usable_bytes, plan.memory.available_bytes
+    assert usable is not None
+    assert available is not None
+    slots = f"{plan.num_slots} slot{'' if plan.num_slots == 1 else 's'}"
+    where = "the device" if plan.num_devices == 1 else f"each of {plan.num_devices} devices"
+    return (
+        f"The model with {slots} needs {_amount(plan.needed_bytes)} on {where}, of which its weights are "
+        f"{_amount(plan.weights_bytes)}; usable are {_amount(usable)} ({_amount(available)} available x "
+        f"engine.memory_fraction {plan.memory.fraction:.3g}). {_advice(sizes, plan)}"
+    )
+
+
+def _advice(sizes: ModelSizes, plan: MemoryPlan) -> str:
+    """The settings that would make it fit: each that is enough alone, otherwise several together."""
+    others = _others(sizes)
+    same_slots = [(text, _plan(other, plan.memory, plan.num_slots, plan.num_devices)) for text, other in others]
+    fewer = _largest(sizes, plan, plan.num_slots - plan.num_devices)
+    fewest = [(text, _largest(other, plan, plan.num_slots - plan.num_devices)) for text, other in others]
+    attempts = (
+        [*same_slots[:2], (_num_slots(fewer), fewer)],
+        same_slots[2:],
+        [(f"{text} and {_num_slots(other)}", other) for text, other in fewest],
+    )
+    for attempt in attempts:
+        cures = [text for text, other in attempt if other.fits]
+        if cures:
+            return f"It would fit with {', or with '.join(cures)}."
+    least_bytes = min(other.needed_bytes for _, other in [("", fewer), *fewest])
+    return f"No setting makes it fit, for {_amount(least_bytes)} is the least that it needs: use a smaller model."
+
+
+def _others(sizes: ModelSizes) -> list[tuple[str, ModelSizes]]:
+    """The same model with one other setting, and then with both."""
+    automatic = _automatic(sizes)
+    changes: list[tuple[str, dict[str, Any]]] = []
+    if sizes.weights != "int8":
+        changes.append(('model.weights = "int8"', {"weights": "int8"}))
+    if automatic != sizes.dtype:
+        changes.append(('model.dtype = "auto"', {"dtype": automatic}))
+    if len(changes) == 2:
+        changes.append((" and ".join(text for text, _ in changes), changes[0][1] | changes[1][1]))
+    return [(text, replace(sizes, **change)) for text, change in changes]
+
+
+def _automatic(sizes: ModelSizes) -> np.dtype[Any]:
+    """What `auto` would choose here, or another dtype of its size."""
+    if sizes.platform == "cpu":
+        return np.dtype(np.float32)
+    return jnp.dtype(jnp.bfloat16) if sizes.dtype == np.float32 else sizes.dtype
+
+
+def _num_slots(plan: MemoryPlan) -> str:
+    return f"engine.num_slots = {plan.num_slots}"
+
+
+def _sum(items: tuple[Item, ...]) -> int:
+    return sum(item.num_bytes for item in items)
+
+
+def _amount(count: int) -> str:
+    return format_amount(count, "bytes")
