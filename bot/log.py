@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,21 +22,58 @@ _BOT_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{23,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za
 _INTERACTION_TOKEN: Final = re.compile(r"aW50ZXJhY3Rpb24[A-Za-z0-9_-]{20,}")
 _TOKEN_IN_PATH: Final = re.compile(r"(/(?:webhooks|interactions)/\d+/)[A-Za-z0-9._-]{8,}")
 _PASSWORD_IN_URL: Final = re.compile(r"(://[^\s:/@\"']*:)[^\s/@\"']+(?=@)")
+# Those who keep weights: Hugging Face, AWS, Google and W&B. Keys without a shape are known by their name or by
+# `secrets_in`: an AWS secret is forty characters like any others, and an old W&B key looks like a commit.
+_STORE_TOKEN: Final = re.compile(
+    r"\bhf_(?:oauth_[A-Za-z0-9._-]{16,}|[A-Za-z0-9]{20,})|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bya29\.[A-Za-z0-9._-]{16,}"
+    r"|\bwandb_v\d+_[A-Za-z0-9_-]{16,}"
+)
+_NAMED_SECRET: Final = re.compile(
+    r"((?:HF_TOKEN|HUB_TOKEN|API_KEY|SECRET_ACCESS_KEY|SESSION_TOKEN)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&}]{8,}",
+    re.IGNORECASE,
+)
+_BEARER: Final = re.compile(r"(\bBearer\s+)[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE)
+_SIGNED_QUERY: Final = re.compile(
+    r"([?&](?:X-(?:Amz|Goog)-)?(?:Signature|Credential|Security-Token|Policy|Key-Pair-Id|sig)=)[^&\s\"']+",
+    re.IGNORECASE,
+)
+
+SECRET_VARIABLES: Final = (
+    "DISCORD_TOKEN",
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "WANDB_API_KEY",
+)
 
 # Libraries that report every request or table at INFO.
-_TALKATIVE: Final = ("httpx", "httpcore", "alembic", "transformers", "PIL", "jax")
+_TALKATIVE: Final = (
+    *("httpx", "httpcore", "httpx2", "httpcore2", "huggingface_hub", "filelock"),
+    *("fsspec", "s3fs", "botocore", "aiobotocore", "google", "urllib3", "wandb"),
+    *("alembic", "transformers", "PIL", "jax"),
+)
+# Warns at each request to a public bucket that there are no credentials.
+_ALARMIST: Final = ("gcsfs",)
 
 _STANDARD_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Returns `text` with `secrets`, and everything shaped like a Discord token or a password in a URL, replaced."""
+    """Returns `text` with `secrets`, and all that looks like a token, a signature or a password in a URL, replaced."""
     for secret in secrets:
         text = text.replace(secret, REDACTED)
     text = _BOT_TOKEN.sub(REDACTED, text)
     text = _INTERACTION_TOKEN.sub(REDACTED, text)
-    text = _TOKEN_IN_PATH.sub(rf"\1{REDACTED}", text)
+    text = _STORE_TOKEN.sub(REDACTED, text)
+    for pattern in (_TOKEN_IN_PATH, _NAMED_SECRET, _BEARER, _SIGNED_QUERY):
+        text = pattern.sub(rf"\1{REDACTED}", text)
     return _PASSWORD_IN_URL.sub(rf"\1{REDACTED}", text)
+
+
+def secrets_in(environ: Mapping[str, str]) -> list[str]:
+    """The values of the variables that hold secrets, for `configure_logging`."""
+    return [value for name in SECRET_VARIABLES if (value := environ.get(name, "").strip())]
 
 
 class TextFormatter(logging.Formatter):
@@ -105,4 +142,6 @@ def configure_logging(level: str, json: bool, *, secrets: Iterable[str] = ()) ->
     logging.getLogger("bot").setLevel(threshold)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    for name in _ALARMIST:
+        logging.getLogger(name).setLevel(logging.ERROR)
     logging.captureWarnings(True)

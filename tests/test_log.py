@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.log import REDACTED, RedactingHandler, configure_logging, redact
+from bot.log import _ALARMIST, _TALKATIVE, REDACTED, RedactingHandler, configure_logging, redact, secrets_in
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcDE.abcdefghijklmnopqrstuvwxyz0123456789AB"
 INTERACTION_TOKEN = "aW50ZXJhY3Rpb246MTIzNDU2Nzg5MDEyMzQ1Njc4OnNvbWV0aGluZw"
@@ -13,7 +13,7 @@ INTERACTION_TOKEN = "aW50ZXJhY3Rpb246MTIzNDU2Nzg5MDEyMzQ1Njc4OnNvbWV0aGluZw"
 
 @pytest.fixture(autouse=True)
 def _restore_logging() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in (None, "bot", "httpx", "httpcore", "alembic", "transformers", "PIL")]
+    loggers = [logging.getLogger(name) for name in (None, "bot", *_TALKATIVE, *_ALARMIST)]
     levels = [logger.level for logger in loggers]
     yield
     logging.captureWarnings(False)
@@ -33,12 +33,39 @@ def _restore_logging() -> Iterator[None]:
         ("PATCH /webhooks/12/abcdefghij/messages/@original", f"PATCH /webhooks/12/{REDACTED}/messages/@original"),
         ("POST /interactions/12/abcdefghij/callback", f"POST /interactions/12/{REDACTED}/callback"),
         ("postgresql+asyncpg://bot:hunter2@db/x", f"postgresql+asyncpg://bot:{REDACTED}@db/x"),
+        ("token hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345.", f"token {REDACTED}."),
+        ("hf_oauth_eyJhbGciOi.JFZER-SA_x123", REDACTED),
+        ("{'authorization': 'Bearer abcdefgh12345678'}", f"{{'authorization': 'Bearer {REDACTED}'}}"),
+        ("key AKIAIOSFODNN7EXAMPLE is unknown", f"key {REDACTED} is unknown"),
+        ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCY", f"AWS_SECRET_ACCESS_KEY={REDACTED}"),
+        ("'aws_session_token': 'IQoJb3JpZ2luX2Vj'", f"'aws_session_token': '{REDACTED}'"),
+        ("api_key: 0123456789abcdef0123456789abcdef01234567", f"api_key: {REDACTED}"),
+        ("wandb_v1_abcdefGHIJKL0123456789", REDACTED),
+        ("ya29.a0AfH6SMBx-abcdefgh_ijk", REDACTED),
+        (
+            "GET http://s3/b/k?X-Amz-Credential=me%2Fx&X-Amz-Date=1&X-Amz-Signature=0badc0de HTTP/1.1",
+            f"GET http://s3/b/k?X-Amz-Credential={REDACTED}&X-Amz-Date=1&X-Amz-Signature={REDACTED} HTTP/1.1",
+        ),
+        (
+            "http://cdn/f?Policy=eyJ&Signature=ab~c&Key-Pair-Id=K1",
+            f"http://cdn/f?Policy={REDACTED}&Signature={REDACTED}&Key-Pair-Id={REDACTED}",
+        ),
+        ("commit 0123456789abcdef0123456789abcdef01234567", "commit 0123456789abcdef0123456789abcdef01234567"),
+        ("bot.fetch.hub.hf_hub_download_to_cache_dir", "bot.fetch.hub.hf_hub_download_to_cache_dir"),
+        ("set HF_TOKEN: for a private model", "set HF_TOKEN: for a private model"),
         ("mail me@example.org about http://host:80/", "mail me@example.org about http://host:80/"),
         ("bot.checkpoints.json_file.read took 1.25 s", "bot.checkpoints.json_file.read took 1.25 s"),
     ],
 )
 def test_redact(text: str, expected: str) -> None:
     assert redact(text) == expected
+
+
+def test_secrets_without_a_shape_are_taken_from_the_environment() -> None:
+    environ = {"WANDB_API_KEY": "0123456789abcdef0123456789abcdef01234567", "HF_TOKEN": " ", "PATH": "/usr/bin"}
+    secrets = secrets_in(environ)
+    assert secrets == [environ["WANDB_API_KEY"]]
+    assert redact(f"login with {secrets[0]}", secrets) == f"login with {REDACTED}"
 
 
 @pytest.mark.parametrize("as_json", [False, True])

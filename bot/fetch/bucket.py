@@ -76,7 +76,7 @@ class Bucket:
     def read(self, held: Held, name: str, start: int) -> Iterator[bytes]:
         size, path = held.files[name].size, f"{self._path}/{name}"
         with self._explained():
-            if start == 0 and self.resolve().version != held.version:
+            if self.resolve().version != held.version:
                 raise CheckpointError(
                     f"{self._url} has changed since it was fetched first: `dalle-bot fetch` with --update takes what "
                     "is there now."
@@ -143,11 +143,22 @@ class Bucket:
                 f"There is no folder {self._url}, which {self._part.option} names, or it is not yours to see. "
                 f"{self.advice}"
             ) from error
-        except PermissionError as error:
-            raise FetchError(f"{self._url} may not be read (PermissionError). {self.advice}") from error
         except Exception as error:
             # The text of such errors may hold signed addresses and key ids.
-            raise BrokenOffError(f"the store's library failed with {type(error).__name__}") from error
+            kind = type(error).__name__
+            if _is_refusal(error):
+                raise FetchError(f"{self._url} may not be read ({kind}). {self.advice}") from error
+            raise BrokenOffError(f"the store's library failed with {kind}") from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether credentials are missing or not good enough, in the words of the libraries that we know."""
+    return (
+        isinstance(error, PermissionError)
+        or type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError")
+        or getattr(error, "code", None) in (401, 403)
+        or str(error).startswith("Forbidden")
+    )
 
 
 def readable(text: str) -> str:
