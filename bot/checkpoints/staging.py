@@ -4,6 +4,7 @@ Only two arrays are on their way at any time, whatever the device is doing: one 
 other. Their memory is used again, so that it need not be mapped and zeroed anew for each.
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -33,7 +34,7 @@ class Part:
     """One parameter within its file. array, start: nbytes = size * itemsize bytes of it, from byte `start` on.
 
     shape: as stored. axes: the permutation to ours, None for the same. dtype: on the device. int8: it becomes an int8
-    matrix and float32 scales, whatever dtype says.
+    matrix and float32 scales, whatever dtype says; axes is None then.
     """
 
     array: StoredArray
@@ -45,7 +46,7 @@ class Part:
 
     @property
     def nbytes(self) -> int:
-        return self.array.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
+        return self.array.dtype.itemsize * math.prod(self.shape)
 
 
 class Stager:
@@ -64,9 +65,7 @@ class Stager:
         turn = self._turns[0]
         self._turns.reverse()
         turn.wait()
-        on_device = part.int8 or (
-            (part.axes is not None or part.array.dtype != part.dtype) and np.prod(part.shape) >= _MIN_DEVICE_NUMBERS
-        )
+        on_device = part.int8 or _is_worth_a_program(part)
         # What the device doesn't convert may become the parameter itself, so it is not used again.
         buffer = turn.buffer(part.nbytes) if on_device else _aligned(part.nbytes)
         check = FiniteCheck(part.array.dtype, np.dtype(np.float32) if part.int8 else part.dtype)
@@ -79,7 +78,6 @@ class Stager:
         values = buffer.view(part.array.dtype).reshape(part.shape)
         if not on_device:
             values = values if part.axes is None else values.transpose(part.axes)
-            # Not by JAX: it would warn of float64.
             values = np.ascontiguousarray(values.astype(part.dtype, copy=False))
             turn.brought = (jax.device_put(values, self._placement),)
         elif part.int8:
@@ -105,6 +103,12 @@ class _Turn:
             self._buffer = _aligned(0)
             self._buffer = _aligned(nbytes)
         return self._buffer[:nbytes]
+
+
+def _is_worth_a_program(part: Part) -> bool:
+    changes = part.axes is not None or part.array.dtype != part.dtype
+    # JAX makes float64 into float32 first, and float16 of that is rounded twice.
+    return changes and part.array.dtype != np.float64 and math.prod(part.shape) >= _MIN_DEVICE_NUMBERS
 
 
 def _aligned(nbytes: int) -> npt.NDArray[np.uint8]:
