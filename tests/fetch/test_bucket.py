@@ -189,7 +189,8 @@ def test_nobody_listens(url: str, store: Store, tmp_path: Path, monkeypatch: pyt
 def test_a_library_that_is_not_installed_is_named(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _forget()
     library = LIBRARIES[url[:2]]
-    monkeypatch.setattr(sys.modules["fsspec.registry"], "_registry", {})
+    # What fsspec has imported already; `fsspec.registry` itself is a view of it.
+    monkeypatch.delitem(sys.modules["fsspec.registry"].__dict__["_registry"], url[:2], raising=False)
     for name in [name for name in sys.modules if name.partition(".")[0] == library]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
