@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from bot import __version__
+from bot.commands.bench import bench
+from bot.commands.fetch import fetch
 from bot.commands.imagine import imagine
 from bot.commands.run import run
 from bot.commands.sandbox import sandbox
@@ -23,8 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (imagine, run, sandbox, train_demo):
+for _command in (imagine, run, sandbox, fetch, train_demo):
     app.command(_command.__name__.replace("_", "-"))(_command)
+app.add_typer(bench, name="bench")
 
 
 @app.callback(invoke_without_command=True)

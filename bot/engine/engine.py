@@ -92,9 +92,11 @@ class JaxEngine:
         return self._num_slots
 
     def compile(self, chunk_tokens: int, start_up: StartUp) -> None:
-        """Compiles every program that a picture needs, if it is drawn in chunks of `chunk_tokens`."""
+        """Compiles every program that a picture needs, if it is drawn in chunks of `chunk_tokens`, and encodes the
+        unconditional prompt."""
         with start_up.stage("compiling", total=len(self._programs.all(chunk_tokens)), unit="programs") as advance:
             self._programs.compile(chunk_tokens, advance)
+        jax.block_until_ready(self._unconditional)
 
     def prefill(self, prompts: Sequence[PromptText]) -> JaxPrefix:
         """Encodes prompts; touches no slot. See bot.engine.base.Engine."""

@@ -1,39 +1,66 @@
 """Opens an engine as the settings say, in the stages of a start. Called on the engine thread, once."""
 
-import jax.numpy as jnp
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec as Spec
-from jax.typing import DTypeLike
+from dataclasses import dataclass
 
-from bot.checkpoints.bundle import open_checkpoint
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as Spec
+
+from bot.checkpoints.bundle import Checkpoint, open_checkpoint
 from bot.config import Settings
+from bot.engine.device_memory import device_memory
 from bot.engine.devices import choose_devices, missed_gpu, slot_mesh, use_compile_cache
 from bot.engine.engine import JaxEngine
+from bot.engine.memory_plan import MemoryPlan, plan_memory
+from bot.engine.memory_sizes import ModelSizes
+from bot.engine.precision import choose_dtype
 from bot.fetch import locate_model
 from bot.startup import StartUp
 
-_DTYPES: dict[str, DTypeLike] = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float16": jnp.float16}
+
+@dataclass(frozen=True, slots=True)
+class PlannedEngine:
+    """A model that is here, is whole and fits onto the devices; nothing of it is loaded yet."""
+
+    checkpoint: Checkpoint
+    mesh: Mesh
+    plan: MemoryPlan
+
+    def open(self, chunk_tokens: int, start_up: StartUp) -> JaxEngine:
+        """Loads the weights and compiles every program. Raises CheckpointError for numbers that are not finite."""
+        bundle = self.checkpoint.load(NamedSharding(self.mesh, Spec()), start_up)
+        engine = JaxEngine(bundle, num_slots=self.plan.num_slots, mesh=self.mesh)
+        engine.compile(chunk_tokens, start_up)
+        return engine
 
 
-def open_engine(settings: Settings, start_up: StartUp) -> JaxEngine:
-    """Finds, plans, loads and compiles the model of `settings.model`. Raises ConfigError or CheckpointError."""
+def plan_engine(settings: Settings, start_up: StartUp) -> PlannedEngine:
+    """Finds devices and model, fetching what is not here, checks it and plans the memory, which `start_up` notes.
+
+    Raises ConfigError, also if the model does not fit, or CheckpointError.
+    """
     use_compile_cache(settings.compile_cache_dir)
-    engine = settings.engine
+    model, engine = settings.model, settings.engine
     with start_up.stage("find devices"):
         devices = choose_devices(engine.device, engine.num_devices, engine.memory_fraction)
-        mesh = slot_mesh(devices)
     hint = missed_gpu(devices)
     if hint:
         start_up.note(hint)
-    model = settings.model
     folders = locate_model(model, settings.data_dir, start_up)
-    automatic = "float32" if devices[0].platform == "cpu" else "bfloat16"
-    with start_up.stage("read the headers"):
-        checkpoint = open_checkpoint(
-            folders, dtype=_DTYPES[automatic if model.dtype == "auto" else model.dtype], weights=model.weights
+    with start_up.stage("read headers"):
+        checkpoint = open_checkpoint(folders, dtype=choose_dtype(model.dtype, devices[0]), weights=model.weights)
+        plan = plan_memory(
+            ModelSizes.of(checkpoint, devices[0].platform),
+            device_memory(devices, engine.memory_fraction),
+            num_slots=engine.num_slots,
+            num_devices=len(devices),
         )
-    bundle = checkpoint.load(NamedSharding(mesh, Spec()), start_up)
-    opened = JaxEngine(bundle, num_slots=engine.num_slots or 18, mesh=mesh)
-    opened.compile(engine.chunk_tokens, start_up)
+    start_up.note(plan.table())
+    return PlannedEngine(checkpoint, slot_mesh(devices), plan)
+
+
+def open_engine(settings: Settings, start_up: StartUp) -> JaxEngine:
+    """Plans, loads and compiles the model of `settings.model`, and notes how long that took. Raises as plan_engine and
+    PlannedEngine.open do."""
+    engine = plan_engine(settings, start_up).open(settings.engine.chunk_tokens, start_up)
     start_up.ready()
-    return opened
+    return engine

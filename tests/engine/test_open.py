@@ -47,7 +47,7 @@ def test_opens_a_folder_in_stages(tiny_model: Path, tmp_path: Path) -> None:
     engine = open_engine(settings(tiny_model, tmp_path, compile_cache=True), start_up)
     assert (engine.info.name, engine.num_slots) == ("model", 2)
     assert (tmp_path / "compile-cache").is_dir()
-    stages = ["find devices", "read the headers", "load DalleBart", "load VQGAN", "load CLIP", "compiling"]
+    stages = ["find devices", "read headers", "load DalleBart", "load VQGAN", "load CLIP", "compiling"]
     assert list(start_up.seconds) == stages
     last = recorder.told[-1]
     assert last[0] == "note"

@@ -1,0 +1,78 @@
+"""`dalle-bot bench …`: the measuring commands."""
+
+import json
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from bot.commands.options import Config, Json, read_settings
+from bot.commands.progress import show_progress
+from bot.startup import StartUp
+
+bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
+
+Size = Annotated[Literal["mega", "mini", "tiny"], typer.Option(help="Whose sizes the random weights have.")]
+Stored = Annotated[Literal["float16", "float32"], typer.Option(help="The numbers in the file.")]
+Weights = Annotated[Literal["same", "int8"], typer.Option(help="As model.weights.")]
+Folder = Annotated[
+    Path | None,
+    typer.Option(help="Where the random weights are, or go and stay.", metavar="DIR", show_default="temporary"),
+]
+Repeats = Annotated[int, typer.Option(help="Measurements of each way.", min=1)]
+
+
+@bench.command()
+def load(
+    size: Size = "mega",
+    stored: Stored = "float16",
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"], typer.Option(help="The numbers to compute with.")
+    ] = "bfloat16",
+    weights: Weights = "same",
+    folder: Folder = None,
+    repeats: Repeats = 3,
+    page_cache: Annotated[
+        Literal["warm", "cold"], typer.Option(help="Whether the system has the file in memory.")
+    ] = "warm",
+    as_json: Json = False,
+) -> None:
+    """Load random weights of a true size: anonymous memory and time, against reading and converting once."""
+    from bot.bench.load import measure_load
+
+    with show_progress(Console(stderr=True), quiet=as_json) as progress:
+        report = measure_load(
+            size,
+            stored=stored,
+            dtype=dtype,
+            weights=weights,
+            folder=folder,
+            repeats=repeats,
+            page_cache=page_cache,
+            start_up=StartUp(progress),
+        )
+    print(json.dumps(report.to_json()) if as_json else report)
+
+
+@bench.command()
+def start(
+    size: Size = "mega",
+    stored: Stored = "float16",
+    folder: Folder = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Start on random weights of a true size, as the settings say: memory by stage against the plan, time by stage, and
+    a collage."""
+    settings = read_settings(config, None)
+    from bot.bench.start import measure_start
+
+    with ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dalle-bot-bench-")))
+        progress = stack.enter_context(show_progress(Console(stderr=True), quiet=as_json))
+        report = measure_start(settings, folder, size=size, stored=stored, listener=progress)
+    print(json.dumps(report.to_json()) if as_json else report)
