@@ -24,7 +24,7 @@ from bot.fetch.parts import Part, choose_files
 from bot.fetch.remote import BrokenOffError, Place
 from bot.fetch.source import WandbSource
 
-_TIMEOUT_S: Final = 30.0
+_TIMEOUT_S: Final = 20.0
 _EXTRA: Final = "pip install -e '.[wandb]'"
 
 
@@ -124,13 +124,24 @@ class WandbArtifact:
     def _failed(self, error: Exception) -> Exception:
         """The library's own exceptions, by name: importing them would need the library."""
         kind = type(error).__name__
+        if any(isinstance(cause, TimeoutError) for cause in _causes(error)):
+            return BrokenOffError("W&B does not answer")
         if kind in ("AuthenticationError", "UsageError", "TimeoutError", "PermissionError"):
             return FetchError(
                 f"W&B wants a key that may read {self._name}: set WANDB_API_KEY, or log in with `wandb login`."
             )
-        if isinstance(error, ValueError):
+        # It says no more of an artifact, project or team that is not there; a malformed answer is a subclass.
+        if type(getattr(error, "exc", error)) is ValueError:
             return CheckpointNotFoundError(
                 f"There is no W&B artifact {self._name}, or it is not yours to see: check {self._part.option} and "
                 "WANDB_API_KEY."
             )
         return BrokenOffError(f"the library wandb failed with {kind}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What an exception came from, without itself, and whether it was meant to be shown or not."""
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
