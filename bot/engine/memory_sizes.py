@@ -165,7 +165,7 @@ class ModelSizes:
         scores = 2 * config.encoder_attention_heads * length**2
         # On a CPU all projections, which need nothing of each other, run side by side; each goes through a buffer.
         blocks = max(2 * self.encoder.block, self.projections.count * self.projections.block)
-        converted = self._converted_bytes((self.encoder, self.projections), blocks)
+        converted = self._converted_bytes((self.encoder, self.projections), length, blocks)
         return _FLOAT * (activations + scores) + converted + 2 * self.prompt_bytes
 
     def _decoder_bytes(self, slots: int) -> int:
@@ -176,7 +176,7 @@ class ModelSizes:
         logits = rows * (config.image_vocab_size + 1)
         # Guided logits, sorted ones, their order, noise, probabilities, sums, and what sorting needs.
         drawing = 8 * slots * self.vqgan.n_embed
-        converted = self._converted_bytes((self.decoder,), 2 * self.decoder.block)
+        converted = self._converted_bytes((self.decoder,), rows, 2 * self.decoder.block)
         if self._is_widened:
             converted += _FLOAT * self._lm_head + self._widened_slots_bytes(slots)
         elif not self._on_cpu:
@@ -184,13 +184,17 @@ class ModelSizes:
             converted += 2 * _FLOAT * rows * config.image_length * config.d_model
         return _FLOAT * (activations + scores + logits + drawing) + converted
 
-    def _converted_bytes(self, parts: tuple[Matrices, ...], blocks: int) -> int:
-        """Matrices in another form than they are kept in. blocks: numbers that int8 layers convert at a time on a
-        CPU."""
-        if self.weights == "int8":
-            whole = 3 * max(part.largest for part in parts) * self.dtype.itemsize
-            return _FLOAT * blocks if self._on_cpu else whole
-        return _FLOAT * sum(part.numbers for part in parts) if self._is_widened else 0
+    def _converted_bytes(self, parts: tuple[Matrices, ...], rows: int, blocks: int) -> int:
+        """Matrices in another form than they are kept in, and where their products of `rows` rows are summed.
+
+        blocks: numbers that int8 layers convert at a time on a CPU.
+        """
+        if self.weights != "int8":
+            return _FLOAT * sum(part.numbers for part in parts) if self._is_widened else 0
+        if self._on_cpu:
+            # Nothing keeps the sums of all layers from being zeroed at once.
+            return _FLOAT * (blocks + rows * sum(part.channels for part in parts))
+        return 3 * max(part.largest for part in parts) * self.dtype.itemsize
 
     def _widened_slots_bytes(self, slots: int) -> int:
         return slots * (self.cache_bytes + self.text_bytes) * _FLOAT // self.dtype.itemsize
