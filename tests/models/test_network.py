@@ -27,6 +27,14 @@ def test_shapes_are_known_before_anything_is_initialised() -> None:
     assert num_parameters(shapes) == 2**40 + 2**20
 
 
+def test_structure_is_what_nnx_makes_of_the_module() -> None:
+    net = Network(Pair)
+    graphdef, state = nnx.split(nnx.eval_shape(lambda: Pair(nnx.Rngs(0))))
+    made = nnx.split(jax.eval_shape(net.bind, net.shapes))
+    assert made[0] == graphdef
+    assert list(walk(net.shapes)) == list(walk(nnx.to_pure_dict(state)))
+
+
 def test_bind_computes_with_the_parameters_that_it_is_given() -> None:
     net = Network(Pair)
     params = net.init(0)
