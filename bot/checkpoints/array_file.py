@@ -11,8 +11,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import FileIO, IOBase
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -50,16 +51,17 @@ class ArrayFile:
     def reading(self) -> Iterator["Reader"]:
         """Opens the file to read its arrays. Raises CheckpointError if it is not what it was, then or at the end."""
         try:
-            with self.path.open("rb", buffering=0) as file:
-                self._check_unchanged(file)
-                if hasattr(os, "posix_fadvise"):
-                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
-                yield Reader(self.path, file)
-                self._check_unchanged(file)
+            file = self.path.open("rb", buffering=0)
         except OSError as error:
-            raise CheckpointError(f"{self.path} can't be read ({error.strerror}).") from error
+            raise _unreadable(self.path, error) from error
+        with file:
+            self._check_unchanged(file)
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+            yield Reader(self.path, file)
+            self._check_unchanged(file)
 
-    def _check_unchanged(self, file: BinaryIO) -> None:
+    def _check_unchanged(self, file: FileIO) -> None:
         if _stamp(file) != self.stamp:
             raise CheckpointError(f"{self.path} has changed since it was opened. Start again once it is complete.")
 
@@ -67,7 +69,7 @@ class ArrayFile:
 class Reader:
     """Reads bytes of arrays. Belongs to ArrayFile.reading."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: FileIO) -> None:
         self._path = path
         self._file = file
 
@@ -87,7 +89,10 @@ class Reader:
 
     def _fill(self, view: memoryview) -> None:
         while view:
-            count = self._file.readinto(view)  # type: ignore[attr-defined]
+            try:
+                count = self._file.readinto(view)
+            except OSError as error:
+                raise _unreadable(self._path, error) from error
             if not count:
                 raise CheckpointError(f"{self._path} was cut short while it was read. Fetch it again.")
             view = view[count:]
@@ -109,14 +114,18 @@ def open_array_file(path: Path) -> ArrayFile:
     except (FileNotFoundError, IsADirectoryError) as error:
         raise CheckpointNotFoundError(f"{path}: no such file.") from error
     except OSError as error:
-        raise CheckpointError(f"{path} can't be read ({error.strerror}).") from error
+        raise _unreadable(path, error) from error
     except ValueError as error:
         name = "safetensors" if safetensors else "flax msgpack"
         raise CheckpointError(f"{path}: not a complete {name} file ({error}). Fetch it again.") from error
     return ArrayFile(path, arrays, stamp)
 
 
-def _stamp(file: BinaryIO) -> tuple[int, int, int]:
+def _unreadable(path: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(f"{path} can't be read ({error.strerror}). Check the file and its disk.")
+
+
+def _stamp(file: IOBase) -> tuple[int, int, int]:
     stat = os.fstat(file.fileno())
     return stat.st_size, stat.st_mtime_ns, stat.st_ino
 

@@ -1,5 +1,6 @@
 """Files of arrays: what else may lie under such a name is recognised, and a file that changes is noticed."""
 
+import errno
 import gzip
 import io
 import os
@@ -128,4 +129,14 @@ def test_a_file_written_to_while_it_is_read(file: ArrayFile) -> None:
 def test_a_file_that_is_gone(file: ArrayFile) -> None:
     file.path.unlink()
     with pytest.raises(CheckpointError, match=r"flax_model\.msgpack can't be read \(No such file"):
+        read_all(file)
+
+
+def test_a_disk_that_fails(file: ArrayFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(io.FileIO):
+        def readinto(self, buffer: Any) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "open", lambda path, mode, buffering: Failing(path))
+    with pytest.raises(CheckpointError, match=r"flax_model\.msgpack can't be read \(Input/output error\)\. Check"):
         read_all(file)

@@ -173,7 +173,11 @@ def test_a_file_cut_short_is_named(copied: Callable[[str], Path]) -> None:
         load_dalle_bart(file.parent)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\ud800"], ids=["empty", "cut", "list", "null", "not UTF-8"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "\ud800", "[" * 100_000, '{"d_model": 1' + "0" * 5000 + "}"],
+    ids=["empty", "cut", "list", "null", "not UTF-8", "deep", "long number"],
+)
 def test_a_config_that_is_no_object_is_named(copied: Callable[[str], Path], text: str) -> None:
     file = copied("mini") / "config.json"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
