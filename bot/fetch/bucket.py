@@ -56,10 +56,15 @@ class Bucket:
         kind = {"gcs": "gs", "s3a": "s3"}.get(self._scheme, self._scheme)
         return f"Check the network and your rights: {_KEYS.get(kind, f'{self._scheme}:// may want credentials')}."
 
+    @property
+    def is_persistent(self) -> bool:
+        return True
+
     def resolve(self) -> Held:
+        store, path = self._opened
         with self._explained():
-            self._store.invalidate_cache()
-            listing = self._store.ls(self._path, detail=True)
+            store.invalidate_cache()
+            listing = store.ls(path, detail=True)
         infos = {PurePosixPath(info["name"]).name: info for info in listing if info["type"] == "file"}
         names = choose_files(infos, self._part, self._url)
         files = {name: self._announced(infos[name]) for name in names}
@@ -74,7 +79,8 @@ class Bucket:
         return Place(file, file.with_name(f"{name}.part"), file.with_name(f"{name}.guard"))
 
     def read(self, held: Held, name: str, start: int) -> Iterator[bytes]:
-        size, path = held.files[name].size, f"{self._path}/{name}"
+        store, folder = self._opened
+        size = held.files[name].size
         with self._explained():
             if self.resolve().version != held.version:
                 raise CheckpointError(
@@ -82,7 +88,7 @@ class Bucket:
                     "is there now."
                 )
             while start < size:
-                block = self._store.cat_file(path, start=start, end=min(start + self._block_bytes, size))
+                block = store.cat_file(f"{folder}/{name}", start=start, end=min(start + self._block_bytes, size))
                 if not block:
                     return
                 yield block
@@ -99,18 +105,16 @@ class Bucket:
         return self._url.partition("://")[0]
 
     @cached_property
-    def _store(self) -> Any:
+    def _opened(self) -> tuple[Any, str]:
+        """fsspec's file system, and the folder's path in it."""
         try:
-            return fsspec.core.url_to_fs(self._url)[0]
+            store, path = fsspec.core.url_to_fs(self._url)
+            return store, str(path).rstrip("/")
         except ImportError as error:
             raise FetchError(
                 f"{self._part.option} names {self._url}, and the library for {self._scheme}:// is not installed: "
                 f"in the checkout, {_EXTRA} brings those for gs:// and s3://."
             ) from error
-
-    @property
-    def _path(self) -> str:
-        return str(self._store._strip_protocol(self._url)).rstrip("/")
 
     def _announced(self, info: Mapping[str, Any]) -> HeldFile:
         return HeldFile(int(info["size"]), self._digest(info))
@@ -124,9 +128,10 @@ class Bucket:
         etag = _MD5.fullmatch(str(info.get("ETag", "")))
         if etag is None or self._scheme not in ("s3", "s3a"):
             return None
-        bucket, key, _ = self._store.split_path(info["name"])
+        store, _ = self._opened
+        bucket, key, _ = store.split_path(info["name"])
         with self._explained():
-            head = self._store.call_s3("head_object", Bucket=bucket, Key=key)
+            head = store.call_s3("head_object", Bucket=bucket, Key=key)
         if str(head.get("ServerSideEncryption", "")).startswith("aws:kms") or head.get("SSECustomerAlgorithm"):
             return None
         return f"md5:{etag[1]}"

@@ -29,7 +29,7 @@ from bot.errors import CheckpointError, CheckpointNotFoundError, ConfigError, Fe
 from bot.fetch.digest import is_digest
 from bot.fetch.lock import Held, HeldFile
 from bot.fetch.parts import Part, choose_files
-from bot.fetch.remote import BrokenOffError, Place
+from bot.fetch.remote import BrokenOffError, Place, after
 from bot.fetch.source import HubSource, revision_option
 
 _MAY_PASS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -65,6 +65,10 @@ class Hub:
     @property
     def advice(self) -> str:
         return f"Check the network, and HF_ENDPOINT if it is set; the hub asked is {self._host}."
+
+    @property
+    def is_persistent(self) -> bool:
+        return False
 
     def resolve(self) -> Held:
         url = f"{self._endpoint}/api/models/{self._source.repo_id}"
@@ -105,15 +109,11 @@ class Hub:
             get_session().stream("GET", url, headers=headers, timeout=self._timeout_s) as response,
         ):
             hf_raise_for_status(response)
-            # Who ignores the range sends everything; what is here already is passed over then.
-            sent_from = _RANGE_START.match(response.headers.get("Content-Range", ""))
-            surplus = start - (int(sent_from[1]) if sent_from and response.status_code == 206 else 0)
-            if surplus < 0:
+            found = _RANGE_START.match(response.headers.get("Content-Range", ""))
+            sent_from = int(found[1]) if found and response.status_code == 206 else 0
+            if sent_from > start:
                 raise BrokenOffError(f"{self._host} sent another part of the file than it was asked for")
-            for piece in response.iter_bytes():
-                if surplus < len(piece):
-                    yield piece[surplus:]
-                surplus = max(0, surplus - len(piece))
+            yield from after(response.iter_bytes(), start - sent_from)
 
     def finish(self, held: Held, name: str) -> None:
         blob, pointer = self.place(held, name).file, self.folder(held) / name

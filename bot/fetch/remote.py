@@ -3,7 +3,7 @@
 Implemented by hub.py, bucket.py and wandb_artifact.py; called on the thread that starts the engine or fetches.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,14 @@ from bot.fetch.lock import Held
 
 class BrokenOffError(Exception):
     """A transfer broke off and may be taken up again. The text says why, such as "it sent nothing for 10 s"."""
+
+
+def after(pieces: Iterable[bytes], num_bytes: int) -> Iterator[bytes]:
+    """What follows the first `num_bytes`. Servers that ignore ranges send what is here already once more."""
+    for piece in pieces:
+        if num_bytes < len(piece):
+            yield piece[num_bytes:]
+        num_bytes = max(0, num_bytes - len(piece))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,10 @@ class Remote(Protocol):
     @property
     def advice(self) -> str:
         """For the sentence after the last attempt: what its user may check."""
+
+    @property
+    def is_persistent(self) -> bool:
+        """Whether its library tries a question several times by itself, for a minute or so."""
 
     def resolve(self) -> Held:
         """Asks which version is there now, what files of ours it has, their sizes and announced digests."""

@@ -45,11 +45,12 @@ PATIENCE: Final = Patience()
 
 def persistently(ask: Callable[[], T], remote: Remote, patience: Patience) -> T:
     """What `ask` returns, after as many attempts as patience allows. Raises FetchError and what `ask` raises."""
-    for attempt in range(1, patience.attempts + 1):
+    attempts = 1 if remote.is_persistent else patience.attempts
+    for attempt in range(1, attempts + 1):
         try:
             return ask()
         except BrokenOffError as error:
-            if attempt == patience.attempts:
+            if attempt == attempts:
                 raise FetchError(f"{_capital(remote.title)} can't be reached: {error}. {remote.advice}") from error
             time.sleep(patience.wait_s * 2 ** (attempt - 1))
     raise AssertionError("patience.attempts is at least 1")

@@ -21,7 +21,7 @@ from bot.fetch.bucket import readable
 from bot.fetch.digest import from_base64
 from bot.fetch.lock import Held, HeldFile
 from bot.fetch.parts import Part, choose_files
-from bot.fetch.remote import BrokenOffError, Place
+from bot.fetch.remote import BrokenOffError, Place, after
 from bot.fetch.source import WandbSource
 
 _TIMEOUT_S: Final = 20.0
@@ -44,6 +44,10 @@ class WandbArtifact:
     @property
     def advice(self) -> str:
         return "Check the network, and WANDB_BASE_URL if it is set."
+
+    @property
+    def is_persistent(self) -> bool:
+        return True
 
     def resolve(self) -> Held:
         with self._explained():
@@ -75,12 +79,7 @@ class WandbArtifact:
                 "GET", found[0].direct_url, headers=headers, timeout=self._timeout_s, follow_redirects=True
             ) as response:
                 response.raise_for_status()
-                # Who ignores the range sends everything; what is here already is passed over then.
-                surplus = start if response.status_code == 200 else 0
-                for piece in response.iter_bytes():
-                    if surplus < len(piece):
-                        yield piece[surplus:]
-                    surplus = max(0, surplus - len(piece))
+                yield from after(response.iter_bytes(), start if response.status_code == 200 else 0)
 
     def finish(self, held: Held, name: str) -> None:
         """Nothing is left to do: `place` is in the folder."""

@@ -190,8 +190,9 @@ class _Handler(BaseHTTPRequestHandler):
         pieces = content[start:end]
         step = 20_000 if hub.slow_bytes else len(pieces) or 1
         for at in range(0, len(pieces), step):
-            self.wfile.write(pieces[at : at + step])
+            # Counted first: the client may look as soon as it has the last byte.
             hub.sent[name] += len(pieces[at : at + step])
+            self.wfile.write(pieces[at : at + step])
             if hub.slow_bytes:
                 time.sleep(0.02)
         if end < len(content):

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from bot.errors import CheckpointNotFoundError, FetchError
 from bot.fetch.lock import Held, HeldFile
-from bot.fetch.remote import BrokenOffError, Place
+from bot.fetch.remote import BrokenOffError, Place, after
 from bot.fetch.transfer import Patience, bring, check_room, missing_bytes, missing_files, persistently, verify
 from tests.fetch.conftest import QUICK
 
@@ -29,6 +29,7 @@ class FakeRemote:
 
     title = "the hub model a/b"
     advice = "Check the network."
+    is_persistent = False
 
     def __init__(self, folder: Path, *breaks: int | None, content: bytes = CONTENT) -> None:
         self._folder = folder
@@ -270,6 +271,11 @@ def test_verify_finds_what_changed_on_the_disk(tmp_path: Path) -> None:
     assert missing_files(remote, remote.resolve()) == [NAME]
 
 
+@pytest.mark.parametrize("num_bytes", range(8))
+def test_what_follows_the_first_bytes(num_bytes: int) -> None:
+    assert b"".join(after([b"ab", b"", b"cde", b"fg"], num_bytes)) == b"abcdefg"[num_bytes:]
+
+
 def test_a_question_is_asked_again_until_patience_ends(tmp_path: Path) -> None:
     remote, failures = FakeRemote(tmp_path), [BrokenOffError("it is busy")] * 2
 
@@ -282,3 +288,16 @@ def test_a_question_is_asked_again_until_patience_ends(tmp_path: Path) -> None:
     failures += [BrokenOffError("it is busy")] * 3
     with pytest.raises(FetchError, match=r"^The hub model a/b can't be reached: it is busy\. Check the network\.$"):
         persistently(ask, remote, QUICK)
+
+
+def test_libraries_that_try_again_themselves_are_asked_once(tmp_path: Path) -> None:
+    remote, asked = FakeRemote(tmp_path), []
+    remote.is_persistent = True
+
+    def ask() -> None:
+        asked.append(1)
+        raise BrokenOffError("it is busy")
+
+    with pytest.raises(FetchError, match="can't be reached: it is busy"):
+        persistently(ask, remote, QUICK)
+    assert len(asked) == 1

@@ -174,8 +174,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         end = start + wandb.break_after.pop(0) if wandb.break_after else len(content)
-        self.wfile.write(content[start:end])
+        # Counted first: the client may look as soon as it has the last byte.
         wandb.sent += len(content[start:end])
+        self.wfile.write(content[start:end])
         self.close_connection = end < len(content)
 
     def _answer(self, status: int, body: bytes) -> None:
