@@ -268,12 +268,15 @@ import json, sys
 from pathlib import Path
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from bot.checkpoints import staging
 from bot.checkpoints.dalle_bart import load_dalle_bart, open_dalle_bart
 
+staging._MIN_DEVICE_NUMBERS = 1  # every kernel is converted on the devices
 folder = Path(sys.argv[1])
 sharding = NamedSharding(Mesh(jax.devices(), "slots"), PartitionSpec())
 for weights in ("same", "int8"):
     _, _, alone = load_dalle_bart(folder, dtype=jnp.bfloat16, weights=weights)
+    assert all(leaf.devices() == {jax.devices()[0]} for leaf in jax.tree.leaves(alone))
     _, _, opened = open_dalle_bart(folder, dtype=jnp.bfloat16, weights=weights)
     params = opened.load(sharding, lambda _: None)
     for one, two in zip(jax.tree.leaves(alone), jax.tree.leaves(params), strict=True):
