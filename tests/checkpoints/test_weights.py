@@ -247,6 +247,17 @@ def test_parameters_do_not_share_memory(path: Path) -> None:
     assert len(set(pointers)) == len(pointers)
 
 
+def test_memory_is_not_read_into_while_the_device_still_converts_what_is_in_it(path: Path) -> None:
+    num_layers, size = 16, (1024, 1024)
+    write_msgpack(path, {"stacked": np.broadcast_to(np.arange(num_layers, dtype=np.float32), (*size, num_layers)).T})
+    layers = {i: {"kernel": jax.ShapeDtypeStruct(size, np.float32)} for i in range(num_layers)}
+    places: Places = {(i, "kernel"): Place("stacked", i) for i in range(num_layers)}
+    weights = Weights("CLIP", open_array_file(path), layers, places, dtype=jnp.bfloat16)
+    for _ in range(3):
+        params = weights.load(None, ignore)
+        assert [np.unique(np.asarray(params[i]["kernel"])) for i in range(num_layers)] == list(range(num_layers))
+
+
 def test_a_file_cut_short_between_opening_and_loading(path: Path) -> None:
     weights = opened(path, arrays())
     os.truncate(path, 1000)
