@@ -1,5 +1,6 @@
 """What several commands share: options, the settings that they give, and the engine that these open."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -26,18 +27,22 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 
 
 def read_settings(config: Path | None, model: str | None) -> "Settings":
-    """The settings of a command, with the log set up as they say. Raises ConfigError."""
+    """The settings of a command, with the log set up as they say. Raises ConfigError.
+
+    model: instead of the whole model of the file, with the VQGAN and CLIP that belong to it.
+    """
     from bot.config import load_settings
-    from bot.log import configure_logging
+    from bot.log import configure_logging, secrets_in
 
     if config is None and DEFAULT_CONFIG.is_file():
         config = DEFAULT_CONFIG
     settings = load_settings(config)
     if model is not None:
-        chosen = settings.model.model_copy(update={"name": model, "revision": None})
+        others = dict.fromkeys(("revision", "vqgan", "vqgan_revision", "clip", "clip_revision"))
+        chosen = settings.model.model_copy(update={**others, "name": model})
         settings = settings.model_copy(update={"model": chosen})
     token = settings.discord.token
-    secrets = [token.get_secret_value()] if token else []
+    secrets = [*([token.get_secret_value()] if token else []), *secrets_in(os.environ)]
     configure_logging(settings.log.level, settings.log.as_json, secrets=secrets)
     return settings
 
