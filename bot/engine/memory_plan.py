@@ -70,11 +70,10 @@ class MemoryPlan:
     def table(self) -> str:
         """For people: a line for each item, with sums, aligned."""
         devices = "the device" if self.num_devices == 1 else f"each of {self.num_devices} devices"
-        workspaces = ", ".join(f"{item.name} {_amount(item.num_bytes)}" for item in self.workspaces)
         rows = [
             *self.weights,
             *self.slots,
-            Item("workspace", self.workspace.num_bytes, f"the largest of: {workspaces}"),
+            Item("workspace", self.workspace.num_bytes, f"of the largest program, {self.workspace.name}"),
             Item("needed", self.needed_bytes, f"while loading {_amount(self.weights_bytes + self.loading.num_bytes)}"),
         ]
         usable, available = self.memory.usable_bytes, self.memory.available_bytes

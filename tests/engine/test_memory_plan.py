@@ -179,6 +179,8 @@ def test_table() -> None:
     ]
     assert any(re.search(r"caches of image tokens +403 MB  4 x 101 MB$", line) for line in lines)
     assert any(re.search(r"encoded prompts +214 MB  at most 17 x 12.6 MB$", line) for line in lines)
+    assert any(re.search(r"workspace +\d+ MB  of the largest program, pictures$", line) for line in lines)
+    assert max(map(len, lines)) <= 80
     assert re.search(r"usable +14.4 GB  16 GB x 0.9 \(engine.memory_fraction\)$", lines[-1])
     ends = {re.match(r"  \S.*?  +[\d.]+ (?:GB|MB|kB|B)", line) for line in lines[1:]}
     assert len({match.end() for match in ends if match}) == 1
