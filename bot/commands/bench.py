@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from bot.commands.options import Config, Json, read_settings
+from bot.commands.options import Config, Json, Model, read_settings
 from bot.commands.progress import show_progress
 from bot.startup import StartUp
 
@@ -75,4 +75,23 @@ def start(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dalle-bot-bench-")))
         progress = stack.enter_context(show_progress(Console(stderr=True), quiet=as_json))
         report = measure_start(settings, folder, size=size, stored=stored, listener=progress)
+    print(json.dumps(report.to_json()) if as_json else report)
+
+
+@bench.command()
+def precision(
+    model: Model = None,
+    prompts: Annotated[int, typer.Option(help="How many are compared.", min=1, max=64)] = 4,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Compare bfloat16, float16 and int8 with float32: errors of logits, and how many tokens stay the same."""
+    settings = read_settings(config, model)
+    from bot.bench.precision import measure_precision
+    from bot.fetch import locate_model
+
+    with show_progress(Console(stderr=True), quiet=as_json) as progress:
+        start_up = StartUp(progress)
+        folders = locate_model(settings.model, settings.data_dir, start_up)
+        report = measure_precision(folders, num_prompts=prompts, start_up=start_up)
     print(json.dumps(report.to_json()) if as_json else report)
