@@ -32,7 +32,7 @@ def device_memory(devices: Sequence[jax.Device], fraction: float, *, root: Path 
     """The memory of each of `devices`, all of one kind.
 
     Of a graphics card it is all that it has, for JAX has reserved `fraction` of that when its client started
-    (XLA_PYTHON_CLIENT_MEM_FRACTION): the limit that it states is the fraction already. CPU devices share what the
+    (XLA_CLIENT_MEM_FRACTION): the limit that it states is the fraction already. CPU devices share what the
     machine or the container can still give. root: where /proc and /sys are found.
     """
     if devices[0].platform == "cpu":

@@ -14,6 +14,8 @@ from bot.engine.state import SLOTS
 from bot.errors import ConfigError
 
 _INSTALL_CUDA: Final = "install JAX's CUDA plugin, in the checkout: pip install -e '.[cuda]'"
+_MEMORY_FRACTIONS: Final = ("XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION")
+"""The variable of today and the one before; both at once are an error."""
 _PLUGINS: Final = ("jax_cuda13_plugin", "jax_cuda12_plugin")
 _NVIDIA_DRIVER: Final = Path("/proc/driver/nvidia/version")
 
@@ -25,7 +27,8 @@ def choose_devices(device: str, num_devices: int | None, memory_fraction: float)
     Raises ConfigError if there are none, or not as many.
     """
     # Read by the CUDA client when it starts; a value that the user has set is theirs.
-    os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", f"{memory_fraction:.3f}")
+    if not any(name in os.environ for name in _MEMORY_FRACTIONS):
+        os.environ[_MEMORY_FRACTIONS[0]] = f"{memory_fraction:.3f}"
     if device == "cpu":
         # Otherwise the CUDA client would start too and take most of the GPU's memory.
         jax.config.update("jax_platforms", "cpu")

@@ -136,7 +136,7 @@ class ModelSizes:
         """
         return {
             "encoder": max(self._encoder_bytes(), self._clip_text_bytes()),
-            "insert": self._insert_bytes(slots, all_slots),
+            "insert": self._insert_bytes(all_slots),
             "decoder": self._decoder_bytes(slots),
             "pictures": self._pictures_bytes(all_slots),
         }
@@ -199,11 +199,9 @@ class ModelSizes:
     def _widened_slots_bytes(self, slots: int) -> int:
         return slots * (self.cache_bytes + self.text_bytes) * _FLOAT // self.dtype.itemsize
 
-    def _insert_bytes(self, slots: int, all_slots: int) -> int:
-        """The rows to write are spread out over all slots before they are written."""
-        one_layer = self.cache_bytes // (2 * self.bart.decoder_layers)
-        spread = all_slots * (self.text_bytes + one_layer + 2 * self.slot_bytes)
-        return spread + (self._widened_slots_bytes(slots) if self._is_widened else 0)
+    def _insert_bytes(self, all_slots: int) -> int:
+        """The two prompts of one slot side by side, in float32 at most; what is told of every slot; XLA's tables."""
+        return self.text_bytes * _FLOAT // self.dtype.itemsize + 64 * all_slots + 2**16
 
     def _clip_text_bytes(self) -> int:
         return _FLOAT * _tower(self.clip.text, self.clip.text.max_position_embeddings)

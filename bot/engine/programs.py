@@ -27,18 +27,21 @@ class Program(Generic[ResultT]):
     """One function at one shape. A call with another shape, dtype or sharding raises TypeError or ValueError.
 
     arguments: jax.ShapeDtypeStructs with shardings in the places of arrays; static arguments as they are.
+    exact: float32 is multiplied as such; otherwise graphics cards may take TF32, which has ten bits of mantissa.
     """
 
-    def __init__(self, name: str, function: Wrapped, *arguments: Any) -> None:
+    def __init__(self, name: str, function: Wrapped, *arguments: Any, exact: bool) -> None:
         self.name = name
         self._function = function
         self._arguments = arguments
+        self._precision = "float32" if exact else None
         self._compiled: Compiled | None = None
 
     def compile(self) -> Compiled:
         """Compiles it, the first time."""
         if self._compiled is None:
-            self._compiled = self._function.lower(*self._arguments).compile()
+            with jax.default_matmul_precision(self._precision):
+                self._compiled = self._function.lower(*self._arguments).compile()
         return self._compiled
 
     def __call__(self, *arguments: Any) -> ResultT:
@@ -79,21 +82,27 @@ class Programs:
         finish = make_finish(bundle.vqgan, bundle.clip, bundle.preprocess, mesh)
         embed_text = jax.jit(lambda p, ids, mask: bundle.clip.bind(p).text_vectors(ids, mask), out_shardings=everywhere)
 
+        # CLIP within `finish` sees to it itself: VQGAN's pixels need no more than TF32.
+        self._exact = exact = jnp.dtype(bundle.dtype) == jnp.float32
         self._steps, self._bart, self._state = steps, bart, state
         self._chunks: dict[int, Program[tuple[DecodeState, jax.Array]]] = {}
         vector = given((1, bundle.clip_config.projection_dim), jnp.float32)
-        self.encode = Program[Memory]("encoder", steps.encode, bart, text, text)
-        self.text_vectors = Program[jax.Array]("CLIP's text", embed_text, clip, clip_text, clip_text)
-        self.insert = Program[DecodeState]("insert", steps.insert, state, memory, memory, vector, insertion)
-        self.replay = Program[DecodeState](
-            "replay", steps.replay, bart, state, given((num_slots,), jnp.bool), given((), jnp.int32)
+        self.encode = Program[Memory]("encoder", steps.encode, bart, text, text, exact=exact)
+        self.text_vectors = Program[jax.Array]("CLIP's text", embed_text, clip, clip_text, clip_text, exact=True)
+        self.insert = Program[DecodeState](
+            "insert", steps.insert, state, memory, memory, vector, insertion, exact=exact
         )
-        self.finish = Program[Finals]("pictures", finish, vqgan, clip, state, given((num_finals,)))
+        self.replay = Program[DecodeState](
+            "replay", steps.replay, bart, state, given((num_slots,), jnp.bool), given((), jnp.int32), exact=exact
+        )
+        self.finish = Program[Finals]("pictures", finish, vqgan, clip, state, given((num_finals,)), exact=False)
 
     def chunk(self, num_tokens: int) -> Program[tuple[DecodeState, jax.Array]]:
         """The program that draws `num_tokens` tokens; there is one for each number."""
         if num_tokens not in self._chunks:
-            self._chunks[num_tokens] = Program("decoder", self._steps.chunk, self._bart, self._state, num_tokens)
+            self._chunks[num_tokens] = Program(
+                "decoder", self._steps.chunk, self._bart, self._state, num_tokens, exact=self._exact
+            )
         return self._chunks[num_tokens]
 
     def compile(self, chunk_tokens: int, advance: Advance) -> None:

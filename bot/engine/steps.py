@@ -86,34 +86,50 @@ def make_steps(network: Network[DalleBart], config: DalleBartConfig, num_codes: 
 def _insert(
     state: DecodeState, cond: Memory, uncond: Memory, text_vector: jax.Array, insertion: Insertion
 ) -> DecodeState:
-    """On one device: state has its own slots, insertion the slots of all devices."""
+    """On one device: state has its own slots, insertion the slots of all devices.
+
+    One slot after the other: scattered all at once, the rows would first be spread out over as many slots as there are.
+    """
     num_slots = state.positions.shape[0]
     own = insertion.slots - jax.lax.axis_index(SLOTS) * num_slots
-    # What belongs to other devices, and the padding, is dropped; a negative index would count from the end.
-    own = jnp.where((own >= 0) & (own < num_slots), own, num_slots)
+    is_here = (own >= 0) & (own < num_slots)
+    # What belongs to other devices, and the padding, comes last and is not reached.
+    order = jnp.argsort(~is_here, stable=True)
+    keys = image_keys(insertion.seeds, insertion.indices)
 
-    def fill(table: jax.Array, values: jax.Array) -> jax.Array:
-        return table.at[own].set(values.astype(table.dtype), mode="drop")
+    def put(i: jax.Array, state: DecodeState) -> DecodeState:
+        entry = order[i]
+        slot = own[entry]
 
-    def place(table: jax.Array, first: jax.Array, second: jax.Array) -> jax.Array:
-        return fill(table, jnp.concatenate([first, second])[None])
+        def write(table: jax.Array, row: jax.Array) -> jax.Array:
+            written: jax.Array = jax.lax.dynamic_update_index_in_dim(table, row.astype(table.dtype), slot, 0)
+            return written
 
-    def clear(table: jax.Array) -> jax.Array:
-        # Attention gives what lies ahead no weight, but nothing times NaN is NaN: one failed picture would fail all
-        # that come after it in its slot.
-        return fill(table, jnp.zeros((), table.dtype))
+        def pick(table: jax.Array, values: jax.Array) -> jax.Array:
+            return write(table, values[entry])
 
-    return replace(
-        state,
-        caches=jax.tree.map(clear, state.caches),
-        memory=jax.tree.map(place, state.memory, cond, uncond),
-        tokens=fill(state.tokens, insertion.tokens),
-        positions=fill(state.positions, jnp.zeros_like(own)),
-        keys=fill(state.keys, image_keys(insertion.seeds, insertion.indices)),
-        sampling=jax.tree.map(fill, state.sampling, insertion.sampling),
-        finite=fill(state.finite, jnp.ones_like(own, bool)),
-        text_vectors=fill(state.text_vectors, text_vector),
-    )
+        def place(table: jax.Array, first: jax.Array, second: jax.Array) -> jax.Array:
+            return write(table, jnp.concatenate([first, second]))
+
+        def clear(table: jax.Array) -> jax.Array:
+            # Attention gives what lies ahead no weight, but nothing times NaN is NaN: one failed picture would fail
+            # all that come after it in its slot.
+            return write(table, jnp.zeros(table.shape[1:], table.dtype))
+
+        return replace(
+            state,
+            caches=jax.tree.map(clear, state.caches),
+            memory=jax.tree.map(place, state.memory, cond, uncond),
+            tokens=pick(state.tokens, insertion.tokens),
+            positions=write(state.positions, jnp.int32(0)),
+            keys=pick(state.keys, keys),
+            sampling=jax.tree.map(pick, state.sampling, insertion.sampling),
+            finite=write(state.finite, jnp.bool(True)),
+            text_vectors=write(state.text_vectors, text_vector[0]),
+        )
+
+    placed: DecodeState = jax.lax.fori_loop(0, is_here.sum(), put, state)
+    return placed
 
 
 def _forward(bart: DalleBart, config: DalleBartConfig, state: DecodeState) -> tuple[jax.Array, tuple[KeyValues, ...]]:

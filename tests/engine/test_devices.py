@@ -26,7 +26,7 @@ _CONFIGURED = (
 @pytest.fixture(autouse=True)
 def _jax_config(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # Deleted again with the test, whoever sets it in between.
-    monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.5")
+    monkeypatch.setenv("XLA_CLIENT_MEM_FRACTION", "0.5")
     before = {name: configured(name) for name in _CONFIGURED}
     yield
     for name, value in before.items():
@@ -45,11 +45,14 @@ def test_the_first_of_the_devices_becomes_the_default() -> None:
 
 
 def test_a_gpu_s_memory_is_limited_unless_the_user_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"):
+        monkeypatch.delenv("XLA_CLIENT_MEM_FRACTION", raising=False)
+        monkeypatch.setenv(name, "0.5")
+        choose_devices("cpu", None, 0.75)
+        assert {key: value for key, value in os.environ.items() if "MEM_FRACTION" in key} == {name: "0.5"}
+        monkeypatch.delenv(name)
     choose_devices("cpu", None, 0.75)
-    assert os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.5"
-    monkeypatch.delenv("XLA_PYTHON_CLIENT_MEM_FRACTION")
-    choose_devices("cpu", None, 0.75)
-    assert os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.750"
+    assert os.environ["XLA_CLIENT_MEM_FRACTION"] == "0.750"
 
 
 def test_more_devices_than_there_are() -> None:

@@ -25,7 +25,7 @@ _CONFIGURED = (
 
 @pytest.fixture(autouse=True)
 def _jax_config(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.5")
+    monkeypatch.setenv("XLA_CLIENT_MEM_FRACTION", "0.5")
     before = {name: getattr(jax.config, name) for name in _CONFIGURED}
     yield
     for name, value in before.items():
