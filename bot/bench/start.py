@@ -38,7 +38,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class StartReport:
-    """plan: made before anything was allocated. collage_s: seconds from prompt to MAX_IMAGES ranked images, in turn."""
+    """plan: made before anything was allocated. collage_s: seconds from prompt to num_images ranked images, in turn."""
 
     device: str
     size: Size
@@ -46,6 +46,7 @@ class StartReport:
     weights: str
     plan: MemoryPlan
     stages: list[Stage]
+    num_images: int
     collage_s: list[float]
 
     def to_json(self) -> dict[str, Any]:
@@ -61,6 +62,7 @@ class StartReport:
             "planned_workspace": self.plan.workspace.num_bytes,
             "planned_total": self.plan.needed_bytes,
             "stages": [{name: getattr(stage, name) for name in Stage.__slots__} for stage in self.stages],
+            "num_images": self.num_images,
             "collage_s": self.collage_s,
         }
 
@@ -77,15 +79,21 @@ class StartReport:
                 f"{size(stage.peak_bytes):>8} at most until then"
                 for stage in self.stages
             ),
-            f"{MAX_IMAGES} images after {', then '.join(f'{seconds:.2f} s' for seconds in self.collage_s)}",
+            f"{self.num_images} images after {', then '.join(f'{seconds:.2f} s' for seconds in self.collage_s)}",
         ]
         return "\n".join(lines)
 
 
 def measure_start(
-    settings: Settings, folder: Path, *, size: Size = "mega", stored: Stored = "float16", listener: Listener
+    settings: Settings,
+    folder: Path,
+    *,
+    size: Size = "mega",
+    stored: Stored = "float16",
+    num_images: int = MAX_IMAGES,
+    listener: Listener,
 ) -> StartReport:
-    """Opens a random model as `settings` say, but for the model's name, and draws MAX_IMAGES images, twice.
+    """Opens a random model as `settings` say, but for the model's name, and draws `num_images` images, twice.
 
     folder: where the model is, or is written if it is not there; it stays. Raises ConfigError if it does not fit.
     """
@@ -100,9 +108,11 @@ def measure_start(
         engine = planned.open(settings.engine.chunk_tokens, start_up)
         collage_s = []
         for seed in range(_COLLAGES):
-            with start_up.stage(f"collage {seed + 1}", total=engine.info.image_length, unit="tokens") as advance:
+            with start_up.stage(
+                f"collage {seed + 1}", total=num_images * engine.info.image_length, unit="tokens"
+            ) as advance:
                 began = time.perf_counter()
-                _draw(engine, seed, settings.engine.chunk_tokens, advance)
+                _draw(engine, num_images, seed, settings.engine.chunk_tokens, advance)
                 collage_s.append(time.perf_counter() - began)
     device = planned.mesh.devices.flat[0]
     return StartReport(
@@ -112,6 +122,7 @@ def measure_start(
         weights=settings.model.weights,
         plan=planned.plan,
         stages=recorder.stages,
+        num_images=num_images,
         collage_s=collage_s,
     )
 
@@ -144,16 +155,16 @@ class _Recorder:
         pass
 
 
-def _draw(engine: JaxEngine, seed: int, chunk_tokens: int, advance: Callable[[int], None]) -> None:
-    """MAX_IMAGES images in as many waves as the slots need."""
+def _draw(engine: JaxEngine, num_images: int, seed: int, chunk_tokens: int, advance: Callable[[int], None]) -> None:
+    """Draws in as many waves as the slots need."""
     prefix = engine.prefill([_PROMPT])
-    for first in range(0, MAX_IMAGES, engine.num_slots):
-        indices = range(first, min(first + engine.num_slots, MAX_IMAGES))
+    for first in range(0, num_images, engine.num_slots):
+        indices = range(first, min(first + engine.num_slots, num_images))
         slots = [index - first for index in indices]
         sampling = engine.info.sampling
         engine.insert(prefix, [SlotAssignment(s, 0, i, seed, sampling) for s, i in zip(slots, indices, strict=True)])
         for _ in range(-(-engine.info.image_length // chunk_tokens)):
             engine.step(chunk_tokens).wait()
-            advance(chunk_tokens)
+            advance(chunk_tokens * len(slots))
         engine.collect(slots)
         engine.free(slots)

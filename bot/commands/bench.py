@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bot.commands.options import Config, Json, Model, read_settings
 from bot.commands.progress import show_progress
+from bot.requests import MAX_IMAGES
 from bot.startup import StartUp
 
 bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
@@ -61,6 +62,7 @@ def load(
 def start(
     size: Size = "mega",
     stored: Stored = "float16",
+    images: Annotated[int, typer.Option(help="In the collage.", min=1, max=MAX_IMAGES)] = MAX_IMAGES,
     folder: Folder = None,
     config: Config = None,
     as_json: Json = False,
@@ -74,7 +76,7 @@ def start(
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dalle-bot-bench-")))
         progress = stack.enter_context(show_progress(Console(stderr=True), quiet=as_json))
-        report = measure_start(settings, folder, size=size, stored=stored, listener=progress)
+        report = measure_start(settings, folder, size=size, stored=stored, num_images=images, listener=progress)
     print(json.dumps(report.to_json()) if as_json else report)
 
 
