@@ -1,6 +1,9 @@
 """What tests of the whole bot share: the real client in a sandbox thread, over a fake engine and a store on disk."""
 
 import asyncio
+import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -17,9 +20,21 @@ from bot.sandbox import Event, EventKind, Patience, Sandbox
 from bot.store import JobRecord, JobState, JobStore, NewJob
 from tests import discord_description
 
+_COMPILE_CACHE = "JAX_COMPILATION_CACHE_DIR"
+
 TIMEOUT_S = 30.0
 ACK_LIMIT_S = 3.0
 PATIENCE = Patience(moment_s=0.1, short_s=0.3, long_s=1.5)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What one test or process has compiled, the others of this run need not compile again."""
+    if _COMPILE_CACHE in os.environ:
+        return
+    folder = tempfile.mkdtemp(prefix="dalle-bot-tests-")
+    os.environ[_COMPILE_CACHE] = folder
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 async def eventually(is_so: Callable[[], bool]) -> None:

@@ -1,22 +1,75 @@
-"""`dalle-bot bench …`: every command on the smallest size there is. What they measure is tested in tests/bench."""
+"""`dalle-bot bench …`: options in, a report out. What load and precision measure is tested in tests/bench."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import bot.bench.load
 import bot.bench.precision
-from bot.bench.precision import measure_precision
+from bot.bench.load import LoadReport
+from bot.bench.precision import Deviation, PrecisionReport
 from bot.checkpoints.folders import ModelFolders
+from bot.fetch.locate import DEMO_FOLDER
 from tests.command_line import Call
 
+LOADED = LoadReport(
+    size="mini",
+    stored="float32",
+    dtype="float16",
+    weights="int8",
+    page_cache="cold",
+    file_bytes=100,
+    parameter_bytes=50,
+    largest_bytes=10,
+    peak_anon_bytes=70,
+    peak_bytes=90,
+    plain_peak_anon_bytes=150,
+    open_s=[0.5],
+    load_s=[1.0],
+    plain_s=[2.0],
+)
+COMPARED = PrecisionReport(
+    model="demo",
+    num_prompts=3,
+    image_length=64,
+    condition_scale=2.0,
+    spread=2.5,
+    float32_bytes=1000,
+    deviations=(Deviation("float32", "int8", 400, 0.1, 0.01, 0.99, 0.9, 40.0),),
+)
 
-def test_load(call: Call) -> None:
-    outcome = call("bench", "load", "--size", "tiny", "--repeats", "1", "--json")
+
+def test_load(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def measure_load(size: str, **options: Any) -> LoadReport:
+        options.pop("start_up")
+        asked.append((size, options))
+        return LOADED
+
+    monkeypatch.setattr(bot.bench.load, "measure_load", measure_load)
+    arguments = (
+        "--size mini --stored float32 --dtype float16 --weights int8 --folder here --repeats 1 --page-cache cold"
+    )
+    outcome = call("bench", "load", *arguments.split(), "--json")
     assert (outcome.code, outcome.err) == (0, "")
-    report = json.loads(outcome.out)
-    assert report["within_bound"] in (True, None)
-    assert report["ratio"] > 0
+    assert asked == [
+        (
+            "mini",
+            {
+                "stored": "float32",
+                "dtype": "float16",
+                "weights": "int8",
+                "folder": Path("here"),
+                "repeats": 1,
+                "page_cache": "cold",
+            },
+        )
+    ]
+    assert json.loads(outcome.out)["ratio"] == 0.5
+    assert "ratio              0.50; allowed: 1.5" in call("bench", "load").out
 
 
 def test_start(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,13 +88,16 @@ def test_start(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_precision(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def one_setting_only(folders: ModelFolders, **options: Any) -> Any:
-        return measure_precision(folders, settings=[("float32", "int8")], **options)
+    asked: list[tuple[ModelFolders, int]] = []
 
-    monkeypatch.setattr(bot.bench.precision, "measure_precision", one_setting_only)
-    outcome = call("bench", "precision", "--prompts", "1", "--json")
+    def measure_precision(folders: ModelFolders, *, num_prompts: int, start_up: Any) -> PrecisionReport:
+        asked.append((folders, num_prompts))
+        return COMPARED
+
+    monkeypatch.setattr(bot.bench.precision, "measure_precision", measure_precision)
+    outcome = call("bench", "precision", "--prompts", "3", "--json")
     assert (outcome.code, outcome.err) == (0, "")
-    report = json.loads(outcome.out)
-    assert (report["model"], report["num_prompts"]) == ("demo", 1)
-    [deviation] = report["deviations"]
-    assert deviation["weights_bytes"] < report["float32_bytes"] / 2
+    [(folders, num_prompts)] = asked
+    assert (folders.dalle_bart, num_prompts) == (DEMO_FOLDER / "dalle_bart", 3)
+    assert json.loads(outcome.out)["deviations"][0]["weights"] == "int8"
+    assert "3 prompts, 64 codes each" in call("bench", "precision").out
