@@ -16,6 +16,7 @@
     │   ├── JobCancelledError
     │   ├── JobFailedError            the engine could not finish it; others go on
     │   └── ExecutorClosedError       the program is stopping, or the engine never came up
+    ├── StartCancelledError           the program is told to stop while its engine is being opened
     └── StoreError                    the database refused, or a transition is not legal
 
 The sandbox adds two of its own (bot/sandbox/errors.py).
@@ -87,6 +88,10 @@ class JobFailedError(JobError):
 
 class ExecutorClosedError(JobError):
     """The executor takes no more work: the program is stopping, or the engine could not be started."""
+
+
+class StartCancelledError(DalleBotError):
+    """Whoever opens an engine is to stop; nobody needs to be told."""
 
 
 class StoreError(DalleBotError):

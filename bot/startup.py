@@ -4,10 +4,13 @@ Whoever opens an engine passes a StartUp down; every stage is reported to one li
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
+
+from bot.errors import StartCancelledError
 
 _LOG_EVERY_S: Final = 10.0
 
@@ -61,20 +64,29 @@ class LogListener:
 
 
 class StartUp:
-    """One start. seconds: how long each stage took, by its name, in the order in which they ended."""
+    """One start. seconds: how long each stage took, by its name, in the order in which they ended.
+
+    All methods but `cancel` are called on the thread that starts the engine.
+    """
 
     def __init__(self, listener: Listener | None = None) -> None:
         self._listener = listener or LogListener()
+        self._cancelled = threading.Event()
         self._began = time.perf_counter()
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str, *, total: int | None = None, unit: str = "") -> Iterator[Advance]:
-        """Times the block. The function that it gives advances the stage's progress. Stages don't nest."""
+        """Times the block. The function that it gives advances the stage's progress. Stages don't nest.
+
+        Entering, and every advance, raises StartCancelledError once `cancel` was called.
+        """
         done = 0
+        self.pause(0)
 
         def advance(more: int) -> None:
             nonlocal done
+            self.pause(0)
             done += more
             self._listener.advance(done)
 
@@ -85,6 +97,15 @@ class StartUp:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
             self._listener.end(name, self.seconds[name])
+
+    def cancel(self) -> None:
+        """Ends the start at its next step, with StartCancelledError. May be called on any thread."""
+        self._cancelled.set()
+
+    def pause(self, seconds: float) -> None:
+        """Sleeps. Raises StartCancelledError as soon as `cancel` is called."""
+        if self._cancelled.wait(seconds):
+            raise StartCancelledError("The start was cancelled.")
 
     def note(self, text: str) -> None:
         """See Listener.note."""
