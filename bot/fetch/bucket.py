@@ -17,16 +17,18 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import fsspec
+from fsspec.registry import known_implementations
 
-from bot.errors import CheckpointError, CheckpointNotFoundError, DalleBotError, FetchError
+from bot.errors import CheckpointError, CheckpointNotFoundError, ConfigError, DalleBotError, FetchError
 from bot.fetch.digest import from_base64
 from bot.fetch.lock import Held, HeldFile
 from bot.fetch.parts import Part, choose_files
-from bot.fetch.remote import BrokenOffError, Place
+from bot.fetch.remote import BrokenOffError, Place, readable
 from bot.fetch.source import BucketSource
 
 _BLOCK_BYTES: Final = 32 * 1024 * 1024
 _EXTRA: Final = "pip install -e '.[buckets]'"
+_EXTRA_SCHEMES: Final = frozenset({"gs", "gcs", "s3", "s3a"})
 _MD5: Final = re.compile(r'"?([0-9a-f]{32})"?')
 _KEYS: Final = {
     "s3": "give AWS credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or set "
@@ -88,9 +90,11 @@ class Bucket:
                     "is there now."
                 )
             while start < size:
-                block = store.cat_file(f"{folder}/{name}", start=start, end=min(start + self._block_bytes, size))
-                if not block:
-                    return
+                asked = min(self._block_bytes, size - start)
+                block = store.cat_file(f"{folder}/{name}", start=start, end=start + asked)
+                # A proxy's page, say, which must not become a part of the file.
+                if len(block) != asked:
+                    raise BrokenOffError(f"the store sent {len(block)} bytes where {asked} were asked for")
                 yield block
                 start += len(block)
 
@@ -108,13 +112,20 @@ class Bucket:
     def _opened(self) -> tuple[Any, str]:
         """fsspec's file system, and the folder's path in it."""
         try:
-            store, path = fsspec.core.url_to_fs(self._url)
-            return store, str(path).rstrip("/")
-        except ImportError as error:
+            with self._explained():
+                store, path = fsspec.core.url_to_fs(self._url)
+                return store, str(path).rstrip("/")
+        except ImportError:
+            known = known_implementations.get(self._scheme, {})
+            if self._scheme in _EXTRA_SCHEMES:
+                remedy = f"in the checkout, {_EXTRA} brings those for gs:// and s3://"
+            else:
+                # Such as "Install adlfs to access Azure Datalake Gen2 and Azure Blob Storage"
+                remedy = f"fsspec says: {known.get('err', 'look up which one it needs')}"
             raise FetchError(
                 f"{self._part.option} names {self._url}, and the library for {self._scheme}:// is not installed: "
-                f"in the checkout, {_EXTRA} brings those for gs:// and s3://."
-            ) from error
+                f"{remedy}."
+            ) from None
 
     def _announced(self, info: Mapping[str, Any]) -> HeldFile:
         return HeldFile(int(info["size"]), self._digest(info))
@@ -141,19 +152,28 @@ class Bucket:
         """Turns what a store's library raises into our errors. Each has a tree of its own, so the net is wide."""
         try:
             yield
-        except (DalleBotError, BrokenOffError):
+        except (DalleBotError, BrokenOffError, ImportError):
             raise
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except (FileNotFoundError, NotADirectoryError):
             raise CheckpointNotFoundError(
                 f"There is no folder {self._url}, which {self._part.option} names, or it is not yours to see. "
                 f"{self.advice}"
-            ) from error
+            ) from None
         except Exception as error:
-            # The text of such errors may hold signed addresses and key ids.
+            # Their texts may hold signed addresses, tokens and key ids, so neither they nor their chain are shown.
             kind = type(error).__name__
             if _is_refusal(error):
-                raise FetchError(f"{self._url} may not be read ({kind}). {self.advice}") from error
-            raise BrokenOffError(f"the store's library failed with {kind}") from error
+                raise FetchError(f"{self._url} may not be read ({kind}). {self.advice}") from None
+            if kind == "ProfileNotFound":
+                raise ConfigError(
+                    f"AWS_PROFILE, with which {self._url} is to be read, names no profile of yours: check it."
+                ) from None
+            if kind == "ParamValidationError" or isinstance(error, TypeError | ValueError):
+                raise ConfigError(
+                    f"{self._part.option} is {self._url}, which the library for {self._scheme}:// does not take "
+                    f"({kind}): check how it is written, and the library's variables."
+                ) from None
+            raise BrokenOffError(f"the store's library failed with {kind}") from None
 
 
 def _is_refusal(error: Exception) -> bool:
@@ -164,11 +184,6 @@ def _is_refusal(error: Exception) -> bool:
         or getattr(error, "code", None) in (401, 403)
         or str(error).startswith("Forbidden")
     )
-
-
-def readable(text: str) -> str:
-    """A source's name as a folder's name: gs://bucket/my/model → gs-bucket-my-model."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")
 
 
 def _marks(info: Mapping[str, Any]) -> list[str]:

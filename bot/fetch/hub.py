@@ -27,14 +27,14 @@ from huggingface_hub.errors import (
 
 from bot.errors import CheckpointError, CheckpointNotFoundError, ConfigError, FetchError
 from bot.fetch.digest import is_digest
-from bot.fetch.lock import Held, HeldFile
+from bot.fetch.lock import LOCK_FILE, Held, HeldFile
 from bot.fetch.parts import Part, choose_files
-from bot.fetch.remote import BrokenOffError, Place, after
+from bot.fetch.remote import BrokenOffError, Place, after, sent_from
 from bot.fetch.source import HubSource, revision_option
 
 _MAY_PASS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_EXPIRED: Final = frozenset({400, 401, 403})
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
-_RANGE_START: Final = re.compile(r"bytes (\d+)-")
 
 
 class Hub:
@@ -109,11 +109,8 @@ class Hub:
             get_session().stream("GET", url, headers=headers, timeout=self._timeout_s) as response,
         ):
             hf_raise_for_status(response)
-            found = _RANGE_START.match(response.headers.get("Content-Range", ""))
-            sent_from = int(found[1]) if found and response.status_code == 206 else 0
-            if sent_from > start:
-                raise BrokenOffError(f"{self._host} sent another part of the file than it was asked for")
-            yield from after(response.iter_bytes(), start - sent_from)
+            begin = sent_from(response.status_code, response.headers, held.files[name].size, start)
+            yield from after(response.iter_bytes(), start - begin)
 
     def finish(self, held: Held, name: str) -> None:
         blob, pointer = self.place(held, name).file, self.folder(held) / name
@@ -151,6 +148,12 @@ class Hub:
         try:
             yield
         except OfflineModeIsEnabled as error:
+            if name is None:
+                raise FetchError(
+                    f"HF_HUB_OFFLINE forbids to ask {self._host} which version of {self._source} is there. --update "
+                    f"must ask, and so must the first start, which notes the answer in {LOCK_FILE} in data_dir: unset "
+                    "it once."
+                ) from error
             raise FetchError(
                 f"{self._capital} is not all here, and HF_HUB_OFFLINE forbids to fetch it: unset it once."
             ) from error
@@ -173,8 +176,15 @@ class Hub:
     def _refused(self, error: HfHubHTTPError, name: str | None) -> Exception:
         status = error.response.status_code
         source, option = self._source, self._part.option
+        answered = urlsplit(str(error.response.url)).netloc.rpartition("@")[2]
         if status in _MAY_PASS:
-            return BrokenOffError(f"{self._host} answers {status}")
+            return BrokenOffError(f"{answered} answers {status}")
+        if name is not None and answered != self._host:
+            # The hub sends for large files to a store, by addresses that are signed for a short time.
+            where = f"{answered}, where {self._host} sends for {name},"
+            if status in _EXPIRED:
+                return BrokenOffError(f"{where} answers {status}")
+            return CheckpointError(f"{where} refuses it with answer {status}: try again later, or check HF_ENDPOINT.")
         if isinstance(error, GatedRepoError) or status == 403:
             return FetchError(
                 f"{self._host} gives {source} only to some (answer {status}): accept its terms on its page there, and "

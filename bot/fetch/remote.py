@@ -3,12 +3,15 @@
 Implemented by hub.py, bucket.py and wandb_artifact.py; called on the thread that starts the engine or fetches.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from bot.fetch.lock import Held
+
+_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 class BrokenOffError(Exception):
@@ -21,6 +24,32 @@ def after(pieces: Iterable[bytes], num_bytes: int) -> Iterator[bytes]:
         if num_bytes < len(piece):
             yield piece[num_bytes:]
         num_bytes = max(0, num_bytes - len(piece))
+
+
+def sent_from(status: int, headers: Mapping[str, str], size: int, start: int) -> int:
+    """At which byte of a file of `size` bytes an answer over HTTP begins; `start` was asked for.
+
+    Raises BrokenOffError if it is the answer for another file: some proxies send a page of theirs with status 200.
+    """
+    begin, total = 0, headers.get("Content-Length")
+    if status == 206:
+        found = _RANGE.match(headers.get("Content-Range", ""))
+        if found is None:
+            raise BrokenOffError("a part was sent that does not say of what")
+        begin, total = int(found[1]), found[2] if found[2] != "*" else None
+    elif "Content-Encoding" in headers:
+        total = None
+    if (total is not None and int(total) != size) or headers.get("Content-Type", "").startswith("text/html"):
+        what = "a web page" if headers.get("Content-Type", "").startswith("text/html") else f"{total} bytes"
+        raise BrokenOffError(f"another file was sent: {what} in place of {size} bytes")
+    if begin > start:
+        raise BrokenOffError("another part of the file was sent than was asked for")
+    return begin
+
+
+def readable(text: str) -> str:
+    """A source's name as a folder's name: gs://bucket/my/model → gs-bucket-my-model."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")
 
 
 @dataclass(frozen=True, slots=True)

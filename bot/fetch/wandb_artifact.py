@@ -17,11 +17,10 @@ from typing import Any, Final
 import httpx2
 
 from bot.errors import CheckpointNotFoundError, DalleBotError, FetchError
-from bot.fetch.bucket import readable
 from bot.fetch.digest import from_base64
 from bot.fetch.lock import Held, HeldFile
 from bot.fetch.parts import Part, choose_files
-from bot.fetch.remote import BrokenOffError, Place, after
+from bot.fetch.remote import BrokenOffError, Place, after, readable, sent_from
 from bot.fetch.source import WandbSource
 
 _TIMEOUT_S: Final = 20.0
@@ -79,7 +78,8 @@ class WandbArtifact:
                 "GET", found[0].direct_url, headers=headers, timeout=self._timeout_s, follow_redirects=True
             ) as response:
                 response.raise_for_status()
-                yield from after(response.iter_bytes(), start if response.status_code == 200 else 0)
+                begin = sent_from(response.status_code, response.headers, held.files[name].size, start)
+                yield from after(response.iter_bytes(), start - begin)
 
     def finish(self, held: Held, name: str) -> None:
         """Nothing is left to do: `place` is in the folder."""
@@ -112,7 +112,8 @@ class WandbArtifact:
             raise
         except httpx2.HTTPStatusError as error:
             status = error.response.status_code
-            if status in (408, 429) or status >= 500:
+            # 400 and 403 are also what is said of an address whose time is over.
+            if status in (400, 403, 408, 429) or status >= 500:
                 raise BrokenOffError(f"its store answers {status}") from error
             raise FetchError(f"{self.title}: its store refuses the file with answer {status}.") from error
         except httpx2.HTTPError as error:

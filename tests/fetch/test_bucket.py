@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ import fsspec
 import pytest
 
 from bot.config import ModelSettings
-from bot.errors import CheckpointError, CheckpointNotFoundError, FetchError
+from bot.errors import CheckpointError, CheckpointNotFoundError, ConfigError, FetchError
 from bot.fetch import fetch_model
-from bot.fetch.bucket import Bucket, readable
+from bot.fetch.bucket import Bucket
 from bot.fetch.lock import Held
 from bot.fetch.parts import DALLE_BART
 from bot.fetch.remote import BrokenOffError
@@ -202,6 +203,45 @@ def test_a_library_that_is_not_installed_is_named(url: str, tmp_path: Path, monk
     )
 
 
+def test_a_library_outside_our_extras_is_named_as_fsspec_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "adlfs", None)
+    with pytest.raises(FetchError, match=r"the library for az:// is not installed: fsspec says: Install adlfs to"):
+        client("az://container/x", tmp_path).resolve()
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (ConnectionRefusedError("ya29.SECRET"), BrokenOffError),
+        (TypeError("ya29.SECRET"), ConfigError),
+        (type("ParamValidationError", (Exception,), {})("ya29.SECRET"), ConfigError),
+        (type("ProfileNotFound", (Exception,), {})("ya29.SECRET"), ConfigError),
+        (type("HttpError", (Exception,), {})("https://host/?access_token=ya29.SECRET"), BrokenOffError),
+    ],
+)
+@pytest.mark.parametrize("opening", [True, False])
+def test_what_libraries_raise_is_a_sentence_without_their_text(
+    raised: Exception, expected: type[Exception], opening: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise raised
+
+    if opening:
+        monkeypatch.setattr(fsspec.core, "url_to_fs", fail)
+    else:
+        monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "ls", fail)
+    with pytest.raises(expected) as caught:
+        client("memory://models/mega", tmp_path).resolve()
+    assert "SECRET" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_nobody_listens_at_a_store_that_is_opened_by_connecting(tmp_path: Path) -> None:
+    with pytest.raises(BrokenOffError, match="the store's library failed with ConnectionRefusedError"):
+        client("ftp://127.0.0.1:9/x", tmp_path).resolve()
+
+
 @pytest.fixture
 def memory() -> Iterator[Any]:
     """fsspec's store in memory, which announces sizes only."""
@@ -231,6 +271,9 @@ def test_the_lock_file_holds_a_bucket(memory: Any, tmp_path: Path) -> None:
     assert (first.folder / "tokenizer.json").read_bytes() == FILES["tokenizer.json"]
 
 
-def test_names_of_folders_can_be_read() -> None:
-    assert readable("gs://my_bucket/models/mega-1.5") == "gs-my_bucket-models-mega-1.5"
-    assert readable("s3://b/../x/") == "s3-b-..-x"
+def test_a_page_in_place_of_a_block_is_not_kept(memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = client("memory://models/mega", tmp_path)
+    held = remote.resolve()
+    monkeypatch.setattr(type(memory), "cat_file", lambda *args, **kwargs: b"<html>log in</html>")
+    with pytest.raises(BrokenOffError, match="the store sent 19 bytes where 100000 were asked for"):
+        list(remote.read(held, WEIGHTS, 0))

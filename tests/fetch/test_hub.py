@@ -240,6 +240,37 @@ def test_answers_to_the_question_for_a_file(
         fetch(client())
 
 
+def test_a_signed_address_that_expired_is_asked_for_again(commit: str, hub: hub_server.Hub) -> None:
+    hub.statuses["/store/"] = [*told(403), *told(401), *told(0)]
+    assert (fetch(client()) / WEIGHTS).read_bytes() == FILES[WEIGHTS]
+    assert hub.requests.count(f"/owner/name/resolve/{commit}/{WEIGHTS}") == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (403, r"broke off after 0 B .*: localhost:\d+, where 127.0.0.1:\d+ sends for flax_model.*, answers 403"),
+        (404, r"^localhost:\d+, where 127.0.0.1:\d+ sends for flax_model.msgpack, refuses it with answer 404"),
+    ],
+)
+def test_what_the_store_refuses_is_not_blamed_on_the_hub(
+    status: int, sentence: str, commit: str, hub: hub_server.Hub
+) -> None:
+    hub.statuses["/store/"] = told(status)
+    with pytest.raises(CheckpointError, match=sentence):
+        fetch(client())
+
+
+def test_a_proxys_page_does_not_become_a_part(commit: str, hub: hub_server.Hub) -> None:
+    held = client().resolve()
+    hub.send_instead[WEIGHTS] = b"<html>log in</html>"
+    with pytest.raises(FetchError, match=r"broke off after 0 B .*: another file was sent: 19 bytes in place of 300000"):
+        fetch(client())
+    assert client().place(held, WEIGHTS).part.stat().st_size == 0
+    hub.send_instead.clear()
+    assert (fetch(client()) / WEIGHTS).read_bytes() == FILES[WEIGHTS]
+
+
 def test_trouble_that_passes_is_sat_out(commit: str, hub: hub_server.Hub) -> None:
     hub.statuses[f"/owner/name/resolve/{commit}/{WEIGHTS}"] = [*told(503), *told(429), *told(0)]
     assert (fetch(client()) / WEIGHTS).read_bytes() == FILES[WEIGHTS]
@@ -284,10 +315,13 @@ def test_an_endpoint_that_is_none(endpoint: str, cache: Path) -> None:
 
 
 def test_offline_by_order(commit: str, hub: hub_server.Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = client().resolve()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(FetchError, match="is not all here, and HF_HUB_OFFLINE forbids to fetch it") as caught:
+    with pytest.raises(FetchError, match=r"forbids to ask .* --update must ask, and so .* models.lock.json") as caught:
         client().resolve()
     assert isinstance(caught.value.__cause__, OfflineModeIsEnabled)
+    with pytest.raises(FetchError, match="is not all here, and HF_HUB_OFFLINE forbids to fetch it: unset it once"):
+        list(client().read(held, WEIGHTS, 0))
 
 
 def test_the_environment_is_honoured(commit: str, hub: hub_server.Hub, tmp_path: Path) -> None:

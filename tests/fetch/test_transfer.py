@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from bot.errors import CheckpointNotFoundError, FetchError
 from bot.fetch.lock import Held, HeldFile
-from bot.fetch.remote import BrokenOffError, Place, after
+from bot.fetch.remote import BrokenOffError, Place
 from bot.fetch.transfer import Patience, bring, check_room, missing_bytes, missing_files, persistently, verify
 from tests.fetch.conftest import QUICK
 
@@ -269,11 +269,6 @@ def test_verify_finds_what_changed_on_the_disk(tmp_path: Path) -> None:
     with pytest.raises(FetchError, match=rf"is damaged: .* It was removed; `{AGAIN}` fetches it again"):
         verify(remote, remote.resolve(), NAME, again=AGAIN, advance=bar)
     assert missing_files(remote, remote.resolve()) == [NAME]
-
-
-@pytest.mark.parametrize("num_bytes", range(8))
-def test_what_follows_the_first_bytes(num_bytes: int) -> None:
-    assert b"".join(after([b"ab", b"", b"cde", b"fg"], num_bytes)) == b"abcdefg"[num_bytes:]
 
 
 def test_a_question_is_asked_again_until_patience_ends(tmp_path: Path) -> None:

@@ -130,8 +130,14 @@ def test_without_or_with_a_wrong_key(
 @needs_wandb
 def test_the_store_refuses(wandb: Wandb, tmp_path: Path) -> None:
     wandb.expired = 100
-    with pytest.raises(FetchError, match=r"the W&B artifact team/project/mega:latest: its store refuses .* answer 403"):
+    with pytest.raises(FetchError, match=r"of the W&B artifact .* broke off after 0 B .*: its store answers 403"):
         fetch(tmp_path)
+
+
+@needs_wandb
+def test_an_address_that_expired_is_asked_for_again(wandb: Wandb, tmp_path: Path) -> None:
+    wandb.expired = 2
+    assert (fetch(tmp_path).parts[0].folder / WEIGHTS).read_bytes() == network_files("dalle_bart")[WEIGHTS]
 
 
 @needs_wandb

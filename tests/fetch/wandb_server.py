@@ -171,6 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
         if asked:
             wandb.ranges.append(asked)
         self.send_response(206 if asked else 200)
+        if asked:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         end = start + wandb.break_after.pop(0) if wandb.break_after else len(content)
