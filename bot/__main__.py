@@ -16,7 +16,7 @@ from bot.commands.imagine import imagine
 from bot.commands.run import run
 from bot.commands.sandbox import sandbox
 from bot.commands.train_demo import train_demo
-from bot.errors import CheckpointError, ConfigError, DalleBotError, RequestError
+from bot.errors import CheckpointError, ConfigError, DalleBotError, FetchError, RequestError
 
 app = typer.Typer(
     help="A Discord bot that draws prompts with DALL-E Mini or Mega and ranks the images with CLIP.",
@@ -43,7 +43,9 @@ def main() -> None:
         app(standalone_mode=True)
     except DalleBotError as error:
         print(f"dalle-bot: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, (ConfigError, RequestError, CheckpointError)) else 1)
+        # What could not be fetched may come another time: a supervisor that starts the bot anew is right then.
+        is_wrong_usage = isinstance(error, (ConfigError, RequestError, CheckpointError))
+        sys.exit(2 if is_wrong_usage and not isinstance(error, FetchError) else 1)
 
 
 if __name__ == "__main__":

@@ -42,10 +42,13 @@ class App:
 
 
 @contextlib.asynccontextmanager
-async def open_app(settings: Settings, engine_factory: Callable[[], Engine]) -> AsyncIterator[App]:
+async def open_app(
+    settings: Settings, engine_factory: Callable[[], Engine], cancel_start: Callable[[], None] | None = None
+) -> AsyncIterator[App]:
     """Opens the store (migrated), the executor (loading its engine in the background) and the client (offline yet).
 
-    engine_factory: called once, on the executor's thread. Raises StoreError if the database can't be used.
+    engine_factory: called once, on the executor's thread. cancel_start: tells it to give up.
+    Raises StoreError if the database can't be used.
     """
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(JobStore.open(settings.store_url))
@@ -55,6 +58,7 @@ async def open_app(settings: Settings, engine_factory: Callable[[], Engine]) -> 
                 max_jobs=settings.queue.max_jobs,
                 max_jobs_per_user=settings.queue.max_jobs_per_user,
                 chunk_tokens=settings.engine.chunk_tokens,
+                cancel_start=cancel_start,
             )
         )
         bot = await stack.enter_async_context(
@@ -90,12 +94,16 @@ async def serving(app: App, token: str) -> AsyncIterator[asyncio.Task[None]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def run(settings: Settings, engine_factory: Callable[[], Engine]) -> None:
+def run(
+    settings: Settings, engine_factory: Callable[[], Engine], cancel_start: Callable[[], None] | None = None
+) -> None:
     """`serve` on an event loop of its own."""
-    asyncio.run(serve(settings, engine_factory))
+    asyncio.run(serve(settings, engine_factory, cancel_start))
 
 
-async def serve(settings: Settings, engine_factory: Callable[[], Engine]) -> None:
+async def serve(
+    settings: Settings, engine_factory: Callable[[], Engine], cancel_start: Callable[[], None] | None = None
+) -> None:
     """Serves Discord until SIGINT or SIGTERM.
 
     Raises ConfigError for a missing or wrong token, StoreError, DalleBotError if Discord can't be reached at the start,
@@ -115,7 +123,7 @@ async def serve(settings: Settings, engine_factory: Callable[[], Engine]) -> Non
 
     stop = asyncio.create_task(_signalled(), name="stop signal")
     try:
-        async with open_app(settings, build) as app, serving(app, token.get_secret_value()) as connection:
+        async with open_app(settings, build, cancel_start) as app, serving(app, token.get_secret_value()) as connection:
             lost = asyncio.create_task(_engine_lost(app.executor), name="engine lost")
             try:
                 await asyncio.wait({stop, connection, lost}, return_when=asyncio.FIRST_COMPLETED)

@@ -61,11 +61,13 @@ async def imagine(
     out: Path,
     images_dir: Path | None,
     on_update: Callable[[Update], None],
+    cancel_start: Callable[[], None] | None = None,
 ) -> Imagined:
     """Draws `request` and writes the collage to `out`, and single images to `images_dir`.
 
-    on_update: sees each update as it comes. Raises ConfigError if a file can't be written, RequestError and JobError as
-    the executor does, and what kept the engine from starting.
+    on_update: sees each update as it comes. cancel_start: tells the factory to give up.
+    Raises ConfigError if a file can't be written, RequestError and JobError as the executor does, and what kept the
+    engine from starting.
     """
     check_writable(out, images_dir)
     started = time.perf_counter()
@@ -82,7 +84,13 @@ async def imagine(
         ready = time.perf_counter()
         return engine
 
-    executor = LocalExecutor(build, max_jobs=1, max_jobs_per_user=1, chunk_tokens=settings.engine.chunk_tokens)
+    executor = LocalExecutor(
+        build,
+        max_jobs=1,
+        max_jobs_per_user=1,
+        chunk_tokens=settings.engine.chunk_tokens,
+        cancel_start=cancel_start,
+    )
     async with executor:
         result = None
         try:

@@ -113,7 +113,7 @@ def test_a_wrong_setting_is_named(call: Call, command: list[str], text: str, com
 def test_a_token_is_not_told(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     token = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcDE.abcdefghijklmnopqrstuvwxyz0123456789AB"
 
-    def fail(settings: Settings, engine_factory: object) -> None:
+    def fail(settings: Settings, engine_factory: object, cancel_start: object) -> None:
         logging.getLogger("bot").error("a careless line with %s", token)
 
     monkeypatch.setenv("DISCORD_TOKEN", token)
@@ -124,7 +124,7 @@ def test_a_token_is_not_told(call: Call, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_ctrl_c(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(settings: Settings, engine_factory: object) -> None:
+    def interrupt(settings: Settings, engine_factory: object, cancel_start: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(bot.app, "run", interrupt)
@@ -241,8 +241,8 @@ def test_the_sandbox_fails_with_the_reason_that_kept_the_engine_from_starting(
 
     monkeypatch.setattr(bot.engine.open, "open_engine", open_engine)
     outcome = call("sandbox", "--say", "/imagine prompt:a circle", "--json")
-    assert outcome.code == 1
-    assert outcome.err.splitlines()[-1] == "dalle-bot: model.bin: not a model."
+    assert outcome.code == 2
+    assert outcome.err.splitlines() == ["dalle-bot: model.bin: not a model."]
     assert [event["kind"] for event in json.loads(outcome.out)["transcript"]][:2] == ["say", "ack"]
 
 

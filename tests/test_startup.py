@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from bot.errors import StartCancelledError
 from bot.startup import LogListener, StartUp, format_amount
 
 
@@ -74,3 +75,17 @@ def test_the_log_shows_progress_now_and_then(caplog: pytest.LogCaptureFixture) -
 )
 def test_amounts(count: int, unit: str, text: str) -> None:
     assert format_amount(count, unit) == text
+
+
+def test_a_cancelled_start_ends_at_its_next_step() -> None:
+    start_up = StartUp(Recorder())
+    with start_up.stage("reading") as advance:
+        advance(1)
+        start_up.cancel()
+        with pytest.raises(StartCancelledError):
+            advance(1)
+    with pytest.raises(StartCancelledError), start_up.stage("compiling"):
+        raise AssertionError("this stage must not begin")
+    with pytest.raises(StartCancelledError):
+        start_up.pause(60)
+    assert list(start_up.seconds) == ["reading"]

@@ -53,6 +53,7 @@ def imagine(
                 out=out,
                 images_dir=images_dir,
                 on_update=progress.update,
+                cancel_start=start_up.cancel,
             )
         )
     if as_json:

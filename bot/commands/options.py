@@ -47,9 +47,8 @@ def read_settings(config: Path | None, model: str | None) -> "Settings":
     return settings
 
 
-def engine_factory(settings: "Settings", start_up: StartUp | None = None) -> Callable[[], "Engine"]:
-    """What opens the engine, on the thread that calls it. start_up: None reports to the log."""
-    start_up = start_up or StartUp()
+def engine_factory(settings: "Settings", start_up: StartUp) -> Callable[[], "Engine"]:
+    """What opens the engine, on the thread that calls it."""
 
     def build() -> "Engine":
         with start_up.stage("import JAX"):

@@ -1,6 +1,7 @@
 """`dalle-bot run`."""
 
 from bot.commands.options import Config, Model, engine_factory, read_settings
+from bot.startup import StartUp
 
 
 def run(config: Config = None, model: Model = None) -> None:
@@ -8,4 +9,5 @@ def run(config: Config = None, model: Model = None) -> None:
     settings = read_settings(config, model)
     from bot.app import run as serve
 
-    serve(settings, engine_factory(settings))
+    start_up = StartUp()
+    serve(settings, engine_factory(settings, start_up), start_up.cancel)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bot.commands.options import Config, Json, Model, engine_factory, read_settings
 from bot.errors import ConfigError
+from bot.startup import StartUp
 
 
 def sandbox(
@@ -39,7 +40,8 @@ def sandbox(
         if not as_json:
             print_event(console, event)
 
-    factory = engine_factory(settings)
+    start_up = StartUp()
+    factory = engine_factory(settings, start_up)
     if not say:
         if as_json:
             raise ConfigError(
@@ -47,11 +49,30 @@ def sandbox(
             )
         console.print("Connecting. Then type lines such as  /imagine prompt:a red circle  (Ctrl+C ends).", style="dim")
         with termination_interrupts():
-            asyncio.run(stay_up(settings=settings, engine_factory=factory, on_event=on_event, out=out))
+            asyncio.run(
+                stay_up(
+                    settings=settings,
+                    engine_factory=factory,
+                    cancel_start=start_up.cancel,
+                    on_event=on_event,
+                    out=out,
+                )
+            )
         return
+    # What keeps the engine from starting is this command's own error; the log need not say it too.
+    logging.getLogger("bot.executor").setLevel(logging.CRITICAL)
     try:
         with termination_interrupts():
-            asyncio.run(play(say, settings=settings, engine_factory=factory, out=out, on_event=on_event))
+            asyncio.run(
+                play(
+                    say,
+                    settings=settings,
+                    engine_factory=factory,
+                    cancel_start=start_up.cancel,
+                    out=out,
+                    on_event=on_event,
+                )
+            )
     finally:
         # What was seen before it went wrong says most about why.
         if as_json and events:

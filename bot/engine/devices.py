@@ -8,6 +8,7 @@ from typing import Final
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import Mesh
 
 from bot.engine.state import SLOTS
@@ -62,17 +63,43 @@ def slot_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
 
 
 def use_compile_cache(folder: Path | None) -> None:
-    """Keeps compiled programs in `folder`, so that the next start need not compile them again. Raises ConfigError."""
+    """Keeps compiled programs in `folder`, so that the next start need not compile them again. Raises ConfigError.
+
+    From then on a program that can't be read there, or written, is an error: see give_up_compile_cache.
+    """
     if folder is None:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"data_dir: the folder {folder} can't be made ({error.strerror}).") from error
+        raise ConfigError(
+            f"data_dir: the folder {folder} can't be made ({error.strerror}): choose another data_dir, or keep no "
+            "compiled code with engine.compile_cache = false."
+        ) from error
     jax.config.update("jax_compilation_cache_dir", str(folder))
     # However small: loading weights alone has dozens of programs that take a tenth of a second.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    # JAX would warn, compile anew and leave the broken file, at this start and at every later one.
+    jax.config.update("jax_raise_persistent_cache_errors", True)
+
+
+def give_up_compile_cache(folder: Path | None, error: Exception) -> str | None:
+    """Empties the cache in `folder` and does without it in this process; the next start fills it again.
+
+    error: what went wrong in a start. Returns a sentence that says so; None if there is no cache to give up.
+    """
+    if folder is None or not jax.config.values["jax_raise_persistent_cache_errors"]:
+        return None
+    jax.config.update("jax_raise_persistent_cache_errors", False)
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
+    for file in folder.iterdir():
+        file.unlink(missing_ok=True)
+    return (
+        f"The compiled code in {folder} can't be used ({error}): it was removed. This start compiles everything and "
+        "keeps nothing; the next one keeps it again. Is there room on the disk?"
+    )
 
 
 def _has_plugin() -> bool:

@@ -1,18 +1,21 @@
 """Opens an engine as the settings say, in the stages of a start. Called on the engine thread, once."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+import jax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as Spec
 
 from bot.checkpoints.bundle import Checkpoint, open_checkpoint
 from bot.config import Settings
 from bot.engine.device_memory import device_memory
-from bot.engine.devices import choose_devices, missed_gpu, slot_mesh, use_compile_cache
+from bot.engine.devices import choose_devices, give_up_compile_cache, missed_gpu, slot_mesh, use_compile_cache
 from bot.engine.engine import JaxEngine
 from bot.engine.memory_plan import MemoryPlan, plan_memory
 from bot.engine.memory_sizes import ModelSizes
 from bot.engine.precision import choose_dtype
+from bot.errors import DalleBotError
 from bot.fetch import locate_model
 from bot.startup import StartUp
 
@@ -24,9 +27,22 @@ class PlannedEngine:
     checkpoint: Checkpoint
     mesh: Mesh
     plan: MemoryPlan
+    compile_cache_dir: Path | None
 
     def open(self, chunk_tokens: int, start_up: StartUp) -> JaxEngine:
         """Loads the weights and compiles every program. Raises CheckpointError for numbers that are not finite."""
+        try:
+            return self._open(chunk_tokens, start_up)
+        except (DalleBotError, jax.errors.JaxRuntimeError):
+            raise
+        except Exception as error:
+            sentence = give_up_compile_cache(self.compile_cache_dir, error)
+            if sentence is None:
+                raise
+            start_up.note(sentence)
+        return self._open(chunk_tokens, start_up)
+
+    def _open(self, chunk_tokens: int, start_up: StartUp) -> JaxEngine:
         bundle = self.checkpoint.load(NamedSharding(self.mesh, Spec()), start_up)
         engine = JaxEngine(bundle, num_slots=self.plan.num_slots, mesh=self.mesh)
         engine.compile(chunk_tokens, start_up)
@@ -55,7 +71,7 @@ def plan_engine(settings: Settings, start_up: StartUp) -> PlannedEngine:
             num_devices=len(devices),
         )
     start_up.note(plan.table())
-    return PlannedEngine(checkpoint, slot_mesh(devices), plan)
+    return PlannedEngine(checkpoint, slot_mesh(devices), plan, settings.compile_cache_dir)
 
 
 def open_engine(settings: Settings, start_up: StartUp) -> JaxEngine:

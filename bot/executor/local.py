@@ -40,6 +40,7 @@ class LocalExecutor:
     engine_factory: called once, on the engine thread; may take minutes, jobs are accepted meanwhile.
     max_jobs, max_jobs_per_user: unfinished jobs, waiting and running. chunk_tokens: image tokens per dispatch.
     close_timeout_s: how long `aclose` waits for the engine to end its present chunk, or for the factory to return.
+    cancel_start: tells the factory to give up; called by `aclose`.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class LocalExecutor:
         max_jobs_per_user: int,
         chunk_tokens: int,
         close_timeout_s: float = 30.0,
+        cancel_start: Callable[[], None] | None = None,
     ) -> None:
         if chunk_tokens < 1:
             raise ValueError(f"chunk_tokens must be at least 1, not {chunk_tokens}.")
         self._engine_factory = engine_factory
         self._chunk_tokens = chunk_tokens
         self._close_timeout_s = close_timeout_s
+        self._cancel_start = cancel_start
         self._backlog = Backlog(Scheduler(max_jobs=max_jobs, max_jobs_per_user=max_jobs_per_user))
         self._entries: dict[str, _Entry] = {}
         self._state = EngineState.LOADING
@@ -110,6 +113,8 @@ class LocalExecutor:
         self._fail_all(lambda: JobCancelledError("The job was cancelled because the bot is stopping."))
         if self._thread is None:
             return
+        if self._cancel_start is not None:
+            self._cancel_start()
         await asyncio.to_thread(self._thread.join, self._close_timeout_s)
         if self._thread.is_alive():
             logger.warning("The engine thread has not ended within %g s; it is left behind.", self._close_timeout_s)

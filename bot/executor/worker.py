@@ -16,7 +16,7 @@ from typing import Final
 
 from bot.engine.base import Chunk, Engine, FailedSlot, Prefix, PromptText, SlotAssignment
 from bot.engine.slots import Occupant, SlotTable
-from bot.errors import DalleBotError, JobFailedError
+from bot.errors import DalleBotError, JobFailedError, StartCancelledError
 from bot.executor.backlog import Backlog
 from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, JobUpdate
 from bot.executor.scheduler import Admission, Job
@@ -35,6 +35,9 @@ def run_engine(
     try:
         engine = engine_factory()
         loop = EngineLoop(engine, backlog, post, chunk_tokens=chunk_tokens)
+    except StartCancelledError:
+        # Whoever cancelled it has told the users.
+        sentence = "The bot is stopping: ask again when it is back."
     except Exception as error:
         # A DalleBotError explains itself; of anything else the log needs to know where it came from.
         logger.error("The engine could not be built: %s", error, exc_info=not isinstance(error, DalleBotError))

@@ -42,6 +42,7 @@ async def play(
     *,
     settings: Settings,
     engine_factory: Callable[[], Engine],
+    cancel_start: Callable[[], None] | None = None,
     out: Path | None = None,
     data_dir: Path | None = None,
     on_event: Callable[[Event], None] | None = None,
@@ -53,7 +54,8 @@ async def play(
     store there; None forgets it.
 
     Raises ConfigError if `out` can't be written to, LineError for a line that can't be played, SandboxError if the
-    sandbox doesn't start or the client doesn't connect, ExecutorClosedError after the last line if the engine failed.
+    sandbox doesn't start or the client doesn't connect; after the last line what kept the engine from starting, or
+    ExecutorClosedError if it failed later.
     """
     lines = list(lines)
     for line in lines:
@@ -65,7 +67,7 @@ async def play(
         if on_event is not None:
             on_event(event)
 
-    async with _online(settings, engine_factory, out, data_dir) as online:
+    async with _online(settings, engine_factory, cancel_start, out, data_dir) as online:
         for line in lines:
             await _play_line(online.sandbox, line, note)
     return transcript
@@ -76,6 +78,7 @@ async def stay_up(
     settings: Settings,
     engine_factory: Callable[[], Engine],
     on_event: Callable[[Event], None],
+    cancel_start: Callable[[], None] | None = None,
     out: Path | None = None,
     data_dir: Path | None = None,
     on_ready: Callable[[Sandbox], None] | None = None,
@@ -86,7 +89,7 @@ async def stay_up(
     cancelled or the client loses its connection. on_ready: told when the client is connected. The other arguments are
     those of `play`, and so are the errors but LineError.
     """
-    async with _online(settings, engine_factory, out, data_dir) as online:
+    async with _online(settings, engine_factory, cancel_start, out, data_dir) as online:
         if on_ready is not None:
             on_ready(online.sandbox)
         was_typed = False
@@ -100,18 +103,22 @@ async def stay_up(
 
 @asynccontextmanager
 async def _online(
-    settings: Settings, engine_factory: Callable[[], Engine], out: Path | None, data_dir: Path | None
+    settings: Settings,
+    engine_factory: Callable[[], Engine],
+    cancel_start: Callable[[], None] | None,
+    out: Path | None,
+    data_dir: Path | None,
 ) -> AsyncIterator[Online]:
     if out is not None:
         await asyncio.to_thread(make_folder, out)
-    complaint = "The image engine failed; the log above holds the reason."
+    failure: DalleBotError = ExecutorClosedError("The image engine failed; the log above holds the reason.")
 
     def build() -> Engine:
-        nonlocal complaint
+        nonlocal failure
         try:
             return engine_factory()
         except DalleBotError as error:
-            complaint = str(error)
+            failure = error
             raise
 
     async with AsyncExitStack() as stack:
@@ -120,7 +127,7 @@ async def _online(
         here = {"data_dir": data_dir, "store": StoreSettings(), "discord": DiscordSettings()}
         sandbox = await stack.enter_async_context(Sandbox.start(process=True, out=out))
         stack.enter_context(sandbox.patch_discord())
-        app = await stack.enter_async_context(open_app(settings.model_copy(update=here), build))
+        app = await stack.enter_async_context(open_app(settings.model_copy(update=here), build, cancel_start))
         connection = await stack.enter_async_context(serving(app, sandbox.token))
         connected = asyncio.create_task(sandbox.wait_until_connected(CONNECT_TIMEOUT_S))
         await asyncio.wait({connected, connection}, return_when=asyncio.FIRST_COMPLETED)
@@ -131,7 +138,7 @@ async def _online(
         yield Online(sandbox, connection)
         # The player saw a sentence for members of a guild; whoever started the sandbox needs the engine's own.
         if app.executor.status.state is EngineState.FAILED:
-            raise ExecutorClosedError(complaint)
+            raise failure
 
 
 async def _play_line(sandbox: Sandbox, line: str, on_event: Callable[[Event], None]) -> None:

@@ -20,6 +20,8 @@ _CONFIGURED = (
     "jax_compilation_cache_dir",
     "jax_persistent_cache_min_compile_time_secs",
     "jax_persistent_cache_min_entry_size_bytes",
+    "jax_raise_persistent_cache_errors",
+    "jax_enable_compilation_cache",
 )
 
 

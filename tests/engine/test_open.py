@@ -1,5 +1,7 @@
 """Opening an engine as the settings say."""
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ _CONFIGURED = (
     "jax_compilation_cache_dir",
     "jax_persistent_cache_min_compile_time_secs",
     "jax_persistent_cache_min_entry_size_bytes",
+    "jax_raise_persistent_cache_errors",
+    "jax_enable_compilation_cache",
 )
 
 
@@ -58,3 +62,39 @@ def test_opens_a_folder_in_stages(tiny_model: Path, tmp_path: Path) -> None:
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CheckpointNotFoundError, match="There is no model '/nowhere/at/all'"):
         open_engine(settings("/nowhere/at/all", tmp_path), StartUp())
+
+
+def test_damaged_compiled_code_is_removed_and_written_anew(tiny_model: Path, tmp_path: Path) -> None:
+    there = settings(tiny_model, tmp_path, compile_cache=True)
+    cache = tmp_path / "compile-cache"
+    open_engine(there, StartUp(Recorder()))
+    [decoder] = (file for file in cache.iterdir() if file.name.startswith("jit_chunk") and file.name.endswith("-cache"))
+    whole = decoder.stat().st_size
+    os.truncate(decoder, whole // 2)
+
+    jax.clear_caches()
+    recorder = Recorder()
+    engine = open_engine(there, StartUp(recorder))
+    assert engine.info.name == "model"
+    [sentence] = [str(told[1]) for told in recorder.told if str(told[1]).startswith("The compiled code")]
+    assert sentence.startswith(f"The compiled code in {cache} can't be used (")
+    assert list(cache.iterdir()) == []
+
+    jax.clear_caches()
+    jax.config.update("jax_enable_compilation_cache", True)
+    compilation_cache.reset_cache()
+    open_engine(there, StartUp(Recorder()))
+    assert decoder.stat().st_size > 0.9 * whole
+
+
+def test_a_disk_without_room_for_compiled_code(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("jax._src.compilation_cache.put_executable_and_time", full)
+    jax.clear_caches()
+    recorder = Recorder()
+    assert open_engine(settings(tiny_model, tmp_path, compile_cache=True), StartUp(recorder)).num_slots == 2
+    assert any("No space left on device" in str(told[1]) for told in recorder.told if told[0] == "note")

@@ -16,6 +16,7 @@ from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError
 from bot.executor.base import EngineState
 from bot.executor.local import LocalExecutor
 from bot.requests import Progress, Queued, Started
+from bot.startup import StartUp
 
 from .drive import PATIENCE_S, ask, at_gate, check_result, read, soon
 
@@ -197,6 +198,24 @@ async def test_closing_joins_the_thread() -> None:
     gate.open()
     await soon(closing)
     assert not thread.is_alive()
+
+
+async def test_closing_cancels_a_start(caplog: pytest.LogCaptureFixture) -> None:
+    start_up = StartUp()
+    is_loading = threading.Event()
+
+    def load() -> Engine:
+        is_loading.set()
+        start_up.pause(10 * PATIENCE_S)
+        raise AssertionError("nobody cancelled")
+
+    executor = LocalExecutor(load, max_jobs=1, max_jobs_per_user=1, chunk_tokens=4, cancel_start=start_up.cancel)
+    await executor.start()
+    stream = await executor.submit(ask())
+    await asyncio.to_thread(is_loading.wait, PATIENCE_S)
+    await soon(executor.aclose())
+    assert isinstance((await read(stream)).error, JobCancelledError)
+    assert caplog.messages == []
 
 
 async def test_closing_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> None:
