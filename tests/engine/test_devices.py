@@ -1,39 +1,18 @@
 """Which devices are chosen, and what is said where they are missing."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import jax
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 import bot.engine.devices
 from bot.engine.devices import choose_devices, missed_gpu, slot_mesh, use_compile_cache
 from bot.errors import ConfigError
 
-_CONFIGURED = (
-    "jax_default_device",
-    "jax_platforms",
-    "jax_compilation_cache_dir",
-    "jax_persistent_cache_min_compile_time_secs",
-    "jax_persistent_cache_min_entry_size_bytes",
-    "jax_raise_persistent_cache_errors",
-    "jax_enable_compilation_cache",
-)
-
-
-@pytest.fixture(autouse=True)
-def _jax_config(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    # Deleted again with the test, whoever sets it in between.
-    monkeypatch.setenv("XLA_CLIENT_MEM_FRACTION", "0.5")
-    before = {name: configured(name) for name in _CONFIGURED}
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
+pytestmark = pytest.mark.usefixtures("jax_as_before")
 
 
 def configured(name: str) -> Any:

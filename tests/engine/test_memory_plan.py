@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bot.engine.device_memory import DeviceMemory
-from bot.engine.memory_plan import MAX_SLOTS_CPU, MAX_SLOTS_GPU, MemoryPlan, plan_memory
+from bot.engine.memory_plan import MAX_SLOTS_CPU, MAX_SLOTS_GPU, PROCESS_BYTES, MemoryPlan, plan_memory
 from bot.engine.memory_sizes import Matrices, ModelSizes
 from bot.errors import ConfigError
 from bot.models.clip_config import ClipConfig
@@ -134,8 +134,16 @@ def test_a_refusal_has_the_numbers() -> None:
     [
         (mega("gpu", "float32"), 8.0, None, ['model.weights = "int8"', 'model.dtype = "auto"']),
         (mega("gpu", "float32"), 6.0, None, ['model.weights = "int8"']),
-        (mega("gpu", "float32"), 5.3, None, ['model.weights = "int8" and model.dtype = "auto"']),
-        (mega("gpu", "float32", weights="int8"), 5.3, None, ['model.dtype = "auto"']),
+        (
+            mega("gpu", "float32"),
+            5.3,
+            None,
+            [
+                f'model.weights = "int8" and {other}'
+                for other in ("engine.memory_fraction = 0.92", 'model.dtype = "auto"')
+            ],
+        ),
+        (mega("gpu", "float32", weights="int8"), 5.3, None, ["engine.memory_fraction = 0.92", 'model.dtype = "auto"']),
         (mega("gpu", "bfloat16"), 12.0, 64, ["engine.num_slots = 25"]),
         (mega("gpu", "bfloat16"), 6.0, 20, ['model.weights = "int8" and engine.num_slots = 6']),
         # On CPUs no dtype helps: what is not float32 is copied to multiply it.
@@ -145,6 +153,29 @@ def test_a_refusal_has_the_numbers() -> None:
 )
 def test_advice_is_what_would_help(sizes: ModelSizes, available: float, slots: int | None, advice: list[str]) -> None:
     assert refusal(sizes, int(available * GB), slots).endswith(f" It would fit with {', or with '.join(advice)}.")
+
+
+@pytest.mark.parametrize(
+    ("available", "fraction", "advice"),
+    [
+        (22.5, 0.001, "engine.memory_fraction = 0.55"),
+        (5.2, 0.5, 'model.weights = "int8" and engine.memory_fraction = 0.97'),
+        (12.7, 0.5, 'model.weights = "int8"'),
+    ],
+)
+def test_a_higher_fraction_is_advised(available: float, fraction: float, advice: str) -> None:
+    """The least that is enough, and nearly all of the memory only where nothing else helps."""
+    memory = DeviceMemory(int(available * GB), fraction)
+    with pytest.raises(ConfigError) as caught:
+        plan_memory(mega("cpu", "float32"), memory, num_slots=None, num_devices=1)
+    assert str(caught.value).endswith(f" It would fit with {advice}.")
+
+
+@pytest.mark.parametrize(("slots", "devices", "fewer"), [(None, 6, 3), (8, 4, 2), (9, 9, 3)])
+def test_fewer_devices_of_a_cpu_have_more_memory_each(slots: int | None, devices: int, fewer: int) -> None:
+    """As many as fit, and as can share the slots evenly."""
+    message = refusal(mega("cpu", "float32"), 14 * GB * fewer // devices, slots, devices)
+    assert message.endswith(f" It would fit with engine.num_devices = {fewer}.")
 
 
 @pytest.mark.parametrize("slots", [None, 3])
@@ -190,3 +221,17 @@ def test_table_without_known_memory() -> None:
     lines = planned(mega("cpu", "float32"), None, 1).table().splitlines()
     assert lines[0] == "Memory of the device, 1 slot in all:"
     assert lines[-1].split()[0] == "needed"
+
+
+def test_the_process_takes_some_of_the_hosts_memory() -> None:
+    """CPU devices share it; a graphics card has its own."""
+    sizes = mega("cpu", "float32")
+    plan = plan_memory(sizes, PLENTY, num_slots=4, num_devices=2)
+    [process] = plan.process
+    assert (process.name, process.num_bytes) == ("Python, JAX, compiled code", PROCESS_BYTES // 2)
+    items = (*plan.process, *plan.weights, *plan.slots, plan.workspace)
+    assert plan.needed_bytes == sum(item.num_bytes for item in items)
+    lines = plan.table().splitlines()
+    assert any(re.search(r"Python, JAX, compiled code +275 MB  at most$", line) for line in lines)
+    assert max(map(len, lines)) <= 80
+    assert plan_memory(mega("gpu", "float32"), PLENTY, num_slots=4, num_devices=2).process == ()

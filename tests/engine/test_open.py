@@ -2,7 +2,6 @@
 
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +15,7 @@ from bot.errors import CheckpointNotFoundError
 from bot.startup import StartUp
 from tests.test_startup import Recorder
 
-_CONFIGURED = (
-    "jax_default_device",
-    "jax_platforms",
-    "jax_compilation_cache_dir",
-    "jax_persistent_cache_min_compile_time_secs",
-    "jax_persistent_cache_min_entry_size_bytes",
-    "jax_raise_persistent_cache_errors",
-    "jax_enable_compilation_cache",
-)
-
-
-@pytest.fixture(autouse=True)
-def _jax_config(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("XLA_CLIENT_MEM_FRACTION", "0.5")
-    before = {name: getattr(jax.config, name) for name in _CONFIGURED}
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
+pytestmark = pytest.mark.usefixtures("jax_as_before")
 
 
 def settings(model: Path | str, data_dir: Path, *, compile_cache: bool = False, **changes: Any) -> Settings:
