@@ -1,10 +1,12 @@
 """The memory plan: what a model will take of each device, and how many slots fit, before anything is allocated.
 
 Made while an engine opens, on the engine thread, and shown to whoever started it. What it leaves out must find room in
-the fraction that is not planned for: the interpreter, the compiler and its code, the libraries of a graphics card.
+the fraction that is not planned for: the libraries of a graphics card.
 """
 
 from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Context, Decimal
+from itertools import product
 from typing import Any, Final
 
 import jax.numpy as jnp
@@ -19,6 +21,11 @@ MAX_SLOTS_CPU: Final = 18
 MAX_SLOTS_GPU: Final = 36
 """How many slots are chosen at most, for all CPU devices together and for each graphics card. More make each picture
 wait longer without drawing many more of them in an hour."""
+PROCESS_BYTES: Final = 550_000_000
+"""What the interpreter, the libraries, the compiler and its code take at most of the host's memory. Measured: 0.23 to
+0.51 GB (Mini in float32 and in bfloat16)."""
+_USUAL_FRACTION: Final = 0.95
+"""A higher engine.memory_fraction is advised only where nothing else helps: others need memory too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +41,14 @@ class Item:
 class MemoryPlan:
     """What one device will hold; all of them hold the same. num_slots: of all devices together.
 
-    weights and slots stay there. Of workspaces only one is in use at a time. loading: of the weights, before there are
-    slots.
+    process: what is there beside the model, where the device's memory is the host's. weights and slots stay there. Of
+    workspaces only one is in use at a time. loading: of the weights, before there are slots.
     """
 
     num_slots: int
     num_devices: int
     memory: DeviceMemory
+    process: tuple[Item, ...]
     weights: tuple[Item, ...]
     slots: tuple[Item, ...]
     workspaces: tuple[Item, ...]
@@ -54,7 +62,7 @@ class MemoryPlan:
     def needed_bytes(self) -> int:
         """The most that is needed at any time."""
         running = _sum(self.slots) + self.workspace.num_bytes
-        return self.weights_bytes + max(running, self.loading.num_bytes)
+        return _sum(self.process) + self.weights_bytes + max(running, self.loading.num_bytes)
 
     @property
     def workspace(self) -> Item:
@@ -70,11 +78,13 @@ class MemoryPlan:
     def table(self) -> str:
         """For people: a line for each item, with sums, aligned."""
         devices = "the device" if self.num_devices == 1 else f"each of {self.num_devices} devices"
+        loading = _sum(self.process) + self.weights_bytes + self.loading.num_bytes
         rows = [
             *self.weights,
             *self.slots,
             Item("workspace", self.workspace.num_bytes, f"of the largest program, {self.workspace.name}"),
-            Item("needed", self.needed_bytes, f"while loading {_amount(self.weights_bytes + self.loading.num_bytes)}"),
+            *self.process,
+            Item("needed", self.needed_bytes, f"while loading {_amount(loading)}"),
         ]
         usable, available = self.memory.usable_bytes, self.memory.available_bytes
         if usable is not None and available is not None:
@@ -101,8 +111,8 @@ def plan_memory(sizes: ModelSizes, memory: DeviceMemory, *, num_slots: int | Non
         )
     plan = _plan(sizes, memory, num_slots or num_devices, num_devices)
     if not plan.fits:
-        raise ConfigError(_refusal(sizes, plan))
-    return plan if num_slots else _largest(sizes, plan, _most_slots(sizes.platform, num_devices))
+        raise ConfigError(_refusal(sizes, plan, num_slots))
+    return plan if num_slots else _largest(sizes, memory, num_devices, _most_slots(sizes.platform, num_devices))
 
 
 def _plan(sizes: ModelSizes, memory: DeviceMemory, num_slots: int, num_devices: int) -> MemoryPlan:
@@ -119,6 +129,9 @@ def _plan(sizes: ModelSizes, memory: DeviceMemory, num_slots: int, num_devices: 
         num_slots=num_slots,
         num_devices=num_devices,
         memory=memory,
+        process=(Item("Python, JAX, compiled code", PROCESS_BYTES // num_devices, "at most"),)
+        if sizes.platform == "cpu"
+        else (),
         weights=(
             Item("DalleBart", sizes.bart_bytes, f"{'int8 and ' if sizes.weights == 'int8' else ''}{dtype}"),
             Item("VQGAN", sizes.vqgan_bytes, "float32"),
@@ -141,58 +154,112 @@ def _most_slots(platform: str, num_devices: int) -> int:
     return here * num_devices
 
 
-def _largest(sizes: ModelSizes, plan: MemoryPlan, most: int) -> MemoryPlan:
+def _largest(sizes: ModelSizes, memory: DeviceMemory, num_devices: int, most: int) -> MemoryPlan:
     """The plan with the most slots that fits, or the one with one slot on each device, which may not."""
-    for num_slots in range(most, plan.num_devices, -plan.num_devices):
-        larger = _plan(sizes, plan.memory, num_slots, plan.num_devices)
+    for num_slots in range(most, num_devices, -num_devices):
+        larger = _plan(sizes, memory, num_slots, num_devices)
         if larger.fits:
             return larger
-    return _plan(sizes, plan.memory, plan.num_devices, plan.num_devices)
+    return _plan(sizes, memory, num_devices, num_devices)
 
 
-def _refusal(sizes: ModelSizes, plan: MemoryPlan) -> str:
+def _refusal(sizes: ModelSizes, plan: MemoryPlan, asked: int | None) -> str:
+    """asked: engine.num_slots."""
     usable, available = plan.memory.usable_bytes, plan.memory.available_bytes
     assert usable is not None
     assert available is not None
     slots = f"{plan.num_slots} slot{'' if plan.num_slots == 1 else 's'}"
     where = "the device" if plan.num_devices == 1 else f"each of {plan.num_devices} devices"
+    cures = _cures(sizes, plan, asked)
+    advice = f"It would fit with {', or with '.join(cures)}." if cures else _no_cure(sizes, plan)
     return (
         f"The model with {slots} needs {_amount(plan.needed_bytes)} on {where}, of which its weights are "
         f"{_amount(plan.weights_bytes)}; usable are {_amount(usable)} ({_amount(available)} available x "
-        f"engine.memory_fraction {plan.memory.fraction:.3g}). {_advice(sizes, plan)}"
+        f"engine.memory_fraction {plan.memory.fraction:.3g}). {advice}"
     )
 
 
-def _advice(sizes: ModelSizes, plan: MemoryPlan) -> str:
-    """The settings that would make it fit: each that is enough alone, otherwise several together."""
-    others = _others(sizes)
-    same_slots = [(text, _plan(other, plan.memory, plan.num_slots, plan.num_devices)) for text, other in others]
-    fewer = _largest(sizes, plan, plan.num_slots - plan.num_devices)
-    fewest = [(text, _largest(other, plan, plan.num_slots - plan.num_devices)) for text, other in others]
-    attempts = (
-        [*same_slots[:2], (_num_slots(fewer), fewer)],
-        same_slots[2:],
-        [(f"{text} and {_num_slots(other)}", other) for text, other in fewest],
-    )
-    for attempt in attempts:
-        cures = [text for text, other in attempt if other.fits]
-        if cures:
-            return f"It would fit with {', or with '.join(cures)}."
-    least_bytes = min(other.needed_bytes for _, other in [("", fewer), *fewest])
-    return f"No setting makes it fit, for {_amount(least_bytes)} is the least that it needs: use a smaller model."
+def _cures(sizes: ModelSizes, plan: MemoryPlan, asked: int | None) -> list[str]:
+    """The settings that would make it fit: each that is enough alone, otherwise the fewest together."""
+    for limit in (_USUAL_FRACTION, 1.0):
+        options = list(product(_others(sizes), (False, True), (plan.memory.fraction, limit), (False, True)))
+        for num_changes in range(1, 6):
+            found = [
+                " and ".join(changes)
+                for (changed, other), fewer_slots, fraction, fewer_devices in options
+                for changes in [_changes(plan, asked, changed, other, fewer_slots, fraction, fewer_devices)]
+                if len(changes) == num_changes
+            ]
+            if found:
+                return list(dict.fromkeys(found))
+    return []
 
 
-def _others(sizes: ModelSizes) -> list[tuple[str, ModelSizes]]:
-    """The same model with one other setting, and then with both."""
-    automatic = _automatic(sizes)
-    changes: list[tuple[str, dict[str, Any]]] = []
+def _changes(
+    plan: MemoryPlan,
+    asked: int | None,
+    changed: list[str],
+    sizes: ModelSizes,
+    fewer_slots: bool,
+    fraction: float,
+    fewer_devices: bool,
+) -> list[str]:
+    """Settings with which it fits, as `changed` has made the sizes and with what else may be changed; [] if it does
+    not, or if no change is left. fraction: at most."""
+    if (fewer_slots and asked is None) or fraction < plan.memory.fraction:
+        return []
+    counts = range(plan.num_devices - 1, 0, -1) if fewer_devices else [plan.num_devices]
+    for num_devices in counts:
+        memory = replace(_memory_of(sizes, plan, num_devices), fraction=fraction)
+        num_slots = asked or num_devices
+        if fewer_slots:
+            other = _largest(sizes, memory, num_devices, (num_slots - 1) // num_devices * num_devices)
+        elif num_slots % num_devices:
+            continue
+        else:
+            other = _plan(sizes, memory, num_slots, num_devices)
+        if not other.fits or (fewer_slots and other.num_slots >= num_slots):
+            continue
+        changes = [*changed]
+        if fewer_slots:
+            changes.append(f"engine.num_slots = {other.num_slots}")
+        if fewer_devices:
+            changes.append(f"engine.num_devices = {num_devices}")
+        if fraction > plan.memory.fraction:
+            changes.append(f"engine.memory_fraction = {_least_fraction(other)}")
+        return changes
+    return []
+
+
+def _memory_of(sizes: ModelSizes, plan: MemoryPlan, num_devices: int) -> DeviceMemory:
+    """What each of fewer devices has. Those of a CPU share the host's memory."""
+    available = plan.memory.available_bytes
+    if sizes.platform != "cpu" or available is None:
+        return plan.memory
+    return replace(plan.memory, available_bytes=available * plan.num_devices // num_devices)
+
+
+def _least_fraction(plan: MemoryPlan) -> float:
+    """The lowest engine.memory_fraction with which the plan fits, rounded up to two digits."""
+    assert plan.memory.available_bytes is not None
+    two_digits = Context(prec=2, rounding=ROUND_CEILING)
+    return float(two_digits.divide(Decimal(plan.needed_bytes), Decimal(plan.memory.available_bytes)))
+
+
+def _no_cure(sizes: ModelSizes, plan: MemoryPlan) -> str:
+    least = min(_plan(other, plan.memory, 1, 1).needed_bytes for _, other in _others(sizes))
+    return f"No setting makes it fit, for {_amount(least)} is the least that it needs: use a smaller model."
+
+
+def _others(sizes: ModelSizes) -> list[tuple[list[str], ModelSizes]]:
+    """The model as it is, with one other setting, and with both."""
+    others: list[tuple[list[str], ModelSizes]] = [([], sizes)]
     if sizes.weights != "int8":
-        changes.append(('model.weights = "int8"', {"weights": "int8"}))
+        others.append((['model.weights = "int8"'], replace(sizes, weights="int8")))
+    automatic = _automatic(sizes)
     if automatic != sizes.dtype:
-        changes.append(('model.dtype = "auto"', {"dtype": automatic}))
-    if len(changes) == 2:
-        changes.append((" and ".join(text for text, _ in changes), changes[0][1] | changes[1][1]))
-    return [(text, replace(sizes, **change)) for text, change in changes]
+        others += [([*changes, 'model.dtype = "auto"'], replace(other, dtype=automatic)) for changes, other in others]
+    return others
 
 
 def _automatic(sizes: ModelSizes) -> np.dtype[Any]:
@@ -200,10 +267,6 @@ def _automatic(sizes: ModelSizes) -> np.dtype[Any]:
     if sizes.platform == "cpu":
         return np.dtype(np.float32)
     return jnp.dtype(jnp.bfloat16) if sizes.dtype == np.float32 else sizes.dtype
-
-
-def _num_slots(plan: MemoryPlan) -> str:
-    return f"engine.num_slots = {plan.num_slots}"
 
 
 def _sum(items: tuple[Item, ...]) -> int:

@@ -174,8 +174,8 @@ def test_a_higher_fraction_is_advised(available: float, fraction: float, advice:
 @pytest.mark.parametrize(("slots", "devices", "fewer"), [(None, 6, 3), (8, 4, 2), (9, 9, 3)])
 def test_fewer_devices_of_a_cpu_have_more_memory_each(slots: int | None, devices: int, fewer: int) -> None:
     """As many as fit, and as can share the slots evenly."""
-    message = refusal(mega("cpu", "float32"), 14 * GB * fewer // devices, slots, devices)
-    assert message.endswith(f" It would fit with engine.num_devices = {fewer}.")
+    message = refusal(mega("cpu", "float32"), 15 * GB * fewer // devices, slots, devices)
+    assert f" It would fit with engine.num_devices = {fewer}" in message
 
 
 @pytest.mark.parametrize("slots", [None, 3])
