@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from bot.errors import CheckpointError, CheckpointMismatchError, CheckpointNotFoundError
@@ -21,7 +21,8 @@ _NAMES: Final = (
     (re.compile(r"^quantize\.embedding"), "a PyTorch VQGAN"),
     (re.compile(r"^(text|vision)_model[./]|^logit_scale$"), CLIP),
 )
-_PICKLE_SUFFIXES: Final = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
+_PICKLE_SUFFIXES: Final = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})
+WHY_NO_PICKLES: Final = "pickled weights are never read, since loading one runs its code"
 
 
 def kind_of_names(names: Iterable[str]) -> str | None:
@@ -30,20 +31,31 @@ def kind_of_names(names: Iterable[str]) -> str | None:
     return next((kind for pattern, kind in _NAMES if any(pattern.search(name) for name in listed)), None)
 
 
+def is_pickle(name: str) -> bool:
+    """Whether a file's name is one that pickled weights have."""
+    return PurePath(name).suffix.lower() in _PICKLE_SUFFIXES
+
+
+def kind_of_config(config: Mapping[str, Any]) -> str | None:
+    """Whose config.json this is: DALLE_BART, VQGAN or CLIP; None if it is plainly nobody's of these.
+
+    vqgan-jax writes no usable `model_type`, so options that only one has decide.
+    """
+    if {"n_embed", "z_channels"} <= config.keys() or {"n_embed", "ch_mult"} <= config.keys():
+        return VQGAN
+    if config.get("model_type") == "dallebart" or {"image_vocab_size", "image_length"} <= config.keys():
+        return DALLE_BART
+    if config.get("model_type") == "clip" or {"text_config", "vision_config"} <= config.keys():
+        return CLIP
+    return None
+
+
 def check_config(network: str, config: Mapping[str, Any], file: Path) -> None:
     """Raises CheckpointMismatchError if a config.json is plainly that of another network than `network`."""
-    model_type = config.get("model_type")
-    if "ch_mult" in config and "n_embed" in config:
-        kind = VQGAN
-    elif model_type == "dallebart":
-        kind = DALLE_BART
-    elif model_type == "clip" or {"text_config", "vision_config"} <= config.keys():
-        kind = CLIP
-    elif isinstance(model_type, str):
+    kind, model_type = kind_of_config(config), config.get("model_type")
+    if kind is None and isinstance(model_type, str):
         kind = f"another model ({model_type})"
-    else:
-        return
-    if kind != network:
+    if kind not in (None, network):
         raise CheckpointMismatchError(f"{file}: this seems to be {kind}'s configuration; {network}'s belongs here.")
 
 
@@ -56,11 +68,14 @@ def find_weights(folder: Path, names: tuple[str, ...]) -> Path:
         if (folder / name).is_file():
             return folder / name
     wanted = " or ".join(names)
-    others = sorted(file.name for file in folder.glob("*") if file.suffix in (*_PICKLE_SUFFIXES, ".safetensors", ".h5"))
+    others = sorted(
+        path.name for path in folder.glob("*") if is_pickle(path.name) or path.suffix.lower() in (".safetensors", ".h5")
+    )
     if not others:
         raise CheckpointNotFoundError(f"{folder / names[0]}: no such file. Fetch {wanted}.")
-    pickled = any(name.endswith(_PICKLE_SUFFIXES) for name in others)
-    why = "pickles can run code and are never read" if pickled else "it is not read for this network"
+    pickles = [name for name in others if is_pickle(name)]
+    why = WHY_NO_PICKLES if pickles else "it is not read for this network"
     raise CheckpointError(
-        f"{folder}: {others[0]} is there, but {why}. Fetch {wanted} (dalle-bot fetch MODEL takes the right files)."
+        f"{folder}: {(pickles or others)[0]} is there, but {why}. Fetch {wanted} (`dalle-bot fetch mini` or `dalle-bot "
+        "fetch mega`, say, takes the right files)."
     )

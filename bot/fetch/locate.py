@@ -4,6 +4,8 @@
 the lock file (bot.fetch.lock): what was fetched once is used without asking anybody, until `update`.
 """
 
+import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,8 +29,18 @@ from bot.fetch.source import (
     parse_source,
     revision_option,
 )
-from bot.fetch.transfer import PATIENCE, Patience, bring, check_room, missing_bytes, missing_files, persistently, verify
-from bot.startup import StartUp
+from bot.fetch.transfer import (
+    PATIENCE,
+    Patience,
+    Wanted,
+    bring,
+    check_room,
+    missing_bytes,
+    missing_files,
+    persistently,
+    verify,
+)
+from bot.startup import Advance, StartUp
 
 DEMO_FOLDER: Final = Path(__file__).parents[1] / "demo" / "checkpoint"
 WEIGHTS_DIR: Final = "weights"
@@ -38,7 +50,7 @@ WEIGHTS_DIR: Final = "weights"
 class FetchedPart:
     """One network that is here now. version: None for a folder of the user's. num_bytes: of its files.
 
-    fetched_bytes: how much of them had to be downloaded. unverified: files whose digest the source doesn't announce.
+    fetched_bytes: how much of them this process downloaded. unverified: files whose digest the source doesn't announce.
     """
 
     name: str
@@ -120,8 +132,8 @@ class _Fetcher:
         self._patience = patience
         self._update = update
         self._thorough = thorough
-        self._lock = ModelsLock(data_dir)
-        self._again = f"dalle-bot fetch {model.name}"
+        self._lock = ModelsLock(data_dir, pause=start_up.pause)
+        self._again = _again(model)
 
     def run(self) -> FetchReport:
         model = self._model
@@ -134,8 +146,19 @@ class _Fetcher:
         # All that can be known without the network goes first: nobody waits for gigabytes to learn of a misspelling.
         for part, source in sources.items():
             if isinstance(source, FolderSource):
-                check_folder(source.path, part)
-        bart, vqgan, clip = (self._part(part, sources[part]) for part in PARTS)
+                brought = whole is not None and source.path == whole / part.name
+                check_folder(source.path, part.of_whole() if brought else part)
+        # So do all three sources' answers, their configurations, and the room for all that is to come.
+        pending = {
+            part: self._ask(part, source) for part, source in sources.items() if isinstance(source, RemoteSource)
+        }
+        for each in pending.values():
+            self._hold(each)
+        check_room([Wanted(each.remote, each.held, each.names) for each in pending.values()])
+        self._configure(pending.values())
+        bart, vqgan, clip = (
+            self._fetch(pending[part]) if part in pending else _as_it_is(part, sources[part]) for part in PARTS
+        )
         return FetchReport(_name(model.name, whole or bart.folder), (bart, vqgan, clip))
 
     def _other(
@@ -152,55 +175,100 @@ class _Fetcher:
             raise ConfigError(f"{beside} is {revision!r}, but {self._model.name} brings its own: remove {beside}.")
         return FolderSource(whole / part.name)
 
-    def _part(self, part: Part, source: FolderSource | RemoteSource) -> FetchedPart:
-        if isinstance(source, FolderSource):
-            files = {path.name: path.stat().st_size for path in sorted(source.path.iterdir()) if path.is_file()}
-            return FetchedPart(part.name, str(source), None, source.path, tuple(files), sum(files.values()), 0)
-        return self._fetch(part, str(source), _remote(source, part, self._data_dir / WEIGHTS_DIR))
+    def _ask(self, part: Part, source: RemoteSource) -> "_Pending":
+        """Which version of a source is wanted. Asks the source unless the lock file holds one."""
+        remote = _remote(source, part, self._data_dir / WEIGHTS_DIR)
+        known = self._lock.get(str(source))
+        if known is None or self._update:
+            held = persistently(remote.resolve, remote, self._patience, self._start_up)
+        else:
+            held = known
+        return _Pending(part, str(source), remote, held, missing_files(remote, held), is_new=known is None)
 
-    def _fetch(self, part: Part, source: str, remote: Remote) -> FetchedPart:
-        known = self._lock.get(source)
-        held = self._newest(remote) if known is None or self._update else known
-        if known is None:
-            held = self._lock.add(source, held)
-        names = missing_files(remote, held)
-        fetched_bytes = missing_bytes(remote, held, names)
-        if names:
-            self._download(part, remote, held, names)
-        if self._thorough and (present := [name for name in held.files if name not in names]):
+    def _hold(self, pending: "_Pending") -> None:
+        """Records a version that is new. Another process may have been first, with another one."""
+        if pending.is_new:
+            pending.held = self._lock.add(pending.source, pending.held)
+            pending.names = missing_files(pending.remote, pending.held)
+
+    def _configure(self, pending: Collection["_Pending"]) -> None:
+        """Brings every configuration: another network's gigabytes need not come."""
+        lacking = [each for each in pending if CONFIG_FILE in each.names]
+        if lacking:
+            total = sum(missing_bytes(each.remote, each.held, [CONFIG_FILE]) for each in lacking)
+            with self._start_up.stage("fetch configurations", total=total, unit="bytes") as advance:
+                for each in lacking:
+                    self._bring(each, CONFIG_FILE, advance)
+            for each in lacking:
+                check_config(each.remote.folder(each.held), each.part)
+
+    def _fetch(self, pending: "_Pending") -> FetchedPart:
+        part, remote, held = pending.part, pending.remote, pending.held
+        if names := [name for name in pending.names if name != CONFIG_FILE]:
+            total = missing_bytes(remote, held, names)
+            with self._start_up.stage(f"fetch {part.name}", total=total, unit="bytes") as advance:
+                for name in names:
+                    self._bring(pending, name, advance)
+        if self._thorough and (present := [name for name in held.files if name not in pending.names]):
             self._verify(part, remote, held, present)
         check_config(remote.folder(held), part)
         if self._update:
-            self._lock.replace(source, held)
+            self._lock.replace(pending.source, held)
         return FetchedPart(
             name=part.name,
-            source=source,
+            source=pending.source,
             version=held.version,
             folder=remote.folder(held),
             files=tuple(held.files),
             num_bytes=held.num_bytes,
-            fetched_bytes=fetched_bytes,
+            fetched_bytes=pending.fetched_bytes,
             unverified=tuple(name for name, file in held.files.items() if file.digest is None),
         )
 
-    def _newest(self, remote: Remote) -> Held:
-        return persistently(remote.resolve, remote, self._patience)
-
-    def _download(self, part: Part, remote: Remote, held: Held, names: list[str]) -> None:
-        check_room(remote, held, names)
-        total = missing_bytes(remote, held, names)
-        with self._start_up.stage(f"fetch {part.name}", total=total, unit="bytes") as advance:
-            for name in names:
-                bring(remote, held, name, again=self._again, patience=self._patience, advance=advance)
-                if name == CONFIG_FILE:
-                    # Another network's gigabytes need not come.
-                    check_config(remote.folder(held), part)
+    def _bring(self, pending: "_Pending", name: str, advance: Advance) -> None:
+        pending.fetched_bytes += bring(
+            pending.remote,
+            pending.held,
+            name,
+            again=self._again,
+            patience=self._patience,
+            start_up=self._start_up,
+            advance=advance,
+        )
 
     def _verify(self, part: Part, remote: Remote, held: Held, names: list[str]) -> None:
         total = sum(held.files[name].size for name in names)
         with self._start_up.stage(f"verify {part.name}", total=total, unit="bytes") as advance:
             for name in names:
                 verify(remote, held, name, again=self._again, advance=advance)
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A network of a remote whose version is known. names: files that are not all here. is_new: nothing was held."""
+
+    part: Part
+    source: str
+    remote: Remote
+    held: Held
+    names: list[str]
+    is_new: bool
+    fetched_bytes: int = 0
+
+
+def _again(model: ModelSettings) -> str:
+    """How to repeat this for users. The command knows one option of the model only, the settings file all."""
+    others = (model.revision, model.vqgan, model.vqgan_revision, model.clip, model.clip_revision)
+    if any(other is not None for other in others):
+        return "`dalle-bot fetch` with the same settings"
+    return f"`dalle-bot fetch {shlex.quote(model.name)}`"
+
+
+def _as_it_is(part: Part, source: FolderSource | RemoteSource) -> FetchedPart:
+    """A folder of the user's, which is taken as it is."""
+    assert isinstance(source, FolderSource)
+    files = {path.name: path.stat().st_size for path in sorted(source.path.iterdir()) if path.is_file()}
+    return FetchedPart(part.name, str(source), None, source.path, tuple(files), sum(files.values()), 0)
 
 
 def _whole_or_one(source: Source) -> tuple[FolderSource | RemoteSource, Path | None]:

@@ -10,7 +10,8 @@ need none, since the file is replaced as a whole. Digests are those that the sou
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from bot.fetch.digest import is_digest
 
 LOCK_FILE: Final = "models.lock.json"
 _FORMAT: Final = 1
+_POLL_S: Final = 0.5
 _VERSION: Final = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
@@ -50,11 +52,15 @@ class Held:
 
 
 class ModelsLock:
-    """The lock file of one data_dir. Every method raises CheckpointError if the file is malformed."""
+    """The lock file of one data_dir. Every method raises CheckpointError if the file is malformed.
 
-    def __init__(self, data_dir: Path, *, timeout_s: float = 30.0) -> None:
+    pause: called now and then while another process holds the file; whatever it raises ends the wait.
+    """
+
+    def __init__(self, data_dir: Path, *, timeout_s: float = 30.0, pause: Callable[[float], None] = time.sleep) -> None:
         self.file = data_dir / LOCK_FILE
         self._timeout_s = timeout_s
+        self._pause = pause
 
     def get(self, source: str) -> Held | None:
         """What is held for a source; None if it was never fetched."""
@@ -106,21 +112,38 @@ class ModelsLock:
                 os.fsync(stream.fileno())
             new.replace(self.file)
         except OSError as error:
-            raise FetchError(f"{self.file} can't be written ({error.strerror}).") from error
+            raise FetchError(f"{self.file} can't be written ({error.strerror}): check its rights.") from error
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         guard = self.file.with_suffix(".guard")
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(guard, timeout=self._timeout_s):
+            with self._acquired(FileLock(guard)):
                 yield
-        except Timeout:
-            raise FetchError(
-                f"{guard}: another process has held this for {self._timeout_s:.0f} s; end it and try again."
-            ) from None
         except OSError as error:
-            raise ConfigError(f"data_dir: {self.file.parent} can't be written ({error.strerror}).") from error
+            raise ConfigError(
+                f"data_dir: {self.file.parent} can't be written ({error.strerror}): set data_dir to a folder that can."
+            ) from error
+
+    @contextmanager
+    def _acquired(self, lock: FileLock) -> Iterator[None]:
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                lock.acquire(timeout=min(_POLL_S, self._timeout_s))
+                break
+            except Timeout:
+                self._pause(0)
+                if time.monotonic() > deadline:
+                    raise FetchError(
+                        f"{lock.lock_file}: another process has held this for {self._timeout_s:.0f} s; end it and try "
+                        "again."
+                    ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def _held(entry: Mapping[str, Any]) -> Held:

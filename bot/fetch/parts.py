@@ -3,17 +3,18 @@
 Called by bot.fetch.locate before a network is downloaded and after, on the thread that starts the engine.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Self
 
+from bot.checkpoints import kinds
 from bot.checkpoints.json_file import read_json
+from bot.checkpoints.kinds import WHY_NO_PICKLES, is_pickle, kind_of_config
 from bot.errors import CheckpointError, CheckpointNotFoundError
 
 CONFIG_FILE: Final = "config.json"
-PICKLE_SUFFIXES: Final = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})
-WHY_NO_PICKLES: Final = "pickled weights are never read, since loading one runs its code"
+_BRING_SAFE_ONES: Final = "`dalle-bot fetch mini` and `dalle-bot fetch mega` bring safe ones."
 
 _SMALL_FILES: Final = (
     CONFIG_FILE,
@@ -32,18 +33,34 @@ _SMALL_FILES: Final = (
 class Part:
     """One network. name: its folder's. option: the setting that says where it is. what: what people call it.
 
-    weights: names of the file that holds its arrays; the first one that is there is taken.
+    kind: in bot.checkpoints.kinds. weights: names of the file that holds its arrays; the first one that is there is
+    taken. in_whole: it lies in a folder of that name in the folder that model.name names.
     """
 
     name: str
     option: str
     what: str
+    kind: str
     weights: tuple[str, ...]
+    in_whole: bool = False
+
+    def of_whole(self) -> Self:
+        """The same network in a folder that brings all three, which nobody named by an option of its own."""
+        return replace(self, option=DALLE_BART.option, in_whole=True)
+
+    @property
+    def wish(self) -> str:
+        """For sentences: "model.vqgan must name a VQGAN"."""
+        if self.in_whole:
+            return f"{self.option} names the folder around it, whose {self.name} must be {self.what}"
+        return f"{self.option} must name {self.what}"
 
 
-DALLE_BART: Final = Part("dalle_bart", "model.name", "DALL-E Mini or Mega (DalleBart)", ("flax_model.msgpack",))
-VQGAN: Final = Part("vqgan", "model.vqgan", "a VQGAN", ("flax_model.msgpack",))
-CLIP: Final = Part("clip", "model.clip", "CLIP", ("flax_model.msgpack", "model.safetensors"))
+DALLE_BART: Final = Part(
+    "dalle_bart", "model.name", "DALL-E Mini or Mega (DalleBart)", kinds.DALLE_BART, ("flax_model.msgpack",)
+)
+VQGAN: Final = Part("vqgan", "model.vqgan", "a VQGAN", kinds.VQGAN, ("flax_model.msgpack",))
+CLIP: Final = Part("clip", "model.clip", "CLIP", kinds.CLIP, ("flax_model.msgpack", "model.safetensors"))
 PARTS: Final = (DALLE_BART, VQGAN, CLIP)
 
 
@@ -57,7 +74,7 @@ def choose_files(names: Iterable[str], part: Part, where: str) -> list[str]:
     if weights is None:
         raise CheckpointNotFoundError(_no_weights(sorted(there), part, where))
     if CONFIG_FILE not in there:
-        raise CheckpointNotFoundError(f"{where} has no {CONFIG_FILE}, so it is not a model; {part.option} names it.")
+        raise CheckpointNotFoundError(f"{where} has no {CONFIG_FILE}, so it is not a model; {part.wish}.")
     return [*(name for name in _SMALL_FILES if name in there), weights]
 
 
@@ -65,10 +82,16 @@ def check_folder(folder: Path, part: Part) -> None:
     """Raises CheckpointError if `folder` has no weights of ours, or is another network's."""
     try:
         names = [path.name for path in folder.iterdir()]
+    except FileNotFoundError as error:
+        hint = f" Put it there, or set model.{part.name} to another one." if part.in_whole else ""
+        raise CheckpointNotFoundError(f"{folder}: no such folder; {part.wish}.{hint}") from error
     except OSError as error:
-        raise CheckpointNotFoundError(f"{folder}: can't be read ({error.strerror}); {part.option} names it.") from error
+        raise CheckpointNotFoundError(f"{folder}: can't be read ({error.strerror}); {part.wish}.") from error
     if CONFIG_FILE not in names and not any(is_pickle(name) for name in names):
-        raise CheckpointNotFoundError(f"{folder / CONFIG_FILE}: no such file, so this folder is not a model.")
+        raise CheckpointNotFoundError(
+            f"{folder / CONFIG_FILE}: no such file, so this folder is not a model; {part.wish}. Put the file there, or "
+            "name another folder."
+        )
     choose_files(names, part, str(folder))
     check_config(folder, part)
 
@@ -77,42 +100,32 @@ def check_config(folder: Path, part: Part) -> None:
     """Raises CheckpointError if the configuration in `folder` is another network's."""
     file = folder / CONFIG_FILE
     config = read_json(file)
-    found = _kind(config)
-    if found is None and part is DALLE_BART and config.get("model_type") is not None:
-        raise CheckpointError(
-            f"{file}: a model of type {config['model_type']!r}, but {part.option} must name {part.what}."
-        )
-    if found is not None and found is not part:
-        raise CheckpointError(
-            f"{file}: this is {found.what}, but {part.option} must name {part.what}; {found.option} is for this one."
-        )
-
-
-def is_pickle(name: str) -> bool:
-    """Whether a file's name is one that pickled weights have."""
-    return PurePosixPath(name).suffix.lower() in PICKLE_SUFFIXES
-
-
-def _kind(config: Mapping[str, Any]) -> Part | None:
-    """Whose configuration this is. vqgan-jax writes no usable `model_type`, so options that only one has decide."""
-    if config.get("model_type") == "dallebart" or {"image_vocab_size", "image_length"} <= config.keys():
-        return DALLE_BART
-    if config.get("model_type") == "clip" or {"text_config", "vision_config"} <= config.keys():
-        return CLIP
-    if {"n_embed", "z_channels"} <= config.keys() or {"n_embed", "ch_mult"} <= config.keys():
-        return VQGAN
-    return None
+    kind = kind_of_config(config)
+    if kind is None and part.name == DALLE_BART.name and config.get("model_type") is not None:
+        raise CheckpointError(f"{file}: a model of type {config['model_type']!r}, but {part.wish}.")
+    if kind not in (None, part.kind):
+        found = next(other for other in PARTS if other.kind == kind)
+        hint = "" if part.in_whole else f"; {found.option} is for this one"
+        raise CheckpointError(f"{file}: this is {found.what}, but {part.wish}{hint}.")
 
 
 def _no_weights(names: list[str], part: Part, where: str) -> str:
     wanted = " or ".join(part.weights)
     pickles = [name for name in names if is_pickle(name)]
     if not pickles:
-        return f"{where} has no {wanted}; {part.option} must name {part.what} with such weights."
+        return f"{where} has no {wanted}; {part.wish} with such weights."
     return f"{where} has {', '.join(pickles[:3])} but no {wanted}: {WHY_NO_PICKLES}. {_remedy(part)}"
 
 
 def _remedy(part: Part) -> str:
-    if part is DALLE_BART:
-        return "`dalle-bot fetch mini` and `dalle-bot fetch mega` bring safe ones."
+    if part.name == DALLE_BART.name:
+        return _BRING_SAFE_ONES
+    if part.in_whole:
+        return f"Put safe ones there, or set model.{part.name} to others."
     return f"Remove {part.option}, and `dalle-bot fetch` brings safe ones."
+
+
+def no_pickle(part: Part) -> str:
+    """What to give in place of a pickle that somebody named."""
+    weights = " or ".join(part.weights)
+    return f"{WHY_NO_PICKLES}. {part.option} names a folder with {CONFIG_FILE} and {weights}. {_remedy(part)}"

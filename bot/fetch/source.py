@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from bot.checkpoints.kinds import is_pickle
 from bot.errors import CheckpointError, CheckpointNotFoundError, ConfigError
-from bot.fetch.parts import WHY_NO_PICKLES, Part, is_pickle
+from bot.fetch.parts import DALLE_BART, Part, no_pickle
 
 DEMO: Final = "demo"
 RELEASED: Final = {"mini": "dalle-mini/dalle-mini", "mega": "dalle-mini/dalle-mega"}
 
 _FORMS: Final = (
-    "demo, mini, mega, a folder (./folder), a hub id (owner/name), a bucket (gs://bucket/folder, s3://bucket/folder) "
+    "a folder (./folder), a hub id (owner/name), a bucket (gs://bucket/folder, s3://bucket/folder) "
     "or a W&B artifact (wandb:entity/project/name:version)"
 )
 _WORD: Final = r"(?!.*(?:--|\.\.))[A-Za-z0-9](?:[\w.-]{0,94}\w)?"
@@ -31,6 +32,8 @@ _HUB_ID: Final = re.compile(rf"{_WORD}/{_WORD}", re.ASCII)
 _REVISION: Final = re.compile(r"[A-Za-z0-9][\w./+-]*", re.ASCII)
 _ARTIFACT: Final = re.compile(r"([\w.-]+)/([\w.-]+)/([\w.-]+):([\w.-]+)", re.ASCII)
 _ONE_SLASH: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/*(.+)")
+# Here the first word is a bucket, a container or a file system, which can't be left out.
+_BUCKETS: Final = frozenset({"s3", "s3a", "gs", "gcs", "oss", "az", "abfs"})
 # These name no store that holds files: wrappers around others, or this machine itself.
 _NO_STORES: Final = re.compile(
     r"arrow_hdfs|async.*|blockcache|cached|dask|data|dir|dvc|file|filecache|generic|git|https?|hf|jlab|jupyter|"
@@ -105,10 +108,11 @@ def parse_source(text: str, part: Part, revision: str | None = None) -> Source:
     """
     option = part.option
     if not text.strip():
-        raise ConfigError(f"{option} is empty: write {_FORMS}.")
+        unset = "" if part is DALLE_BART else ", or remove it to take what belongs to the model"
+        raise ConfigError(f"{option} is empty: write {_forms(part)}{unset}.")
     if text != text.strip():
         raise ConfigError(f"{option} is {text!r}: remove the spaces at its ends.")
-    source = _parse(text, option)
+    source = _parse(text, part)
     if revision is None:
         return source
     return _at_revision(source, revision, option)
@@ -132,7 +136,8 @@ def _at_revision(source: Source, revision: str, option: str) -> Source:
     return HubSource(source.repo_id, revision)
 
 
-def _parse(text: str, option: str) -> Source:
+def _parse(text: str, part: Part) -> Source:
+    option = part.option
     if text == DEMO:
         return DemoSource()
     name, at, revision = text.partition("@")
@@ -145,16 +150,16 @@ def _parse(text: str, option: str) -> Source:
     if path.is_dir():
         return FolderSource(path)
     if path.is_file():
-        raise _file(path, option)
+        raise _file(path, part)
     if "://" in text:
-        return _url(text, option)
+        return _url(text, part)
     if _looks_like_path(text) or is_pickle(text):
-        raise _no_folder(text, option)
+        raise _no_folder(text, part)
     if (half := _half_url(text)) is not None:
         raise ConfigError(f"{option} is {text!r}: did you mean {half}?")
     if _HUB_ID.fullmatch(name):
         return _hub(name, at, revision, text, option)
-    raise _unknown(text, option)
+    raise _unknown(text, part)
 
 
 def _hub(repo_id: str, at: str, revision: str, text: str, option: str) -> HubSource:
@@ -174,32 +179,38 @@ def _artifact(text: str, option: str) -> WandbSource:
     raise ConfigError(f"{option} is {text!r}: a W&B artifact is written {form}{f', so wandb:{rest}' if found else ''}.")
 
 
-def _url(text: str, option: str) -> BucketSource:
+def _url(text: str, part: Part) -> BucketSource:
+    option = part.option
     url = urlsplit(text)
     if url.password or url.query:
         # Either may be a secret, and the URL goes into the lock file and into sentences.
         raise ConfigError(f"{option} is a URL with a password or a query (not shown): leave that out.")
     written, scheme = text.partition("://")[0], url.scheme
     if scheme in ("http", "https", "hf"):
-        raise ConfigError(f"{option} is {text!r}: {scheme}:// addresses are not read; {_instead_of(text)}.")
+        raise ConfigError(f"{option} is {text!r}: {scheme}:// addresses are not read; {_instead_of(text, part)}.")
     if scheme in ("file", "local"):
         raise ConfigError(f"{option} is {text!r}: write the folder itself, {url.netloc}{url.path}.")
     if written not in (known := _stores()):
         near = difflib.get_close_matches(scheme, known, n=1, cutoff=0.5)
         meant = f"did you mean {near[0]}://?" if near else "fsspec knows gs, s3, az and others."
         raise ConfigError(f"{option} is {text!r}: there is no kind of store called {written}; {meant}")
-    if not url.netloc and not url.path.strip("/"):
+    if not url.netloc and (scheme in _BUCKETS or not url.path.strip("/")):
         raise ConfigError(f"{option} is {text!r}: the bucket is missing; write {scheme}://bucket/folder.")
+    folder, _, last = text.rstrip("/").rpartition("/")
+    if is_pickle(last):
+        raise CheckpointError(f"{text}: {no_pickle(part)}")
+    if last.endswith((".msgpack", ".safetensors")):
+        raise ConfigError(f"{option} is {text!r}: it names the folder that the weights lie in, {folder}.")
     return BucketSource(text.rstrip("/"))
 
 
-def _instead_of(address: str) -> str:
+def _instead_of(address: str, part: Part) -> str:
     """What to write in place of a web address."""
     url = urlsplit(address)
     words = [word for word in (url.netloc if url.scheme == "hf" else "", *url.path.split("/")) if word]
     if url.netloc.endswith("wandb.ai"):
         return "for a W&B artifact write wandb:entity/project/name:version"
-    return f"for a model of the hub write {'/'.join(words[:2])}" if len(words) >= 2 else f"write {_FORMS}"
+    return f"for a model of the hub write {'/'.join(words[:2])}" if len(words) >= 2 else f"write {_forms(part)}"
 
 
 def _stores() -> list[str]:
@@ -213,20 +224,23 @@ def _looks_like_path(text: str) -> bool:
     return text[0] in ".~/\\" or re.match(r"[A-Za-z]:[\\/]", text) is not None
 
 
-def _file(path: Path, option: str) -> CheckpointError:
+def _file(path: Path, part: Part) -> CheckpointError:
     if is_pickle(path.name):
-        return CheckpointError(
-            f"{path}: {WHY_NO_PICKLES}. {option} names a folder with config.json and flax_model.msgpack; `dalle-bot "
-            "fetch mini` and `dalle-bot fetch mega` bring such files."
-        )
-    return CheckpointError(f"{path} is a file: {option} names the folder that it lies in, {path.absolute().parent}.")
-
-
-def _no_folder(text: str, option: str) -> CheckpointNotFoundError:
-    pickle = f" ({WHY_NO_PICKLES})" if is_pickle(text) else ""
-    return CheckpointNotFoundError(
-        f"There is no model {text!r}, which {option} names: no such folder{pickle}. Write {_FORMS}."
+        return CheckpointError(f"{path}: {no_pickle(part)}")
+    return CheckpointError(
+        f"{path} is a file: {part.option} names the folder that it lies in, {path.absolute().parent}."
     )
+
+
+def _no_folder(text: str, part: Part) -> CheckpointNotFoundError:
+    there_is_none = f"There is no model {text!r}, which {part.option} names: no such folder"
+    if is_pickle(text):
+        return CheckpointNotFoundError(f"{there_is_none}, and {no_pickle(part)}")
+    return CheckpointNotFoundError(f"{there_is_none}. Write {_forms(part)}.")
+
+
+def _forms(part: Part) -> str:
+    return f"{', '.join([DEMO, *RELEASED])}, {_FORMS}" if part is DALLE_BART else f"{DEMO}, {_FORMS}"
 
 
 def _half_url(text: str) -> str | None:
@@ -236,8 +250,8 @@ def _half_url(text: str) -> str | None:
     return f"{near[0]}://{found[2]}" if found and near else None
 
 
-def _unknown(text: str, option: str) -> ConfigError:
-    there_is_none = f"There is no model {text!r}, which {option} names"
+def _unknown(text: str, part: Part) -> ConfigError:
+    there_is_none = f"There is no model {text!r}, which {part.option} names"
     words = [word for word in text.split("/") if word]
     if len(words) > 2:
         return ConfigError(f"{there_is_none}: no such folder, and a hub id has two words, as {'/'.join(words[:2])}.")
@@ -248,4 +262,4 @@ def _unknown(text: str, option: str) -> ConfigError:
     repo_id, _, version = text.partition(":")
     if version and _HUB_ID.fullmatch(repo_id):
         return ConfigError(f"{there_is_none}: a hub model's revision follows an @, as {repo_id}@{version}.")
-    return ConfigError(f"{there_is_none}: use {_FORMS}.")
+    return ConfigError(f"{there_is_none}: use {_forms(part)}.")

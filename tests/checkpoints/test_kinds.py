@@ -63,14 +63,15 @@ def test_kinds_by_names(names: list[str], kind: str | None) -> None:
     assert kind_of_names(names) == kind
 
 
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "last.ckpt", "encoder.pt", "model.pth", "model.pkl"])
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "last.ckpt", "encoder.pt", "model.pth", "model.PKL"])
 def test_pickles_in_place_of_weights_are_named(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(CheckpointError) as caught:
         find_weights(tmp_path, ("flax_model.msgpack", "model.safetensors"))
     assert str(caught.value) == (
-        f"{tmp_path}: {name} is there, but pickles can run code and are never read. "
-        "Fetch flax_model.msgpack or model.safetensors (dalle-bot fetch MODEL takes the right files)."
+        f"{tmp_path}: {name} is there, but pickled weights are never read, since loading one runs its code. Fetch "
+        "flax_model.msgpack or model.safetensors (`dalle-bot fetch mini` or `dalle-bot fetch mega`, say, takes the "
+        "right files)."
     )
 
 

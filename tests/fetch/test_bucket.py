@@ -73,7 +73,15 @@ def client(url: str, tmp_path: Path) -> Bucket:
 def fetch(remote: Bucket, held: Held | None = None) -> Path:
     held = held or remote.resolve()
     for name in missing_files(remote, held):
-        bring(remote, held, name, again="dalle-bot fetch x", patience=QUICK, advance=lambda more: None)
+        bring(
+            remote,
+            held,
+            name,
+            again="`dalle-bot fetch x`",
+            patience=QUICK,
+            start_up=StartUp(Stages()),
+            advance=lambda more: None,
+        )
     return remote.folder(held)
 
 

@@ -18,8 +18,9 @@ from bot.fetch.parts import CLIP, DALLE_BART
 from bot.fetch.remote import BrokenOffError
 from bot.fetch.source import HubSource
 from bot.fetch.transfer import bring, missing_files, verify
+from bot.startup import StartUp
 from tests.fetch import hub_server
-from tests.fetch.conftest import QUICK, WEIGHTS_BYTES, network_files
+from tests.fetch.conftest import QUICK, WEIGHTS_BYTES, Stages, network_files
 
 WEIGHTS = "flax_model.msgpack"
 TOKEN = "hf_" + "S3cr3tS3cr3t" * 3
@@ -38,7 +39,15 @@ def client(revision: str | None = None) -> Hub:
 def fetch(remote: Hub, held: Held | None = None) -> Path:
     held = held or remote.resolve()
     for name in missing_files(remote, held):
-        bring(remote, held, name, again="dalle-bot fetch x", patience=QUICK, advance=lambda more: None)
+        bring(
+            remote,
+            held,
+            name,
+            again="`dalle-bot fetch x`",
+            patience=QUICK,
+            start_up=StartUp(Stages()),
+            advance=lambda more: None,
+        )
     return remote.folder(held)
 
 

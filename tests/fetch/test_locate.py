@@ -129,7 +129,10 @@ class TestFolders:
 
     def test_a_whole_folder_that_lacks_one(self, whole: Path, tmp_path: Path) -> None:
         (whole / "clip").rename(tmp_path / "away")
-        with pytest.raises(CheckpointNotFoundError, match=r"mine/clip: can't be read .*; model.clip names it"):
+        with pytest.raises(
+            CheckpointNotFoundError,
+            match=r"mine/clip: no such folder; model.name names .* or set model.clip to another",
+        ):
             locate(tmp_path, name=str(whole))
 
 
@@ -146,7 +149,11 @@ def test_a_released_model_and_all_that_it_needs(
     assert report.name == "mega"
     for part, folder in zip(PARTS, (part.folder for part in report.parts), strict=True):
         assert (folder / WEIGHTS).read_bytes() == network_files(part)[WEIGHTS]
-    assert stages.seen == [(f"fetch {part}", sizes[part], sizes[part]) for part in PARTS]
+    configs = {part: len(network_files(part)["config.json"]) for part in PARTS}
+    assert stages.seen == [
+        ("fetch configurations", sum(configs.values()), sum(configs.values())),
+        *((f"fetch {part}", sizes[part] - configs[part], sizes[part] - configs[part]) for part in PARTS),
+    ]
     assert hub.requests[0] == f"/api/models/{MEGA}"
     assert json.loads(json.dumps(report.to_json()))["parts"][0]["version"] == released["dalle_bart"]
 
@@ -226,10 +233,50 @@ def test_room_is_checked_before_anything_comes(
 ) -> None:
     monkeypatch.setattr("bot.fetch.transfer._free", lambda folder: 1000)
     with pytest.raises(
-        FetchError, match=rf"^The hub model {MEGA} needs 300 kB more, .* has 1 kB free: make room there"
+        FetchError, match=rf"^The hub model {MEGA}, .* and .* need 900 kB more, .* has 1 kB free: make room there"
     ):
         locate(tmp_path, name="mega")
     assert sum(hub.sent.values()) == 0
+
+
+def test_another_networks_gigabytes_are_not_fetched_for_any_of_the_three(
+    released: dict[str, str], hub: Hub, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match=r"this is CLIP, but model.vqgan must name a VQGAN"):
+        locate(tmp_path, name="mega", vqgan=DEFAULT_CLIP.repo_id)
+    with pytest.raises(CheckpointNotFoundError, match=r"There is no model owner/nowhere .* check model.clip"):
+        locate(tmp_path, name="mega", clip="owner/nowhere")
+    assert hub.sent[WEIGHTS] == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "again"),
+    [
+        ({"name": "mega"}, "`dalle-bot fetch mega` goes on"),
+        ({"name": MEGA, "clip": "demo"}, "`dalle-bot fetch` with the same settings goes on"),
+        ({"name": MEGA, "revision": "main"}, "`dalle-bot fetch` with the same settings goes on"),
+    ],
+)
+def test_the_command_that_goes_on_fetches_the_same(
+    model: dict[str, Any], again: str, released: dict[str, str], hub: Hub, tmp_path: Path
+) -> None:
+    hub.break_after[WEIGHTS] = [10, 0, 0, 0]
+    with pytest.raises(FetchError, match=again):
+        locate(tmp_path, **model)
+
+
+def test_a_name_with_spaces_is_quoted() -> None:
+    assert module._again(ModelSettings(name="my models/mega")) == "`dalle-bot fetch 'my models/mega'`"
+
+
+def test_an_update_offline_says_that_it_must_ask(
+    released: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = locate(tmp_path, name="mega")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert locate(tmp_path, name="mega") == first
+    with pytest.raises(FetchError, match=r"HF_HUB_OFFLINE forbids to ask .* --update must ask"):
+        fetch(tmp_path, name="mega", update=True)
 
 
 def test_nobody_listens(no_network: None, tmp_path: Path) -> None:

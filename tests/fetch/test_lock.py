@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from bot.errors import CheckpointError, ConfigError, FetchError
+from bot.errors import CheckpointError, ConfigError, FetchError, StartCancelledError
 from bot.fetch.lock import Held, HeldFile, ModelsLock
+from bot.startup import StartUp
 
 FIRST = Held("c" * 40, {"config.json": HeldFile(10, "git-sha1:" + "a" * 40), "x.msgpack": HeldFile(99, None)})
 SECOND = Held("d" * 40, {"config.json": HeldFile(11, "md5:" + "b" * 32)})
@@ -98,7 +99,17 @@ def test_a_lock_that_is_not_given_back_is_named(tmp_path: Path) -> None:
     assert lock.add("a/b", FIRST) == FIRST
 
 
+def test_who_waits_for_it_can_be_told_to_stop(tmp_path: Path) -> None:
+    start_up = StartUp()
+    start_up.cancel()
+    lock = ModelsLock(tmp_path, timeout_s=30, pause=start_up.pause)
+    with FileLock(tmp_path / "models.lock.guard"), pytest.raises(StartCancelledError):
+        lock.add("a/b", FIRST)
+
+
 def test_a_data_dir_that_can_not_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"^data_dir: .*file/data can't be written"):
+    with pytest.raises(
+        ConfigError, match=r"^data_dir: .*file/data can't be written .*: set data_dir to a folder that can"
+    ):
         ModelsLock(tmp_path / "file" / "data").add("a/b", FIRST)

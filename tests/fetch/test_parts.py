@@ -50,14 +50,15 @@ def test_a_folder_without_weights(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointNotFoundError, match=r"config\.json: no such file, so this folder is not a model"):
-        check_folder(tmp_path, VQGAN)
     with pytest.raises(
-        CheckpointNotFoundError, match=r"there: can't be read \(No such file or directory\); model.clip"
+        CheckpointNotFoundError,
+        match=r"config\.json: no such file, .* not a model; model.vqgan must name a VQGAN\. Put the file",
     ):
+        check_folder(tmp_path, VQGAN)
+    with pytest.raises(CheckpointNotFoundError, match=r"there: no such folder; model.clip must name CLIP\.$"):
         check_folder(tmp_path / "there", CLIP)
     with pytest.raises(
-        CheckpointNotFoundError, match=r"x has no config.json, so it is not a model; model.clip names it"
+        CheckpointNotFoundError, match=r"x has no config.json, so it is not a model; model.clip must name CLIP"
     ):
         choose_files(["flax_model.msgpack"], CLIP, "x")
 
@@ -82,3 +83,14 @@ def test_a_model_of_quite_another_kind(tmp_path: Path) -> None:
         check_config(tmp_path, DALLE_BART)
     # The loader names the option that is missing.
     check_config(tmp_path, VQGAN)
+
+
+def test_a_network_of_a_whole_folder_is_not_blamed_on_an_option_that_nobody_set(tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "W" / "vqgan", {"pytorch_model.bin": b""})
+    with pytest.raises(CheckpointNotFoundError, match=r"Put safe ones there, or set model\.vqgan to others\.$"):
+        check_folder(folder, VQGAN.of_whole())
+    clip = write_files(tmp_path / "W" / "clip", network_files("vqgan"))
+    with pytest.raises(
+        CheckpointError, match=r"this is a VQGAN, but model.name names the folder around it, whose clip must be CLIP\.$"
+    ):
+        check_folder(clip, CLIP.of_whole())

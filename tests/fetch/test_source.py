@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import CheckpointError, CheckpointNotFoundError, ConfigError
-from bot.fetch.parts import CLIP, DALLE_BART, VQGAN
+from bot.fetch.parts import CLIP, DALLE_BART, VQGAN, Part
 from bot.fetch.source import BucketSource, DemoSource, FolderSource, HubSource, Source, WandbSource, parse_source
 
 COMMIT = "e93a26e7707683d349bf5d5c41c5b0ef69b677a9"
@@ -74,11 +74,11 @@ def test_near_misses_of_a_name(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", r"model.clip is empty: write demo, mini, mega, a folder"),
+        ("", r"model.clip is empty: write demo, a folder .*, or remove it to take what belongs to the model\.$"),
         ("  ", r"model.clip is empty"),
         ("mega ", r"model.clip is 'mega ': remove the spaces at its ends"),
         ("\tmega", r"remove the spaces at its ends"),
-        ("nonsense", r"There is no model 'nonsense', which model.clip names: use demo, mini, mega, a folder"),
+        ("nonsense", r"There is no model 'nonsense', which model.clip names: use demo, a folder"),
         ("owner/", r"There is no model 'owner/', which model.clip names: use demo"),
         ("a--b/c", r"There is no model 'a--b/c'"),
         ("owner/my model", r"There is no model 'owner/my model'"),
@@ -98,11 +98,13 @@ def test_near_misses_of_a_name(text: str) -> None:
         ("nowhere://bucket/x", r"no kind of store called nowhere; fsspec knows gs, s3, az and others\.$"),
         ("simplecache::s3://bucket/x", r"no kind of store called simplecache::s3"),
         ("zip://x", r"no kind of store called zip"),
+        ("s3:///b", r"the bucket is missing; write s3://bucket/folder\.$"),
+        ("gs://b/x/flax_model.msgpack", r"it names the folder that the weights lie in, gs://b/x\.$"),
         ("gs://", r"the bucket is missing; write gs://bucket/folder\.$"),
         ("https://huggingface.co/owner/name/tree/x", r"not read; for a model of the hub write owner/name\.$"),
         ("hf://owner/name", r"for a model of the hub write owner/name\.$"),
         ("https://wandb.ai/e/p/artifacts", r"for a W&B artifact write wandb:entity/project/name:version\.$"),
-        ("https://example.org", r"https:// addresses are not read; write demo, mini"),
+        ("https://example.org", r"https:// addresses are not read; write demo, a folder"),
         ("file:///srv/models/mega", r"write the folder itself, /srv/models/mega\.$"),
     ],
 )  # fmt: skip
@@ -130,13 +132,31 @@ def test_secrets_in_a_url_are_neither_taken_nor_shown(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "last.ckpt", "model.PT", "weights.pkl"])
-def test_a_pickle_is_refused_there_or_not(name: str, tmp_path: Path) -> None:
-    why = "pickled weights are never read, since loading one runs its code"
-    with pytest.raises(CheckpointNotFoundError, match=why):
-        parse_source(name, DALLE_BART)
+@pytest.mark.parametrize(
+    ("part", "rest"),
+    [
+        (DALLE_BART, r"folder with config.json and flax_model.msgpack\. `dalle-bot fetch mini` and"),
+        (VQGAN, r"folder with config.json and flax_model.msgpack\. Remove model.vqgan, and `dalle-bot fetch` brings"),
+        (
+            CLIP,
+            r"folder with config.json and flax_model.msgpack or model.safetensors\. Remove model.clip, and",
+        ),
+    ],
+)
+def test_a_pickle_is_refused_there_or_not(name: str, part: Part, rest: str, tmp_path: Path) -> None:
+    sentence = rf"pickled weights are never read, since loading one runs its code\. {part.option} names a {rest}"
+    with pytest.raises(CheckpointNotFoundError, match=sentence):
+        parse_source(name, part)
+    with pytest.raises(CheckpointError, match=sentence):
+        parse_source(f"s3://bucket/{name}", part)
     (tmp_path / name).touch()
-    with pytest.raises(CheckpointError, match=rf"{name}: {why}. model.name names a folder .* `dalle-bot fetch mini`"):
-        parse_source(name, DALLE_BART)
+    with pytest.raises(CheckpointError, match=rf"{name}: {sentence}"):
+        parse_source(name, part)
+
+
+def test_only_the_model_itself_has_released_names() -> None:
+    with pytest.raises(ConfigError, match=r"model.name is empty: write demo, mini, mega, a folder"):
+        parse_source("", DALLE_BART)
 
 
 def test_a_file_in_place_of_its_folder(tmp_path: Path) -> None:

@@ -13,15 +13,16 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from bot.errors import CheckpointNotFoundError, FetchError
+from bot.errors import CheckpointNotFoundError, FetchError, StartCancelledError
 from bot.fetch.lock import Held, HeldFile
 from bot.fetch.remote import BrokenOffError, Place
-from bot.fetch.transfer import Patience, bring, check_room, missing_bytes, missing_files, persistently, verify
-from tests.fetch.conftest import QUICK
+from bot.fetch.transfer import Patience, Wanted, bring, check_room, missing_bytes, missing_files, persistently, verify
+from bot.startup import StartUp
+from tests.fetch.conftest import QUICK, Stages
 
 CONTENT = bytes(range(256)) * 400
 NAME = "flax_model.msgpack"
-AGAIN = "dalle-bot fetch mega"
+AGAIN = "`dalle-bot fetch mega`"
 
 
 class FakeRemote:
@@ -74,11 +75,16 @@ class Bar:
         self.done += more
 
 
-def fetch(remote: FakeRemote, patience: Patience = QUICK) -> int:
+def fetch(remote: FakeRemote, patience: Patience = QUICK, start_up: StartUp | None = None) -> int:
     """Brings the file; returns how far the bar went."""
-    bar = Bar()
-    bring(remote, remote.resolve(), NAME, again=AGAIN, patience=patience, advance=bar)
-    return bar.done
+    return fetch_own(remote, patience, start_up)[0]
+
+
+def fetch_own(remote: FakeRemote, patience: Patience = QUICK, start_up: StartUp | None = None) -> tuple[int, int]:
+    """Brings the file; returns how far the bar went, and how much of that was its own download."""
+    bar, start_up = Bar(), start_up or StartUp(Stages())
+    own = bring(remote, remote.resolve(), NAME, again=AGAIN, patience=patience, start_up=start_up, advance=bar)
+    return bar.done, own
 
 
 def test_a_file_comes_whole_and_leaves_no_part(tmp_path: Path) -> None:
@@ -106,7 +112,7 @@ def test_who_gives_up_keeps_what_came_and_says_how_to_go_on(tmp_path: Path) -> N
         fetch(remote)
     assert str(caught.value) == (
         f"{NAME} of the hub model a/b broke off after 50 kB of 102 kB: it was told to. What has come is kept: "
-        f"`{AGAIN}` goes on from there. Check the network."
+        f"{AGAIN} goes on from there. Check the network."
     )
     assert missing_bytes(remote, remote.resolve(), [NAME]) == len(CONTENT) - 50_000
     assert fetch(remote) == len(CONTENT) - 50_000
@@ -127,8 +133,8 @@ def test_wrong_content_is_removed_and_both_digests_named(tmp_path: Path) -> None
         fetch(remote)
     assert str(caught.value) == (
         f"{NAME} of the hub model a/b is damaged: its sha256 is {hashlib.sha256(wrong).hexdigest()}, announced was "
-        f"{hashlib.sha256(CONTENT).hexdigest()}. It was removed; `{AGAIN}` fetches it again. If that doesn't help, "
-        f"`{AGAIN} --update` takes what is newest now."
+        f"{hashlib.sha256(CONTENT).hexdigest()}. It was removed; {AGAIN} fetches it again. If that doesn't help, "
+        f"the same with --update takes what is newest now."
     )
     assert {path.name for path in tmp_path.iterdir()} <= {"flax_model.guard"}
 
@@ -195,7 +201,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_disk_that_fills_up_on_the_way(small_disk: Path) -> None:
     remote = FakeRemote(small_disk)
     with pytest.raises(FetchError, match=r"needs 102 kB more, but the disk of .*small has .* kB free: make room"):
-        check_room(remote, remote.resolve(), [NAME])
+        check_room([Wanted(remote, remote.resolve(), [NAME])])
     with pytest.raises(
         FetchError, match=r"The disk of .*small is full; .* kB are still to come\. What has come is kept"
     ):
@@ -203,7 +209,7 @@ def test_a_disk_that_fills_up_on_the_way(small_disk: Path) -> None:
     kept = remote.place(remote.resolve(), NAME).part.stat().st_size
     assert 40_000 < kept < 66_000
     subprocess.run(["mount", "-o", "remount,size=1m", str(small_disk)], check=True, timeout=10)
-    check_room(remote, remote.resolve(), [NAME])
+    check_room([Wanted(remote, remote.resolve(), [NAME])])
     assert fetch(remote) == len(CONTENT) - kept
     assert remote.starts == [0, kept]
 
@@ -213,11 +219,11 @@ def test_room_is_asked_for_what_is_missing_only(tmp_path: Path, monkeypatch: pyt
     usage = shutil.disk_usage(tmp_path)._replace(free=len(CONTENT) - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(FetchError, match=r"^The hub model a/b needs 102 kB more, .* or move data_dir or HF_HOME to"):
-        check_room(remote, remote.resolve(), [NAME])
+        check_room([Wanted(remote, remote.resolve(), [NAME])])
     part = remote.place(remote.resolve(), NAME).part
     part.parent.mkdir(parents=True)
     part.write_bytes(b"x")
-    check_room(remote, remote.resolve(), [NAME])
+    check_room([Wanted(remote, remote.resolve(), [NAME])])
 
 
 def test_a_folder_without_the_right_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,10 +248,10 @@ def test_two_at_once_download_once(tmp_path: Path) -> None:
     first.start()
     assert begun.wait(10)
     threading.Timer(0.2, go_on.set).start()
-    bar = fetch(other)
+    bar, own = fetch_own(other)
     first.join(10)
     assert (slow.starts, other.starts) == ([0], [])
-    assert bar == len(CONTENT)
+    assert (bar, own) == (len(CONTENT), 0)
     assert (tmp_path / NAME).read_bytes() == CONTENT
 
 
@@ -266,7 +272,7 @@ def test_verify_finds_what_changed_on_the_disk(tmp_path: Path) -> None:
     verify(remote, remote.resolve(), NAME, again=AGAIN, advance=bar)
     assert bar.done == len(CONTENT)
     (tmp_path / NAME).write_bytes(CONTENT[::-1])
-    with pytest.raises(FetchError, match=rf"is damaged: .* It was removed; `{AGAIN}` fetches it again"):
+    with pytest.raises(FetchError, match=rf"is damaged: .* It was removed; {AGAIN} fetches it again"):
         verify(remote, remote.resolve(), NAME, again=AGAIN, advance=bar)
     assert missing_files(remote, remote.resolve()) == [NAME]
 
@@ -279,10 +285,10 @@ def test_a_question_is_asked_again_until_patience_ends(tmp_path: Path) -> None:
             raise failures.pop()
         return "answer"
 
-    assert persistently(ask, remote, QUICK) == "answer"
+    assert persistently(ask, remote, QUICK, StartUp(Stages())) == "answer"
     failures += [BrokenOffError("it is busy")] * 3
     with pytest.raises(FetchError, match=r"^The hub model a/b can't be reached: it is busy\. Check the network\.$"):
-        persistently(ask, remote, QUICK)
+        persistently(ask, remote, QUICK, StartUp(Stages()))
 
 
 def test_libraries_that_try_again_themselves_are_asked_once(tmp_path: Path) -> None:
@@ -294,5 +300,74 @@ def test_libraries_that_try_again_themselves_are_asked_once(tmp_path: Path) -> N
         raise BrokenOffError("it is busy")
 
     with pytest.raises(FetchError, match="can't be reached: it is busy"):
-        persistently(ask, remote, QUICK)
+        persistently(ask, remote, QUICK, StartUp(Stages()))
     assert len(asked) == 1
+
+
+def test_every_retry_is_noted_with_its_reason(tmp_path: Path) -> None:
+    stages = Stages()
+    fetch(FakeRemote(tmp_path, 0, 0), start_up=StartUp(stages))
+    why = "flax_model.msgpack of the hub model a/b: it was told to; trying again in"
+    assert stages.notes == [f"{why} 0.02 s.", f"{why} 0.04 s."]
+
+
+LONG = Patience(attempts=3, wait_s=60.0, stalled_s=60.0)
+
+
+def test_a_start_that_is_cancelled_ends_while_it_waits_to_try_again(tmp_path: Path) -> None:
+    remote, start_up = FakeRemote(tmp_path, 50_000), StartUp(Stages())
+    threading.Timer(0.1, start_up.cancel).start()
+    began = time.monotonic()
+    with pytest.raises(StartCancelledError):
+        fetch(remote, LONG, start_up)
+    assert time.monotonic() - began < 5
+    assert remote.place(remote.resolve(), NAME).part.read_bytes() == CONTENT[:50_000]
+
+    def busy() -> None:
+        raise BrokenOffError("it is busy")
+
+    with pytest.raises(StartCancelledError):
+        persistently(busy, remote, LONG, start_up)
+
+
+def test_a_start_that_is_cancelled_ends_while_another_process_downloads(tmp_path: Path) -> None:
+    remote, start_up = FakeRemote(tmp_path), StartUp(Stages())
+    threading.Timer(0.1, start_up.cancel).start()
+    began = time.monotonic()
+    with FileLock(remote.place(remote.resolve(), NAME).guard), pytest.raises(StartCancelledError):
+        fetch(remote, LONG, start_up)
+    assert time.monotonic() - began < 5
+
+
+def test_a_start_that_is_cancelled_ends_amid_a_download_and_keeps_the_part(tmp_path: Path) -> None:
+    remote, start_up = FakeRemote(tmp_path), StartUp(Stages())
+    remote.on_piece = lambda: start_up.cancel() if part.exists() and part.stat().st_size else None
+    held = remote.resolve()
+    part = remote.place(held, NAME).part
+    with pytest.raises(StartCancelledError), start_up.stage("fetch") as advance:
+        bring(remote, held, NAME, again=AGAIN, patience=QUICK, start_up=start_up, advance=advance)
+    assert 0 < part.stat().st_size < len(CONTENT)
+    kept = part.stat().st_size
+    remote.on_piece = lambda: None
+    assert fetch(remote) == len(CONTENT) - kept
+
+
+def test_urls_keep_their_case(tmp_path: Path) -> None:
+    remote = FakeRemote(tmp_path)
+    remote.title = "s3://bucket/x"
+    remote.is_persistent = True
+
+    def busy() -> None:
+        raise BrokenOffError("it is busy")
+
+    with pytest.raises(FetchError, match=r"^s3://bucket/x can't be reached"):
+        persistently(busy, remote, QUICK, StartUp(Stages()))
+
+
+def test_room_is_asked_for_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=len(CONTENT) * 3 - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    wanted = [Wanted(remote, remote.resolve(), [NAME]) for remote in map(FakeRemote, [tmp_path / x for x in "abc"])]
+    check_room(wanted[:2])
+    with pytest.raises(FetchError, match=r"^The hub model a/b, the hub model a/b and the hub .* need 307 kB more, but"):
+        check_room(wanted)
