@@ -22,7 +22,7 @@ _NAMES: Final = (
     (re.compile(r"^(text|vision)_model[./]|^logit_scale$"), CLIP),
 )
 _PICKLE_SUFFIXES: Final = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})
-WHY_NO_PICKLES: Final = "pickled weights are never read, since loading one runs its code"
+WHY_NO_PICKLES: Final = "pickles are never read, since loading one runs its code"
 
 
 def kind_of_names(names: Iterable[str]) -> str | None:

@@ -158,7 +158,8 @@ class Hub:
                 f"{self._capital} is not all here, and HF_HUB_OFFLINE forbids to fetch it: unset it once."
             ) from error
         except HfHubHTTPError as error:
-            raise self._refused(error, name) from error
+            # Its text holds the address that answered, which may be a signed one.
+            raise self._refused(error, name) from None
         except httpx2.TimeoutException as error:
             raise BrokenOffError(f"{self._host} sent nothing for {self._timeout_s:g} s") from error
         except httpx2.ConnectError as error:

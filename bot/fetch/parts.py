@@ -83,7 +83,9 @@ def check_folder(folder: Path, part: Part) -> None:
     try:
         names = [path.name for path in folder.iterdir()]
     except FileNotFoundError as error:
-        hint = f" Put it there, or set model.{part.name} to another one." if part.in_whole else ""
+        hint = " Put it there." if part.in_whole else ""
+        if part.in_whole and part.name != DALLE_BART.name:
+            hint = f" Put it there, or set model.{part.name} to another one."
         raise CheckpointNotFoundError(f"{folder}: no such folder; {part.wish}.{hint}") from error
     except OSError as error:
         raise CheckpointNotFoundError(f"{folder}: can't be read ({error.strerror}); {part.wish}.") from error

@@ -105,7 +105,7 @@ class WandbArtifact:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turns what the library raises into our errors. Its texts may hold addresses with signatures."""
+        """Turns what the library raises into our errors. Its texts may hold signed addresses, hence no chain."""
         try:
             yield
         except (DalleBotError, BrokenOffError):
@@ -114,12 +114,12 @@ class WandbArtifact:
             status = error.response.status_code
             # 400 and 403 are also what is said of an address whose time is over.
             if status in (400, 403, 408, 429) or status >= 500:
-                raise BrokenOffError(f"its store answers {status}") from error
-            raise FetchError(f"{self.title}: its store refuses the file with answer {status}.") from error
+                raise BrokenOffError(f"its store answers {status}") from None
+            raise FetchError(f"{self.title}: its store refuses the file with answer {status}.") from None
         except httpx2.HTTPError as error:
-            raise BrokenOffError(f"the connection to its store broke ({type(error).__name__})") from error
+            raise BrokenOffError(f"the connection to its store broke ({type(error).__name__})") from None
         except Exception as error:
-            raise self._failed(error) from error
+            raise self._failed(error) from None
 
     def _failed(self, error: Exception) -> Exception:
         """The library's own exceptions, by name: importing them would need the library."""

@@ -69,7 +69,7 @@ def test_pickles_in_place_of_weights_are_named(tmp_path: Path, name: str) -> Non
     with pytest.raises(CheckpointError) as caught:
         find_weights(tmp_path, ("flax_model.msgpack", "model.safetensors"))
     assert str(caught.value) == (
-        f"{tmp_path}: {name} is there, but pickled weights are never read, since loading one runs its code. Fetch "
+        f"{tmp_path}: {name} is there, but pickles are never read, since loading one runs its code. Fetch "
         "flax_model.msgpack or model.safetensors (`dalle-bot fetch mini` or `dalle-bot fetch mega`, say, takes the "
         "right files)."
     )

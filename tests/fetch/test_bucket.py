@@ -166,7 +166,7 @@ def test_a_folder_that_is_not_there(url: str, store: Store, tmp_path: Path) -> N
 def test_a_folder_of_pickles(url: str, store: Store, tmp_path: Path) -> None:
     del store.objects[f"models/mega/{WEIGHTS}"]
     with pytest.raises(
-        CheckpointNotFoundError, match=rf"{url} has pytorch_model.bin but no flax_model.msgpack: pickled"
+        CheckpointNotFoundError, match=rf"{url} has pytorch_model.bin but no flax_model.msgpack: pickles"
     ):
         client(url, tmp_path).resolve()
 

@@ -34,7 +34,7 @@ def test_a_folder_of_pickles(pickle: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointNotFoundError) as caught:
         check_folder(folder, DALLE_BART)
     assert str(caught.value) == (
-        f"{folder} has {pickle} but no flax_model.msgpack: pickled weights are never read, since loading one runs its "
+        f"{folder} has {pickle} but no flax_model.msgpack: pickles are never read, since loading one runs its "
         "code. `dalle-bot fetch mini` and `dalle-bot fetch mega` bring safe ones."
     )
     with pytest.raises(
@@ -89,6 +89,10 @@ def test_a_network_of_a_whole_folder_is_not_blamed_on_an_option_that_nobody_set(
     folder = write_files(tmp_path / "W" / "vqgan", {"pytorch_model.bin": b""})
     with pytest.raises(CheckpointNotFoundError, match=r"Put safe ones there, or set model\.vqgan to others\.$"):
         check_folder(folder, VQGAN.of_whole())
+    with pytest.raises(
+        CheckpointNotFoundError, match=r"dalle_bart: no such folder; .* \(DalleBart\)\. Put it there\.$"
+    ):
+        check_folder(tmp_path / "W" / "dalle_bart", DALLE_BART.of_whole())
     clip = write_files(tmp_path / "W" / "clip", network_files("vqgan"))
     with pytest.raises(
         CheckpointError, match=r"this is a VQGAN, but model.name names the folder around it, whose clip must be CLIP\.$"

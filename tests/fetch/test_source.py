@@ -144,7 +144,7 @@ def test_secrets_in_a_url_are_neither_taken_nor_shown(text: str) -> None:
     ],
 )
 def test_a_pickle_is_refused_there_or_not(name: str, part: Part, rest: str, tmp_path: Path) -> None:
-    sentence = rf"pickled weights are never read, since loading one runs its code\. {part.option} names a {rest}"
+    sentence = rf"pickles are never read, since loading one runs its code\. {part.option} names a {rest}"
     with pytest.raises(CheckpointNotFoundError, match=sentence):
         parse_source(name, part)
     with pytest.raises(CheckpointError, match=sentence):
