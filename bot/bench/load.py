@@ -64,6 +64,15 @@ class LoadReport:
         """Of the medians."""
         return median(self.load_s) / median(self.plain_s)
 
+    @property
+    def within_ratio(self) -> bool:
+        return self.ratio <= MAX_RATIO
+
+    @property
+    def passed(self) -> bool:
+        """Whether neither bound is broken, as far as anybody can tell."""
+        return self.within_ratio and self.within_bound is not False
+
     def to_json(self) -> dict[str, Any]:
         """Everything, for `--json`."""
         fields = {name: getattr(self, name) for name in self.__slots__}
@@ -71,6 +80,7 @@ class LoadReport:
             "bound_bytes": self.bound_bytes,
             "within_bound": self.within_bound,
             "ratio": self.ratio,
+            "within_ratio": self.within_ratio,
             "max_ratio": MAX_RATIO,
         }
 
@@ -81,17 +91,19 @@ class LoadReport:
         def seconds(values: list[float]) -> str:
             return f"{median(values):.2f} s ({', '.join(f'{value:.2f}' for value in values)})"
 
+        too_much = ": too much" if self.within_bound is False else ""
+        too_slow = "" if self.within_ratio else ": too slow"
         return "\n".join(
             (
                 f"{self.size}, {self.stored} -> {self.dtype}, weights {self.weights}, {self.page_cache} page cache",
                 f"file               {size(self.file_bytes)}, largest array {size(self.largest_bytes)}",
                 f"parameters         {size(self.parameter_bytes)}",
-                f"anonymous memory   {size(self.peak_anon_bytes)} at most; allowed: {size(self.bound_bytes)}",
+                f"anonymous memory   {size(self.peak_anon_bytes)} at most; allowed: {size(self.bound_bytes)}{too_much}",
                 f"resident memory    {size(self.peak_bytes)} at most, with pages of files",
                 f"open               {seconds(self.open_s)}",
                 f"load               {seconds(self.load_s)}",
                 f"read and convert   {seconds(self.plain_s)}, anonymous memory {size(self.plain_peak_anon_bytes)}",
-                f"ratio              {self.ratio:.2f}; allowed: {MAX_RATIO}",
+                f"ratio              {self.ratio:.2f}; allowed: {MAX_RATIO}{too_slow}",
             )
         )
 

@@ -5,6 +5,7 @@ other. Their memory is used again, so that it need not be mapped and zeroed anew
 """
 
 import math
+import mmap
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -27,6 +28,7 @@ _PIECE_BYTES: Final = 2**18
 _MIN_DEVICE_NUMBERS: Final = 2**20
 # JAX on a CPU takes memory for its own, instead of copying, where it is aligned to this.
 _ALIGNMENT: Final = 64
+_OWN_MAPPING_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Stager:
         on_device = part.int8 or _is_worth_a_program(part)
         # What the device doesn't convert may become the parameter itself, so it is not used again.
         buffer = turn.buffer(part.nbytes) if on_device else _aligned(part.nbytes)
-        check = FiniteCheck(part.array.dtype, np.dtype(np.float32) if part.int8 else part.dtype)
+        check = FiniteCheck(part.array.dtype, part.dtype)
         for start in range(0, part.nbytes, _PIECE_BYTES):
             piece = buffer[start : start + _PIECE_BYTES]
             self._reader.read(part.array, part.start + start, piece)
@@ -112,6 +114,10 @@ def _is_worth_a_program(part: Part) -> bool:
 
 
 def _aligned(nbytes: int) -> npt.NDArray[np.uint8]:
+    """Fresh memory. numpy asks for huge pages where it takes 4 MiB or more; in virtual machines whose host has to find
+    these first, reading into them took up to five times as long as into small ones."""
+    if nbytes >= _OWN_MAPPING_BYTES and hasattr(mmap, "MAP_PRIVATE"):
+        return np.frombuffer(mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), np.uint8)
     memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
     offset = -memory.ctypes.data % _ALIGNMENT
     return memory[offset : offset + nbytes]

@@ -56,6 +56,8 @@ def load(
             start_up=StartUp(progress),
         )
     print(json.dumps(report.to_json()) if as_json else report)
+    if not report.passed:
+        raise typer.Exit(1)
 
 
 @bench.command()

@@ -1,6 +1,7 @@
 """The measurement of loading, on a model of a few megabytes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,15 @@ def test_a_report_compares_medians_with_what_is_allowed() -> None:
     assert "anonymous memory   1.5 GB at most; allowed: 1.5 GB" in lines
     assert "load               2.00 s (3.00, 1.00, 2.00)" in lines
     assert "ratio              1.00; allowed: 1.5" in lines
+
+
+def test_a_report_says_what_is_too_much_or_too_slow() -> None:
+    assert (REPORT.within_ratio, REPORT.passed) == (True, True)
+    slow, large = replace(REPORT, load_s=[3.2]), replace(REPORT, peak_anon_bytes=1_600_000_000)
+    assert (slow.within_ratio, slow.passed, large.within_ratio, large.passed) == (False, False, True, False)
+    assert slow.to_json()["within_ratio"] is False
+    assert "ratio              1.60; allowed: 1.5: too slow" in str(slow).splitlines()
+    assert "anonymous memory   1.6 GB at most; allowed: 1.5 GB: too much" in str(large).splitlines()
 
 
 def test_weights_depend_on_their_names_alone(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`dalle-bot bench …`: options in, a report out. What load and precision measure is tested in tests/bench."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,14 @@ def test_load(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert json.loads(outcome.out)["ratio"] == 0.5
     assert "ratio              0.50; allowed: 1.5" in call("bench", "load").out
+
+
+def test_load_that_breaks_a_bound(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = replace(LOADED, load_s=[3.2])
+    monkeypatch.setattr(bot.bench.load, "measure_load", lambda size, **options: slow)
+    outcome = call("bench", "load")
+    assert outcome.code == 1
+    assert "too slow" in outcome.out
 
 
 def test_start(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
