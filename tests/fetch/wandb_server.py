@@ -5,13 +5,14 @@ import base64
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.fetch.loopback import serving
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 _WHO = {"id": "VXNlcjox", "entity": "team", "username": "me", "email": "me@example.org", "flags": "{}"}
@@ -54,17 +55,8 @@ def serve(wandb: Wandb) -> Iterator[Wandb]:
     class Handler(_Handler):
         server_wandb = wandb
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    wandb.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as wandb.port:
         yield wandb
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
 
 
 class _Handler(BaseHTTPRequestHandler):
