@@ -15,8 +15,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final, Literal
 
-from bot.bench.random_model import Size, Stored, write_random_model
-from bot.errors import JobFailedError
+from bot.bench.load_process import UNREADABLE
+from bot.bench.random_model import Size, Stored, ensure_random_model
+from bot.errors import CheckpointError, JobFailedError
 from bot.startup import StartUp, format_amount
 
 SPARE_BYTES: Final = 400 * 10**6
@@ -121,16 +122,15 @@ def measure_load(
 ) -> LoadReport:
     """Writes a random model, loads it `repeats` times in either way, and compares.
 
-    folder: where the model is written, and left; one that is there is used as it is. None: a temporary folder. Mega
-    takes 5.4 GB there as float16 and 10.5 GB as float32. page_cache: whether the files are in the system's page cache
+    folder: where the model is written, and left; one of this size and storage that is there is used again. None: a
+    temporary folder. page_cache: whether the files are in the system's page cache
     before each measurement; "cold" needs posix_fadvise.
-    Raises JobFailedError if a process fails.
+    Raises ConfigError for a folder that can't be used, CheckpointError for damaged files in it, JobFailedError if a
+    process fails otherwise.
     """
     start_up = start_up or StartUp()
     with _folder(folder) as model:
-        if not (model / "clip" / "flax_model.msgpack").exists():
-            with start_up.stage(f"write a random {size} as {stored}"):
-                write_random_model(model, size, stored)
+        ensure_random_model(model, size, stored, start_up)
         results: dict[str, list[dict[str, Any]]] = {"streamed": [], "plain": []}
         for repeat in range(repeats):
             for way in sorted(results, reverse=repeat % 2 == 0):
@@ -181,6 +181,8 @@ def _measured(model: Path, way: str, dtype: str, weights: str) -> dict[str, Any]
     command = [sys.executable, "-m", "bot.bench.load_process", str(model)]
     command += ["--way", way, "--dtype", dtype, "--weights", weights]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)  # noqa: S603
+    if done.returncode == UNREADABLE:
+        raise CheckpointError(f"--folder: {done.stderr.strip()}")
     if done.returncode:
         raise JobFailedError(f"Loading ({way}) failed with exit code {done.returncode}: {done.stderr.strip()[-2000:]}")
     result: dict[str, Any] = json.loads(done.stdout)

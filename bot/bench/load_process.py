@@ -9,12 +9,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bot.bench.memory_watch import MemoryWatch
+from bot.errors import CheckpointError
 
 if TYPE_CHECKING:
     from bot.checkpoints.bundle import Checkpoint
+
+UNREADABLE: Final = 3
+"""Exit code for files that are wrong, with a sentence about them on stderr."""
 
 
 def load_streamed(checkpoint: "Checkpoint", weights: str) -> Any:
@@ -98,4 +102,8 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except CheckpointError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(UNREADABLE)

@@ -16,8 +16,10 @@ import numpy.typing as npt
 from bot.checkpoints.bundle import Checkpoint, open_checkpoint
 from bot.checkpoints.folders import ModelFolders
 from bot.demo.grammar import evaluation_captions
+from bot.engine.device_memory import DeviceMemory, device_memory
 from bot.engine.precision import DTYPES
 from bot.engine.sampling import guide
+from bot.errors import ConfigError
 from bot.models.dalle_bart import Memory
 from bot.models.int8 import WeightsKind
 from bot.models.layers import KeyValues
@@ -66,6 +68,7 @@ class PrecisionReport:
     spread: float
     float32_bytes: int
     deviations: tuple[Deviation, ...]
+    device: str
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers, for `json.dumps`."""
@@ -77,7 +80,7 @@ class PrecisionReport:
     def _lines(self) -> Iterator[str]:
         yield (
             f"{self.model} against float32 ({format_amount(self.float32_bytes, 'bytes')}): {self.num_prompts} prompts, "
-            f"{self.image_length} codes each, condition_scale {self.condition_scale:g}"
+            f"{self.image_length} codes each, condition_scale {self.condition_scale:g}, on {self.device}"
         )
         yield f"Errors of logits are in their standard deviation, {self.spread:.3g}."
         yield f"{'':17}{'weights':>9}{'largest':>10}{'mean':>10}{'top 1':>9}{'greedy':>9}{'equal first':>13}"
@@ -109,15 +112,21 @@ def measure_precision(
     num_prompts: int = 4,
     seed: int = 0,
     condition_scale: float | None = None,
+    device: jax.Device | None = None,
+    memory_fraction: float = 0.9,
     start_up: StartUp | None = None,
 ) -> PrecisionReport:
     """Loads the model in float32, then in each of `settings`, one after the other, on JAX's default device.
 
-    seed: of the prompts and of the codes. condition_scale: None is the model's own. Raises CheckpointError.
+    seed: of the prompts and of the codes. condition_scale: None is the model's own. device: the default one, None is
+    the first. memory_fraction: as engine.memory_fraction. Raises CheckpointError, and ConfigError if float32 does not
+    fit.
     """
     start_up = start_up or StartUp()
+    device = device or jax.local_devices()[0]
     prompts = evaluation_captions(seed, num_prompts)
     checkpoint = open_checkpoint(folders, dtype=DTYPES["float32"])
+    _expect_room(checkpoint.bart_weights.num_bytes, device_memory([device], memory_fraction))
     scale = checkpoint.sampling.condition_scale if condition_scale is None else condition_scale
     with start_up.stage("float32"), jax.default_matmul_precision("float32"):
         reference = _Model(checkpoint, prompts, scale)
@@ -139,7 +148,18 @@ def measure_precision(
         spread=spread,
         float32_bytes=checkpoint.bart_weights.num_bytes,
         deviations=tuple(deviations),
+        device=device.device_kind,
     )
+
+
+def _expect_room(weights_bytes: int, memory: DeviceMemory) -> None:
+    usable, available = memory.usable_bytes, memory.available_bytes
+    if usable is not None and available is not None and weights_bytes > usable:
+        raise ConfigError(
+            f"The comparison needs the model in float32, whose weights take {format_amount(weights_bytes, 'bytes')}; "
+            f"usable are {format_amount(usable, 'bytes')} ({format_amount(available, 'bytes')} available x "
+            f"engine.memory_fraction {memory.fraction:.3g}). Compare a smaller --model, or on another engine.device."
+        )
 
 
 def _compare(

@@ -19,9 +19,11 @@ from bot.checkpoints.arrays import write_msgpack
 from bot.checkpoints.folders import ModelFolders
 from bot.checkpoints.places import places_by_name, stored_shapes
 from bot.demo.vocabulary import write_clip_tokenizer, write_prompt_tokenizer
+from bot.errors import ConfigError
 from bot.models.clip_config import ClipConfig
 from bot.models.dalle_bart_config import DalleBartConfig
 from bot.models.vqgan import VQGANConfig
+from bot.startup import StartUp
 
 Size = Literal["mega", "mini", "tiny"]
 Stored = Literal["float16", "float32"]
@@ -62,6 +64,44 @@ _TINY_CLIP: Final[Mapping[str, Any]] = {
     "text_config": {**_TINY_TOWER, "vocab_size": 1200},
     "vision_config": {**_TINY_TOWER, "image_size": 32, "patch_size": 16},
 }
+
+
+_MARKER: Final = "random_model.json"
+"""Written last, so that it also tells that the rest is whole."""
+
+
+def ensure_random_model(folder: Path, size: Size, stored: Stored, start_up: StartUp) -> None:
+    """Writes a random model into `folder`, unless it is there already. Raises ConfigError, about `--folder`, where
+    something else is there or nothing can be written."""
+    wanted = {"size": size, "stored": stored}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            _expect(folder, wanted)
+            return
+        with start_up.stage(f"write a random {size} as {stored}"):
+            write_random_model(folder, size, stored)
+        (folder / _MARKER).write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ConfigError(f"--folder: {folder} is not a folder; name another one.") from error
+    except OSError as error:
+        raise ConfigError(f"--folder: {folder} can't be used ({error.strerror}); name another one.") from error
+
+
+def _expect(folder: Path, wanted: Mapping[str, str]) -> None:
+    try:
+        found = json.loads((folder / _MARKER).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise ConfigError(
+            f"--folder: {folder} holds something else than a whole random model; empty it or name another one."
+        )
+    if found != wanted:
+        raise ConfigError(
+            f"--folder: {folder} holds a random model of --size {found.get('size')} --stored {found.get('stored')}, "
+            f"not of --size {wanted['size']} --stored {wanted['stored']}; give these or name another folder."
+        )
 
 
 def write_random_model(folder: Path, size: Size, stored: Stored) -> ModelFolders:

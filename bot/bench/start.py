@@ -12,12 +12,14 @@ from typing import Any, Final
 import jax
 
 from bot.bench.memory_watch import MemoryWatch
-from bot.bench.random_model import Size, Stored, write_random_model
+from bot.bench.random_model import Size, Stored, ensure_random_model
 from bot.config import Settings
 from bot.engine.base import PromptText, SlotAssignment
+from bot.engine.devices import choose_devices
 from bot.engine.engine import JaxEngine
 from bot.engine.memory_plan import MemoryPlan
 from bot.engine.open import plan_engine
+from bot.errors import CheckpointError
 from bot.requests import MAX_IMAGES
 from bot.startup import Listener, StartUp, format_amount
 
@@ -51,6 +53,7 @@ class StartReport:
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
+        items = (*self.plan.process, *self.plan.weights, *self.plan.slots)
         return {
             "device": self.device,
             "size": self.size,
@@ -58,7 +61,7 @@ class StartReport:
             "weights": self.weights,
             "num_slots": self.plan.num_slots,
             "num_devices": self.plan.num_devices,
-            "planned": {item.name: item.num_bytes for item in (*self.plan.weights, *self.plan.slots)},
+            "planned": {item.name: item.num_bytes for item in items},
             "planned_workspace": self.plan.workspace.num_bytes,
             "planned_total": self.plan.needed_bytes,
             "stages": [{name: getattr(stage, name) for name in Stage.__slots__} for stage in self.stages],
@@ -95,17 +98,24 @@ def measure_start(
 ) -> StartReport:
     """Opens a random model as `settings` say, but for the model's name, and draws `num_images` images, twice.
 
-    folder: where the model is, or is written if it is not there; it stays. Raises ConfigError if it does not fit.
+    folder: where the model is, or is written if it is not there; it stays. Raises ConfigError for devices that are not
+    there, for a folder that can't be used and if the model does not fit; CheckpointError for damaged files.
     """
-    if not (folder / "clip" / "flax_model.msgpack").exists():
-        with StartUp(listener).stage(f"write a random {size} as {stored}"):
-            write_random_model(folder, size, stored)
-    settings = settings.model_copy(update={"model": settings.model.model_copy(update={"name": str(folder)})})
+    engine_settings = settings.engine
+    # Before gigabytes are written.
+    choose_devices(engine_settings.device, engine_settings.num_devices, engine_settings.memory_fraction)
+    ensure_random_model(folder, size, stored, StartUp(listener))
+    others = dict.fromkeys(("revision", "vqgan", "vqgan_revision", "clip", "clip_revision"))
+    model = settings.model.model_copy(update={**others, "name": str(folder)})
+    settings = settings.model_copy(update={"model": model})
     with MemoryWatch() as watch:
         recorder = _Recorder(listener, watch)
         start_up = StartUp(recorder)
-        planned = plan_engine(settings, start_up)
-        engine = planned.open(settings.engine.chunk_tokens, start_up)
+        try:
+            planned = plan_engine(settings, start_up)
+            engine = planned.open(settings.engine.chunk_tokens, start_up)
+        except CheckpointError as error:
+            raise CheckpointError(f"--folder: {error}") from error
         collage_s = []
         for seed in range(_COLLAGES):
             with start_up.stage(

@@ -1,8 +1,10 @@
 """`dalle-bot bench …`: the measuring commands."""
 
 import json
+import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +14,7 @@ from rich.console import Console
 from bot.commands.options import Config, Json, Model, read_settings
 from bot.commands.progress import show_progress
 from bot.requests import MAX_IMAGES
-from bot.startup import StartUp
+from bot.startup import Listener, StartUp
 
 bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
 
@@ -21,9 +23,40 @@ Stored = Annotated[Literal["float16", "float32"], typer.Option(help="The numbers
 Weights = Annotated[Literal["same", "int8"], typer.Option(help="As model.weights.")]
 Folder = Annotated[
     Path | None,
-    typer.Option(help="Where the random weights are, or go and stay.", metavar="DIR", show_default="temporary"),
+    typer.Option(
+        help="Where the random weights are, or go and stay. Mega takes 6.1 GB as float16 and 11.3 GB as float32, Mini "
+        "1.8 GB and 2.7 GB, tiny 1 MB.",
+        metavar="DIR",
+        show_default="temporary",
+    ),
 ]
 Repeats = Annotated[int, typer.Option(help="Measurements of each way.", min=1)]
+
+
+class _Lines:
+    """Shows a start (a bot.startup.Listener) where there is no terminal: a line for each stage."""
+
+    def begin(self, stage: str, total: int | None, unit: str) -> None:
+        print(f"{stage} ...", file=sys.stderr, flush=True)
+
+    def advance(self, done: int) -> None:
+        pass
+
+    def end(self, stage: str, seconds: float) -> None:
+        print(f"{stage}: {seconds:.1f} s", file=sys.stderr, flush=True)
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _shown(*, quiet: bool) -> Iterator[Listener]:
+    console = Console(stderr=True)
+    if quiet or console.is_terminal:
+        with show_progress(console, quiet=quiet) as progress:
+            yield progress
+    else:
+        yield _Lines()
 
 
 @bench.command()
@@ -44,7 +77,7 @@ def load(
     """Load random weights of a true size: anonymous memory and time, against reading and converting once."""
     from bot.bench.load import measure_load
 
-    with show_progress(Console(stderr=True), quiet=as_json) as progress:
+    with _shown(quiet=as_json) as progress:
         report = measure_load(
             size,
             stored=stored,
@@ -77,7 +110,7 @@ def start(
     with ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dalle-bot-bench-")))
-        progress = stack.enter_context(show_progress(Console(stderr=True), quiet=as_json))
+        progress = stack.enter_context(_shown(quiet=as_json))
         report = measure_start(settings, folder, size=size, stored=stored, num_images=images, listener=progress)
     print(json.dumps(report.to_json()) if as_json else report)
 
@@ -92,10 +125,22 @@ def precision(
     """Compare bfloat16, float16 and int8 with float32: errors of logits, and how many tokens stay the same."""
     settings = read_settings(config, model)
     from bot.bench.precision import measure_precision
+    from bot.engine.devices import choose_devices, use_compile_cache
     from bot.fetch import locate_model
 
-    with show_progress(Console(stderr=True), quiet=as_json) as progress:
+    engine = settings.engine
+    use_compile_cache(settings.compile_cache_dir)
+
+    with _shown(quiet=as_json) as progress:
         start_up = StartUp(progress)
+        with start_up.stage("find devices"):
+            device, *_ = choose_devices(engine.device, engine.num_devices, engine.memory_fraction)
         folders = locate_model(settings.model, settings.data_dir, start_up)
-        report = measure_precision(folders, num_prompts=prompts, start_up=start_up)
+        report = measure_precision(
+            folders,
+            num_prompts=prompts,
+            device=device,
+            memory_fraction=engine.memory_fraction,
+            start_up=start_up,
+        )
     print(json.dumps(report.to_json()) if as_json else report)

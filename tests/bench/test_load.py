@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bot.bench.load import SPARE_BYTES, LoadReport, measure_load
-from bot.bench.random_model import write_random_model
+from bot.bench.random_model import ensure_random_model, write_random_model
 from bot.checkpoints.arrays import read_arrays
-from bot.errors import JobFailedError
+from bot.errors import CheckpointError, ConfigError, JobFailedError
 from bot.startup import StartUp
 
 REPORT = LoadReport(
@@ -43,9 +43,7 @@ def test_measures_both_ways_in_processes_of_their_own(tmp_path: Path) -> None:
     assert json.loads(json.dumps(report.to_json()))["ratio"] == report.ratio
 
 
-def test_a_model_that_is_there_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "clip").mkdir()
-    (tmp_path / "clip" / "flax_model.msgpack").write_bytes(b"")
+def test_ways_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = {"file_bytes": 1, "parameter_bytes": 1, "largest_bytes": 1, "peak_anon_bytes": None, "peak_bytes": None}
     calls: list[str] = []
 
@@ -54,18 +52,51 @@ def test_a_model_that_is_there_is_used_as_it_is(tmp_path: Path, monkeypatch: pyt
         return {**result, "open_s": 1.0, "load_s": float(len(calls))}
 
     monkeypatch.setattr("bot.bench.load._measured", measured)
-    report = measure_load("mega", folder=tmp_path, repeats=3)
+    report = measure_load("tiny", folder=tmp_path, repeats=3)
     assert calls == ["streamed", "plain", "plain", "streamed", "streamed", "plain"]
     assert (report.load_s, report.plain_s) == ([1.0, 4.0, 5.0], [2.0, 3.0, 6.0])
     assert (report.peak_anon_bytes, report.within_bound) == (None, None)
     assert "anonymous memory   not measured (no /proc) at most; allowed: 400 MB" in str(report).splitlines()
 
 
-def test_a_process_that_fails_is_named_with_its_reason(tmp_path: Path) -> None:
-    folders = write_random_model(tmp_path, "tiny", "float16")
-    (folders.vqgan / "flax_model.msgpack").write_bytes(b"")
-    with pytest.raises(JobFailedError, match=r"(?s)Loading \(\w+\) failed with exit code 1: .*not a complete flax"):
+def test_a_folder_with_a_damaged_file(tmp_path: Path) -> None:
+    ensure_random_model(tmp_path, "tiny", "float16", StartUp())
+    (tmp_path / "vqgan" / "flax_model.msgpack").write_bytes(b"")
+    with pytest.raises(CheckpointError) as caught:
         measure_load("tiny", folder=tmp_path, repeats=1)
+    [sentence] = str(caught.value).splitlines()
+    assert sentence.startswith(f"--folder: {tmp_path / 'vqgan' / 'flax_model.msgpack'}: not a complete flax")
+
+
+def test_a_process_that_fails_is_named_with_its_reason(tmp_path: Path) -> None:
+    with pytest.raises(JobFailedError, match=r"(?s)Loading \(\w+\) failed with exit code 1: .*float15"):
+        measure_load("tiny", dtype="float15", folder=tmp_path, repeats=1)
+
+
+def test_a_folder_with_another_model_is_refused(tmp_path: Path) -> None:
+    ensure_random_model(tmp_path, "tiny", "float16", StartUp())
+    ensure_random_model(tmp_path, "tiny", "float16", start_up := StartUp())
+    assert not start_up.seconds
+    with pytest.raises(ConfigError) as caught:
+        measure_load("mini", stored="float32", folder=tmp_path)
+    assert str(caught.value) == (
+        f"--folder: {tmp_path} holds a random model of --size tiny --stored float16, not of --size mini "
+        "--stored float32; give these or name another folder."
+    )
+    (tmp_path / "random_model.json").unlink()
+    with pytest.raises(ConfigError, match=r"--folder: .* holds something else than a whole random model"):
+        measure_load("tiny", folder=tmp_path)
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    for folder in (file, file / "below"):
+        with pytest.raises(ConfigError, match=r"--folder: .* is not a folder"):
+            measure_load("tiny", folder=folder)
+    if Path("/proc/self").exists():
+        with pytest.raises(ConfigError, match=r"--folder: /proc/nope can't be used \(No such file or directory\)"):
+            measure_load("tiny", folder=Path("/proc/nope"))
 
 
 def test_a_report_compares_medians_with_what_is_allowed() -> None:

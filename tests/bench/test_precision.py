@@ -8,6 +8,7 @@ import pytest
 from bot.bench.precision import Deviation, PrecisionReport, Setting, measure_precision
 from bot.checkpoints.folders import ModelFolders
 from bot.config import ModelSettings
+from bot.errors import ConfigError
 from bot.fetch import locate_model
 from bot.startup import StartUp
 from tests.golden.tiny_model import tiny_model
@@ -48,11 +49,17 @@ def test_float32_is_itself(tiny_model: Path) -> None:
     assert (report.num_prompts, report.image_length, report.condition_scale) == (2, 16, 2.0)
 
 
+def test_float32_must_fit(tiny_model: Path) -> None:
+    folders = ModelFolders("tiny", *(tiny_model / name for name in ("dalle_bart", "vqgan", "clip")))
+    with pytest.raises(ConfigError, match=r"in float32, whose weights take [\d.]+ [kM]B; usable are \d+ B \(.* 1e-09"):
+        measure_precision(folders, settings=[], num_prompts=1, memory_fraction=1e-9)
+
+
 def test_a_report_reads_well() -> None:
     deviation = Deviation("bfloat16", "int8", 3_110_000_000, 0.1234, 0.01234, 0.987, 0.85, 41.25)
-    report = PrecisionReport("mega", 4, 256, 10.0, 3.25, 10_360_000_000, (deviation,))
+    report = PrecisionReport("mega", 4, 256, 10.0, 3.25, 10_360_000_000, (deviation,), "NVIDIA T4")
     lines = str(report).splitlines()
-    assert lines[0] == "mega against float32 (10.4 GB): 4 prompts, 256 codes each, condition_scale 10"
+    assert lines[0] == "mega against float32 (10.4 GB): 4 prompts, 256 codes each, condition_scale 10, on NVIDIA T4"
     assert lines[-1].split() == ["bfloat16,", "int8", "3.11", "GB", "0.1234", "0.01234", "98.7%", "85.0%", "41.2"]
     assert len(lines[-1]) == len(lines[-2])
     assert json.loads(json.dumps(report.to_json()))["deviations"][0]["weights"] == "int8"

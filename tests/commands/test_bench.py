@@ -39,6 +39,7 @@ COMPARED = PrecisionReport(
     spread=2.5,
     float32_bytes=1000,
     deviations=(Deviation("float32", "int8", 400, 0.1, 0.01, 0.99, 0.9, 40.0),),
+    device="cpu",
 )
 
 
@@ -96,17 +97,46 @@ def test_start(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     assert report["planned_total"] > sum(report["planned"].values())
 
 
+def test_start_finds_devices_before_it_writes(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DALLE_BOT_ENGINE__NUM_DEVICES", "1000")
+    outcome = call("bench", "start", "--size", "tiny", "--folder", str(tmp_path / "new"))
+    assert outcome.code == 2
+    assert "engine.num_devices is 1000" in outcome.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_start_takes_no_part_of_another_model(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("VQGAN", "CLIP", "REVISION"):
+        monkeypatch.setenv(f"DALLE_BOT_MODEL__{name}", "elsewhere")
+    monkeypatch.setenv("DALLE_BOT_ENGINE__MEMORY_FRACTION", "0.00001")
+    outcome = call("bench", "start", "--size", "tiny", "--folder", str(tmp_path / "new"))
+    assert "The model with" in outcome.err
+    # Without a terminal, lines tell how far it is.
+    assert "write a random tiny as float16 ..." in outcome.err.splitlines()
+
+
+def test_start_in_a_folder_that_is_none(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    outcome = call("bench", "start", "--size", "tiny", "--folder", str(file))
+    assert (outcome.code, outcome.err) == (2, f"dalle-bot: --folder: {file} is not a folder; name another one.\n")
+
+
 def test_precision(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[ModelFolders, int]] = []
 
-    def measure_precision(folders: ModelFolders, *, num_prompts: int, start_up: Any) -> PrecisionReport:
+    def measure_precision(folders: ModelFolders, *, num_prompts: int, **options: Any) -> PrecisionReport:
+        assert (options["device"].platform, options["memory_fraction"]) == ("cpu", 0.5)
         asked.append((folders, num_prompts))
         return COMPARED
 
     monkeypatch.setattr(bot.bench.precision, "measure_precision", measure_precision)
+    monkeypatch.setenv("DALLE_BOT_ENGINE__MEMORY_FRACTION", "0.5")
     outcome = call("bench", "precision", "--prompts", "3", "--json")
     assert (outcome.code, outcome.err) == (0, "")
     [(folders, num_prompts)] = asked
     assert (folders.dalle_bart, num_prompts) == (DEMO_FOLDER / "dalle_bart", 3)
     assert json.loads(outcome.out)["deviations"][0]["weights"] == "int8"
     assert "3 prompts, 64 codes each" in call("bench", "precision").out
+    monkeypatch.setenv("DALLE_BOT_ENGINE__NUM_DEVICES", "1000")
+    assert "engine.num_devices is 1000" in call("bench", "precision").err
