@@ -97,18 +97,23 @@ class MemoryPlan:
         return "\n".join(lines)
 
 
-def plan_memory(sizes: ModelSizes, memory: DeviceMemory, *, num_slots: int | None, num_devices: int) -> MemoryPlan:
-    """The plan for `num_slots`, or for as many as fit, within the bounds above, where that is None.
-
-    Raises ConfigError if num_slots is no multiple of num_devices, or if the model does not fit, with one slot on each
-    device or with those that are asked for; it says by how much, and which settings would mend it.
-    """
+def check_num_slots(num_slots: int | None, num_devices: int) -> None:
+    """Raises ConfigError if the devices can't share so many slots evenly. None is any number that they can."""
     if num_slots is not None and num_slots % num_devices:
         below = num_slots // num_devices * num_devices
         choices = " or ".join(str(count) for count in (below, below + num_devices) if count)
         raise ConfigError(
             f"engine.num_slots is {num_slots}, which {num_devices} devices can't share evenly; use {choices}."
         )
+
+
+def plan_memory(sizes: ModelSizes, memory: DeviceMemory, *, num_slots: int | None, num_devices: int) -> MemoryPlan:
+    """The plan for `num_slots`, or for as many as fit, within the bounds above, where that is None.
+
+    Raises ConfigError if num_slots is no multiple of num_devices, or if the model does not fit, with one slot on each
+    device or with those that are asked for; it says by how much, and which settings would mend it.
+    """
+    check_num_slots(num_slots, num_devices)
     plan = _plan(sizes, memory, num_slots or num_devices, num_devices)
     if not plan.fits:
         raise ConfigError(_refusal(sizes, plan, num_slots))

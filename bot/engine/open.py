@@ -12,7 +12,7 @@ from bot.config import Settings
 from bot.engine.device_memory import device_memory
 from bot.engine.devices import choose_devices, give_up_compile_cache, missed_gpu, slot_mesh, use_compile_cache
 from bot.engine.engine import JaxEngine
-from bot.engine.memory_plan import MemoryPlan, plan_memory
+from bot.engine.memory_plan import MemoryPlan, check_num_slots, plan_memory
 from bot.engine.memory_sizes import ModelSizes
 from bot.engine.precision import choose_dtype
 from bot.errors import DalleBotError
@@ -58,6 +58,8 @@ def plan_engine(settings: Settings, start_up: StartUp) -> PlannedEngine:
     model, engine = settings.model, settings.engine
     with start_up.stage("find devices"):
         devices = choose_devices(engine.device, engine.num_devices, engine.memory_fraction)
+    # Before a model is fetched, which may take an hour.
+    check_num_slots(engine.num_slots, len(devices))
     hint = missed_gpu(devices)
     if hint:
         start_up.note(hint)

@@ -11,7 +11,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from bot.config import EngineSettings, ModelSettings, Settings
 from bot.engine.open import open_engine
-from bot.errors import CheckpointNotFoundError
+from bot.errors import CheckpointNotFoundError, ConfigError
 from bot.startup import StartUp
 from tests.test_startup import Recorder
 
@@ -38,6 +38,14 @@ def test_opens_a_folder_in_stages(tiny_model: Path, tmp_path: Path) -> None:
     assert last[0] == "note"
     assert str(last[1]).startswith("Ready after ")
     assert all(stage in str(last[1]) for stage in stages)
+
+
+def test_slots_that_devices_can_not_share_are_found_before_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.engine.open.choose_devices", lambda *args: jax.local_devices() * 2)
+    with pytest.raises(ConfigError, match=r"engine\.num_slots is 3, which 2 devices can't share evenly; use 2 or 4\."):
+        open_engine(settings("/nowhere/at/all", tmp_path, num_slots=3), StartUp())
 
 
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:
