@@ -34,7 +34,7 @@ class ConsoleProgress:
         pass
 
     def note(self, text: str) -> None:
-        self._progress.console.print(text, style="dim", markup=False, highlight=False)
+        self._progress.console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def update(self, update: requests.Update) -> None:
         """Shows an update of a job."""
@@ -52,5 +52,5 @@ def show_progress(console: Console, *, quiet: bool) -> Iterator[ConsoleProgress]
     """A bar on `console` while the block runs. quiet: nothing at all."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[amount]}"), TimeElapsedColumn())
     shown = Console(quiet=True) if quiet else console
-    with Progress(*columns, console=shown, disable=quiet, transient=True) as progress:
+    with Progress(*columns, console=shown, disable=quiet or not console.is_terminal, transient=True) as progress:
         yield ConsoleProgress(progress)

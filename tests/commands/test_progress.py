@@ -32,7 +32,7 @@ def test_notes_stay_and_the_bar_goes() -> None:
     with show_progress(Console(file=out, width=100), quiet=False) as shown:
         shown.begin("load DalleBart", 10, "bytes")
         shown.note("weights  [1]  5 GB")
-    assert out.getvalue().strip() == "weights  [1]  5 GB"
+    assert out.getvalue() == "weights  [1]  5 GB\n"
 
 
 def test_quiet_is_quiet() -> None:
