@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bot.checkpoints.msgpack_index import index_msgpack
+from bot.checkpoints.msgpack_index import NotAnArrayError, index_msgpack
 from bot.checkpoints.safetensors_index import index_safetensors
 from bot.checkpoints.stored_array import StoredArray
 from bot.errors import CheckpointError, CheckpointNotFoundError
@@ -116,6 +116,8 @@ def open_array_file(path: Path) -> ArrayFile:
     except OSError as error:
         raise _unreadable(path, error) from error
     except ValueError as error:
+        if isinstance(error, NotAnArrayError):
+            raise CheckpointError(f"{path}: {error}, so this is not a file of weights. Fetch it again.") from error
         name = "safetensors" if safetensors else "flax msgpack"
         raise CheckpointError(f"{path}: not a complete {name} file ({error}). Fetch it again.") from error
     return ArrayFile(path, arrays, stamp)
@@ -137,4 +139,4 @@ def _refuse_others(path: Path, first: bytes) -> None:
     if what is None and path.suffix != ".safetensors" and first[8:10] == b'{"':
         what = "is a safetensors file under another name"
     if what is not None:
-        raise CheckpointError(f"{path} {what}. Fetch flax_model.msgpack or model.safetensors.")
+        raise CheckpointError(f"{path} {what}. Fetch {path.name}.")

@@ -20,6 +20,11 @@ _CHUNKED: Final = "__msgpack_chunked_array__"
 
 T = TypeVar("T")
 
+
+class NotAnArrayError(ValueError):
+    """A file is whole, but something else is where arrays should be."""
+
+
 _Node: TypeAlias = "dict[str, _Node] | StoredArray | int"
 
 
@@ -29,7 +34,7 @@ def index_msgpack(file: BinaryIO, size: int) -> dict[str, StoredArray]:
     tree = parser.node("", 0)
     parser.expect_end(size)
     if isinstance(tree, int):
-        raise ValueError("the file holds a number, not arrays")
+        raise NotAnArrayError("the file holds a number, not arrays")
     arrays: dict[str, StoredArray] = {}
     for name, array in _flatten(tree, ""):
         if name in arrays:
@@ -61,7 +66,7 @@ class _Parser:
             return self._array(name, length)
         number = self._number(first)
         if number is None:
-            raise ValueError(f"{name or 'the file'} holds {_kind(first)}, not arrays")
+            raise NotAnArrayError(f"{name or 'the file'} holds {_kind(first)}, not arrays")
         return number
 
     def expect_end(self, end: int) -> None:
@@ -160,7 +165,7 @@ def _flatten(node: "dict[str, _Node] | StoredArray", name: str) -> Iterator[tupl
     else:
         for key, member in node.items():
             if isinstance(member, int):
-                raise ValueError(f"{_join(name, key)} holds a number, not arrays")
+                raise NotAnArrayError(f"{_join(name, key)} holds a number, not arrays")
             yield from _flatten(member, _join(name, key))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from bot.checkpoints.array_file import ArrayFile
+from bot.checkpoints.kinds import DALLE_BART
 from bot.checkpoints.places import Place, Places, first_problems, match, stored_parameters, stored_shape, stored_shapes
 from bot.checkpoints.staging import Part, Placement, Stager
 from bot.errors import CheckpointMismatchError
@@ -40,6 +41,7 @@ class Weights:
 
     def __init__(self, network: str, file: ArrayFile, shapes: Params, places: Places, *, dtype: DTypeLike) -> None:
         match(network, stored_shapes(shapes, places), file.arrays, file.path)
+        self._network = network
         self.file = file
         self._order = [path for path, _ in walk(shapes)]
         parameters = []
@@ -81,7 +83,9 @@ class Weights:
                         leaves[*path[:-1], "kernel_scale"] = brought[1]
                 advance(part.nbytes)
         if problems:
-            advice = "Fetch it again; if it stays, choose another model.dtype or model."
+            too_large = self._network == DALLE_BART and any("too large" in problem for problem in problems)
+            cure = "another model.dtype or model" if too_large else "another model"
+            advice = f"Fetch it again; if it stays, choose {cure}."
             raise CheckpointMismatchError(first_problems(self.file.path, problems, advice))
         return nest({path: leaves[path] for path in self._order})
 

@@ -25,7 +25,7 @@ Folder = Annotated[
     Path | None,
     typer.Option(
         help="Where the random weights are, or go and stay. Mega takes 6.1 GB as float16 and 11.3 GB as float32, Mini "
-        "1.8 GB and 2.7 GB, tiny 1 MB.",
+        "1.8 GB and 2.7 GB, tiny 4 MB.",
         metavar="DIR",
         show_default="temporary",
     ),

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 from safetensors.numpy import save, save_file
@@ -54,7 +55,18 @@ def test_other_files_are_recognised(tmp_path: Path, name: str, content: bytes, s
     with pytest.raises(CheckpointError) as caught:
         open_array_file(path)
     assert str(caught.value).startswith(f"{path} {sentence}")
-    assert str(caught.value).endswith("Fetch flax_model.msgpack or model.safetensors.")
+    assert str(caught.value).endswith(f" Fetch {name}.")
+
+
+def test_a_number_in_place_of_an_array(tmp_path: Path) -> None:
+    path = tmp_path / "flax_model.msgpack"
+    path.write_bytes(msgpack.packb({"a": {"b": 7}}))
+    with pytest.raises(CheckpointError) as caught:
+        open_array_file(path)
+    assert (
+        str(caught.value)
+        == f"{path}: a/b holds a number, not arrays, so this is not a file of weights. Fetch it again."
+    )
 
 
 def test_safetensors_under_another_name(tmp_path: Path) -> None:

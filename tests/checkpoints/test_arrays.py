@@ -138,7 +138,8 @@ CHUNKED = {
     ],
 )
 def test_what_is_not_a_flax_file_is_named(tmp_path: Path, tree: object) -> None:
-    with pytest.raises(CheckpointError, match=r"flax_model\.msgpack: not a complete flax msgpack file \(\S"):
+    wrong = r"(not a complete flax msgpack file \(\S|.* holds .*, not arrays, so)"
+    with pytest.raises(CheckpointError, match=rf"flax_model\.msgpack: {wrong}"):
         read_arrays(write(tmp_path, tree))
 
 
