@@ -1,10 +1,8 @@
 """`dalle-bot bench …`: the measuring commands."""
 
 import json
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,9 +10,9 @@ import typer
 from rich.console import Console
 
 from bot.commands.options import Config, Json, Model, read_settings
-from bot.commands.progress import show_progress
+from bot.commands.progress import show_stages
 from bot.requests import MAX_IMAGES
-from bot.startup import Listener, StartUp
+from bot.startup import StartUp
 
 bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
 
@@ -31,32 +29,6 @@ Folder = Annotated[
     ),
 ]
 Repeats = Annotated[int, typer.Option(help="Measurements of each way.", min=1)]
-
-
-class _Lines:
-    """Shows a start (a bot.startup.Listener) where there is no terminal: a line for each stage."""
-
-    def begin(self, stage: str, total: int | None, unit: str) -> None:
-        print(f"{stage} ...", file=sys.stderr, flush=True)
-
-    def advance(self, done: int) -> None:
-        pass
-
-    def end(self, stage: str, seconds: float) -> None:
-        print(f"{stage}: {seconds:.1f} s", file=sys.stderr, flush=True)
-
-    def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _shown(*, quiet: bool) -> Iterator[Listener]:
-    console = Console(stderr=True)
-    if quiet or console.is_terminal:
-        with show_progress(console, quiet=quiet) as progress:
-            yield progress
-    else:
-        yield _Lines()
 
 
 @bench.command()
@@ -77,7 +49,7 @@ def load(
     """Load random weights of a true size: anonymous memory and time, against reading and converting once."""
     from bot.bench.load import measure_load
 
-    with _shown(quiet=as_json) as progress:
+    with show_stages(Console(stderr=True), quiet=as_json) as progress:
         report = measure_load(
             size,
             stored=stored,
@@ -110,7 +82,7 @@ def start(
     with ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dalle-bot-bench-")))
-        progress = stack.enter_context(_shown(quiet=as_json))
+        progress = stack.enter_context(show_stages(Console(stderr=True), quiet=as_json))
         report = measure_start(settings, folder, size=size, stored=stored, num_images=images, listener=progress)
     print(json.dumps(report.to_json()) if as_json else report)
 
@@ -131,7 +103,7 @@ def precision(
     engine = settings.engine
     use_compile_cache(settings.compile_cache_dir)
 
-    with _shown(quiet=as_json) as progress:
+    with show_stages(Console(stderr=True), quiet=as_json) as progress:
         start_up = StartUp(progress)
         with start_up.stage("find devices"):
             device, *_ = choose_devices(engine.device, engine.num_devices, engine.memory_fraction)

@@ -1,4 +1,7 @@
-"""How a terminal shows a start and a drawing: one bar that is gone in the end, and what is worth keeping above it."""
+"""How a terminal shows a start and a drawing: one bar that is gone in the end, and what is worth keeping above it.
+
+Where there is no terminal there is no bar; measurements, which take long, then write a line for each stage.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 import bot.requests as requests
-from bot.startup import format_amount
+from bot.startup import Listener, format_amount
 
 
 class ConsoleProgress:
@@ -54,3 +57,32 @@ def show_progress(console: Console, *, quiet: bool) -> Iterator[ConsoleProgress]
     shown = Console(quiet=True) if quiet else console
     with Progress(*columns, console=shown, disable=quiet or not console.is_terminal, transient=True) as progress:
         yield ConsoleProgress(progress)
+
+
+class StageLines:
+    """Shows a start (a bot.startup.Listener) as lines of plain text, two for each stage."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def begin(self, stage: str, total: int | None, unit: str) -> None:
+        self.note(f"{stage} ...")
+
+    def advance(self, done: int) -> None:
+        pass
+
+    def end(self, stage: str, seconds: float) -> None:
+        self.note(f"{stage}: {seconds:.1f} s")
+
+    def note(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def show_stages(console: Console, *, quiet: bool) -> Iterator[Listener]:
+    """A bar on a terminal, else a StageLines. quiet: nothing at all."""
+    if quiet or console.is_terminal:
+        with show_progress(console, quiet=quiet) as progress:
+            yield progress
+    else:
+        yield StageLines(console)

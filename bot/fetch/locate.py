@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bot.checkpoints.folders import ModelFolders
 from bot.config import ModelSettings
@@ -16,6 +16,7 @@ from bot.errors import CheckpointNotFoundError, ConfigError
 from bot.fetch.lock import Held, ModelsLock
 from bot.fetch.parts import CLIP, CONFIG_FILE, DALLE_BART, PARTS, VQGAN, Part, check_config, check_folder
 from bot.fetch.remote import Remote
+from bot.fetch.report import FetchedPart, FetchReport
 from bot.fetch.source import (
     DEFAULT_CLIP,
     DEFAULT_VQGAN,
@@ -44,52 +45,6 @@ from bot.startup import Advance, StartUp
 
 DEMO_FOLDER: Final = Path(__file__).parents[1] / "demo" / "checkpoint"
 WEIGHTS_DIR: Final = "weights"
-
-
-@dataclass(frozen=True, slots=True)
-class FetchedPart:
-    """One network that is here now. version: None for a folder of the user's. num_bytes: of its files.
-
-    fetched_bytes: how much of them this process downloaded. unverified: files whose digest the source doesn't announce.
-    """
-
-    name: str
-    source: str
-    version: str | None
-    folder: Path
-    files: tuple[str, ...]
-    num_bytes: int
-    fetched_bytes: int
-    unverified: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            "name": self.name,
-            "source": self.source,
-            "version": self.version,
-            "folder": str(self.folder),
-            "files": list(self.files),
-            "bytes": self.num_bytes,
-            "fetched_bytes": self.fetched_bytes,
-            "unverified": list(self.unverified),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class FetchReport:
-    """A model that is here now. parts: dalle_bart, vqgan, clip."""
-
-    name: str
-    parts: tuple[FetchedPart, FetchedPart, FetchedPart]
-
-    @property
-    def folders(self) -> ModelFolders:
-        return ModelFolders(self.name, *(part.folder for part in self.parts))
-
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {"model": self.name, "parts": [part.to_json() for part in self.parts]}
 
 
 def locate_model(

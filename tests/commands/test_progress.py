@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 import bot.requests as requests
-from bot.commands.progress import ConsoleProgress, show_progress
+from bot.commands.progress import ConsoleProgress, show_progress, show_stages
 from bot.startup import StartUp
 
 
@@ -41,3 +41,16 @@ def test_quiet_is_quiet() -> None:
         shown.begin("load DalleBart", 10, "bytes")
         shown.note("something")
     assert out.getvalue() == ""
+
+
+def test_without_a_terminal_measurements_write_lines() -> None:
+    out = io.StringIO()
+    with show_stages(Console(file=out, width=20), quiet=False) as shown:
+        start_up = StartUp(shown)
+        with start_up.stage("a stage with a long name", total=2) as advance:
+            advance(2)
+        start_up.note("note [1]")
+    begun, ended, note = out.getvalue().splitlines()
+    assert begun == "a stage with a long name ..."
+    assert ended.startswith("a stage with a long name: 0.")
+    assert note == "note [1]"
