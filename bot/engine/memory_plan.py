@@ -21,9 +21,9 @@ MAX_SLOTS_CPU: Final = 18
 MAX_SLOTS_GPU: Final = 36
 """How many slots are chosen at most, for all CPU devices together and for each graphics card. More make each picture
 wait longer without drawing many more of them in an hour."""
-PROCESS_BYTES: Final = 550_000_000
+PROCESS_BYTES: Final = 800_000_000
 """What the interpreter, the libraries, the compiler and its code take at most of the host's memory. Measured: 0.23 to
-0.51 GB (Mini in float32 and in bfloat16)."""
+0.51 GB (Mini in float32 and in bfloat16), 0.75 GB (Mega in float32 and int8)."""
 _USUAL_FRACTION: Final = 0.95
 """A higher engine.memory_fraction is advised only where nothing else helps: others need memory too."""
 

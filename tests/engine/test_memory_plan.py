@@ -158,8 +158,8 @@ def test_advice_is_what_would_help(sizes: ModelSizes, available: float, slots: i
 @pytest.mark.parametrize(
     ("available", "fraction", "advice"),
     [
-        (22.5, 0.001, "engine.memory_fraction = 0.55"),
-        (5.2, 0.5, 'model.weights = "int8" and engine.memory_fraction = 0.97'),
+        (22.5, 0.001, "engine.memory_fraction = 0.56"),
+        (5.45, 0.5, 'model.weights = "int8" and engine.memory_fraction = 0.97'),
         (12.7, 0.5, 'model.weights = "int8"'),
     ],
 )
@@ -232,6 +232,6 @@ def test_the_process_takes_some_of_the_hosts_memory() -> None:
     items = (*plan.process, *plan.weights, *plan.slots, plan.workspace)
     assert plan.needed_bytes == sum(item.num_bytes for item in items)
     lines = plan.table().splitlines()
-    assert any(re.search(r"Python, JAX, compiled code +275 MB  at most$", line) for line in lines)
+    assert any(re.search(r"Python, JAX, compiled code +400 MB  at most$", line) for line in lines)
     assert max(map(len, lines)) <= 80
     assert plan_memory(mega("gpu", "float32"), PLENTY, num_slots=4, num_devices=2).process == ()
