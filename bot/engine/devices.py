@@ -77,6 +77,8 @@ def use_compile_cache(folder: Path | None) -> None:
             "compiled code with engine.compile_cache = false."
         ) from error
     jax.config.update("jax_compilation_cache_dir", str(folder))
+    # Whoever has compiled in this process before would keep JAX at another folder.
+    compilation_cache.reset_cache()
     # However small: loading weights alone has dozens of programs that take a tenth of a second.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
