@@ -1,6 +1,7 @@
 """Which devices the engine runs on, and where compiled programs are kept. Called on the engine thread, once."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -96,8 +97,12 @@ def give_up_compile_cache(folder: Path | None, error: Exception) -> str | None:
     jax.config.update("jax_raise_persistent_cache_errors", False)
     jax.config.update("jax_enable_compilation_cache", False)
     compilation_cache.reset_cache()
-    for file in folder.iterdir():
-        file.unlink(missing_ok=True)
+    for entry in folder.iterdir():
+        # On graphics cards XLA keeps folders of its own here.
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
     return (
         f"The compiled code in {folder} can't be used ({error}): it was removed. This start compiles everything and "
         "keeps nothing; the next one keeps it again. Is there room on the disk?"

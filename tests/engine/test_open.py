@@ -62,6 +62,7 @@ def test_damaged_compiled_code_is_removed_and_written_anew(tiny_model: Path, tmp
     [decoder] = (file for file in cache.iterdir() if file.name.startswith("jit_chunk") and file.name.endswith("-cache"))
     whole = decoder.stat().st_size
     os.truncate(decoder, whole // 2)
+    (cache / "xla_gpu_per_fusion_autotune_cache_dir").mkdir()
 
     jax.clear_caches()
     recorder = Recorder()
