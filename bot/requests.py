@@ -14,6 +14,7 @@ from bot.errors import InvalidParameterError, InvalidPromptError
 MAX_PROMPT_CHARACTERS: Final = 1000
 MAX_IMAGES: Final = 9
 MAX_SEED: Final = 2**32 - 1
+MAX_LABELS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +110,20 @@ def new_job_id() -> str:
     return secrets.token_hex(6)
 
 
+WEIGHT_BOUNDS: Final = Bounds(0.01, 100.0)
+PREVIEW_INTERVAL_BOUNDS_S: Final = Bounds(0.1, 3600.0)
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One job: `num_images` pictures of one prompt. Validates itself; `prompt` has passed check_prompt.
+    """One job: `num_images` pictures of one prompt. Validates itself; `prompt` and `labels` have passed check_prompt.
 
-    requester: key of fairness and of the limit per user (a Discord user id, or "local").
+    requester: key of fairness within the guild and of the limit per user (a Discord user id, or "local").
+    guild: key of fairness between guilds. weight: the requester's share within its guild, relative to others there.
     negative_prompt takes the place of the unconditional prompt; None keeps the model's own.
     image_tokens: codes that every image starts with, at most the model's image_length; () for none.
+    labels: texts that each picture is scored against, beside the prompt, at most MAX_LABELS.
+    preview_interval_s: a Preview is sent no more often than this; None for no previews.
     """
 
     prompt: str
@@ -125,12 +133,27 @@ class GenerationRequest:
     sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
     negative_prompt: str | None = None
     image_tokens: tuple[int, ...] = ()
+    guild: str = "local"
+    weight: float = 1.0
+    labels: tuple[str, ...] = ()
+    preview_interval_s: float | None = None
     job_id: str = field(default_factory=new_job_id)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompt", check_prompt(self.prompt))
         check_number("images", self.num_images, 1, MAX_IMAGES)
         check_number("seed", self.seed, 0, MAX_SEED)
+        check_number("weight", self.weight, WEIGHT_BOUNDS.low, WEIGHT_BOUNDS.high)
+        check_number("the number of labels", len(self.labels), 0, MAX_LABELS)
+        object.__setattr__(self, "labels", tuple(map(check_prompt, self.labels)))
+        if self.preview_interval_s is not None:
+            bounds = PREVIEW_INTERVAL_BOUNDS_S
+            check_number("preview_interval_s", self.preview_interval_s, bounds.low, bounds.high)
+
+
+def no_scores() -> npt.NDArray[np.float32]:
+    """The label scores of a picture that was scored against no label: float32 [0]."""
+    return np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,6 +164,7 @@ class GeneratedImage:
     pixels: uint8 [height, width, 3]. image_tokens: int32 [image_length].
     score: CLIP's logits_per_image for the prompt (cosine times exp(logit_scale)).
     clip_vector: float32 [projection_dim], unit length.
+    label_scores: float32 [len(request.labels)], in the unit of `score`.
     """
 
     index: int
@@ -148,6 +172,7 @@ class GeneratedImage:
     image_tokens: npt.NDArray[np.int32]
     score: float
     clip_vector: npt.NDArray[np.float32]
+    label_scores: npt.NDArray[np.float32] = field(default_factory=no_scores)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,9 +190,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """The job waits; `position` is 1 for the next one to start. Sent again whenever it changes."""
+    """The job waits; `position` is 1 for the next one to start. Sent again whenever it changes.
+
+    expected_start_s: seconds from now until the job's first image starts; None while nothing is known. It alone makes
+    no new update before it has changed by a fifth or by two seconds, nor within a second of the last one.
+    """
 
     position: int
+    expected_start_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +213,24 @@ class Progress:
     total_tokens: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PreviewImage:
+    """An unfinished picture. pixels: uint8 [height, width, 3], neutral grey (128) below the first `done_rows` rows of
+    codes."""
+
+    index: int
+    pixels: npt.NDArray[np.uint8]
+    done_rows: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Preview:
+    """Unfinished pictures of the job, not always all of them, by index. total_rows: rows of codes of a picture."""
+
+    images: tuple[PreviewImage, ...]
+    total_rows: int
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """The last update of a job that succeeded."""
@@ -190,4 +238,4 @@ class Finished:
     result: Result
 
 
-Update = Queued | Started | Progress | Finished
+Update = Queued | Started | Progress | Preview | Finished

@@ -1,7 +1,10 @@
-"""The Engine contract: five verbs over a fixed number of slots. Only the engine thread calls them.
+"""The Engine contract: a few verbs over a fixed number of slots. Only the engine thread calls them.
 
 One image occupies one slot from `insert` until `free`. Slots are numbered in [0, num_slots). The host knows every
 position without asking the device: `step(n)` moves each occupied slot on by n tokens, up to `image_length`.
+
+Only the `wait` of what a verb dispatched waits for the device. The device works in the order of the calls, so a slot
+may be collected, freed and filled again as soon as the step that completes it was dispatched.
 """
 
 from collections.abc import Sequence
@@ -16,10 +19,14 @@ from bot.requests import GeneratedImage, Sampling
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What the rest of the program may know of a loaded model. sampling: the defaults stored with its checkpoint."""
+    """What the rest of the program may know of a loaded model. sampling: the defaults stored with its checkpoint.
+
+    num_rows: rows of codes of a picture; each has `image_length // num_rows` of them.
+    """
 
     name: str
     image_length: int
+    num_rows: int
     image_size_px: int
     max_text_tokens: int
     sampling: Sampling
@@ -74,16 +81,49 @@ class FailedSlot:
     sentence: str
 
 
+class PendingImages(Protocol):
+    """Slots on their way to the host. They may be freed and filled again meanwhile."""
+
+    def is_ready(self) -> bool:
+        """Whether `wait` would return at once. Never blocks."""
+
+    def wait(self) -> list[GeneratedImage | FailedSlot]:
+        """Blocks until the pictures are on the host; in the order of the slots. Raises what the device raised."""
+
+
+class PendingPreview(Protocol):
+    """Unfinished pictures on their way to the host. Letting go of it gives them up."""
+
+    @property
+    def done_rows(self) -> tuple[int, ...]:
+        """For each slot, how many rows of codes its picture shows."""
+
+    def is_ready(self) -> bool:
+        """Whether `wait` would return at once. Never blocks."""
+
+    def wait(self) -> list[npt.NDArray[np.uint8]]:
+        """Blocks until the pictures are on the host: uint8 [height, width, 3] each, neutral grey (128) below the rows
+        that are done, in the order of the slots. Raises what the device raised."""
+
+
 class Engine(Protocol):
     """A model on a device. Methods raise DalleBotError for what concerns their arguments alone (bad codes, a result
     that isn't finite); any other exception means that the state of every slot is lost, and `reset` must follow.
-    `prefill` touches no slot: whatever it raises concerns its prompts alone."""
+    `prefill` and `label_vectors` touch no slot: whatever they raise concerns their texts alone."""
 
     @property
     def info(self) -> ModelInfo: ...
 
     @property
     def num_slots(self) -> int: ...
+
+    @property
+    def max_preview(self) -> int:
+        """How many slots one `preview` may show, at least 1."""
+
+    def label_vectors(self, labels: Sequence[str]) -> npt.NDArray[np.float32]:
+        """float32 [len(labels), projection_dim]: CLIP's text vectors times exp(logit_scale), so that
+        `vectors @ image.clip_vector` are label scores. The engine caches a bounded number of them."""
 
     def prefill(self, prompts: Sequence[PromptText]) -> Prefix:
         """Encodes prompts once: encoder, cross-attention K/V of both branches, CLIP text vector."""
@@ -96,10 +136,17 @@ class Engine(Protocol):
     def step(self, num_tokens: int) -> Chunk:
         """Dispatches up to `num_tokens` further image tokens for every occupied slot, without waiting."""
 
-    def collect(self, slots: Sequence[int]) -> list[GeneratedImage | FailedSlot]:
-        """Decodes and scores complete slots, in the order given; blocks until they are on the host.
+    def collect(self, slots: Sequence[int]) -> PendingImages:
+        """Dispatches pixels and scores of complete slots, without waiting. A step that completes them need only have
+        been dispatched. Raises ValueError for a slot that is free or incomplete.
 
-        A slot whose numbers are not finite gives a FailedSlot instead of an image. Slots stay occupied."""
+        A slot whose numbers are not finite gives a FailedSlot instead of an image. `label_scores` are left empty.
+        Slots stay occupied; the device copies what it needs, so they may be freed and filled again at once."""
+
+    def preview(self, slots: Sequence[int]) -> PendingPreview:
+        """Dispatches the pixels of the finished rows of codes of occupied slots, without waiting.
+
+        Raises ValueError for more than `max_preview` slots, or for a free one."""
 
     def free(self, slots: Sequence[int]) -> None:
         """Makes slots available again, complete or not."""
