@@ -38,8 +38,8 @@ _PATIENCE_S: Final = 600.0
 
 
 def wait_for_arrays(work: object) -> None:
-    """Blocks until the device has computed every array that `work`, a dataclass or a sequence of such, holds."""
-    for array in _arrays(work):
+    """Blocks until the device has computed all that `work` holds."""
+    for array in arrays_in(work):
         try:
             array.block_until_ready()
         except RuntimeError:
@@ -47,15 +47,16 @@ def wait_for_arrays(work: object) -> None:
             continue
 
 
-def _arrays(work: object) -> Iterator[jax.Array]:
+def arrays_in(work: object) -> Iterator[jax.Array]:
+    """Every array on a device that a dataclass, or a sequence, holds at any depth."""
     if isinstance(work, jax.Array):
         yield work
     elif isinstance(work, (tuple, list)):
         for item in work:
-            yield from _arrays(item)
+            yield from arrays_in(item)
     elif dataclasses.is_dataclass(work):
         for field in dataclasses.fields(work):
-            yield from _arrays(getattr(work, field.name))
+            yield from arrays_in(getattr(work, field.name))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
