@@ -1,6 +1,7 @@
 """The picture of a report, and what keeps it from being drawn."""
 
 import builtins
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,16 @@ import pytest
 from PIL import Image
 
 from bot.bench.serve_plot import check_plot, plot_serve
+from bot.bench.serve_report import PolicyRuns
 from bot.errors import ConfigError
-from tests.bench.test_serve_report import report
+from tests.bench.test_serve_report import job, report, run
 
 
 def test_a_report_becomes_a_picture(tmp_path: Path) -> None:
     file = tmp_path / "serve.png"
     check_plot(file)
-    plot_serve(report(), file)
+    quick = run(job(1, 1.0), job(4, 2.0))
+    plot_serve(replace(report(), policies={**report().policies, "static": PolicyRuns(quick, quick)}), file)
     with Image.open(file) as picture:
         assert picture.size == (1080, 840)
         pixels = np.asarray(picture.convert("RGB"))
