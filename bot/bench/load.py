@@ -16,7 +16,8 @@ from statistics import median
 from typing import Any, Final, Literal
 
 from bot.bench.load_process import UNREADABLE
-from bot.bench.random_model import Size, Stored, ensure_random_model
+from bot.bench.model_options import Size
+from bot.bench.random_model import Stored, ensure_random_model
 from bot.errors import CheckpointError, JobFailedError
 from bot.startup import StartUp, format_amount
 

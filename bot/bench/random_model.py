@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from bot.bench.model_options import CLIP, DALLE_BART, TINY_CLIP, TINY_VQGAN, VQGAN, Size
 from bot.checkpoints import clip, dalle_bart, vqgan
 from bot.checkpoints.arrays import write_msgpack
 from bot.checkpoints.folders import ModelFolders
@@ -25,46 +26,7 @@ from bot.models.dalle_bart_config import DalleBartConfig
 from bot.models.vqgan import VQGANConfig
 from bot.startup import StartUp
 
-Size = Literal["mega", "mini", "tiny"]
 Stored = Literal["float16", "float32"]
-
-# Where config.json of the released models differs from the original's defaults; tiny is nobody's.
-_DALLE_BART: Final[Mapping[Size, dict[str, Any]]] = {
-    "mega": {
-        "encoder_vocab_size": 50272,
-        "image_vocab_size": 16415,
-        "decoder_start_token_id": 16384,
-        "d_model": 2048,
-        "encoder_layers": 24,
-        "encoder_attention_heads": 32,
-        "decoder_layers": 24,
-        "decoder_attention_heads": 32,
-    },
-    "mini": {"encoder_ffn_dim": 2730, "decoder_ffn_dim": 2730},
-    "tiny": {
-        "encoder_vocab_size": 1200,
-        "image_vocab_size": 256,
-        "image_length": 16,
-        "d_model": 64,
-        "encoder_layers": 2,
-        "encoder_ffn_dim": 96,
-        "encoder_attention_heads": 2,
-        "decoder_layers": 2,
-        "decoder_ffn_dim": 96,
-        "decoder_attention_heads": 2,
-    },
-}
-_TRUE_VQGAN: Final = {"n_embed": 16384}
-_TINY_VQGAN: Final = {"n_embed": 256, "ch": 32, "ch_mult": [1, 2], "resolution": 8, "z_channels": 8, "embed_dim": 8}
-_TRUE_CLIP: Final[Mapping[str, Any]] = {"model_type": "clip", "text_config": {}, "vision_config": {}}
-_TINY_TOWER: Final = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-_TINY_CLIP: Final[Mapping[str, Any]] = {
-    "model_type": "clip",
-    "projection_dim": 32,
-    "text_config": {**_TINY_TOWER, "vocab_size": 1200},
-    "vision_config": {**_TINY_TOWER, "image_size": 32, "patch_size": 16},
-}
-
 
 _MARKER: Final = "random_model.json"
 """Written last, so that it also tells that the rest is whole."""
@@ -110,17 +72,17 @@ def write_random_model(folder: Path, size: Size, stored: Stored) -> ModelFolders
     write_prompt_tokenizer(folders.dalle_bart)
     eos_id = write_clip_tokenizer(folders.clip)
 
-    options: Mapping[str, Any] = {"model_type": "dallebart", "use_scan": True, **_DALLE_BART[size]}
+    options: Mapping[str, Any] = {"model_type": "dallebart", "use_scan": True, **DALLE_BART[size]}
     shapes = dalle_bart.network(DalleBartConfig.from_json(options)).shapes
     stacked = stored_shapes(shapes, dalle_bart.places(shapes, stacked=True))
     _write(folders.dalle_bart, options, stacked, np.dtype(stored))
 
-    options = _TINY_VQGAN if size == "tiny" else _TRUE_VQGAN
+    options = TINY_VQGAN if size == "tiny" else VQGAN
     shapes = vqgan.network(VQGANConfig.from_json(options)).shapes
     wanted = stored_shapes(shapes, places_by_name(shapes, vqgan.name_of))
     _write(folders.vqgan, options, wanted, np.dtype(np.float32))
 
-    options = _TINY_CLIP if size == "tiny" else _TRUE_CLIP
+    options = TINY_CLIP if size == "tiny" else CLIP
     options = {**options, "text_config": {**options["text_config"], "eos_token_id": eos_id}}
     shapes = clip.network(ClipConfig.from_json(options)).shapes
     wanted = stored_shapes(shapes, places_by_name(shapes, clip.name_of))

@@ -12,7 +12,8 @@ from typing import Any, Final
 import jax
 
 from bot.bench.memory_watch import MemoryWatch
-from bot.bench.random_model import Size, Stored, ensure_random_model
+from bot.bench.model_options import Size
+from bot.bench.random_model import Stored, ensure_random_model
 from bot.config import Settings
 from bot.engine.base import PromptText, SlotAssignment
 from bot.engine.devices import choose_devices
