@@ -3,110 +3,36 @@
 It keeps the Engine contract strictly, so that a caller that breaks it fails a test: occupied slots are refused,
 incomplete ones can't be collected, one thread calls all verbs, and after a lost state only `reset` is accepted.
 
-An image is a function of (prompt, seed, index) alone; `expected_image` states it.
+An image is a function of (prompt, seed, index) alone; fake_pictures.py states it.
 """
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from bot.engine.base import FailedSlot, ModelInfo, Prefix, PromptText, SlotAssignment
+from bot.engine.fake_controls import Faults, Gate, Verb
+from bot.engine.fake_pictures import (
+    NUM_CODES,
+    Pixels,
+    drawn_tokens,
+    expected_image,
+    expected_label_vector,
+    expected_preview,
+)
 from bot.engine.slots import SlotTable
 from bot.errors import DalleBotError, InvalidParameterError
-from bot.requests import MAX_IMAGES, GeneratedImage, Sampling
+from bot.requests import GeneratedImage, Sampling
 
-NUM_CODES: Final = 256
+__all__ = ["FakeChunk", "FakeEngine", "FakePending", "FakePrefix", "Faults", "Gate", "Verb", "expected_image"]
 
-Verb = Literal["prefill", "insert", "step", "wait", "collect", "free", "reset"]
-
-
-def expected_image(
-    prompt: str,
-    seed: int,
-    index: int,
-    *,
-    image_length: int,
-    image_size_px: int,
-    image_tokens: Sequence[int] = (),
-) -> GeneratedImage:
-    """What FakeEngine gives. With b the sum of the prompt's UTF-8 bytes:
-
-    token at position p: `(b + 31 * seed + 7 * index + p) % 256`, unless `image_tokens` has one there;
-    pixels: all of the colour (last token, seed % 256, index); score: `(b + 3 * seed + 5 * index) % 11`;
-    clip_vector: float32 [MAX_IMAGES], 1 at index.
-    """
-    tokens = _drawn_tokens(prompt, seed, index, image_length)
-    tokens[: len(image_tokens)] = image_tokens
-    pixels = np.empty((image_size_px, image_size_px, 3), np.uint8)
-    pixels[:] = (tokens[-1], seed % 256, index)
-    score = float((_sum_of_bytes(prompt) + 3 * seed + 5 * index) % 11)
-    return GeneratedImage(index, pixels, tokens, score, np.eye(MAX_IMAGES, dtype=np.float32)[index])
-
-
-def _sum_of_bytes(prompt: str) -> int:
-    return sum(prompt.encode())
-
-
-def _drawn_tokens(prompt: str, seed: int, index: int, image_length: int) -> npt.NDArray[np.int32]:
-    start = (_sum_of_bytes(prompt) + 31 * seed + 7 * index) % NUM_CODES
-    return (start + np.arange(image_length, dtype=np.int32)) % np.int32(NUM_CODES)
-
-
-class Gate:
-    """Holds the engine thread in `Chunk.wait` until a test lets it pass. Every wait ends within `patience_s`."""
-
-    def __init__(self, patience_s: float = 20.0) -> None:
-        self._patience_s = patience_s
-        self._changed = threading.Condition()
-        self._num_arrived = 0
-        self._num_allowed = 0
-        self._is_open = False
-
-    def hold(self) -> None:
-        """Engine thread: waits for its turn. Raises TimeoutError if nobody gives it."""
-        with self._changed:
-            self._num_arrived += 1
-            turn = self._num_arrived
-            self._changed.notify_all()
-            if not self._changed.wait_for(lambda: self._is_open or self._num_allowed >= turn, self._patience_s):
-                raise TimeoutError(f"Nobody let wait number {turn} pass.")
-
-    def await_arrivals(self, count: int) -> None:
-        """Test: blocks until the gate has been reached `count` times in all. Raises TimeoutError."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._num_arrived >= count, self._patience_s):
-                raise TimeoutError(f"The engine came to the gate {self._num_arrived} times, not {count}.")
-
-    def let_pass(self, count: int = 1) -> None:
-        """Test: allows `count` more waits, the present one included."""
-        with self._changed:
-            self._num_allowed += count
-            self._changed.notify_all()
-
-    def open(self) -> None:
-        """Test: holds nothing from now on."""
-        with self._changed:
-            self._is_open = True
-            self._changed.notify_all()
-
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """What goes wrong. raises: (verb, which call of it, from 1) → what that call raises; "wait" is Chunk.wait.
-
-    refused_prompts: a prefill that includes one of them raises. not_finite: (seed, index) of images that collect
-    gives a FailedSlot for.
-    """
-
-    raises: Mapping[tuple[Verb, int], Exception] = field(default_factory=dict)
-    refused_prompts: Collection[str] = frozenset()
-    not_finite: Collection[tuple[int, int]] = frozenset()
+ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -127,9 +53,33 @@ class FakeChunk:
     positions: npt.NDArray[np.int32]
     engine: "FakeEngine"
     num_resets: int
+    num_occupied: int
 
     def wait(self) -> None:
         self.engine.pass_chunk(self)
+
+
+@dataclass(eq=False, slots=True)
+class FakePending(Generic[ItemT]):
+    """PendingImages and PendingPreview. It is ready when it is asked for the `num_polls`-th time.
+
+    done_rows: of a preview.
+    """
+
+    items: list[ItemT]
+    verb: Verb
+    engine: "FakeEngine"
+    num_resets: int
+    num_polls: int
+    done_rows: tuple[int, ...] = ()
+
+    def is_ready(self) -> bool:
+        self.num_polls -= 1
+        return self.num_polls <= 0
+
+    def wait(self) -> list[ItemT]:
+        self.engine.begin_waiting(self.verb, self.num_resets)
+        return self.items
 
 
 @dataclass(eq=False, slots=True)
@@ -143,9 +93,12 @@ class _Drawing:
 
 
 class FakeEngine:
-    """Implements Engine. The logs (`calls`, `prompts`, `assignments`) may be read from any thread.
+    """Implements Engine. The logs (`log`, `calls`, `prompts`, `assignments`) may be read from any thread.
 
-    delay_s: how long each `Chunk.wait` takes. calls: verb → number of calls. prompts: every row of every prefill, in
+    Each `Chunk.wait` takes delay_s, and delay_per_slot_s for each occupied slot, by calling `sleep`, which may as well
+    move a clock of the test's own. preview_polls: how often a preview is asked before it is ready.
+
+    log: every verb in the order of the calls. calls: verb → number of calls. prompts: every row of every prefill, in
     order. assignments: every assignment of every insert that succeeded, in order.
     """
 
@@ -154,17 +107,28 @@ class FakeEngine:
         *,
         num_slots: int = 4,
         image_length: int = 16,
+        num_rows: int = 1,
         image_size_px: int = 8,
         max_text_tokens: int = 64,
+        max_preview: int = 3,
+        preview_polls: int = 1,
         delay_s: float = 0.0,
+        delay_per_slot_s: float = 0.0,
+        sleep: Callable[[float], None] = time.sleep,
         faults: Faults | None = None,
         gate: Gate | None = None,
     ) -> None:
+        self.log: list[Verb] = []
         self.calls: Counter[Verb] = Counter()
         self.prompts: list[PromptText] = []
         self.assignments: list[SlotAssignment] = []
-        self._info = ModelInfo("fake", image_length, image_size_px, max_text_tokens, Sampling(1.0, 0, 1.0, 1.0))
+        sampling = Sampling(1.0, 0, 1.0, 1.0)
+        self._info = ModelInfo("fake", image_length, num_rows, image_size_px, max_text_tokens, sampling)
+        self._max_preview = max_preview
+        self._preview_polls = preview_polls
         self._delay_s = delay_s
+        self._delay_per_slot_s = delay_per_slot_s
+        self._sleep = sleep
         self._faults = faults or Faults()
         self._gate = gate
         self._slots: SlotTable[_Drawing] = SlotTable(num_slots)
@@ -183,13 +147,21 @@ class FakeEngine:
     def num_occupied(self) -> int:
         return len(self._slots.occupants)
 
+    @property
+    def max_preview(self) -> int:
+        return self._max_preview
+
+    def label_vectors(self, labels: Sequence[str]) -> npt.NDArray[np.float32]:
+        """See expected_label_vector. Raises RuntimeError if one of them is a refused prompt."""
+        self._begin("label_vectors")
+        self._refuse(labels)
+        return np.stack([expected_label_vector(label) for label in labels])
+
     def prefill(self, prompts: Sequence[PromptText]) -> FakePrefix:
         """Raises RuntimeError if one of them is a refused prompt."""
         self._begin("prefill")
         self.prompts += prompts
-        for row in prompts:
-            if row.prompt in self._faults.refused_prompts:
-                raise RuntimeError(f"fault: {row.prompt!r} is refused")
+        self._refuse([row.prompt for row in prompts])
         return FakePrefix(tuple(prompts), tuple(self._notices(row.prompt) for row in prompts))
 
     def insert(self, prefix: Prefix, assignments: Sequence[SlotAssignment]) -> None:
@@ -214,25 +186,53 @@ class FakeEngine:
         for occupant in self._slots.occupants:
             drawing = occupant.owner
             end = min(drawing.position + num_tokens, self._info.image_length)
-            drawn = _drawn_tokens(drawing.prompt, drawing.assignment.seed, occupant.image, self._info.image_length)
+            drawn = drawn_tokens(drawing.prompt, drawing.assignment.seed, occupant.image, self._info.image_length)
             drawing.tokens[drawing.position : end] = drawn[drawing.position : end]
             drawing.position = positions[occupant.slot] = end
-        return FakeChunk(positions, self, self.calls["reset"])
+        return FakeChunk(positions, self, self.calls["reset"], self.num_occupied)
 
     def pass_chunk(self, chunk: FakeChunk) -> None:
         """The inside of FakeChunk.wait. Raises RuntimeError for a chunk from before a reset."""
-        self._begin("wait")
-        if chunk.num_resets != self.calls["reset"]:
-            raise RuntimeError("This chunk was dispatched before the reset: nothing will come of it.")
+        self.begin_waiting("wait", chunk.num_resets)
         if self._gate is not None:
             self._gate.hold()
-        if self._delay_s:
-            time.sleep(self._delay_s)
+        delay_s = self._delay_s + self._delay_per_slot_s * chunk.num_occupied
+        if delay_s:
+            self._sleep(delay_s)
 
-    def collect(self, slots: Sequence[int]) -> list[GeneratedImage | FailedSlot]:
+    def begin_waiting(self, verb: Verb, num_resets: int) -> None:
+        """The inside of every wait. Raises RuntimeError if there was a reset since the dispatch."""
+        self._begin(verb)
+        if num_resets != self.calls["reset"]:
+            raise RuntimeError("This was dispatched before the reset: nothing will come of it.")
+
+    def collect(self, slots: Sequence[int]) -> FakePending[GeneratedImage | FailedSlot]:
         """Raises ValueError for a slot that is free or incomplete."""
         self._begin("collect")
-        return [self._collect_one(self._drawing(slot)) for slot in slots]
+        images = [self._collect_one(self._complete(slot)) for slot in slots]
+        return FakePending(images, "wait for images", self, self.calls["reset"], num_polls=1)
+
+    def preview(self, slots: Sequence[int]) -> FakePending[Pixels]:
+        """Raises ValueError for too many slots or a free one."""
+        self._begin("preview")
+        if len(slots) > self._max_preview:
+            raise ValueError(f"A preview shows at most {self._max_preview} slots, not {len(slots)}.")
+        drawings = [self._drawing(slot) for slot in slots]
+        row_length = self._info.image_length // self._info.num_rows
+        done_rows = tuple(drawing.position // row_length for drawing in drawings)
+        pixels = [
+            expected_preview(
+                drawing.assignment.seed,
+                drawing.assignment.index,
+                rows,
+                num_rows=self._info.num_rows,
+                image_size_px=self._info.image_size_px,
+            )
+            for drawing, rows in zip(drawings, done_rows, strict=True)
+        ]
+        return FakePending(
+            pixels, "wait for preview", self, self.calls["reset"], num_polls=self._preview_polls, done_rows=done_rows
+        )
 
     def free(self, slots: Sequence[int]) -> None:
         """Raises ValueError for a slot that is free already."""
@@ -257,11 +257,17 @@ class FakeEngine:
             raise RuntimeError(f"{verb} was called on a second thread: one thread owns the engine.")
         if self._is_lost:
             raise RuntimeError(f"{verb} was called although the state is lost: call reset first.")
+        self.log.append(verb)
         self.calls[verb] += 1
         fault = self._faults.raises.get((verb, self.calls[verb]))
         if fault is not None:
-            self._is_lost = verb != "prefill" and not isinstance(fault, DalleBotError)
+            self._is_lost = verb not in ("prefill", "label_vectors") and not isinstance(fault, DalleBotError)
             raise fault
+
+    def _refuse(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            if text in self._faults.refused_prompts:
+                raise RuntimeError(f"fault: {text!r} is refused")
 
     def _notices(self, prompt: str) -> tuple[str, ...]:
         limit = self._info.max_text_tokens
@@ -270,10 +276,14 @@ class FakeEngine:
     def _drawing(self, slot: int) -> _Drawing:
         occupant = self._slots.at(slot)
         if occupant is None:
-            raise ValueError(f"Slot {slot} is free: there is nothing to collect.")
-        if occupant.owner.position < self._info.image_length:
-            raise ValueError(f"Slot {slot} is at {occupant.owner.position} of {self._info.image_length} tokens.")
+            raise ValueError(f"Slot {slot} is free: there is nothing in it.")
         return occupant.owner
+
+    def _complete(self, slot: int) -> _Drawing:
+        drawing = self._drawing(slot)
+        if drawing.position < self._info.image_length:
+            raise ValueError(f"Slot {slot} is at {drawing.position} of {self._info.image_length} tokens.")
+        return drawing
 
     def _collect_one(self, drawing: _Drawing) -> GeneratedImage | FailedSlot:
         assignment = drawing.assignment

@@ -7,7 +7,7 @@ operations only, never over an engine call or a callback, so taking it does not 
 import threading
 
 from bot.errors import ExecutorClosedError
-from bot.executor.scheduler import Admission, Job, Scheduler
+from bot.executor.scheduler import Admission, Job, Lineup, Scheduler
 
 
 class Backlog:
@@ -39,10 +39,10 @@ class Backlog:
                 self._changed.notify_all()
             return True
 
-    def positions(self) -> dict[Job, int]:
-        """Waiting job → position; 1 is the next to start."""
+    def lineup(self) -> Lineup:
+        """Who gets the next slots, in order."""
         with self._changed:
-            return self._scheduler.positions()
+            return self._scheduler.lineup
 
     def counts(self) -> tuple[int, int]:
         """How many jobs wait, and how many have started."""
@@ -84,6 +84,11 @@ class Backlog:
         """Engine thread: the jobs that were admitted and have not ended."""
         with self._changed:
             return self._scheduler.started
+
+    def restart(self) -> None:
+        """Engine thread: every started job enters again from its first image, before any other one starts."""
+        with self._changed:
+            self._scheduler.restart()
 
     def _needs_attention(self) -> bool:
         return self._closed_because is not None or bool(self._cancelled) or self._scheduler.has_images

@@ -29,10 +29,11 @@ class ExecutorStatus:
 
 
 class UpdateStream(Protocol):
-    """The updates of one job, in order: Queued (one or more), Started, Progress, Finished.
+    """The updates of one job, in order: Queued (one or more), Started, Progress and Preview by turns, Finished.
 
     Iterating raises JobCancelledError, JobFailedError or ExecutorClosedError if the job ends otherwise. Intermediate
-    updates are conflated when the reader is slow, so the stream is bounded; the last one is never dropped.
+    updates are conflated when the reader is slow, so the stream is bounded; the last one is never dropped. Progress
+    falls back once at most: when the device failed and the job started again.
     """
 
     def __aiter__(self) -> AsyncIterator[Update]: ...

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bot.engine.base import ModelInfo
 from bot.errors import JobFailedError
+from bot.executor.forecast import EngineLoad
 from bot.executor.scheduler import Job
 from bot.requests import Update
 
@@ -23,8 +24,15 @@ class EngineFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadChanged:
+    """The engine has dispatched a chunk, or has nothing more to do."""
+
+    load: EngineLoad
+
+
+@dataclass(frozen=True, slots=True)
 class JobUpdate:
-    """Started, Progress or Finished."""
+    """Started, Progress, Preview or Finished."""
 
     job: Job
     update: Update
@@ -38,4 +46,4 @@ class JobFailure:
     error: JobFailedError
 
 
-Event = EngineReady | EngineFailed | JobUpdate | JobFailure
+Event = EngineReady | EngineFailed | LoadChanged | JobUpdate | JobFailure

@@ -7,7 +7,8 @@ Backlog's, and the thread is joined in a pool thread, for a bounded time.
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,8 @@ from bot.engine.base import Engine, ModelInfo
 from bot.errors import ExecutorClosedError, JobCancelledError, JobError
 from bot.executor.backlog import Backlog
 from bot.executor.base import EngineState, ExecutorStatus, UpdateStream
-from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, JobUpdate
+from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, JobUpdate, LoadChanged
+from bot.executor.places import Places
 from bot.executor.scheduler import Job, Scheduler
 from bot.executor.stream import JobStream
 from bot.executor.worker import run_engine
@@ -27,18 +29,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True)
 class _Entry:
-    """An unfinished job as its reader sees it. position: the last one told."""
+    """An unfinished job as its reader sees it."""
 
     job: Job
     stream: JobStream
-    position: int
 
 
 class LocalExecutor:
     """Implements Executor. `async with LocalExecutor(...)` starts the engine thread and closes it.
 
     engine_factory: called once, on the engine thread; may take minutes, jobs are accepted meanwhile.
-    max_jobs, max_jobs_per_user: unfinished jobs, waiting and running. chunk_tokens: image tokens per dispatch.
+    chunk_tokens: image tokens per dispatch. max_jobs, max_jobs_per_user, guild_weights: see Scheduler.
+    scheduler: takes the place of the one that those three describe; nobody else may touch it.
     close_timeout_s: how long `aclose` waits for the engine to end its present chunk, or for the factory to return.
     cancel_start: tells the factory to give up; called by `aclose`.
     """
@@ -47,9 +49,11 @@ class LocalExecutor:
         self,
         engine_factory: Callable[[], Engine],
         *,
-        max_jobs: int,
-        max_jobs_per_user: int,
         chunk_tokens: int,
+        max_jobs: int = 100,
+        max_jobs_per_user: int = 100,
+        guild_weights: Mapping[str, float] | None = None,
+        scheduler: Scheduler | None = None,
         close_timeout_s: float = 30.0,
         cancel_start: Callable[[], None] | None = None,
     ) -> None:
@@ -59,7 +63,10 @@ class LocalExecutor:
         self._chunk_tokens = chunk_tokens
         self._close_timeout_s = close_timeout_s
         self._cancel_start = cancel_start
-        self._backlog = Backlog(Scheduler(max_jobs=max_jobs, max_jobs_per_user=max_jobs_per_user))
+        if scheduler is None:
+            scheduler = Scheduler(max_jobs=max_jobs, max_jobs_per_user=max_jobs_per_user, guild_weights=guild_weights)
+        self._backlog = Backlog(scheduler)
+        self._places = Places(self._backlog, tell=self._tell_place, clock=time.monotonic)
         self._entries: dict[str, _Entry] = {}
         self._state = EngineState.LOADING
         self._info: ModelInfo | None = None
@@ -91,10 +98,10 @@ class LocalExecutor:
         if request.job_id in self._entries:
             raise ValueError(f"Job {request.job_id} is unfinished: a second one needs an id of its own.")
         job = Job(request)
-        entry = _Entry(job, JobStream(), self._backlog.add(job, accepted_before=accepted_before))
-        entry.stream.push(Queued(entry.position))
+        position = self._backlog.add(job, accepted_before=accepted_before)
+        entry = _Entry(job, JobStream())
         self._entries[request.job_id] = entry
-        self._tell_positions()
+        self._places.welcome(job, position)
         return entry.stream
 
     async def cancel(self, job_id: str) -> bool:
@@ -103,12 +110,13 @@ class LocalExecutor:
         if entry is None or not self._backlog.cancel(entry.job):
             return False
         self._fail(entry, JobCancelledError("The job was cancelled."))
-        self._tell_positions()
+        self._places.refresh()
         return True
 
     async def aclose(self) -> None:
         """Ends every job with JobCancelledError and the thread with its present chunk. Safe to call twice."""
         self._state = EngineState.CLOSED
+        self._places.close()
         self._backlog.close("The bot is stopping: ask again when it is back.")
         self._fail_all(lambda: JobCancelledError("The job was cancelled because the bot is stopping."))
         if self._thread is None:
@@ -149,17 +157,20 @@ class LocalExecutor:
                 self._info = info
             case EngineFailed(sentence):
                 self._state = EngineState.FAILED
+                self._places.close()
                 self._fail_all(lambda: ExecutorClosedError(sentence))
+            case LoadChanged(load):
+                self._places.observe(load)
             case JobUpdate(job, update):
                 if entry := self._entry(job):
                     self._push(entry, update)
                 if isinstance(update, Started):
-                    self._tell_positions()
+                    self._places.refresh()
             case JobFailure(job, error):
                 if entry := self._entry(job):
                     self._fail(entry, error)
                 # A job that fails before it starts leaves its place to those behind it.
-                self._tell_positions()
+                self._places.refresh()
 
     def _entry(self, job: Job) -> _Entry | None:
         """The entry of this very job; None if it has ended, also if its id was submitted again since."""
@@ -179,10 +190,6 @@ class LocalExecutor:
         for entry in list(self._entries.values()):
             self._fail(entry, error())
 
-    def _tell_positions(self) -> None:
-        """Sends Queued to every waiting job whose position has changed."""
-        for job, position in self._backlog.positions().items():
-            entry = self._entry(job)
-            if entry is not None and entry.position != position:
-                entry.position = position
-                entry.stream.push(Queued(position))
+    def _tell_place(self, job: Job, queued: Queued) -> None:
+        if entry := self._entry(job):
+            entry.stream.push(queued)

@@ -1,16 +1,17 @@
-"""Admission and fairness: which jobs are accepted, and whose image gets the next free slot. Pure, no threads.
+"""Admission: which jobs are accepted, and whose image gets the next free slot. Pure, no threads.
 
-Round robin over requesters, job by job: whoever has many jobs waiting still starts one per round. A started job takes
-free slots before any other one starts, so at most one job is partly in, and one with more images than there are slots
-runs in waves. While a job waits, every other requester starts at most one job more than there are jobs of its own
-requester before it: nobody starves.
+The order in which jobs start is that of turns.py, which also states how long one may have to wait. A job that has
+started takes free slots before any other one starts, so at most one job is partly in, and one with more images than
+there are slots runs in waves.
 """
 
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
 
 from bot.errors import QueueFullError, UserLimitError
-from bot.requests import GenerationRequest
+from bot.executor.turns import Place, Turns
+from bot.requests import WEIGHT_BOUNDS, GenerationRequest
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -28,25 +29,43 @@ class Admission:
     images: range
 
 
+@dataclass(frozen=True, slots=True)
+class Lineup:
+    """Who gets the next slots, in order. entering: what is left of jobs that have started; waiting: the others."""
+
+    entering: tuple[Admission, ...]
+    waiting: tuple[Job, ...]
+
+
 class Scheduler:
     """Every job that was accepted and has not ended: it waits until `admit` starts it, and stays until `remove`."""
 
-    def __init__(self, *, max_jobs: int, max_jobs_per_user: int) -> None:
-        """max_jobs, max_jobs_per_user: waiting and started ones together, at least 1."""
+    def __init__(
+        self, *, max_jobs: int, max_jobs_per_user: int, guild_weights: Mapping[str, float] | None = None
+    ) -> None:
+        """max_jobs, max_jobs_per_user: waiting and started ones together, at least 1.
+
+        guild_weights: a guild's share relative to others, within WEIGHT_BOUNDS; 1.0 for those that it does not name.
+        Raises ValueError.
+        """
         for name, value in (("max_jobs", max_jobs), ("max_jobs_per_user", max_jobs_per_user)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}.")
+        for guild, weight in (guild_weights or {}).items():
+            if not WEIGHT_BOUNDS.low <= weight <= WEIGHT_BOUNDS.high:
+                raise ValueError(
+                    f"The weight of guild {guild} must be between {WEIGHT_BOUNDS.low:g} and {WEIGHT_BOUNDS.high:g}, "
+                    f"not {weight:g}."
+                )
         self._max_jobs = max_jobs
         self._max_jobs_per_user = max_jobs_per_user
-        # Requester → jobs, oldest first; never an empty list. The order of the keys is the order of their turns.
-        self._waiting: dict[str, list[Job]] = {}
+        self._waiting: Turns[Job] = Turns(guild_weights or {})
         self._started: dict[Job, None] = {}
-        self._entering: Job | None = None
-        self._next_image = 0
+        self._entering: deque[Admission] = deque()
 
     @property
     def num_waiting(self) -> int:
-        return sum(map(len, self._waiting.values()))
+        return len(self._waiting)
 
     @property
     def started(self) -> tuple[Job, ...]:
@@ -56,59 +75,59 @@ class Scheduler:
     @property
     def has_images(self) -> bool:
         """Whether `admit` would find an image for a free slot."""
-        return self._entering is not None or bool(self._waiting)
+        return bool(self._entering) or len(self._waiting) > 0
+
+    @property
+    def lineup(self) -> Lineup:
+        """Who gets the next slots if nobody else comes."""
+        return Lineup(tuple(self._entering), tuple(self._waiting))
 
     def add(self, job: Job, *, accepted_before: bool = False) -> int:
-        """Accepts a job and returns its position. Raises QueueFullError or UserLimitError.
+        """Accepts a job and returns its position; 1 is the next to start. Raises QueueFullError or UserLimitError.
 
         accepted_before: the limits don't refuse it, but it counts in them.
         """
+        request = job.request
         if not accepted_before:
-            self._check_limits(job.request.requester)
-        self._waiting.setdefault(job.request.requester, []).append(job)
-        return self.positions()[job]
-
-    def positions(self) -> dict[Job, int]:
-        """Waiting job → position, in the order in which they will start; 1 is next."""
-        rounds = zip_longest(*self._waiting.values())
-        order = [job for one_each in rounds for job in one_each if job is not None]
-        return {job: place for place, job in enumerate(order, start=1)}
+            self._check_limits(request.requester)
+        self._waiting.add(Place(job, request.guild, request.requester, request.num_images, request.weight))
+        return next(position for position, waiting in enumerate(self._waiting, start=1) if waiting is job)
 
     def admit(self, num_free: int) -> list[Admission]:
         """Hands out up to `num_free` slots: first to the job that is partly in, then by turns."""
         admissions = []
         while num_free > 0 and self.has_images:
-            job = self._entering or self._start_next()
-            images = range(self._next_image, min(job.request.num_images, self._next_image + num_free))
-            admissions.append(Admission(job, images))
-            num_free -= len(images)
-            self._next_image = images.stop
-            self._entering = job if images.stop < job.request.num_images else None
+            if not self._entering:
+                job = self._waiting.take()
+                self._started[job] = None
+                self._entering.append(_whole(job))
+            rest = self._entering.popleft()
+            admissions.append(Admission(rest.job, rest.images[:num_free]))
+            if rest.images[num_free:]:
+                self._entering.appendleft(Admission(rest.job, rest.images[num_free:]))
+            num_free -= len(admissions[-1].images)
         return admissions
+
+    def restart(self) -> None:
+        """Every job that has started enters again from its first image, before any other one starts."""
+        self._entering = deque(map(_whole, self._started))
 
     def remove(self, job: Job) -> bool:
         """Forgets a job, waiting or started. False if it isn't known (any more)."""
-        if job in self._started:
-            del self._started[job]
-            if self._entering is job:
-                self._entering = None
-            return True
-        queue = self._waiting.get(job.request.requester, [])
-        if job not in queue:
-            return False
-        queue.remove(job)
-        if not queue:
-            del self._waiting[job.request.requester]
+        if job not in self._started:
+            return self._waiting.remove(job)
+        del self._started[job]
+        self._entering = deque(rest for rest in self._entering if rest.job is not job)
         return True
 
     def clear(self) -> None:
         """Forgets every job."""
         self._waiting.clear()
         self._started.clear()
-        self._entering = None
+        self._entering.clear()
 
     def _check_limits(self, requester: str) -> None:
-        num_own = len(self._waiting.get(requester, ())) + sum(j.request.requester == requester for j in self._started)
+        num_own = sum(job.request.requester == requester for jobs in (self._waiting, self._started) for job in jobs)
         if num_own >= self._max_jobs_per_user:
             raise UserLimitError(
                 f"You have {num_own} unfinished requests, and {self._max_jobs_per_user} is the limit for one person: "
@@ -120,12 +139,6 @@ class Scheduler:
                 f"The queue is full: {num_jobs} of {self._max_jobs} places are taken. Try again in a few minutes."
             )
 
-    def _start_next(self) -> Job:
-        requester = next(iter(self._waiting))
-        queue = self._waiting.pop(requester)
-        job = queue.pop(0)
-        if queue:
-            self._waiting[requester] = queue
-        self._started[job] = None
-        self._next_image = 0
-        return job
+
+def _whole(job: Job) -> Admission:
+    return Admission(job, range(job.request.num_images))

@@ -3,24 +3,30 @@
 `run_engine` is the target of a thread that the executor starts. It takes jobs from the Backlog and tells what happens
 through `post`, a callable that hands an Event to the event loop without waiting.
 
-The device is kept busy: the next chunk is dispatched before the last one is waited for. What a chunk says of a slot
-counts only while the slot still holds the image that it was dispatched with (SlotTable).
+The device is never waited for with nothing left to do: a chunk is waited for once the next one is dispatched. Slots
+that a chunk completes are collected, freed and refilled behind it without waiting either, so pictures and scores are
+computed between two chunks, and the next image starts with the chunk that follows. What comes back goes to the Run and
+the image that it was dispatched for, whoever holds the slot by then.
 """
 
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final
 
-from bot.engine.base import Chunk, Engine, FailedSlot, Prefix, PromptText, SlotAssignment
+from bot.engine.base import Chunk, Engine, FailedSlot, PendingImages
 from bot.engine.slots import Occupant, SlotTable
 from bot.errors import DalleBotError, JobFailedError, StartCancelledError
 from bot.executor.backlog import Backlog
-from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, JobUpdate
-from bot.executor.scheduler import Admission, Job
-from bot.requests import Finished, GeneratedImage, Progress, Result, Sampling, Started
+from bot.executor.entering import Entrance, PoisonedInsertError
+from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, JobUpdate, LoadChanged
+from bot.executor.forecast import EngineLoad
+from bot.executor.pace import PaceMeter
+from bot.executor.previewing import Previews
+from bot.executor.running import Run, reason
+from bot.executor.scheduler import Job
+from bot.requests import Finished, GeneratedImage, Progress, Result
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +35,20 @@ IDLE_WAIT_S: Final = 60.0
 
 
 def run_engine(
-    engine_factory: Callable[[], Engine], backlog: Backlog, post: Callable[[Event], None], *, chunk_tokens: int
+    engine_factory: Callable[[], Engine],
+    backlog: Backlog,
+    post: Callable[[Event], None],
+    *,
+    chunk_tokens: int,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Builds the engine and runs jobs until the backlog is closed. Raises nothing: what goes wrong is an Event."""
+    """Builds the engine and runs jobs until the backlog is closed. Raises nothing: what goes wrong is an Event.
+
+    clock: seconds; a test may bring its own.
+    """
     try:
         engine = engine_factory()
-        loop = EngineLoop(engine, backlog, post, chunk_tokens=chunk_tokens)
+        loop = EngineLoop(engine, backlog, post, chunk_tokens=chunk_tokens, clock=clock)
     except StartCancelledError:
         # Whoever cancelled it has told the users.
         sentence = "The bot is stopping: ask again when it is back."
@@ -56,170 +70,149 @@ def run_engine(
     post(EngineFailed(sentence))
 
 
-@dataclass(eq=False, slots=True)
-class _Run:
-    """A started job. positions: per image, tokens that are certain; expected: tokens once every dispatched chunk is
-    done. prefix: kept until the last image is in, for the jobs that run in waves."""
-
-    job: Job
-    prefix: Prefix | None
-    row: int
-    notices: tuple[str, ...]
-    sampling: Sampling
-    started_s: float
-    positions: list[int]
-    expected: list[int]
-    images: list[GeneratedImage]
-
-
 @dataclass(frozen=True, slots=True)
 class _Flight:
-    """A dispatched chunk and whom it was dispatched for."""
+    """What a round has dispatched. chunk: None if no slot had a token left to draw. moving: who takes part in it.
 
-    chunk: Chunk
-    occupants: tuple[Occupant[_Run], ...]
+    complete: whose images come with `images`. dispatched_s: when, on the loop's clock.
+    """
+
+    chunk: Chunk | None
+    moving: tuple[Occupant[Run], ...]
+    complete: tuple[Occupant[Run], ...]
+    images: PendingImages | None
+    dispatched_s: float
 
 
 class EngineLoop:
-    """Runs jobs on an engine, one round per chunk of `chunk_tokens` image tokens."""
+    """Runs jobs on an engine, one round per chunk of `chunk_tokens` image tokens. At most two flights are under way."""
 
-    def __init__(self, engine: Engine, backlog: Backlog, post: Callable[[Event], None], *, chunk_tokens: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        backlog: Backlog,
+        post: Callable[[Event], None],
+        *,
+        chunk_tokens: int,
+        clock: Callable[[], float],
+    ) -> None:
         self._engine = engine
         self._backlog = backlog
         self._post = post
         self._chunk_tokens = chunk_tokens
+        self._clock = clock
         self._image_length = engine.info.image_length
-        self._slots: SlotTable[_Run] = SlotTable(engine.num_slots)
-        self._runs: dict[Job, _Run] = {}
+        self._slots: SlotTable[Run] = SlotTable(engine.num_slots)
+        self._runs: dict[Job, Run] = {}
+        # Unfinished jobs that were part of a lost state, and when they had started; None if they were not quite in.
+        self._restarted: dict[Job, float | None] = {}
+        self._entrance = Entrance(engine, self._slots, self._runs, post=post, fail=self._fail, clock=clock)
+        self._previews = Previews(engine, post=post, clock=clock)
+        self._pace = PaceMeter()
         self._flight: _Flight | None = None
+        self._settled_s = clock()
 
     def run(self) -> None:
         """Returns once the backlog is closed. Raises what `Engine.reset` raises."""
         while self._backlog.wait(0.0 if self._flight or self._slots.occupants else IDLE_WAIT_S):
             try:
                 self._round()
+            except PoisonedInsertError as error:
+                self._recover(error, to_blame=error.job)
             except Exception as error:
                 self._recover(error)
 
     def _round(self) -> None:
         for job in self._backlog.take_cancelled():
+            logger.info("Job %s was cancelled.", job.request.job_id)
             self._drop(job)
-        self._enter(self._backlog.admit(len(self._slots.free_slots)))
+        self._entrance.enter(self._backlog.admit(len(self._slots.free_slots)), self._restarted)
         ahead = self._dispatch()
+        self._previews.dispatch(self._slots.occupants)
+        self._post(LoadChanged(self._load()))
         if self._flight is not None:
             self._settle(self._flight)
         self._flight = ahead
-        self._harvest()
-
-    def _enter(self, admissions: Sequence[Admission]) -> None:
-        self._prefill([admission.job for admission in admissions if admission.job not in self._runs])
-        prefilled = [admission for admission in admissions if admission.job in self._runs]
-        for _, group in groupby(prefilled, key=lambda admission: id(self._runs[admission.job].prefix)):
-            self._insert(list(group))
-
-    def _prefill(self, jobs: Sequence[Job]) -> None:
-        """Encodes all prompts in one call. If it raises, each is tried alone, so that only the guilty one fails."""
-        if not jobs:
-            return
-        requests = [job.request for job in jobs]
-        try:
-            prefix = self._engine.prefill([PromptText(r.prompt, r.negative_prompt) for r in requests])
-        except Exception as error:
-            if len(jobs) == 1:
-                self._fail(jobs[0], f"The model could not read the prompt. {_reason(error)}", error)
-                return
-            for job in jobs:
-                self._prefill([job])
-            return
-        for row, job in enumerate(jobs):
-            start = [len(job.request.image_tokens)] * job.request.num_images
-            self._runs[job] = _Run(
-                job=job,
-                prefix=prefix,
-                row=row,
-                notices=prefix.notices[row],
-                sampling=job.request.sampling.over(self._engine.info.sampling),
-                started_s=time.monotonic(),
-                positions=start,
-                expected=list(start),
-                images=[],
-            )
-
-    def _insert(self, admissions: Sequence[Admission]) -> None:
-        """Fills free slots from one prefix. A refusal of the engine fails only the job that it is about."""
-        runs = [(self._runs[admission.job], admission) for admission in admissions]
-        prefix = runs[0][0].prefix
-        assert prefix is not None
-        free = iter(self._slots.free_slots)
-        occupants = [self._slots.fill(next(free), run, image) for run, admission in runs for image in admission.images]
-        try:
-            self._engine.insert(prefix, [_assignment(occupant) for occupant in occupants])
-        except DalleBotError as error:
-            for occupant in occupants:
-                self._slots.release(occupant)
-            if len(admissions) == 1:
-                self._fail(admissions[0].job, str(error), error)
-                return
-            for admission in admissions:
-                self._insert([admission])
-            return
-        for run, admission in runs:
-            if admission.images.start == 0:
-                self._post(JobUpdate(run.job, Started()))
-            if admission.images.stop == run.job.request.num_images:
-                run.prefix = None
+        self._previews.pick_up()
 
     def _dispatch(self) -> _Flight | None:
-        """Starts a chunk, unless every slot will be complete once the present one is done."""
+        """Starts a chunk, unless nobody has a token left to draw, and collects and frees what it completes."""
         occupants = self._slots.occupants
-        if all(o.owner.expected[o.image] >= self._image_length for o in occupants):
+        if not occupants:
             return None
-        chunk = self._engine.step(self._chunk_tokens)
-        for o in occupants:
-            o.owner.expected[o.image] = int(chunk.positions[o.slot])
-        return _Flight(chunk, occupants)
+        chunk = None
+        if any(o.owner.dispatched[o.image] < self._image_length for o in occupants):
+            chunk = self._engine.step(self._chunk_tokens)
+            for o in occupants:
+                o.owner.dispatched[o.image] = int(chunk.positions[o.slot])
+        complete = tuple(o for o in occupants if o.owner.dispatched[o.image] >= self._image_length)
+        images = self._engine.collect([o.slot for o in complete]) if complete else None
+        self._free(complete)
+        return _Flight(chunk, occupants, complete, images, self._clock())
+
+    def _load(self) -> EngineLoad:
+        dispatched = [o.owner.dispatched[o.image] for o in self._slots.occupants]
+        return EngineLoad(
+            at_s=self._clock(),
+            num_slots=self._engine.num_slots,
+            chunk_tokens=self._chunk_tokens,
+            image_length=self._image_length,
+            remaining=tuple(self._image_length - position for position in dispatched),
+            chunks_until_round=0 if self._flight is None else 1,
+            pace=self._pace.pace,
+        )
 
     def _settle(self, flight: _Flight) -> None:
-        """Waits for a chunk and tells the jobs that are still in it how far they are."""
-        flight.chunk.wait()
-        moved: dict[_Run, None] = {}
-        for o in flight.occupants:
-            if self._slots.is_current(o):
-                o.owner.positions[o.image] = int(flight.chunk.positions[o.slot])
+        """Waits for a chunk, tells the jobs that are still in it how far they are, and takes the images it gave."""
+        if flight.chunk is not None:
+            flight.chunk.wait()
+            self._measure(flight)
+            self._tell_progress(flight.chunk, flight.moving)
+        if flight.images is not None:
+            outcomes = flight.images.wait()
+            for o, outcome in zip(flight.complete, outcomes, strict=True):
+                # An earlier image of these may have failed the job.
+                if not o.owner.has_ended:
+                    self._take(o.owner, outcome, o.image)
+
+    def _measure(self, flight: _Flight) -> None:
+        """The device was at work on this chunk since the one before it was done, or since it was dispatched."""
+        since_s = max(self._settled_s, flight.dispatched_s)
+        self._settled_s = self._clock()
+        self._pace.record(len(flight.moving), self._chunk_tokens, self._settled_s - since_s)
+
+    def _tell_progress(self, chunk: Chunk, moving: Sequence[Occupant[Run]]) -> None:
+        moved: dict[Run, None] = {}
+        for o in moving:
+            if not o.owner.has_ended:
+                o.owner.positions[o.image] = int(chunk.positions[o.slot])
                 moved[o.owner] = None
         for run in moved:
             total = self._image_length * run.job.request.num_images
             self._post(JobUpdate(run.job, Progress(sum(run.positions), total)))
 
-    def _harvest(self) -> None:
-        """Collects complete images, frees their slots, and finishes the jobs that have all of theirs."""
-        complete = [o for o in self._slots.occupants if o.owner.positions[o.image] >= self._image_length]
-        if not complete:
+    def _take(self, run: Run, outcome: GeneratedImage | FailedSlot, image: int) -> None:
+        if isinstance(outcome, FailedSlot):
+            self._fail(run.job, f"Image {image + 1} could not be drawn. {outcome.sentence}")
             return
-        outcomes = self._engine.collect([o.slot for o in complete])
-        self._free(complete)
-        for o, outcome in zip(complete, outcomes, strict=True):
-            run = o.owner
-            if run.job not in self._runs:
-                continue  # an earlier image of this batch has failed the job
-            if isinstance(outcome, FailedSlot):
-                self._fail(run.job, f"Image {o.image + 1} could not be drawn. {outcome.sentence}")
-                continue
-            run.images.append(outcome)
-            if len(run.images) == run.job.request.num_images:
-                self._finish(run)
+        run.take(outcome)
+        if len(run.images) == run.job.request.num_images:
+            self._finish(run)
 
-    def _finish(self, run: _Run) -> None:
-        del self._runs[run.job]
+    def _finish(self, run: Run) -> None:
+        request = run.job.request
+        seconds = self._clock() - run.started_s
+        self._drop(run.job)
         result = Result(
-            request=run.job.request,
+            request=request,
             model=self._engine.info.name,
             sampling=run.sampling,
-            images=tuple(sorted(run.images, key=lambda image: (-image.score, image.index))),
+            images=run.ranked,
             notices=run.notices,
-            seconds=time.monotonic() - run.started_s,
+            seconds=seconds,
         )
         if self._backlog.finish(run.job):
+            logger.info("Job %s is done: %d images in %.2f s.", request.job_id, request.num_images, seconds)
             self._post(JobUpdate(run.job, Finished(result)))
 
     def _fail(self, job: Job, sentence: str, error: Exception | None = None) -> None:
@@ -230,45 +223,45 @@ class EngineLoop:
             self._post(JobFailure(job, JobFailedError(sentence)))
 
     def _drop(self, job: Job) -> None:
-        self._runs.pop(job, None)
-        self._free([o for o in self._slots.occupants if o.owner.job is job])
+        """Forgets a job that has ended and frees its slots."""
+        self._restarted.pop(job, None)
+        run = self._runs.pop(job, None)
+        if run is not None:
+            run.has_ended = True
+            self._previews.forget(run)
+            self._free([o for o in self._slots.occupants if o.owner is run])
 
-    def _free(self, occupants: Sequence[Occupant[_Run]]) -> None:
+    def _free(self, occupants: Sequence[Occupant[Run]]) -> None:
         if occupants:
             self._engine.free([o.slot for o in occupants])
         for occupant in occupants:
             self._slots.release(occupant)
 
-    def _recover(self, error: Exception) -> None:
-        """The state of every slot is lost: fails what has started, and lets what waits go on."""
-        lost = self._backlog.started()
-        ids = ", ".join(job.request.job_id for job in lost) or "none"
-        logger.error("The engine lost its state; jobs that fail: %s", ids, exc_info=error)
+    def _recover(self, error: Exception, to_blame: Job | None = None) -> None:
+        """The state of every slot is lost: what had started enters again before what waits, each job once.
+
+        to_blame: the job that cost the state; it fails, and the others keep their chance.
+        """
+        started = self._backlog.started()
+        ids = ", ".join(job.request.job_id for job in started) or "none"
+        logger.error("The engine lost its state; jobs that had started: %s", ids, exc_info=error)
         self._flight = None
-        self._runs.clear()
+        self._previews.clear()
         self._slots.clear()
+        runs = dict(self._runs)
+        self._runs.clear()
         # First of all, because if it raises these jobs end with the executor, as all others do.
         self._engine.reset()
-        for job in lost:
-            if self._backlog.finish(job):
-                self._post(JobFailure(job, JobFailedError(f"The picture was lost. {_reason(error)}")))
-
-
-def _assignment(occupant: Occupant[_Run]) -> SlotAssignment:
-    run = occupant.owner
-    request = run.job.request
-    return SlotAssignment(
-        slot=occupant.slot,
-        row=run.row,
-        index=occupant.image,
-        seed=request.seed,
-        sampling=run.sampling,
-        image_tokens=request.image_tokens,
-    )
-
-
-def _reason(error: Exception) -> str:
-    """A sentence for people: our own errors are written for them, any other may hold anything."""
-    if isinstance(error, DalleBotError):
-        return str(error)
-    return "The engine failed in an unexpected way: try again; the bot's log holds the reason."
+        if to_blame is not None:
+            self._fail(to_blame, f"The picture could not be started. {reason(error)}")
+        else:
+            for job in started:
+                if job in self._restarted:
+                    self._fail(job, f"The picture was lost twice. {reason(error)}")
+        for job in self._backlog.started():
+            run = runs.get(job)
+            if run is not None and run.was_told:
+                self._restarted[job] = run.started_s
+            else:
+                self._restarted.setdefault(job, None)
+        self._backlog.restart()
