@@ -17,12 +17,12 @@ from bot.checkpoints.bundle import Checkpoint, open_checkpoint
 from bot.checkpoints.folders import ModelFolders
 from bot.demo.grammar import evaluation_captions
 from bot.engine.device_memory import DeviceMemory, device_memory
-from bot.engine.precision import DTYPES
+from bot.engine.precision import DTYPES, cache_dtype
 from bot.engine.sampling import guide
 from bot.errors import ConfigError
+from bot.models.attention import KeyValues
 from bot.models.dalle_bart import Memory
 from bot.models.int8 import WeightsKind
-from bot.models.layers import KeyValues
 from bot.models.network import Params
 from bot.startup import StartUp, format_amount
 
@@ -220,13 +220,14 @@ class _Model:
         """key: None takes the likeliest code each time."""
         bart = self._net.bind(params)
         memory = bart.memory(*texts)
+        length = self._config.image_length
 
         def step(
             carry: tuple[jax.Array, tuple[KeyValues, ...]], position: jax.Array
         ) -> tuple[tuple[jax.Array, tuple[KeyValues, ...]], jax.Array]:
             tokens, caches = carry
             twice = jnp.concatenate([tokens, tokens])
-            logits, caches = bart.step(twice, jnp.full(twice.shape, position), caches, memory)
+            logits, caches = bart.step(twice, jnp.full(twice.shape, position), caches, length, memory)
             guided = self._guided(logits)
             if key is not None:
                 guided += jax.random.gumbel(jax.random.fold_in(key, position), guided.shape)
@@ -234,7 +235,7 @@ class _Model:
             return (chosen, caches), chosen
 
         start = jnp.full(self._scale.shape, self._config.decoder_start_token_id, jnp.int32)
-        _, codes = jax.lax.scan(step, (start, self._caches(memory)), jnp.arange(self._config.image_length))
+        _, codes = jax.lax.scan(step, (start, self._caches(memory)), jnp.arange(length))
         return codes.T
 
     def _guided(self, logits: jax.Array) -> jax.Array:
@@ -243,6 +244,7 @@ class _Model:
         return guide(cond, uncond, self._scale)[:, : self._num_codes]
 
     def _caches(self, memory: Memory) -> tuple[KeyValues, ...]:
-        rows, heads, _, head_dim = memory.layers[0].keys.shape
-        empty = jnp.zeros((rows, heads, self._config.image_length, head_dim), self._dtype)
-        return (KeyValues(empty, empty),) * self._config.decoder_layers
+        *leading, head_dim, _ = memory.layers[0].keys.shape
+        dtype = cache_dtype(self._dtype, jax.local_devices()[0].platform)
+        empty = KeyValues.zeros(tuple(leading), head_dim, self._config.image_length, dtype)
+        return (empty,) * self._config.decoder_layers

@@ -45,7 +45,7 @@ def draw(
     engine.insert(prefix, [SlotAssignment(slot, 0, slot, seed, sampling) for slot in slots])
     engine.step(engine.info.image_length)
     pairs = []
-    for image in engine.collect(slots):
+    for image in engine.collect(slots).wait():
         if isinstance(image, FailedSlot):
             raise JobFailedError(f"{caption!r}, seed {seed}: {image.sentence}")
         pairs.append((image.pixels, image.score))

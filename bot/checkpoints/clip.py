@@ -37,7 +37,7 @@ def torch_name_of(path: ParamPath) -> str:
 def torch_places(shapes: Params) -> dict[ParamPath, Place]:
     """Where a PyTorch file has the parameters."""
     return {
-        path: Place(torch_name_of(path), axes=_TO_FLAX[leaf.ndim] if path[-1] == "kernel" else None)
+        path: Place((torch_name_of(path),), axes=_TO_FLAX[leaf.ndim] if path[-1] == "kernel" else None)
         for path, leaf in walk(shapes)
     }
 

@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 from bot.checkpoints.array_file import open_array_file
 from bot.checkpoints.json_file import read_json
 from bot.checkpoints.kinds import DALLE_BART, check_config, find_weights
-from bot.checkpoints.places import Place, places_by_name
+from bot.checkpoints.places import Place, stored_parameters
 from bot.checkpoints.weights import Weights
 from bot.models.dalle_bart import DalleBart
 from bot.models.dalle_bart_config import DalleBartConfig
@@ -38,12 +38,19 @@ _GLU: Mapping[str, str] = {
     "norm_mid": "LayerNorm_1",
     "down": "Dense_2",
 }
+_FUSED: Mapping[str, tuple[str, ...]] = {
+    "qkv_proj": ("q_proj", "k_proj", "v_proj"),
+    "kv_proj": ("k_proj", "v_proj"),
+    "gate_up": ("gate", "up"),
+}
+"""Ours keeps matrices that read the same input as one."""
+
 _LAYER = re.compile(r"/layers/(FlaxBart(?:En|De)coderLayer)_(\d+)/")
 _STACKED = re.compile(r"/layers/FlaxBart(?:En|De)coderLayers/")
 
 
 def name_of(path: ParamPath) -> str:
-    """The unscanned name: ('encoder', 'layers', 3, 'glu', 'up', 'kernel') is
+    """The unscanned name of one array: ('encoder', 'layers', 3, 'glu', 'up', 'kernel') is
     'model/encoder/layers/FlaxBartEncoderLayer_3/GLU_0/Dense_1/kernel'."""
     if path[0] == "lm_head":
         return "lm_head/kernel"
@@ -58,15 +65,27 @@ def name_of(path: ParamPath) -> str:
     return "/".join(["model", side, group, *rest])
 
 
+def names_of(path: ParamPath) -> tuple[str, ...]:
+    """The unscanned names of a parameter's arrays: one, or those of the matrices that it is made of."""
+    *parents, last = path
+    fused = _FUSED.get(str(parents[-1])) if parents else None
+    return tuple(name_of((*parents[:-1], part, last)) for part in fused) if fused else (name_of(path),)
+
+
 def places(shapes: Params, *, stacked: bool) -> dict[ParamPath, Place]:
-    """Where a file in either layout has the parameters."""
-    unscanned = places_by_name(shapes, name_of)
+    """Where a file in either layout has the parameters. Its matrices are [in, out], ours [out, in]."""
+    unscanned = {
+        path: Place(names_of(path), axes=(1, 0) if path[-1] == "kernel" else None)
+        for path, _ in stored_parameters(shapes)
+    }
     return {path: _stacked(place) for path, place in unscanned.items()} if stacked else unscanned
 
 
 def _stacked(place: Place) -> Place:
-    layer = _LAYER.search(place.name)
-    return Place(_LAYER.sub(r"/layers/\1s/", place.name), int(layer[2])) if layer else place
+    layer = _LAYER.search(place.names[0])
+    if layer is None:
+        return place
+    return Place(tuple(_LAYER.sub(r"/layers/\1s/", name) for name in place.names), int(layer[2]), place.axes)
 
 
 def network(

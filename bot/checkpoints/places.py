@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import jax
 import numpy as np
+import numpy.typing as npt
 from jax.typing import DTypeLike
 
 from bot.checkpoints.arrays import Arrays
@@ -31,10 +32,11 @@ _MAX_NAMED: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one parameter lies. layer: its index in an array that holds it for all layers, None if it has one of its
-    own. axes: the permutation that makes the file's axes ours, None if they are the same."""
+    """Where one parameter lies. names: the array that it is, or those that it is made of, one after the other along its
+    first axis, equally long. layer: its index in arrays that hold it for all layers, None if it has its own. axes: the
+    permutation that makes the axes of an array of the file ours, None if they are the same."""
 
-    name: str
+    names: tuple[str, ...]
     layer: int | None = None
     axes: tuple[int, ...] | None = None
 
@@ -49,11 +51,13 @@ def stored_parameters(shapes: Params) -> Iterator[tuple[ParamPath, jax.ShapeDtyp
 
 def places_by_name(shapes: Params, name_of: NameOf) -> dict[ParamPath, Place]:
     """Places in a file that has one array for each parameter."""
-    return {path: Place(name_of(path)) for path, _ in stored_parameters(shapes)}
+    return {path: Place((name_of(path),)) for path, _ in stored_parameters(shapes)}
 
 
 def stored_shape(shape: tuple[int, ...], place: Place) -> tuple[int, ...]:
-    """The shape in the file of one parameter, without the axis of layers."""
+    """The shape in the file of each array of one parameter, without the axis of layers."""
+    if len(place.names) > 1:
+        shape = (shape[0] // len(place.names), *shape[1:])
     if place.axes is None:
         return shape
     stored = [0] * len(shape)
@@ -64,12 +68,13 @@ def stored_shape(shape: tuple[int, ...], place: Place) -> tuple[int, ...]:
 
 def stored_shapes(shapes: Params, places: Places) -> dict[str, tuple[int, ...]]:
     """Names and shapes of all arrays of a file for a network with parameters like `shapes`."""
-    num_layers = Counter(place.name for place in places.values() if place.layer is not None)
+    num_layers = Counter(name for place in places.values() if place.layer is not None for name in place.names)
     wanted: dict[str, tuple[int, ...]] = {}
     for path, leaf in stored_parameters(shapes):
         place = places[path]
-        layers = () if place.layer is None else (num_layers[place.name],)
-        wanted[place.name] = (*layers, *stored_shape(leaf.shape, place))
+        for name in place.names:
+            layers = () if place.layer is None else (num_layers[name],)
+            wanted[name] = (*layers, *stored_shape(leaf.shape, place))
     return wanted
 
 
@@ -108,9 +113,16 @@ def first_problems(file: Path, problems: list[str], advice: str) -> str:
     return "\n".join([*lines, advice])
 
 
-def extract(params: Params, name_of: NameOf, *, dtype: DTypeLike) -> Arrays:
-    """What a file with one array for each parameter holds, as `dtype`. For writing checkpoints."""
-    return {name_of(path): np.asarray(jax.device_get(leaf)).astype(np.dtype(dtype)) for path, leaf in walk(params)}
+def extract(params: Params, places: Places, *, dtype: DTypeLike) -> Arrays:
+    """What a file holds whose arrays have no axis of layers, as `dtype`. For writing checkpoints."""
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for path, leaf in walk(params):
+        place = places[path]
+        assert place.layer is None
+        for name, part in zip(place.names, np.split(np.asarray(jax.device_get(leaf)), len(place.names)), strict=True):
+            stored = part if place.axes is None else part.transpose(np.argsort(place.axes))
+            arrays[name] = stored.astype(np.dtype(dtype))
+    return arrays
 
 
 def _text(shape: tuple[Any, ...]) -> str:

@@ -8,7 +8,7 @@ import math
 import mmap
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import jax
 import numpy as np
@@ -33,13 +33,14 @@ _OWN_MAPPING_BYTES: Final = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One parameter within its file. array, start: nbytes = size * itemsize bytes of it, from byte `start` on.
+    """One parameter within its file. arrays: what it is made of along its first axis, of one dtype; of each of them the
+    bytes of `shape`, from byte `start` on.
 
     shape: as stored. axes: the permutation to ours, None for the same. dtype: on the device. int8: it becomes an int8
-    matrix and float32 scales, whatever dtype says; axes is None then.
+    matrix and float32 scales, whatever dtype says.
     """
 
-    array: StoredArray
+    arrays: tuple[StoredArray, ...]
     start: int
     shape: tuple[int, ...]
     axes: tuple[int, ...] | None
@@ -47,8 +48,25 @@ class Part:
     int8: bool
 
     @property
+    def stored_dtype(self) -> np.dtype[Any]:
+        return self.arrays[0].dtype
+
+    @property
     def nbytes(self) -> int:
-        return self.array.dtype.itemsize * math.prod(self.shape)
+        return len(self.arrays) * self.array_bytes
+
+    @property
+    def array_bytes(self) -> int:
+        """Of each array."""
+        return self.stored_dtype.itemsize * math.prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What is wrong with the numbers of one of a part's arrays."""
+
+    array: int
+    sentence: str
 
 
 class Stager:
@@ -59,7 +77,7 @@ class Stager:
         self._placement = placement
         self._turns = [_Turn(), _Turn()]
 
-    def bring(self, part: Part) -> tuple[jax.Array, ...] | str:
+    def bring(self, part: Part) -> tuple[jax.Array, ...] | Flaw:
         """The parameter (int8: matrix and scales), perhaps still on its way; or what is wrong with its numbers.
 
         Raises CheckpointError where the file can't be read.
@@ -70,20 +88,21 @@ class Stager:
         on_device = part.int8 or _is_worth_a_program(part)
         # What the device doesn't convert may become the parameter itself, so it is not used again.
         buffer = turn.buffer(part.nbytes) if on_device else _aligned(part.nbytes)
-        check = FiniteCheck(part.array.dtype, part.dtype)
-        for start in range(0, part.nbytes, _PIECE_BYTES):
-            piece = buffer[start : start + _PIECE_BYTES]
-            self._reader.read(part.array, part.start + start, piece)
-            check.look(piece)
-        if check.problem is not None:
-            return check.problem
-        values = buffer.view(part.array.dtype).reshape(part.shape)
+        for i, array in enumerate(part.arrays):
+            check = FiniteCheck(part.stored_dtype, part.dtype)
+            for start in range(0, part.array_bytes, _PIECE_BYTES):
+                end = min(start + _PIECE_BYTES, part.array_bytes)
+                piece = buffer[i * part.array_bytes :][start:end]
+                self._reader.read(array, part.start + start, piece)
+                check.look(piece)
+            if check.problem is not None:
+                return Flaw(i, check.problem)
+        values = buffer.view(part.stored_dtype).reshape(len(part.arrays), *part.shape)
         if not on_device:
-            values = values if part.axes is None else values.transpose(part.axes)
-            values = np.ascontiguousarray(values.astype(part.dtype, copy=False))
+            values = np.ascontiguousarray(_joined(values, part.axes).astype(part.dtype, copy=False))
             turn.brought = (jax.device_put(values, self._placement),)
         elif part.int8:
-            turn.brought = _quantized(jax.device_put(values, self._placement))
+            turn.brought = _quantized(jax.device_put(values, self._placement), part.axes)
         else:
             turn.brought = (_converted(jax.device_put(values, self._placement), part.axes, part.dtype),)
         return turn.brought
@@ -108,9 +127,10 @@ class _Turn:
 
 
 def _is_worth_a_program(part: Part) -> bool:
-    changes = part.axes is not None or part.array.dtype != part.dtype
+    changes = part.axes is not None or part.stored_dtype != part.dtype
     # JAX makes float64 into float32 first, and float16 of that is rounded twice.
-    return changes and part.array.dtype != np.float64 and math.prod(part.shape) >= _MIN_DEVICE_NUMBERS
+    size = len(part.arrays) * math.prod(part.shape)
+    return changes and part.stored_dtype != np.float64 and size >= _MIN_DEVICE_NUMBERS
 
 
 def _aligned(nbytes: int) -> npt.NDArray[np.uint8]:
@@ -127,9 +147,18 @@ def _aligned(nbytes: int) -> npt.NDArray[np.uint8]:
 # differs.
 @partial(jax.jit, static_argnums=(1, 2))
 def _converted(values: jax.Array, axes: tuple[int, ...] | None, dtype: np.dtype[Any]) -> jax.Array:
-    return (values if axes is None else values.transpose(axes)).astype(dtype)
+    return _joined(values, axes).astype(dtype)
 
 
-@jax.jit
-def _quantized(values: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return quantize(values)
+@partial(jax.jit, static_argnums=1)
+def _quantized(values: jax.Array, axes: tuple[int, ...] | None) -> tuple[jax.Array, jax.Array]:
+    return quantize(_joined(values, axes))
+
+
+ValuesT = TypeVar("ValuesT", jax.Array, npt.NDArray[Any])
+
+
+def _joined(values: ValuesT, axes: tuple[int, ...] | None) -> ValuesT:
+    """Arrays [arrays, *stored], each permuted by `axes`, as one along the first axis."""
+    permuted = values if axes is None else values.transpose(0, *(axis + 1 for axis in axes))
+    return permuted.reshape(-1, *permuted.shape[2:]) if permuted.ndim > 1 else permuted[0]

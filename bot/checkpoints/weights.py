@@ -3,6 +3,7 @@
 Made by the open_* functions of dalle_bart, vqgan and clip. Called on the engine thread while an engine is opened.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,8 @@ from jax.typing import DTypeLike
 from bot.checkpoints.array_file import ArrayFile
 from bot.checkpoints.kinds import DALLE_BART
 from bot.checkpoints.places import Place, Places, first_problems, match, stored_parameters, stored_shape, stored_shapes
-from bot.checkpoints.staging import Part, Placement, Stager
+from bot.checkpoints.staging import Flaw, Part, Placement, Stager
+from bot.checkpoints.stored_array import StoredArray
 from bot.errors import CheckpointMismatchError
 from bot.models.network import Params, nest, walk
 from bot.models.network import Path as ParamPath
@@ -48,16 +50,16 @@ class Weights:
         self.num_bytes = 0
         for path, leaf in stored_parameters(shapes):
             place = places[path]
-            array = file.arrays[place.name]
+            arrays = tuple(file.arrays[name] for name in place.names)
+            _same_kind(network, place, arrays, file)
             int8 = leaf.dtype == np.int8
-            target = np.dtype(dtype) if path[-1] == "kernel" else _at_most_float32(array.dtype)
+            target = np.dtype(dtype) if path[-1] == "kernel" else _at_most_float32(arrays[0].dtype)
             shape = stored_shape(leaf.shape, place)
-            itemsize = array.dtype.itemsize
-            start = (place.layer or 0) * leaf.size * itemsize
-            parameters.append(_Parameter(path, place, Part(array, start, shape, place.axes, target, int8)))
-            self.num_bytes += leaf.size + 4 * leaf.shape[-1] if int8 else leaf.size * target.itemsize
+            start = (place.layer or 0) * math.prod(shape) * arrays[0].dtype.itemsize
+            parameters.append(_Parameter(path, place, Part(arrays, start, shape, place.axes, target, int8)))
+            self.num_bytes += leaf.size + 4 * leaf.shape[0] if int8 else leaf.size * target.itemsize
         # In the order of the file, which a disk reads fastest.
-        self._parameters = sorted(parameters, key=lambda p: (p.part.array.pieces, p.part.start))
+        self._parameters = sorted(parameters, key=lambda p: (p.part.arrays[0].pieces, p.part.start))
         self.largest_bytes = max(array.nbytes for array in file.arrays.values())
         self.file_bytes = sum(array.nbytes for array in file.arrays.values())
 
@@ -75,8 +77,9 @@ class Weights:
             stager = Stager(reader, placement)
             for path, place, part in ((p.path, p.place, p.part) for p in self._parameters):
                 brought = stager.bring(part)
-                if isinstance(brought, str):
-                    problems.append(f"{place.name}{'' if place.layer is None else f' (layer {place.layer})'} {brought}")
+                if isinstance(brought, Flaw):
+                    layer = "" if place.layer is None else f" (layer {place.layer})"
+                    problems.append(f"{place.names[brought.array]}{layer} {brought.sentence}")
                 else:
                     leaves[path] = brought[0]
                     if part.int8:
@@ -88,6 +91,14 @@ class Weights:
             advice = f"Fetch it again; if it stays, choose {cure}."
             raise CheckpointMismatchError(first_problems(self.file.path, problems, advice))
         return nest({path: leaves[path] for path in self._order})
+
+
+def _same_kind(network: str, place: Place, arrays: tuple[StoredArray, ...], file: ArrayFile) -> None:
+    if len({array.dtype for array in arrays}) > 1:
+        kinds = ", ".join(f"{name} holds {array.dtype}" for name, array in zip(place.names, arrays, strict=True))
+        raise CheckpointMismatchError(
+            f"{file.path}: {kinds}; {network} keeps these as one, so they must be of one kind. Save them alike."
+        )
 
 
 def _at_most_float32(dtype: np.dtype[Any]) -> np.dtype[Any]:

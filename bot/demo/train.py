@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bot.checkpoints import clip, dalle_bart, vqgan
 from bot.checkpoints.arrays import write_msgpack
-from bot.checkpoints.places import NameOf, extract
+from bot.checkpoints.places import Places, extract, places_by_name
 from bot.checkpoints.tokenizers import ClipTokenizer, PromptTokenizer
 from bot.demo import train_clip, train_dalle_bart, train_vqgan
 from bot.demo.loop import run_stage, use_every_core
@@ -42,7 +42,8 @@ def train_demo(out: Path, work: Path, *, seed: int, console: Console, speed: flo
     steps = _shortened(train_vqgan.NUM_STEPS, speed)
     vqgan_params = run_stage(train_vqgan.stage(vqgan_net, seed=seed, num_steps=steps), work, console).params
     # Later stages see what the file will hold, rounded as it will be.
-    vqgan_params = _write(out / "vqgan", _vqgan_json(), vqgan_params, vqgan.name_of)
+    vqgan_places = places_by_name(vqgan_params, vqgan.name_of)
+    vqgan_params = _write(out / "vqgan", _vqgan_json(), vqgan_params, vqgan_places)
 
     write_prompt_tokenizer(out / "dalle_bart")
     prompts = PromptTokenizer.load(out / "dalle_bart", max_length=train_dalle_bart.MAX_TEXT_LENGTH, normalize=True)
@@ -53,7 +54,8 @@ def train_demo(out: Path, work: Path, *, seed: int, console: Console, speed: flo
         bart_net, bart_config, prompts, vqgan_net, vqgan_params, seed=seed, num_steps=steps
     )
     bart_params = run_stage(bart_stage, work, console).params
-    _write(out / "dalle_bart", _dalle_bart_json(dataclasses.asdict(bart_config)), bart_params, dalle_bart.name_of)
+    bart_places = dalle_bart.places(bart_params, stacked=False)
+    _write(out / "dalle_bart", _dalle_bart_json(dataclasses.asdict(bart_config)), bart_params, bart_places)
     _write_json(out / "dalle_bart" / "generation_config.json", dataclasses.asdict(DEMO_SAMPLING))
 
     eos_id = write_clip_tokenizer(out / "clip")
@@ -64,7 +66,7 @@ def train_demo(out: Path, work: Path, *, seed: int, console: Console, speed: flo
     steps = _shortened(train_clip.NUM_STEPS, speed)
     clip_stage = train_clip.stage(clip_net, clip_config, texts, vqgan_net, vqgan_params, seed=seed, num_steps=steps)
     clip_params = run_stage(clip_stage, work, console).params
-    _write(out / "clip", clip_json, clip_params, clip.name_of)
+    _write(out / "clip", clip_json, clip_params, places_by_name(clip_params, clip.name_of))
 
 
 def _shortened(num_steps: int, speed: float) -> int:
@@ -88,11 +90,11 @@ def _dalle_bart_json(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write(folder: Path, config: Mapping[str, Any], params: Params, name_of: NameOf) -> Params:
+def _write(folder: Path, config: Mapping[str, Any], params: Params, places: Places) -> Params:
     """Writes config.json and flax_model.msgpack, float16, and returns the parameters as the file has them."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / "config.json", config)
-    write_msgpack(folder / "flax_model.msgpack", extract(params, name_of, dtype=np.float16))
+    write_msgpack(folder / "flax_model.msgpack", extract(params, places, dtype=np.float16))
     return rounded(params)
 
 

@@ -116,4 +116,4 @@ def stage(
 
 def _layer_kernel(path: tuple[Any, ...], leaf: jax.Array) -> MuonDimensionNumbers | None:
     """Not the embeddings and the output head, whose rows are words rather than directions."""
-    return MuonDimensionNumbers(0, 1) if "layers" in path and path[-1] == "kernel" and leaf.ndim == 2 else None
+    return MuonDimensionNumbers(1, 0) if "layers" in path and path[-1] == "kernel" and leaf.ndim == 2 else None

@@ -4,9 +4,11 @@ Only the engine thread calls it. It keeps on the host what never needs asking th
 how far each is.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Final
 
 import jax
 import numpy as np
@@ -19,14 +21,21 @@ from bot.engine.base import FailedSlot, ModelInfo, Prefix, PromptText, SlotAssig
 from bot.engine.devices import slot_mesh
 from bot.engine.images import IMAGES_PER_DISPATCH, Finals
 from bot.engine.insertion import make_insertion
+from bot.engine.precision import cache_dtype
 from bot.engine.programs import Programs
+from bot.engine.rows import Rows, make_moves
+from bot.engine.sampling import candidates_for
+from bot.engine.shapes import ChunkShapes
 from bot.engine.slots import Occupant, SlotTable
 from bot.engine.state import DecodeState, idle_state
 from bot.errors import InvalidParameterError
 from bot.models.dalle_bart import Memory
 from bot.models.network import Params
-from bot.requests import GeneratedImage
+from bot.requests import GeneratedImage, Sampling
 from bot.startup import StartUp
+
+_MAX_LABELS: Final = 1024
+"""How many labels are remembered."""
 
 _NOT_FINITE = "The model computed numbers that are not finite; try another seed or milder parameters."
 
@@ -49,6 +58,37 @@ class JaxPrefix:
 
 
 @dataclass(frozen=True, slots=True)
+class JaxImages:
+    """Images on their way to the host: groups of their indices, with what the device makes of each group."""
+
+    groups: tuple[tuple[tuple[int, ...], Finals], ...]
+
+    def is_ready(self) -> bool:
+        return all(_is_ready(array) for _, finals in self.groups for array in finals)
+
+    def wait(self) -> list[GeneratedImage | FailedSlot]:
+        images = []
+        for indices, finals in self.groups:
+            host = jax.device_get(finals)
+            images += [_image(index, host, i) for i, index in enumerate(indices)]
+        return images
+
+
+@dataclass(frozen=True, slots=True)
+class JaxPreview:
+    """Previews on their way to the host."""
+
+    done_rows: tuple[int, ...]
+    pixels: jax.Array
+
+    def is_ready(self) -> bool:
+        return _is_ready(self.pixels)
+
+    def wait(self) -> list[npt.NDArray[np.uint8]]:
+        return list(np.array(self.pixels)[: len(self.done_rows)])
+
+
+@dataclass(frozen=True, slots=True)
 class JaxChunk:
     """A dispatched chunk. done: an output of it, to wait for."""
 
@@ -62,11 +102,15 @@ class JaxChunk:
 class JaxEngine:
     """See bot.engine.base.Engine. Its slots are spread over the devices of `mesh`, on each of which `bundle` must lie.
 
+    deterministic: all chunks have one shape, so that the company of a picture never changes it.
+
     Programs are compiled when they are first called, unless `compile` did it before.
     Raises ValueError if num_slots is no multiple of the number of devices.
     """
 
-    def __init__(self, bundle: Bundle, *, num_slots: int, mesh: Mesh | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, *, num_slots: int, mesh: Mesh | None = None, deterministic: bool = False
+    ) -> None:
         config = bundle.bart_config
         self._mesh = slot_mesh() if mesh is None else mesh
         if num_slots % self._mesh.size:
@@ -76,12 +120,16 @@ class JaxEngine:
         self._info = ModelInfo(
             name=bundle.name,
             image_length=config.image_length,
+            num_rows=bundle.vqgan_config.grid,
             image_size_px=bundle.vqgan_config.resolution,
             max_text_tokens=config.max_text_length,
             sampling=bundle.sampling,
         )
-        self._programs = Programs(bundle, self._mesh, num_slots)
-        self._slots, self._positions, self._state = self._idle()
+        per_device = num_slots // self._mesh.size
+        self._shapes = ChunkShapes(per_device, config.image_length, deterministic=deterministic)
+        self._programs = Programs(bundle, self._mesh, num_slots, self._shapes)
+        self._labels: OrderedDict[str, npt.NDArray[np.float32]] = OrderedDict()
+        self._slots, self._positions, self._rows, self._state = self._idle()
 
     @property
     def info(self) -> ModelInfo:
@@ -90,6 +138,10 @@ class JaxEngine:
     @property
     def num_slots(self) -> int:
         return self._num_slots
+
+    @property
+    def max_preview(self) -> int:
+        return IMAGES_PER_DISPATCH * self._mesh.size
 
     def compile(self, chunk_tokens: int, start_up: StartUp) -> None:
         """Compiles every program that a picture needs, if it is drawn in chunks of `chunk_tokens`, and encodes the
@@ -112,46 +164,78 @@ class JaxEngine:
             notices.append(tuple(self._too_long(which, count) for which, count in dropped if count))
         return JaxPrefix(tuple(rows), tuple(notices))
 
+    def label_vectors(self, labels: Sequence[str]) -> npt.NDArray[np.float32]:
+        """CLIP's vectors of labels; see bot.engine.base.Engine."""
+        for label in labels:
+            if label not in self._labels:
+                scale = np.exp(np.float32(self._bundle.clip_params["logit_scale"]))
+                self._labels[label] = scale * np.asarray(self._text_vector(label))[0]
+            self._labels.move_to_end(label)
+        vectors = [self._labels[label] for label in labels]
+        while len(self._labels) > _MAX_LABELS:
+            self._labels.popitem(last=False)
+        return np.stack(vectors) if vectors else np.zeros((0, self._bundle.clip_config.projection_dim), np.float32)
+
     def insert(self, prefix: Prefix, assignments: Sequence[SlotAssignment]) -> None:
         """Fills slots; see bot.engine.base.Engine. Raises InvalidParameterError for codes that are not the model's."""
         assert isinstance(prefix, JaxPrefix)
         for assignment in assignments:
             self._check(assignment)
-        filled: list[Occupant[None]] = []
+        filled: list[Occupant[Sampling]] = []
         try:
             for assignment in assignments:
-                occupant = self._slots.fill(assignment.slot, None, assignment.index)
+                occupant = self._slots.fill(assignment.slot, assignment.sampling, assignment.index)
+                self._rows.put(assignment.slot)
                 filled.append(occupant)
             for row in sorted({a.row for a in assignments}):
                 self._insert_row(prefix.rows[row], [a for a in assignments if a.row == row])
         except Exception:
             for occupant in filled:
                 self._slots.release(occupant)
+                self._rows.remove(occupant.slot)
             raise
         for assignment in assignments:
             self._positions[assignment.slot] = len(assignment.image_tokens)
 
     def step(self, num_tokens: int) -> JaxChunk:
         """Dispatches a chunk; see bot.engine.base.Engine."""
-        self._state, done = self._programs.chunk(num_tokens)(self._bundle.bart_params, self._state)
-        for occupant in self._slots.occupants:
+        busy = [o for o in self._slots.occupants if self._positions[o.slot] < self._info.image_length]
+        length = max((int(self._positions[o.slot]) for o in busy), default=0) + num_tokens
+        shape = self._shapes.choose(
+            self._rows.most, min(length, self._info.image_length), candidates_for(o.owner for o in busy)
+        )
+        if self._rows.extent > shape.num_rows:
+            moves = make_moves(self._rows.compact(shape.num_rows), self._num_slots)
+            self._state = self._programs.move(self._state, moves)
+        program = self._programs.chunk(num_tokens, shape)
+        self._state, done = program(self._bundle.bart_params, self._state)
+        for occupant in busy:
             self._positions[occupant.slot] += num_tokens
         np.minimum(self._positions, self._info.image_length, out=self._positions)
         return JaxChunk(self._positions.copy(), done)
 
-    def collect(self, slots: Sequence[int]) -> list[GeneratedImage | FailedSlot]:
-        """Decodes and scores; see bot.engine.base.Engine. Raises ValueError for a slot that is not complete."""
+    def collect(self, slots: Sequence[int]) -> JaxImages:
+        """Dispatches what decodes and scores; see bot.engine.base.Engine. Raises ValueError for a slot that is not
+        complete."""
         occupants = [self._complete(slot) for slot in slots]
         size = IMAGES_PER_DISPATCH * self._mesh.size
         groups = [occupants[i : i + size] for i in range(0, len(occupants), size)]
-        # All groups are dispatched before the first one is waited for.
-        dispatched = [self._finals([occupant.slot for occupant in group]) for group in groups]
-        finals = [jax.device_get(f) for f in dispatched]
-        return [
-            _image(occupant.image, host, i)
-            for group, host in zip(groups, finals, strict=True)
-            for i, occupant in enumerate(group)
-        ]
+        return JaxImages(tuple((tuple(o.image for o in group), self._finals(group)) for group in groups))
+
+    def preview(self, slots: Sequence[int]) -> JaxPreview:
+        """Dispatches a decode of what is there; see bot.engine.base.Engine."""
+        if not 0 < len(slots) <= self.max_preview:
+            raise ValueError(f"A preview shows 1 to {self.max_preview} slots, not {len(slots)}.")
+        free = [slot for slot in slots if self._slots.at(slot) is None]
+        if free:
+            raise ValueError(f"Slot {free[0]} is free: there is nothing to show.")
+        done = [int(self._positions[slot]) // self._info.num_rows for slot in slots]
+        padding = [0] * (self.max_preview - len(slots))
+        rows = np.asarray([self._rows[slot] for slot in slots] + padding, np.int32)
+        shown = self._programs.preview(
+            self._bundle.vqgan_params, self._state, rows, np.asarray(done + padding, np.int32)
+        )
+        return JaxPreview(tuple(done), shown)
 
     def free(self, slots: Sequence[int]) -> None:
         """Makes slots available; see bot.engine.base.Engine. What a freed slot still computes is never read."""
@@ -159,16 +243,19 @@ class JaxEngine:
             occupant = self._slots.at(slot)
             if occupant is not None:
                 self._slots.release(occupant)
+                self._rows.remove(slot)
                 self._positions[slot] = 0
 
     def reset(self) -> None:
         """Forgets every slot and allocates the state anew."""
-        self._slots, self._positions, self._state = self._idle()
+        self._slots, self._positions, self._rows, self._state = self._idle()
 
-    def _idle(self) -> tuple[SlotTable[None], npt.NDArray[np.int32], DecodeState]:
+    def _idle(self) -> tuple[SlotTable[Sampling], npt.NDArray[np.int32], Rows, DecodeState]:
         projection_dim = self._bundle.clip_config.projection_dim
-        state = idle_state(self._bundle.bart_config, self._num_slots, projection_dim, self._bundle.dtype, self._mesh)
-        return SlotTable(self._num_slots), np.zeros(self._num_slots, np.int32), state
+        kept = cache_dtype(self._bundle.dtype, self._mesh.devices.flat[0].platform)
+        state = idle_state(self._bundle.bart_config, self._num_slots, projection_dim, kept, self._mesh)
+        rows = Rows(self._num_slots, self._mesh.size)
+        return SlotTable(self._num_slots), np.zeros(self._num_slots, np.int32), rows, state
 
     def _check(self, assignment: SlotAssignment) -> None:
         tokens, limit = assignment.image_tokens, self._bundle.vqgan_config.n_embed
@@ -198,24 +285,32 @@ class JaxEngine:
         )
 
     def _insert_row(self, row: _Row, assignments: Sequence[SlotAssignment]) -> None:
-        insertion = make_insertion(assignments, self._num_slots, self._info.image_length)
+        rows = [self._rows[a.slot] for a in assignments]
+        insertion = make_insertion(assignments, rows, self._num_slots, self._info.image_length)
         self._state = self._programs.insert(self._state, row.cond, row.uncond, row.text_vector, insertion)
-        # Slots with the same number of given codes read them together; usually there are none.
+        # Rows with the same number of given codes read them together; usually there are none.
         for length in sorted({len(a.image_tokens) for a in assignments} - {0}):
             chosen = np.zeros(self._num_slots, bool)
-            chosen[[a.slot for a in assignments if len(a.image_tokens) == length]] = True
+            chosen[[self._rows[a.slot] for a in assignments if len(a.image_tokens) == length]] = True
             self._state = self._programs.replay(self._bundle.bart_params, self._state, chosen, np.int32(length))
 
-    def _complete(self, slot: int) -> Occupant[None]:
+    def _complete(self, slot: int) -> Occupant[Sampling]:
         occupant = self._slots.at(slot)
         if occupant is None or self._positions[slot] != self._info.image_length:
             raise ValueError(f"Slot {slot} is not complete: it has {self._positions[slot]} image tokens.")
         return occupant
 
-    def _finals(self, slots: list[int]) -> Finals:
+    def _finals(self, occupants: Sequence[Occupant[Sampling]]) -> Finals:
         params: tuple[Params, Params] = (self._bundle.vqgan_params, self._bundle.clip_params)
-        padded = slots + slots[-1:] * (IMAGES_PER_DISPATCH * self._mesh.size - len(slots))
+        rows = [self._rows[o.slot] for o in occupants]
+        padded = rows + rows[-1:] * (IMAGES_PER_DISPATCH * self._mesh.size - len(rows))
         return self._programs.finish(*params, self._state, np.asarray(padded, np.int32))
+
+
+def _is_ready(array: Any) -> bool:
+    # jax.Array has it, but its type doesn't say so.
+    ready: bool = array.is_ready()
+    return ready
 
 
 def _image(index: int, finals: Finals, i: int) -> GeneratedImage | FailedSlot:

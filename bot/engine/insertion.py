@@ -14,33 +14,37 @@ from bot.engine.state import SlotSampling
 
 @dataclass(frozen=True)
 class Insertion:
-    """Which slots an insert fills, padded to num_slots entries; the padding names slot num_slots, which is dropped.
+    """Which rows an insert fills, padded to as many entries as there are; the padding names the row after the last one,
+    which is dropped.
 
-    slots, indices int32, seeds uint32: [num_slots]. tokens int32 [num_slots, image_length]. sampling: [num_slots].
+    rows, indices int32, seeds uint32: [num_rows]. tokens int32 [num_rows, image_length]. sampling: [num_rows].
     """
 
-    slots: jax.Array
+    rows: jax.Array
     seeds: jax.Array
     indices: jax.Array
     tokens: jax.Array
     sampling: SlotSampling
 
 
-jax.tree_util.register_dataclass(Insertion, ["slots", "seeds", "indices", "tokens", "sampling"], [])
+jax.tree_util.register_dataclass(Insertion, ["rows", "seeds", "indices", "tokens", "sampling"], [])
 
 
-def make_insertion(assignments: Sequence[SlotAssignment], num_slots: int, image_length: int) -> Insertion:
-    """The insertion of at most num_slots assignments. Their `row` is not part of it."""
-    padding = num_slots - len(assignments)
+def make_insertion(
+    assignments: Sequence[SlotAssignment], rows: Sequence[int], num_rows: int, image_length: int
+) -> Insertion:
+    """The insertion of at most num_rows assignments, each into one of `rows`. Their `slot` and `row` (of a prefix) are
+    not part of it."""
+    padding = num_rows - len(assignments)
 
     def column(values: list[float], dtype: npt.DTypeLike, fill: float) -> jax.Array:
         return jnp.asarray(np.asarray(values + [fill] * padding, dtype))
 
-    tokens = np.zeros((num_slots, image_length), np.int32)
+    tokens = np.zeros((num_rows, image_length), np.int32)
     for i, assignment in enumerate(assignments):
         tokens[i, : len(assignment.image_tokens)] = assignment.image_tokens
     return Insertion(
-        slots=column([a.slot for a in assignments], np.int32, num_slots),
+        rows=column(list(rows), np.int32, num_rows),
         seeds=column([a.seed for a in assignments], np.uint32, 0),
         indices=column([a.index for a in assignments], np.int32, 0),
         tokens=jnp.asarray(tokens),

@@ -31,6 +31,15 @@ def choose_dtype(setting: str, device: jax.Device) -> DTypeLike:
     return DTYPES["float16" if _compute_capability(device) < _FIRST_WITH_BFLOAT16 else "bfloat16"]
 
 
+def cache_dtype(dtype: DTypeLike, platform: str) -> DTypeLike:
+    """Which dtype keys and values are kept in by a model that multiplies in `dtype`.
+
+    On CPUs float16 in bfloat16's place: processors read it as it is, while XLA first makes a float32 copy of bfloat16.
+    Keys and values come out of products of normalised numbers; one beyond 65504 fails its picture as not finite.
+    """
+    return DTYPES["float16"] if platform == "cpu" and jnp.dtype(dtype) == jnp.bfloat16 else dtype
+
+
 def _compute_capability(device: jax.Device) -> tuple[int, int]:
     """(7, 5) for "7.5"; what isn't written so is not NVIDIA's and counts as new."""
     written = re.fullmatch(r"(\d+)\.(\d+)", str(getattr(device, "compute_capability", "")))

@@ -15,9 +15,9 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as Spec
 from jax.typing import DTypeLike
 
+from bot.models.attention import KeyValues
 from bot.models.dalle_bart import Memory
 from bot.models.dalle_bart_config import DalleBartConfig
-from bot.models.layers import KeyValues
 
 SLOTS: Final = "slots"
 """The axis of the mesh that slots are spread over."""
@@ -37,9 +37,9 @@ class SlotSampling:
 
 @dataclass(frozen=True)
 class DecodeState:
-    """caches: per layer, [slots, 2, heads, image_length, head_dim] keys and values of the image tokens so far.
-    memory: per layer, [slots, 2, heads, text_length, head_dim] keys and values of the text; mask bool
-    [slots, 2, text_length].
+    """caches: per layer, keys [slots, 2, heads, head_dim, image_length] and values [slots, 2, heads, image_length,
+    head_dim] of the image tokens so far. memory: the same of the text, of text_length; mask bool [slots, 2,
+    text_length].
     tokens: int32 [slots, image_length]. positions: int32 [slots], tokens so far; image_length in idle slots.
     keys: uint32 [slots, 2], one per image, from its seed and index. finite: bool [slots], every logit so far was.
     text_vectors: float32 [slots, projection_dim], CLIP's of the prompt.
@@ -96,8 +96,8 @@ def _zeros(config: DalleBartConfig, num_slots: int, projection_dim: int, dtype: 
     head_dim = config.d_model // heads
 
     def key_values(length: int) -> tuple[KeyValues, ...]:
-        shape = (num_slots, NUM_BRANCHES, heads, length, head_dim)
-        return tuple(KeyValues(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)) for _ in range(config.decoder_layers))
+        leading = (num_slots, NUM_BRANCHES, heads)
+        return tuple(KeyValues.zeros(leading, head_dim, length, dtype) for _ in range(config.decoder_layers))
 
     mask = jnp.ones((num_slots, NUM_BRANCHES, config.max_text_length), bool)
     return DecodeState(

@@ -13,15 +13,16 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
+from bot.models.attention import CrossAttention, KeyValues, SelfAttention
 from bot.models.dalle_bart_config import DalleBartConfig
 from bot.models.int8 import WeightsKind
-from bot.models.layers import GLU, Attention, Embeddings, KeyValues, Parts
+from bot.models.layers import GLU, Embeddings, Parts
 
 
 class Memory(NamedTuple):
     """What the decoder needs of encoded texts.
 
-    layers: for each decoder layer its cross-attention KeyValues, [n, heads, text_length, head_dim].
+    layers: for each decoder layer its cross-attention KeyValues, of length text_length.
     mask: bool [n, text_length], false at padding.
     """
 
@@ -33,14 +34,13 @@ class EncoderLayer(nnx.Module):
     def __init__(self, parts: Parts) -> None:
         config = parts.config
         self.self_norm = parts.norm_before_projection(config.d_model)
-        self.self_attention = Attention(config.encoder_attention_heads, parts)
+        self.self_attention = SelfAttention(config.encoder_attention_heads, parts)
         self.self_norm_out = parts.norm(config.d_model, scale=True)
         self.glu = GLU(config.encoder_ffn_dim, parts)
 
     def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
         """x [n, length, d_model], mask bool [n, 1, length] -> like x."""
-        y = self.self_norm(x)
-        x = x + self.self_norm_out(self.self_attention(y, self.self_attention.key_values(y), mask))
+        x = x + self.self_norm_out(self.self_attention(self.self_norm(x), mask))
         return x + self.glu(x)
 
 
@@ -64,43 +64,27 @@ class DecoderLayer(nnx.Module):
     def __init__(self, parts: Parts) -> None:
         config = parts.config
         self.self_norm = parts.norm_before_projection(config.d_model)
-        self.self_attention = Attention(config.decoder_attention_heads, parts)
+        self.self_attention = SelfAttention(config.decoder_attention_heads, parts)
         self.self_norm_out = parts.norm(config.d_model, scale=True)
         self.cross_norm = parts.norm_before_projection(config.d_model)
-        self.cross_attention = Attention(config.decoder_attention_heads, parts)
+        self.cross_attention = CrossAttention(config.decoder_attention_heads, parts)
         self.cross_norm_out = parts.norm(config.d_model, scale=True)
         self.glu = GLU(config.decoder_ffn_dim, parts)
 
     def __call__(self, x: jax.Array, mask: jax.Array, text: KeyValues, text_mask: jax.Array) -> jax.Array:
-        """x [n, t, d_model], mask bool [1, t, t], text [n, heads, length, head_dim], text_mask bool [n, length]."""
-        y = self.self_norm(x)
-        attended = self.self_attention(y, self.self_attention.key_values(y), mask)
-        return self._rest(x, attended, text, text_mask)
+        """x [n, t, d_model], mask bool [1, t, t], text of length [n], text_mask bool [n, length]."""
+        x = x + self.self_norm_out(self.self_attention(self.self_norm(x), mask))
+        x = x + self.cross_norm_out(self.cross_attention(self.cross_norm(x), text, text_mask))
+        return x + self.glu(x)
 
     def step(
-        self, x: jax.Array, cache: KeyValues, positions: jax.Array, text: KeyValues, text_mask: jax.Array
+        self, x: jax.Array, cache: KeyValues, positions: jax.Array, length: int, text: KeyValues, text_mask: jax.Array
     ) -> tuple[jax.Array, KeyValues]:
-        """One token per row: x [n, 1, d_model] at positions int32 [n]; returns x and the cache with that token in it.
-
-        cache [n, heads, image_length, head_dim]. Rows whose position is image_length leave the cache as it is.
-        """
-        y = self.self_norm(x)
-        new = self.self_attention.key_values(y)
-        rows = jnp.arange(x.shape[0])
-        keys, values = (
-            old.at[rows, :, positions].set(fresh[:, :, 0].astype(old.dtype), mode="drop")
-            for old, fresh in zip(cache, new, strict=True)
-        )
-        cache = KeyValues(keys, values)
-        seen = jnp.arange(cache.keys.shape[2]) <= positions[:, None]
-        attended = self.self_attention(y, cache, seen[:, None, :])
-        return self._rest(x, attended, text, text_mask), cache
-
-    def _rest(self, x: jax.Array, attended: jax.Array, text: KeyValues, text_mask: jax.Array) -> jax.Array:
+        """One token per row: x [n, d_model] -> x and the cache with that token in it; see SelfAttention.step."""
+        attended, cache = self.self_attention.step(self.self_norm(x), cache, positions, length)
         x = x + self.self_norm_out(attended)
-        attended = self.cross_attention(self.cross_norm(x), text, text_mask[:, None, :])
-        x = x + self.cross_norm_out(attended)
-        return x + self.glu(x)
+        x = x + self.cross_norm_out(self.cross_attention.step(self.cross_norm(x), text, text_mask))
+        return x + self.glu(x), cache
 
 
 class Decoder(nnx.Module):
@@ -121,22 +105,23 @@ class Decoder(nnx.Module):
         return hidden
 
     def step(
-        self, tokens: jax.Array, positions: jax.Array, caches: tuple[KeyValues, ...], memory: Memory
+        self, tokens: jax.Array, positions: jax.Array, caches: tuple[KeyValues, ...], length: int, memory: Memory
     ) -> tuple[jax.Array, tuple[KeyValues, ...]]:
-        """The next hidden state of every row: tokens, positions int32 [n] -> [n, d_model] and the new caches.
+        """The next hidden state of every row: tokens, positions int32 [n] -> float32 [n, d_model] and the new caches.
 
-        `tokens[i]` stands at `positions[i]`; at position 0 that is the start token. caches: one per layer.
+        `tokens[i]` stands at `positions[i]`; at position 0 that is the start token. caches: one per layer; they may
+        have more than n rows, and more positions than `length`, which is static: neither is then looked at.
         """
-        x = self.embeddings(tokens, positions)[:, None]
+        x = self.embeddings(tokens, positions)
         updated = []
         for layer, cache, text in zip(self.layers, caches, memory.layers, strict=True):
-            x, cache = layer.step(x, cache, positions, text, memory.mask)
+            x, cache = layer.step(x, cache, positions, length, text, memory.mask)
             updated.append(cache)
-        return self.final_ln(x)[:, 0], tuple(updated)
+        return self.final_ln(x), tuple(updated)
 
 
 class DalleBart(nnx.Module):
-    """The whole model. dtype: what it computes in. Vocabulary of the logits: image_vocab_size + 1.
+    """The whole model. dtype: what its products are made in. Vocabulary of the logits: image_vocab_size + 1.
 
     weights: how the matrices of encoder and decoder are kept; embeddings and lm_head are not quantised.
     """
@@ -156,18 +141,18 @@ class DalleBart(nnx.Module):
         self.lm_head = replace(parts, weights="same").linear(config.d_model, config.image_vocab_size + 1)
 
     def memory(self, ids: jax.Array, mask: jax.Array) -> Memory:
-        """Encodes texts, int32 [n, max_text_length], and projects them for every decoder layer."""
+        """Encodes texts, int32 [n, max_text_length], and projects them for every decoder layer; float32."""
         hidden = self.encoder(ids, mask)
         layers = tuple(layer.cross_attention.key_values(hidden) for layer in self.decoder.layers)
         return Memory(layers, mask > 0)
 
     def logits(self, tokens: jax.Array, memory: Memory) -> jax.Array:
-        """Teacher forcing: tokens int32 [n, t], the start token first -> [n, t, image_vocab_size + 1]."""
+        """Teacher forcing: tokens int32 [n, t], the start token first -> float32 [n, t, image_vocab_size + 1]."""
         return self.lm_head(self.decoder(tokens, memory))
 
     def step(
-        self, tokens: jax.Array, positions: jax.Array, caches: tuple[KeyValues, ...], memory: Memory
+        self, tokens: jax.Array, positions: jax.Array, caches: tuple[KeyValues, ...], length: int, memory: Memory
     ) -> tuple[jax.Array, tuple[KeyValues, ...]]:
-        """One token per row -> logits [n, image_vocab_size + 1] and the new caches; see Decoder.step."""
-        hidden, caches = self.decoder.step(tokens, positions, caches, memory)
+        """One token per row -> float32 logits [n, image_vocab_size + 1] and the new caches; see Decoder.step."""
+        hidden, caches = self.decoder.step(tokens, positions, caches, length, memory)
         return self.lm_head(hidden), caches

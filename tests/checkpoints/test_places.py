@@ -81,7 +81,7 @@ def test_another_networks_weights_are_recognised() -> None:
 def test_shapes_of_layers_and_permuted_arrays() -> None:
     shapes = {"layers": {i: {"kernel": np.empty((3, 3, 8, 16))} for i in range(2)}}
     places: dict[ParamPath, Place] = {
-        ("layers", i, "kernel"): Place("layers.weight", i, (2, 3, 1, 0)) for i in range(2)
+        ("layers", i, "kernel"): Place(("layers.weight",), i, (2, 3, 1, 0)) for i in range(2)
     }
     assert stored_shapes(shapes, places) == {"layers.weight": (2, 16, 8, 3, 3)}
     assert np.empty((16, 8, 3, 3)).transpose(2, 3, 1, 0).shape == (3, 3, 8, 16)
@@ -89,14 +89,23 @@ def test_shapes_of_layers_and_permuted_arrays() -> None:
 
 def test_scales_of_int8_matrices_are_not_in_the_file() -> None:
     shapes = Network(lambda rngs: Int8Linear(2, 3, dtype=np.float32, rngs=rngs)).shapes
-    assert stored_shapes(shapes, places_by_name(shapes, name_of)) == {"kernel": (2, 3)}
+    assert stored_shapes(shapes, places_by_name(shapes, name_of)) == {"kernel": (3, 2)}
 
 
 def test_extract_names_every_parameter() -> None:
     params = Network(lambda rngs: nnx.Linear(2, 3, rngs=rngs)).init(0)
-    arrays = extract(params, name_of, dtype=np.float16)
+    arrays = extract(params, places_by_name(params, name_of), dtype=np.float16)
     assert {name: (array.dtype.name, array.shape) for name, array in arrays.items()} == {
         "kernel": ("float16", (2, 3)),
         "bias": ("float16", (3,)),
     }
     np.testing.assert_array_equal(arrays["kernel"], np.asarray(params["kernel"]).astype(np.float16))
+
+
+def test_extract_takes_a_parameter_apart_into_the_arrays_that_it_is_made_of() -> None:
+    matrix = np.arange(12.0, dtype=np.float32).reshape(4, 3)
+    places: dict[ParamPath, Place] = {("qkv",): Place(("q", "k"), axes=(1, 0))}
+    arrays = extract({"qkv": matrix}, places, dtype=np.float32)
+    np.testing.assert_array_equal(arrays["q"], matrix[:2].T)
+    np.testing.assert_array_equal(arrays["k"], matrix[2:].T)
+    assert stored_shapes({"qkv": matrix}, places) == {"q": (3, 2), "k": (3, 2)}

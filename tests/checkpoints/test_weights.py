@@ -153,7 +153,7 @@ class TestLayouts:
         weight = random((2, *reversed(size)), np.float32)
         save_file({"layers.weight": weight}, file)
         layers = {i: {"kernel": jax.ShapeDtypeStruct(size, np.float32)} for i in range(2)}
-        places: Places = {(i, "kernel"): Place("layers.weight", i, (1, 0)) for i in range(2)}
+        places: Places = {(i, "kernel"): Place(("layers.weight",), i, (1, 0)) for i in range(2)}
         params = Weights("CLIP", open_array_file(file), layers, places, dtype=dtype).load(None, ignore)
         for i in range(2):
             assert_same_bits(params[i]["kernel"], weight[i].T.astype(dtype))

@@ -37,7 +37,7 @@ def test_what_is_trained_can_be_drawn_with(tmp_path: Path) -> None:
     assert prefix.notices == ((),)
     engine.insert(prefix, [SlotAssignment(0, 0, 0, 7, DEMO_SAMPLING)])
     engine.step(engine.info.image_length)
-    [image] = engine.collect([0])
+    [image] = engine.collect([0]).wait()
     assert isinstance(image, GeneratedImage)
     assert image.pixels.shape == (64, 64, 3)
     assert np.isfinite(image.score)

@@ -52,7 +52,7 @@ def main(model: Path, data_dir: Path, num_devices: int) -> dict[str, Any]:
     engine.insert(prefix, assignments)
     for _ in range(-(-engine.info.image_length // CHUNK_TOKENS)):
         engine.step(CHUNK_TOKENS).wait()
-    images = [image for image in engine.collect(slots) if isinstance(image, GeneratedImage)]
+    images = [image for image in engine.collect(slots).wait() if isinstance(image, GeneratedImage)]
     afterwards = dict(events)
 
     engine.free(slots)
@@ -67,7 +67,7 @@ def main(model: Path, data_dir: Path, num_devices: int) -> dict[str, Any]:
         "tokens": [image.image_tokens.tolist() for image in images],
         "pixels": [image.pixels.astype(int).tolist() for image in images],
         "scores": [image.score for image in images],
-        "logits": logits(engine)[slots].tolist(),
+        "logits": logits(engine)[[engine._rows[slot] for slot in slots]].tolist(),
     }
 
 
@@ -76,7 +76,8 @@ def logits(engine: JaxEngine) -> npt.NDArray[np.float32]:
     bundle = engine._bundle
 
     def forward(params: Params, state: DecodeState) -> jax.Array:
-        return _forward(bundle.bart.bind(params), bundle.bart_config, state)[0]
+        num_rows, length = state.tokens.shape
+        return _forward(bundle.bart.bind(params), bundle.bart_config, state, num_rows, length)[0]
 
     sharded = jax.shard_map(forward, mesh=engine._mesh, in_specs=(Spec(), Spec(SLOTS)), out_specs=Spec(SLOTS))
     return np.asarray(jax.jit(sharded)(bundle.bart_params, engine._state))

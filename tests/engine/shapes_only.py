@@ -12,6 +12,7 @@ from bot.checkpoints.bundle import Bundle
 from bot.engine.devices import slot_mesh
 from bot.engine.memory_sizes import ModelSizes
 from bot.engine.programs import Programs
+from bot.engine.shapes import ChunkShapes
 from bot.models.clip_config import ClipConfig
 from bot.models.clip_preprocess import ClipPreprocessing
 from bot.models.dalle_bart_config import DalleBartConfig
@@ -65,7 +66,10 @@ class ShapesOnly:
 
     def programs(self, num_slots: int) -> Programs:
         """What the engine would run, on one device."""
-        return Programs(self.bundle, slot_mesh(), num_slots)
+        return Programs(self.bundle, slot_mesh(), num_slots, self.shapes(num_slots))
+
+    def shapes(self, num_slots: int) -> ChunkShapes:
+        return ChunkShapes(num_slots, self.bundle.bart_config.image_length, deterministic=False)
 
 
 def num_bytes(tree: Any) -> int:

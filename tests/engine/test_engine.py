@@ -32,7 +32,7 @@ def completed(engine: JaxEngine, slots: Sequence[int], *, chunk: int = 16) -> li
     for _ in range(IMAGE_LENGTH):
         if np.all(engine.step(chunk).positions[list(slots)] == IMAGE_LENGTH):
             break
-    return engine.collect(slots)
+    return engine.collect(slots).wait()
 
 
 def image(outcome: GeneratedImage | FailedSlot) -> GeneratedImage:
@@ -109,7 +109,7 @@ def test_the_next_chunk_is_dispatched_before_the_last_is_waited_for(engine: JaxE
     chunks = [engine.step(5) for _ in range(4)]
     for chunk in chunks:
         chunk.wait()
-    [outcome] = engine.collect([0])
+    [outcome] = engine.collect([0]).wait()
     assert_same(image(outcome), picture(engine, slot=1))
 
 
@@ -117,9 +117,9 @@ def test_collect_keeps_the_order_and_any_number(engine: JaxEngine) -> None:
     engine.insert(engine.prefill([RED]), [assignment(slot, index=slot) for slot in range(5)])
     outcomes = completed(engine, [4, 0, 2, 3, 1])
     assert [image(outcome).index for outcome in outcomes] == [4, 0, 2, 3, 1]
-    again = engine.collect([2])
+    again = engine.collect([2]).wait()
     assert_same(image(again[0]), image(outcomes[2]))
-    assert engine.collect([]) == []
+    assert engine.collect([]).wait() == []
 
 
 @pytest.mark.parametrize("slot", [-1, 5])

@@ -13,6 +13,8 @@ from bot.config import ModelSettings
 from bot.engine.devices import slot_mesh
 from bot.engine.memory_sizes import ModelSizes
 from bot.engine.programs import Program
+from bot.engine.sampling import CANDIDATES
+from bot.engine.shapes import ChunkShape
 from bot.engine.state import state_shapes
 from bot.fetch import locate_model
 from bot.models.clip_config import ClipConfig, ClipTextConfig, ClipVisionConfig
@@ -71,10 +73,12 @@ MB: Final = 10**6
 def temporary_bytes(model: ShapesOnly, num_slots: int, *, pictures: bool = True) -> dict[str, int]:
     """What XLA gives each program besides its arguments, by the plan's names."""
     programs = model.programs(num_slots)
+    length = model.bundle.bart_config.image_length
+    largest = [ChunkShape(num_slots, length, candidates) for candidates in (None, CANDIDATES)]
     members: dict[str, list[Program[Any]]] = {
         "encoder": [programs.encode, programs.text_vectors],
         "insert": [programs.insert],
-        "decoder": [programs.chunk(4), programs.replay],
+        "decoder": [*(programs.chunk(4, shape) for shape in largest), programs.replay],
     }
     if pictures:
         members["pictures"] = [programs.finish]

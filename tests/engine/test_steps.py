@@ -14,6 +14,7 @@ import pytest
 from bot.checkpoints.dalle_bart import load_dalle_bart, network
 from bot.engine.devices import slot_mesh
 from bot.engine.insertion import Insertion
+from bot.engine.shapes import ChunkShape
 from bot.engine.state import SlotSampling, idle_state
 from bot.engine.steps import Steps, make_steps
 from bot.models.dalle_bart import Memory
@@ -27,7 +28,7 @@ PATHS: Final = {"greedy_nocfg": 1.0, "top1_cfg_3": 3.0, "top1_cfg_10": 10.0}
 
 @cache
 def programs(config: DalleBartConfig, num_codes: int) -> Steps:
-    return make_steps(network(config), config, num_codes, slot_mesh())
+    return make_steps(network(config), config, num_codes, jnp.float32, slot_mesh())
 
 
 class Loop:
@@ -44,7 +45,9 @@ class Loop:
         self.state = self.steps.insert(self.state, *self.prompts[row], jnp.zeros((1, 4)), insertion)
 
     def advance(self) -> None:
-        self.state, _ = self.steps.chunk(self.params, self.state, 1)
+        self.state, _ = self.steps.chunk(
+            self.params, self.state, 1, ChunkShape(NUM_SLOTS, self.config.image_length, None)
+        )
 
     def tokens(self, slot: int) -> npt.NDArray[np.int32]:
         return np.asarray(self.state.tokens[slot])
@@ -64,7 +67,7 @@ def _insertion(slot: int, scale: float, image_length: int) -> Insertion:
         return jnp.asarray([first] + [rest] * (NUM_SLOTS - 1), dtype)
 
     return Insertion(
-        slots=column(slot, NUM_SLOTS, "int32"),
+        rows=column(slot, NUM_SLOTS, "int32"),
         seeds=column(0, 0, "uint32"),
         indices=column(0, 0, "int32"),
         tokens=jnp.zeros((NUM_SLOTS, image_length), jnp.int32),

@@ -12,8 +12,8 @@ import pytest
 
 from bot.checkpoints.dalle_bart import load_dalle_bart
 from bot.engine.sampling import guide
+from bot.models.attention import KeyValues
 from bot.models.dalle_bart import DalleBart, Memory
-from bot.models.layers import KeyValues
 from bot.models.network import Params
 from tests.golden.sets import Folders, golden
 
@@ -81,12 +81,11 @@ def decoder_states(bart: DalleBart, tokens: jax.Array, memory: Memory) -> jax.Ar
 def cached_logits(bart: DalleBart, tokens: jax.Array, memory: Memory) -> jax.Array:
     """Teacher forcing one token at a time, over a cache: [n, t, vocabulary]."""
     n, length = tokens.shape
-    keys = memory.layers[0].keys
-    empty = jnp.zeros((n, keys.shape[1], length, keys.shape[3]), keys.dtype)
-    caches = tuple(KeyValues(empty, empty) for _ in memory.layers)
+    _, heads, head_dim, _ = memory.layers[0].keys.shape
+    caches = (KeyValues.zeros((n, heads), head_dim, length, jnp.float32),) * len(memory.layers)
 
     def step(caches: tuple[KeyValues, ...], position: jax.Array) -> tuple[tuple[KeyValues, ...], jax.Array]:
-        logits, caches = bart.step(tokens[:, position], jnp.full(n, position), caches, memory)
+        logits, caches = bart.step(tokens[:, position], jnp.full(n, position), caches, length, memory)
         return caches, logits
 
     return jax.lax.scan(step, caches, jnp.arange(length))[1].swapaxes(0, 1)
@@ -156,18 +155,20 @@ def test_what_lies_ahead_changes_nothing(folders: Folders) -> None:
 def test_a_complete_row_leaves_its_cache_alone(folders: Folders) -> None:
     net, config, params = load_dalle_bart(folders("mini"))
     data = golden("dalle_tiny_mini")
-    shape = (3, config.decoder_attention_heads, config.image_length, config.d_model // config.decoder_attention_heads)
-    caches = tuple(KeyValues(jnp.full(shape, 1.0), jnp.full(shape, 2.0)) for _ in range(config.decoder_layers))
+    heads, length = config.decoder_attention_heads, config.image_length
+    empty = KeyValues.zeros((3, heads), config.d_model // heads, length, jnp.float32)
+    caches = (empty,) * config.decoder_layers
     positions = jnp.asarray([0, config.image_length, 5])
 
     @jax.jit
     def step(params: Params, ids: jax.Array, mask: jax.Array) -> tuple[jax.Array, tuple[KeyValues, ...]]:
         bart = net.bind(params)
-        return bart.step(jnp.asarray([1, 2, 3]), positions, caches, bart.memory(ids, mask))
+        return bart.step(jnp.asarray([1, 2, 3]), positions, caches, length, bart.memory(ids, mask))
 
     _, updated = step(params, data["input_ids"], data["attention_mask"])
-    for before, after in zip(jax.tree.leaves(caches), jax.tree.leaves(updated), strict=True):
-        changed = np.any(np.asarray(before != after), axis=(1, 3))
+    other_axes = KeyValues((1, 2), (1, 3))  # type: ignore[arg-type]
+    for after, others in ((table, axes) for layer in updated for table, axes in zip(layer, other_axes, strict=True)):
+        changed = np.any(np.asarray(after != 0), axis=others)
         expected = np.zeros_like(changed)
         expected[0, 0] = expected[2, 5] = True
         np.testing.assert_array_equal(changed, expected)

@@ -4,7 +4,7 @@ import pytest
 from flax import nnx
 
 from bot.models.dalle_bart_config import ACTIVATIONS, DalleBartConfig
-from bot.models.layers import ACTIVATION, GLU, Attention, Embeddings, KeyValues, Parts
+from bot.models.layers import ACTIVATION, GLU, Embeddings, Parts
 
 CONFIG = DalleBartConfig(d_model=8, activation_function="relu")
 
@@ -26,33 +26,16 @@ def test_every_activation_that_configs_may_name_is_there() -> None:
     assert set(ACTIVATION) == set(ACTIVATIONS)
 
 
-def test_attention_takes_the_mean_of_what_it_sees_when_all_keys_are_alike() -> None:
-    attention = Attention(2, parts())
-    attention.out_proj.kernel[...] = jnp.eye(8)
-    keys = jnp.ones((1, 2, 4, 4))
-    values = jnp.arange(32.0).reshape(1, 2, 4, 4)
-    mask = jnp.asarray([[[True, False, True, False]]])
-    mixed = attention(jnp.ones((1, 1, 8)), KeyValues(keys, values), mask)
-    np.testing.assert_allclose(mixed[0, 0], [4, 5, 6, 7, 20, 21, 22, 23], rtol=1e-6)
-
-
-def test_attention_scores_are_divided_by_the_root_of_the_head_size() -> None:
-    attention = Attention(1, parts())
-    attention.q_proj.kernel[...] = attention.out_proj.kernel[...] = jnp.eye(8)
-    keys = jnp.stack([jnp.full(8, 0.5), jnp.zeros(8)])[None, None]
-    values = jnp.stack([jnp.ones(8), jnp.zeros(8)])[None, None]
-    mixed = attention(jnp.ones((1, 1, 8)), KeyValues(keys, values), jnp.ones((1, 1, 2), bool))
-    # A score of 8 * 0.5 / sqrt(8), against one of 0.
-    np.testing.assert_allclose(mixed, 1 / (1 + np.exp(-(2**0.5))), rtol=1e-6)
-
-
 def test_the_gate_is_what_is_activated() -> None:
     glu = GLU(2, parts())
     x = jnp.arange(8.0)
-    glu.gate.kernel[...] = -jnp.ones((8, 2)) * jnp.sign(x - 3.5)[:, None]  # negative for every place, so relu gives 0
+    matrix = jnp.ones((2, 8)) * jnp.sign(x - 3.5)
+    # The gate's product is negative for both places, so relu gives 0.
+    glu.gate_up.kernel[...] = jnp.concatenate([-matrix, matrix])
     np.testing.assert_allclose(glu(x), 0.0, atol=1e-6)
-    glu.up.kernel[...] = glu.gate.kernel[...] = -glu.gate.kernel[...] * jnp.asarray([[1.0, 2.0]])
-    glu.down.kernel[...] = jnp.eye(2, 8)
+    scaled = matrix * jnp.asarray([[1.0], [2.0]])
+    glu.gate_up.kernel[...] = jnp.concatenate([scaled, scaled])
+    glu.down.kernel[...] = jnp.eye(8, 2)
     # The norm inside takes the two features, of which one is four times the other, to -1 and 1.
     np.testing.assert_allclose(glu(x), [-1, 1, 0, 0, 0, 0, 0, 0], atol=1e-4)
 

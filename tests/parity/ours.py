@@ -44,7 +44,7 @@ def greedy(bundle: Bundle, prompts: Sequence[str], scales: Sequence[float]) -> l
         engine.insert(prefix, [SlotAssignment(int(slot), row, 0, 0, sampling) for row, slot in enumerate(row_slots)])
     for _ in range(engine.info.image_length // CHUNK_TOKENS):
         engine.step(CHUNK_TOKENS).wait()
-    return [np.stack([_codes(image) for image in engine.collect(row_slots.tolist())]) for row_slots in slots]
+    return [np.stack([_codes(image) for image in engine.collect(row_slots.tolist()).wait()]) for row_slots in slots]
 
 
 def _codes(image: object) -> Ints:

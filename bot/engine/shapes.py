@@ -1,0 +1,58 @@
+"""How much of the DecodeState a chunk touches: the first rows and the first positions, in buckets.
+
+The cost of a step follows what is occupied, while the number of programs to compile stays small. Pure, on the engine
+thread.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from bot.engine.sampling import CANDIDATES
+
+_ROWS: Final = (1, 4, 9, 18, 36, 72, 144, 288, 576)
+"""By the collages that people ask for."""
+_LENGTH: Final = 64
+"""Buckets of positions are multiples of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkShape:
+    """What a chunk's program is compiled for. num_rows: computed on each device. length: positions that are read.
+    candidates: see bot.engine.sampling.draw."""
+
+    num_rows: int
+    length: int
+    candidates: int | None
+
+
+class ChunkShapes:
+    """The shapes of an engine with `num_rows` rows on each device.
+
+    deterministic: there is one alone, the largest, so that a picture never depends on how busy the engine is.
+    """
+
+    def __init__(self, num_rows: int, image_length: int, *, deterministic: bool) -> None:
+        self._largest = ChunkShape(num_rows, image_length, None)
+        self._deterministic = deterministic
+        self._rows = (*(size for size in _ROWS if size < num_rows), num_rows)
+        self._lengths = (*range(_LENGTH, image_length, _LENGTH), image_length)
+
+    def __iter__(self) -> Iterator[ChunkShape]:
+        """All that `choose` may give."""
+        yield self._largest
+        if not self._deterministic:
+            yield from (ChunkShape(rows, length, CANDIDATES) for rows in self._rows for length in self._lengths)
+
+    def choose(self, num_rows: int, length: int, candidates: int | None) -> ChunkShape:
+        """The smallest one that is enough for so many rows and positions. candidates: CANDIDATES or None.
+
+        Drawing from the whole vocabulary is rare and comes with the largest alone.
+        """
+        if self._deterministic or candidates is None:
+            return self._largest
+        return ChunkShape(_bucket(self._rows, num_rows), _bucket(self._lengths, length), candidates)
+
+
+def _bucket(buckets: tuple[int, ...], needed: int) -> int:
+    return next(size for size in buckets if size >= needed)
