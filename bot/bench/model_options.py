@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 
 Size = Literal["mega", "mini", "tiny"]
 
-DALLE_BART: Final[Mapping[Size, dict[str, Any]]] = {
+DALLE_BART: Final[Mapping[str, Mapping[str, Any]]] = {
     "mega": {
         "encoder_vocab_size": 50272,
         "image_vocab_size": 16415,

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from bot.commands.bench_decode import decode
 from bot.commands.bench_serve import serve
 from bot.commands.options import Config, Json, Model, read_settings
 from bot.commands.progress import show_stages
@@ -16,6 +17,7 @@ from bot.requests import MAX_IMAGES
 from bot.startup import StartUp
 
 bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
+bench.command()(decode)
 bench.command()(serve)
 
 Size = Annotated[Literal["mega", "mini", "tiny"], typer.Option(help="Whose sizes the random weights have.")]
