@@ -10,9 +10,10 @@ Policy = Literal["continuous", "static"]
 class PolicyScheduler(Scheduler):
     """Admits as the product does, or, while `batch_slots` is set, only when nothing is running.
 
-    batch_slots: how many slots the engine has. While one of them is occupied nobody is admitted; once all are free
-    what waits is admitted, as many images as there are slots, in the product's order. A job that does not fit wholly
-    goes on with the next batch. None: the product's own policy. To be changed only while no job is unfinished.
+    batch_slots: how many slots the engine has. While one of them is occupied nobody is admitted; once all are free,
+    which they are when the last chunk of their images is dispatched, what waits is admitted, as many images as there
+    are slots, in the product's order. A job that does not fit wholly goes on with the next batch. None: the product's
+    own policy. To be changed only while no job is unfinished.
     """
 
     batch_slots: int | None = None

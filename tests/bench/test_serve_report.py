@@ -86,7 +86,8 @@ def test_errors_of_forecasts_are_those_of_jobs_that_had_to_wait() -> None:
     ]
     # They started at 102.5.
     error = StartError.of(told)
-    assert (error.num_jobs, error.median_s, error.p90_s) == (2, 2.0, pytest.approx(2.8))
+    assert (error.num_jobs, error.median_s) == (2, 2.0)
+    assert error.p90_s == pytest.approx(2.8)
     assert StartError.of(told[2:]) == StartError(0, None, None)
     loaded = Run(told, LOADED.timeline)
     assert report(loaded).figures("continuous")["expected_start_error_s"]["median"] == 2.0
