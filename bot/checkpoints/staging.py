@@ -77,7 +77,7 @@ class Stager:
         self._placement = placement
         self._turns = [_Turn(), _Turn()]
 
-    def bring(self, part: Part) -> tuple[jax.Array, ...] | Flaw:
+    def bring(self, part: Part) -> tuple[jax.Array, ...] | list[Flaw]:
         """The parameter (int8: matrix and scales), perhaps still on its way; or what is wrong with its numbers.
 
         Raises CheckpointError where the file can't be read.
@@ -88,6 +88,7 @@ class Stager:
         on_device = part.int8 or _is_worth_a_program(part)
         # What the device doesn't convert may become the parameter itself, so it is not used again.
         buffer = turn.buffer(part.nbytes) if on_device else _aligned(part.nbytes)
+        flaws = []
         for i, array in enumerate(part.arrays):
             check = FiniteCheck(part.stored_dtype, part.dtype)
             for start in range(0, part.array_bytes, _PIECE_BYTES):
@@ -96,7 +97,9 @@ class Stager:
                 self._reader.read(array, part.start + start, piece)
                 check.look(piece)
             if check.problem is not None:
-                return Flaw(i, check.problem)
+                flaws.append(Flaw(i, check.problem))
+        if flaws:
+            return flaws
         values = buffer.view(part.stored_dtype).reshape(len(part.arrays), *part.shape)
         if not on_device:
             values = np.ascontiguousarray(_joined(values, part.axes).astype(part.dtype, copy=False))

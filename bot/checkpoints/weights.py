@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 from bot.checkpoints.array_file import ArrayFile
 from bot.checkpoints.kinds import DALLE_BART
 from bot.checkpoints.places import Place, Places, first_problems, match, stored_parameters, stored_shape, stored_shapes
-from bot.checkpoints.staging import Flaw, Part, Placement, Stager
+from bot.checkpoints.staging import Part, Placement, Stager
 from bot.checkpoints.stored_array import StoredArray
 from bot.errors import CheckpointMismatchError
 from bot.models.network import Params, nest, walk
@@ -77,9 +77,9 @@ class Weights:
             stager = Stager(reader, placement)
             for path, place, part in ((p.path, p.place, p.part) for p in self._parameters):
                 brought = stager.bring(part)
-                if isinstance(brought, Flaw):
+                if isinstance(brought, list):
                     layer = "" if place.layer is None else f" (layer {place.layer})"
-                    problems.append(f"{place.names[brought.array]}{layer} {brought.sentence}")
+                    problems += [f"{place.names[flaw.array]}{layer} {flaw.sentence}" for flaw in brought]
                 else:
                     leaves[path] = brought[0]
                     if part.int8:

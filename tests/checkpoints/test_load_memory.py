@@ -36,7 +36,7 @@ with MemoryWatch() as watch:
         layers = {f"{name}{i}": (name, i) for name in arrays for i in range(arrays[name].shape[0])}
         shapes = {key: {"kernel": jax.ShapeDtypeStruct(arrays[name].shape[1:], dtype)}
                   for key, (name, _) in layers.items()}
-        places = {(key, "kernel"): Place(name, i) for key, (name, i) in layers.items()}
+        places = {(key, "kernel"): Place((name,), i) for key, (name, i) in layers.items()}
         weights = Weights("CLIP", open_array_file(file), shapes, places, dtype=dtype)
         assert watch.anon_bytes - before < 10e6
         params = weights.load(None, lambda _: None)

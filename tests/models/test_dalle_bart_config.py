@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.checkpoints.dalle_bart import name_of, network, places
+from bot.checkpoints.dalle_bart import names_of, network, places
 from bot.checkpoints.places import stored_shapes
 from bot.errors import CheckpointError
 from bot.models.dalle_bart_config import DalleBartConfig
@@ -34,9 +34,9 @@ COUNTS = json.loads((GOLDEN / "param_counts.json").read_text("utf-8"))
 def test_released_names_and_shapes(model: str) -> None:
     """Nothing is allocated: Mega's weights would take ten gigabytes."""
     net = network(DalleBartConfig.from_json(RELEASED[model]))
-    ours = {name_of(path): tuple(leaf.shape) for path, leaf in walk(net.shapes)}
-    assert ours == listed(f"param_names_{model}_noscan.txt")
-    assert stored_shapes(net.shapes, places(net.shapes, stacked=True)) == listed(f"param_names_{model}_scan.txt")
+    for layout, stacked in (("noscan", False), ("scan", True)):
+        ours = stored_shapes(net.shapes, places(net.shapes, stacked=stacked))
+        assert ours == listed(f"param_names_{model}_{layout}.txt")
     assert num_parameters(net.shapes) == COUNTS[f"{model}_noscan"]["total"]
 
 
@@ -45,7 +45,7 @@ def test_forced_scales_are_parameters() -> None:
 
     def names(force: bool) -> set[str]:
         config = DalleBartConfig.from_json(config_of("dalle_tiny_mini", force_ln_scale=force))
-        return {name_of(path) for path, _ in walk(network(config).shapes)}
+        return {name for path, _ in walk(network(config).shapes) for name in names_of(path)}
 
     norms = {name.removesuffix("/bias") for name in names(True) if name.endswith("/bias")}
     assert names(False) < names(True)
