@@ -96,8 +96,8 @@ def measure_runs(
     """Draws the first `num_tokens` tokens (None: all) of so many images, for each number in `num_images`.
 
     mesh: of one device, on which `bundle` lies. num_slots: None for as many as there are images. floor: None measures
-    it, before and after each. A first drawing, in which programs are compiled, does not count.
-    Raises ConfigError for tokens or slots that don't fit.
+    it before and after each run; the best counts for all. A first drawing, in which programs are compiled, does not
+    count. Raises ConfigError for tokens or slots that don't fit.
     """
     length = bundle.bart_config.image_length
     if num_tokens is not None and num_tokens > length:
@@ -111,21 +111,22 @@ def measure_runs(
         with start_up.stage("measure memory and products"):
             return measure_floor(mesh.devices.flat[0], bundle.dtype)
 
-    before = current_floor()
-    runs = []
+    floor_so_far = current_floor()
+    measured = []
     for count in num_images:
         engine = JaxEngine(bundle, num_slots=num_slots or count, mesh=mesh)
         rounds = _Rounds(engine, count, num_tokens or length, chunk_tokens)
         with start_up.stage(f"compile for {count} images"):
             rounds.draw(lambda _: None)
         with start_up.stage(f"draw {count} images", total=repeats * (num_tokens or length), unit="tokens") as advance:
-            times = [rounds.draw(advance) for _ in range(repeats)]
+            measured.append((count, [rounds.draw(advance) for _ in range(repeats)]))
         # Its state would stay beside that of the next one.
         del engine, rounds
-        after = current_floor()
-        runs.append(_run(bundle, mesh, count, num_tokens or length, num_slots or count, times, before.or_better(after)))
-        before = after
-    return runs
+        floor_so_far = floor_so_far.or_better(current_floor())
+    return [
+        _run(bundle, mesh, count, num_tokens or length, num_slots or count, times, floor_so_far)
+        for count, times in measured
+    ]
 
 
 class _Rounds:

@@ -17,7 +17,8 @@ MIN_RATIO: Final = 0.95
 @dataclass(frozen=True, slots=True)
 class DecodeRun:
     """One number of images. step_s, prefill_s: seconds of a step and of a prefill, one for each repeat. weight_bytes,
-    cache_bytes, matmul_flops: of a step, see bot.bench.step_costs. floor: the best before and after the repeats."""
+    cache_bytes, matmul_flops: of a step, see bot.bench.step_costs. floor: the best that was measured
+    before, between and after the runs."""
 
     num_images: int
     num_tokens: int
@@ -125,8 +126,7 @@ class DecodeReport:
         )
         yield (
             f"A step reads {format_amount(first.weight_bytes, 'bytes')} of weights. Memory gives at best "
-            f"{max(run.floor.bandwidth for run in self.runs) / 1e9:,.1f} GB/s, large products "
-            f"{max(run.floor.rate for run in self.runs) / 1e12:,.2f} TFLOP/s."
+            f"{first.floor.bandwidth / 1e9:,.1f} GB/s, large products {first.floor.rate / 1e12:,.2f} TFLOP/s."
         )
         yield (
             f"{'images':>6}{'prefill':>11}{'step':>11}{'(best)':>11}{'images/s':>10}{'GB/s':>9}{'TFLOP/s':>9}"
