@@ -60,6 +60,10 @@ def _figure_class() -> Any:
 
 
 def _occupied(run: Run) -> tuple[list[float], list[int]]:
-    start, end = run.window
-    steps = [(time - start, count) for time, count in run.timeline.occupied]
-    return [0.0, *(time for time, _ in steps), end - start], [0, *(count for _, count in steps), 0]
+    """Times from the start of the run, and how many slots are occupied from each on."""
+    start, _ = run.window
+    times, counts = [0.0], [0]
+    for (since, until), count in run.timeline.counts():
+        times += [since - start, until - start]
+        counts += [count, 0]
+    return times, counts

@@ -3,7 +3,7 @@
 Times are seconds of one clock, in order. Filled by bot.bench.serve_watch, read when the run is over.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Final
@@ -17,36 +17,57 @@ _STEADY_TO: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
-    """busy: of each thing that was dispatched to the device, when that was and when the device had finished it.
-    occupied: times from which on so many slots are occupied; before the first one none is.
-    drawn: times at which so many further images were done, pixels and scores included.
+class Work:
+    """Something that was dispatched to the device: when that was, and when the device had finished it.
+
+    num_occupied: slots that were occupied then. num_images: that were done with it, pixels and scores included.
     """
 
-    busy: tuple[Span, ...]
+    since_s: float
+    done_s: float
+    num_occupied: int
+    num_images: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """works: in the order of their dispatch, in which the device does them. occupied: times from which on the host
+    takes so many slots for occupied; it takes one for free once the end of its image is dispatched."""
+
+    works: tuple[Work, ...]
     occupied: tuple[tuple[float, int], ...]
-    drawn: tuple[tuple[float, int], ...]
 
     def occupancy(self, window: Span, num_slots: int) -> float:
-        """Mean share of the slots that are occupied. window: of positive length."""
-        slot_seconds = sum(count * _length(_clip(span, window)) for span, count in self._counts(window[1]))
+        """Mean share of the slots for whose images the device works. window: of positive length."""
+        slot_seconds = sum(count * _length(_clip(span, window)) for span, count in self.counts())
         return slot_seconds / num_slots / _length(window)
 
+    def counts(self) -> Iterator[tuple[Span, int]]:
+        """When the device worked on each thing in turn, and how many slots were occupied as of that thing."""
+        free_s = float("-inf")
+        for work in self.works:
+            yield (max(work.since_s, free_s), work.done_s), work.num_occupied
+            free_s = work.done_s
+
     def idle_share(self, window: Span) -> float:
-        """Share of the time with occupied slots in which nothing that was dispatched is unfinished; 0.0 without any."""
-        occupied = [_clip(span, window) for span, count in self._counts(window[1]) if count]
-        busy = [_clip(span, window) for span in self.busy]
-        occupied_s = _covered(occupied)
-        # Of two sets, what the first has and the second has not: their union less the second.
-        return (_covered([*occupied, *busy]) - _covered(busy)) / occupied_s if occupied_s else 0.0
+        """Share of the time in which images are under way, but nothing that was dispatched is unfinished; 0.0 if none
+        ever is. Images are under way while slots are occupied or something is unfinished."""
+        last = (max(window[1], self.occupied[-1][0]), 0) if self.occupied else (window[1], 0)
+        occupied = [
+            _clip((since, until), window) for (since, count), (until, _) in pairwise((*self.occupied, last)) if count
+        ]
+        busy = [_clip((work.since_s, work.done_s), window) for work in self.works]
+        under_way_s = _covered([*occupied, *busy])
+        return 1.0 - _covered(busy) / under_way_s if under_way_s else 0.0
 
     def steady_rate(self) -> float:
         """Images per second in the middle of the run, from one time at which images were done to another.
 
         So whole rounds are counted where slots end together. Raises ValueError if images were done at one time only.
         """
-        times = [time for time, _ in self.drawn]
-        totals = list(accumulate(count for _, count in self.drawn))
+        drawn = [work for work in self.works if work.num_images]
+        times = [work.done_s for work in drawn]
+        totals = list(accumulate(work.num_images for work in drawn))
         if len(set(times)) < 2:
             raise ValueError("A rate needs images that were done at two times at least.")
         first = next(i for i, total in enumerate(totals) if total >= _STEADY_FROM * totals[-1])
@@ -54,11 +75,6 @@ class Timeline:
         if times[last] == times[first]:
             first, last = 0, len(totals) - 1
         return (totals[last] - totals[first]) / (times[last] - times[first])
-
-    def _counts(self, end: float) -> Iterable[tuple[Span, int]]:
-        last = (max(end, self.occupied[-1][0]), 0) if self.occupied else (end, 0)
-        for (since, count), (until, _) in pairwise((*self.occupied, last)):
-            yield (since, until), count
 
 
 def _clip(span: Span, window: Span) -> Span:

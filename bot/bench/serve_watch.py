@@ -19,7 +19,7 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
-from bot.bench.serve_timeline import Timeline
+from bot.bench.serve_timeline import Timeline, Work
 from bot.engine.base import (
     Chunk,
     Engine,
@@ -61,10 +61,11 @@ def arrays_in(work: object) -> Iterator[jax.Array]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Dispatched:
-    """num_images: that are done with it."""
+    """See bot.bench.serve_timeline.Work."""
 
     work: object
     since_s: float
+    num_occupied: int
     num_images: int
 
 
@@ -77,15 +78,16 @@ class DeviceWatch:
         self._thread = threading.Thread(target=self._run, name="device watch", daemon=True)
         self._all_finished = threading.Condition()
         self._num_unfinished = 0
-        self._busy: list[tuple[float, float]] = []
-        self._drawn: list[tuple[float, int]] = []
+        self._works: list[Work] = []
         self._occupied: list[tuple[float, int]] = []
 
     def dispatched(self, work: object, *, num_images: int = 0) -> None:
         """Engine thread, when the call that dispatched `work` has returned. num_images: that are done with it."""
+        since_s = time.perf_counter()
+        num_occupied = self._occupied[-1][1] if self._occupied else 0
         with self._all_finished:
             self._num_unfinished += 1
-        self._queue.put(_Dispatched(work, time.perf_counter(), num_images), timeout=_PATIENCE_S)
+        self._queue.put(_Dispatched(work, since_s, num_occupied, num_images), timeout=_PATIENCE_S)
 
     def occupied(self, num_slots: int) -> None:
         """Engine thread: so many slots are occupied from now on."""
@@ -99,8 +101,8 @@ class DeviceWatch:
         with self._all_finished:
             if not self._all_finished.wait_for(lambda: self._num_unfinished == 0, _PATIENCE_S):
                 raise JobFailedError(f"The device has not finished its work within {_PATIENCE_S:.0f} s.")
-        timeline = Timeline(tuple(self._busy), tuple(self._occupied), tuple(self._drawn))
-        self._busy, self._occupied, self._drawn = [], [], []
+        timeline = Timeline(tuple(self._works), tuple(self._occupied))
+        self._works, self._occupied = [], []
         return timeline
 
     def __enter__(self) -> Self:
@@ -116,10 +118,8 @@ class DeviceWatch:
     def _run(self) -> None:
         while (dispatched := self._next()) is not None:
             self._wait_for(dispatched.work)
-            done_s = time.perf_counter()
-            self._busy.append((dispatched.since_s, done_s))
-            if dispatched.num_images:
-                self._drawn.append((done_s, dispatched.num_images))
+            d = dispatched
+            self._works.append(Work(d.since_s, time.perf_counter(), d.num_occupied, d.num_images))
             # A local variable would keep it, and what it holds on the device, until the next thing comes.
             del dispatched
             with self._all_finished:

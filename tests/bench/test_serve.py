@@ -62,7 +62,7 @@ def test_all_runs_of_both_policies() -> None:
     assert report.solo_s[9] > 8 * DELAY_S
     for policy in report.policies.values():
         for run in (policy.loaded, policy.saturated):
-            assert sum(job.num_images for job in run.served) == sum(count for _, count in run.timeline.drawn) == 56
+            assert sum(job.num_images for job in run.served) == sum(w.num_images for w in run.timeline.works) == 56
             assert run.timeline.occupied[-1][1] == 0
             assert 0 < run.timeline.occupancy(run.window, 6) <= 1
     refills = {

@@ -41,12 +41,13 @@ def test_a_thing_is_busy_from_its_dispatch_until_the_device_has_finished_it() ->
         time.sleep(0.02)
         second.done.set()
         timeline = watch.take()
-    [one, two] = timeline.busy
-    assert before <= one[0] <= two[0] <= dispatched
-    assert one[1] <= two[1] - 0.01
-    assert timeline.drawn == ((two[1], 3),)
-    [(since, num_slots)] = timeline.occupied
-    assert one[0] <= since <= two[0]
+    [one, two] = timeline.works
+    assert before <= one.since_s <= two.since_s <= dispatched
+    assert one.done_s <= two.done_s - 0.01
+    assert (one.num_occupied, one.num_images) == (0, 0)
+    assert (two.num_occupied, two.num_images) == (2, 3)
+    [(since_s, num_slots)] = timeline.occupied
+    assert one.since_s <= since_s <= two.since_s
     assert num_slots == 2
 
 
@@ -56,9 +57,9 @@ def test_taking_waits_for_the_device_and_starts_anew() -> None:
         watch.dispatched(work)
         threading.Timer(0.03, work.done.set).start()
         began = time.perf_counter()
-        assert len(watch.take().busy) == 1
+        assert len(watch.take().works) == 1
         assert time.perf_counter() - began > 0.02
-        assert watch.take().busy == ()
+        assert watch.take().works == ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,6 @@ def test_every_verb_goes_on_to_the_engine() -> None:
         assert fake.calls["reset"] == 1
         timeline = watch.take()
     assert [num_slots for _, num_slots in timeline.occupied] == [2, 1, 0]
-    assert [num_images for _, num_images in timeline.drawn] == [1]
-    # A prefill, two chunks, a preview and a collection.
-    assert len(timeline.busy) == 5
+    # A prefill, a chunk, a preview, another chunk and a collection.
+    assert [work.num_occupied for work in timeline.works] == [0, 2, 2, 2, 2]
+    assert [work.num_images for work in timeline.works] == [0, 0, 0, 0, 1]
