@@ -8,6 +8,7 @@ import pytest
 from bot.errors import InvalidParameterError, InvalidPromptError
 from bot.requests import (
     MAX_IMAGES,
+    MAX_LABELS,
     MAX_PROMPT_CHARACTERS,
     MAX_SEED,
     SAMPLING_BOUNDS,
@@ -68,11 +69,23 @@ def ask(**changes: Any) -> GenerationRequest:
         ({"num_images": MAX_IMAGES + 1}, "images must be between"),
         ({"seed": -1}, "seed must be between 0 and 4294967295, not -1"),
         ({"seed": MAX_SEED + 1}, "not 4294967296"),
+        ({"weight": 0.0}, "weight must be between 0.01 and 100, not 0"),
+        ({"weight": 100.5}, "not 100.5"),
+        ({"weight": math.nan}, "weight must be between"),
+        ({"preview_interval_s": 0.05}, "preview_interval_s must be between 0.1 and 3600, not 0.05"),
+        ({"preview_interval_s": 3601.0}, "not 3601"),
+        ({"labels": ("a cat",) * (MAX_LABELS + 1)}, "the number of labels must be between 0 and 64, not 65"),
     ],
 )
-def test_a_request_names_what_is_out_of_range(changes: dict[str, int], complaint: str) -> None:
+def test_a_request_names_what_is_out_of_range(changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(InvalidParameterError, match=complaint):
         ask(**changes)
+
+
+def test_labels_are_checked_like_prompts() -> None:
+    assert ask(labels=(" a  cat ", "犬")).labels == ("a cat", "犬")
+    with pytest.raises(InvalidPromptError, match="no letters or digits"):
+        ask(labels=("a cat", "?"))
 
 
 def test_a_request_tidies_its_prompt_and_gets_an_id_of_its_own() -> None:

@@ -17,8 +17,6 @@ from bot.requests import Queued
 NEWS_SHARE: Final = 0.2
 NEWS_S: Final = 2.0
 QUIET_S: Final = 1.0
-# With thousands of jobs, playing through all starts for each change would keep the loop busy.
-_REFRESH_INTERVAL_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +26,27 @@ class _Told:
 
 
 class Places:
-    """Pushes Queued updates. tell: hands one to the job's reader. clock: seconds, the engine thread's."""
+    """Makes Queued updates. tell: hands one to the job's reader. clock: seconds, the engine thread's.
 
-    def __init__(self, backlog: Backlog, *, tell: Callable[[Job, Queued], None], clock: Callable[[], float]) -> None:
+    refresh_interval_s: with thousands of jobs, looking at them all for each change would keep the loop busy.
+    """
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        *,
+        tell: Callable[[Job, Queued], None],
+        clock: Callable[[], float],
+        refresh_interval_s: float = 0.05,
+    ) -> None:
         self._backlog = backlog
         self._tell = tell
         self._clock = clock
         self._told: dict[Job, _Told] = {}
         self._load: EngineLoad | None = None
         self._refresh_timer: asyncio.TimerHandle | None = None
-        self._refreshed_s = -_REFRESH_INTERVAL_S
+        self._refresh_interval_s = refresh_interval_s
+        self._refreshed_s = -refresh_interval_s
 
     def welcome(self, job: Job, position: int) -> None:
         """Tells a job that was just accepted at `position`."""
@@ -57,7 +66,7 @@ class Places:
         if self._refresh_timer is not None:
             return
         loop = asyncio.get_running_loop()
-        wait_s = self._refreshed_s + _REFRESH_INTERVAL_S - loop.time()
+        wait_s = self._refreshed_s + self._refresh_interval_s - loop.time()
         if wait_s > 0:
             self._refresh_timer = loop.call_later(wait_s, self._refresh)
         else:

@@ -19,7 +19,7 @@ def assign(
 
 
 def collect_image(engine: Engine, slot: int) -> GeneratedImage:
-    (image,) = engine.collect([slot])
+    (image,) = engine.collect([slot]).wait()
     assert isinstance(image, GeneratedImage)
     return image
 
@@ -97,14 +97,62 @@ def test_a_second_thread_is_refused() -> None:
         engine.step(1)
 
 
-@pytest.mark.parametrize("verb", ["insert", "step", "wait", "collect", "free"])
+def test_a_collected_slot_may_be_refilled_before_its_image_is_waited_for() -> None:
+    engine = FakeEngine(num_slots=1, image_length=2)
+    prefix = engine.prefill([PromptText("a cat")])
+    images = []
+    for seed in (1, 2):
+        engine.insert(prefix, [assign(0, seed=seed)])
+        engine.step(2)
+        images.append(engine.collect([0]))
+        engine.free([0])
+    assert all(pending.is_ready() for pending in images)
+    for seed, pending in enumerate(images, start=1):
+        (image,) = pending.wait()
+        assert isinstance(image, GeneratedImage)
+        expected = expected_image("a cat", seed, 0, image_length=2, image_size_px=8)
+        np.testing.assert_array_equal(image.image_tokens, expected.image_tokens)
+
+
+def test_a_preview_can_be_computed_by_hand() -> None:
+    engine = FakeEngine(image_length=8, num_rows=4, image_size_px=4, max_preview=2, preview_polls=2)
+    prefix = engine.prefill([PromptText("a cat")])
+    engine.insert(prefix, [assign(0, seed=300, index=2), assign(1, image_tokens=range(7)), assign(2)])
+    engine.step(3)
+    preview = engine.preview([0, 1])
+    assert preview.done_rows == (1, 4)
+    assert [preview.is_ready(), preview.is_ready()] == [False, True]
+    pictures = preview.wait()
+    assert pictures[0][:, 0].tolist() == [[1, 44, 2], [128] * 3, [128] * 3, [128] * 3]
+    assert pictures[1][:, 3].tolist() == [[4, 0, 0]] * 4
+    with pytest.raises(ValueError, match="at most 2 slots, not 3"):
+        engine.preview([0, 1, 2])
+    with pytest.raises(ValueError, match="Slot 3 is free"):
+        engine.preview([3])
+
+
+def test_label_scores_can_be_computed_by_hand() -> None:
+    vectors = FakeEngine().label_vectors(["ab", "b"])  # 195 % 11 = 8, 98 % 11 = 10
+    assert vectors.dtype == np.float32
+    assert vectors.tolist() == [[8, 9, 10, 0, 1, 2, 3, 4, 5], [10, 0, 1, 2, 3, 4, 5, 6, 7]]
+
+
+def test_time_may_pass_by_the_number_of_occupied_slots() -> None:
+    slept: list[float] = []
+    engine = FakeEngine(delay_s=1.0, delay_per_slot_s=0.25, sleep=slept.append)
+    engine.insert(engine.prefill([PromptText("a cat")]), [assign(0), assign(1)])
+    engine.step(1).wait()
+    assert slept == [1.5]
+
+
+@pytest.mark.parametrize("verb", ["insert", "step", "wait", "collect", "wait for images", "free"])
 def test_after_a_fault_only_reset_is_accepted(verb: Verb) -> None:
     engine = FakeEngine(image_length=2, faults=Faults(raises={(verb, 2): OSError("planned")}))
 
     def draw() -> None:
         engine.insert(engine.prefill([PromptText("a cat")]), [assign(0)])
         engine.step(2).wait()
-        engine.collect([0])
+        engine.collect([0]).wait()
         engine.free([0])
 
     draw()
@@ -118,18 +166,22 @@ def test_after_a_fault_only_reset_is_accepted(verb: Verb) -> None:
     assert engine.calls[verb] == 3
 
 
-def test_a_chunk_from_before_a_reset_is_refused() -> None:
-    engine = FakeEngine()
-    chunk = engine.step(1)
+def test_what_was_dispatched_before_a_reset_is_refused() -> None:
+    engine = FakeEngine(image_length=1)
+    engine.insert(engine.prefill([PromptText("a cat")]), [assign(0)])
+    everything = (engine.step(1), engine.collect([0]), engine.preview([0]))
     engine.reset()
-    with pytest.raises(RuntimeError, match="dispatched before the reset"):
-        chunk.wait()
+    for dispatched in everything:
+        with pytest.raises(RuntimeError, match="dispatched before the reset"):
+            dispatched.wait()
 
 
 def test_a_prefill_with_a_refused_prompt_fails_and_no_state_is_lost() -> None:
     engine = FakeEngine(faults=Faults(refused_prompts=["bad"]))
     with pytest.raises(RuntimeError, match="'bad' is refused"):
         engine.prefill([PromptText("good"), PromptText("bad")])
+    with pytest.raises(RuntimeError, match="'bad' is refused"):
+        engine.label_vectors(["bad"])
     engine.insert(engine.prefill([PromptText("good", "blurry")]), [assign(3)])
     assert engine.num_occupied == 1
     assert engine.prompts[-1] == PromptText("good", "blurry")
@@ -140,7 +192,7 @@ def test_an_image_that_is_not_finite_is_a_failed_slot() -> None:
     engine = FakeEngine(image_length=1, faults=Faults(not_finite=[(5, 1)]))
     engine.insert(engine.prefill([PromptText("a cat")]), [assign(0, seed=5, index=0), assign(1, seed=5, index=1)])
     engine.step(1)
-    good, bad = engine.collect([0, 1])
+    good, bad = engine.collect([0, 1]).wait()
     assert isinstance(good, GeneratedImage)
     assert bad == FailedSlot("The model gave numbers that are not finite.")
 

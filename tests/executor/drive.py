@@ -1,9 +1,9 @@
 """How the tests here make requests and read streams. Every wait is bounded."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,18 +18,10 @@ PATIENCE_S = 15.0
 T = TypeVar("T")
 
 
-def ask(
-    prompt: str = "a red circle",
-    num_images: int = 1,
-    *,
-    seed: int = 0,
-    requester: str = "ann",
-    image_tokens: Sequence[int] = (),
-    negative_prompt: str | None = None,
-) -> GenerationRequest:
-    return GenerationRequest(
-        prompt, num_images, seed, requester, image_tokens=tuple(image_tokens), negative_prompt=negative_prompt
-    )
+def ask(prompt: str = "a red circle", num_images: int = 1, **changes: Any) -> GenerationRequest:
+    """A request of ann's with seed 0, but for the `changes`. image_tokens may be any iterable."""
+    known: dict[str, Any] = {"seed": 0, "requester": "ann"} | changes
+    return GenerationRequest(prompt, num_images, **known | {"image_tokens": tuple(known.get("image_tokens", ()))})
 
 
 async def soon(awaitable: Awaitable[T]) -> T:

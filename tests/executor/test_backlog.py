@@ -4,7 +4,7 @@ import pytest
 
 from bot.errors import ExecutorClosedError
 from bot.executor.backlog import Backlog
-from bot.executor.scheduler import Job, Scheduler
+from bot.executor.scheduler import Admission, Job, Lineup, Scheduler
 
 from .drive import PATIENCE_S, ask
 
@@ -41,6 +41,16 @@ def test_a_finished_job_can_not_be_cancelled(backlog: Backlog) -> None:
     assert backlog.finish(job)
     assert not backlog.cancel(job)
     assert backlog.counts() == (0, 0)
+
+
+def test_a_restart_brings_back_what_had_started_and_was_not_cancelled(backlog: Backlog) -> None:
+    kept, cancelled, late = Job(ask(num_images=2)), Job(ask()), Job(ask(num_images=9))
+    for job in (kept, cancelled, late):
+        backlog.add(job)
+    backlog.admit(3)
+    backlog.cancel(cancelled)
+    backlog.restart()
+    assert backlog.lineup() == Lineup((Admission(kept, range(2)),), (late,))
 
 
 def test_close_forgets_all_jobs_and_keeps_its_first_sentence(backlog: Backlog) -> None:

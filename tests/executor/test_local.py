@@ -5,17 +5,18 @@ import gc
 import logging
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from blockbuster import BlockingError
 
 from bot.engine.base import Engine
 from bot.engine.fake import FakeEngine, Faults, Gate
-from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError
+from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError, QueueFullError
 from bot.executor.base import EngineState
 from bot.executor.local import LocalExecutor
-from bot.requests import Progress, Queued, Started
+from bot.executor.scheduler import Admission, Scheduler
+from bot.requests import Progress, Queued, Started, Update
 from bot.startup import StartUp
 
 from .drive import PATIENCE_S, ask, at_gate, check_result, read, soon
@@ -25,6 +26,13 @@ pytestmark = pytest.mark.usefixtures("no_blocking_calls")
 
 def local(factory: Callable[[], Engine], *, close_timeout_s: float = PATIENCE_S) -> LocalExecutor:
     return LocalExecutor(factory, max_jobs=64, max_jobs_per_user=16, chunk_tokens=4, close_timeout_s=close_timeout_s)
+
+
+async def position(updates: AsyncIterator[Update]) -> int:
+    """The one in the next update, which is a Queued."""
+    update = await soon(anext(updates))
+    assert isinstance(update, Queued)
+    return update.position
 
 
 async def test_blocking_calls_are_caught() -> None:
@@ -134,16 +142,66 @@ async def test_a_cancelled_job_may_be_submitted_again_while_its_old_chunk_is_und
         assert outcome.updates[:2] == [Queued(1), Started()]
 
 
+async def test_guilds_have_the_shares_that_they_were_given() -> None:
+    gate = Gate()
+    executor = LocalExecutor(
+        lambda: FakeEngine(num_slots=1, image_length=4, gate=gate), chunk_tokens=4, guild_weights={"big": 9.0}
+    )
+    async with executor:
+        await executor.submit(ask())
+        await at_gate(gate, 1)
+        await executor.submit(ask(num_images=2, guild="small"))
+        big = await executor.submit(ask(num_images=9, guild="big"))
+        big_position = await position(aiter(big))
+        gate.open()
+    assert big_position == 1
+
+
+async def test_a_scheduler_of_ones_own_admits() -> None:
+    class Closed(Scheduler):
+        def admit(self, num_free: int) -> list[Admission]:
+            return []
+
+    gate = Gate()
+    engine = FakeEngine(gate=gate)
+    scheduler = Closed(max_jobs=1, max_jobs_per_user=1)
+    async with LocalExecutor(lambda: engine, chunk_tokens=4, scheduler=scheduler) as executor:
+        await executor.submit(ask())
+        with pytest.raises(QueueFullError):
+            await executor.submit(ask(requester="bob"))
+        assert engine.calls["insert"] == 0
+
+
+async def test_who_waits_is_told_when_to_start() -> None:
+    gate = Gate()
+    engine = FakeEngine(num_slots=1, image_length=16, gate=gate)
+    async with local(lambda: engine) as executor:
+        running = await executor.submit(ask(requester="ann"))
+        await at_gate(gate, 1)
+        early = await soon(anext(aiter(await executor.submit(ask(requester="bob")))))
+        assert early == Queued(1, None)
+        gate.let_pass()
+        await at_gate(gate, 2)
+        async for update in running:
+            if isinstance(update, Progress):
+                break
+        late = await soon(anext(aiter(await executor.submit(ask(requester="cyd")))))
+        assert isinstance(late, Queued)
+        assert late.position == 2
+        assert late.expected_start_s is not None
+        gate.open()
+
+
 async def test_positions_are_told_when_a_job_starts() -> None:
     gate = Gate()
-    async with local(lambda: FakeEngine(num_slots=1, image_length=4, gate=gate)) as executor:
+    async with local(lambda: FakeEngine(num_slots=1, image_length=8, gate=gate)) as executor:
         first = await executor.submit(ask(requester="ann"))
         await at_gate(gate, 1)
         await executor.submit(ask(requester="bob"))
         third = aiter(await executor.submit(ask(requester="cyd")))
-        assert await soon(anext(third)) == Queued(2)
+        assert await position(third) == 2
         gate.let_pass()
-        assert await soon(anext(third)) == Queued(1)
+        assert await position(third) == 1
         gate.open()
         assert (await read(first)).error is None
 
@@ -156,10 +214,10 @@ async def test_positions_are_told_when_a_job_fails_before_it_starts() -> None:
         await at_gate(gate, 1)
         bad = await executor.submit(ask("bad", requester="bob"))
         behind = aiter(await executor.submit(ask(requester="cyd")))
-        assert await soon(anext(behind)) == Queued(2)
+        assert await position(behind) == 2
         gate.let_pass()
         assert isinstance((await read(bad)).error, JobFailedError)
-        assert await soon(anext(behind)) == Queued(1)
+        assert await position(behind) == 1
         gate.open()
         assert (await read(running)).error is None
 

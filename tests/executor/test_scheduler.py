@@ -1,9 +1,11 @@
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import QueueFullError, UserLimitError
-from bot.executor.scheduler import Admission, Job, Scheduler
+from bot.executor.scheduler import Admission, Job, Lineup, Scheduler
 
 from .drive import ask
 
@@ -16,36 +18,60 @@ def roomy() -> Scheduler:
     return Scheduler(max_jobs=1000, max_jobs_per_user=1000)
 
 
-def test_requesters_take_turns() -> None:
-    scheduler = roomy()
-    jobs = {name: job(name[0]) for name in ("a1", "a2", "a3", "b1", "c1", "c2")}
-    for each in jobs.values():
+def waiting(scheduler: Scheduler) -> list[Job]:
+    return list(scheduler.lineup.waiting)
+
+
+def test_jobs_start_by_turns_of_guilds_and_users() -> None:
+    scheduler = Scheduler(max_jobs=99, max_jobs_per_user=99, guild_weights={"big": 2.0})
+    a1, a2, b1 = (Job(ask(requester=user, guild="small")) for user in "aab")
+    big = [Job(ask(requester=user, guild="big")) for user in "cdef"]
+    for each in (a1, a2, b1, *big):
         scheduler.add(each)
-    order = [jobs[name] for name in ("a1", "b1", "c1", "a2", "c2", "a3")]
-    assert scheduler.positions() == {each: place for place, each in enumerate(order, start=1)}
-    assert [admission.job for admission in scheduler.admit(6)] == order
+    order = [big[0], a1, big[1], big[2], b1, big[3], a2]
+    assert waiting(scheduler) == order
+    assert [admission.job for admission in scheduler.admit(7)] == order
 
 
-def test_a_newcomer_starts_before_the_second_job_of_another() -> None:
+def test_a_heavier_request_has_a_larger_share() -> None:
     scheduler = roomy()
-    first, second, newcomer = job("ann"), job("ann"), job("bob")
-    assert scheduler.add(first) == 1
-    assert scheduler.add(second) == 2
-    assert scheduler.add(newcomer) == 2
-    assert scheduler.positions()[second] == 3
+    light = [Job(ask(requester="ann")) for _ in range(2)]
+    heavy = [Job(ask(requester="bob", weight=2.0)) for _ in range(4)]
+    for each in (*light, *heavy):
+        scheduler.add(each)
+    assert waiting(scheduler) == [heavy[0], light[0], heavy[1], heavy[2], light[1], heavy[3]]
+
+
+def test_add_tells_the_position() -> None:
+    scheduler = roomy()
+    assert [scheduler.add(job(user)) for user in ("ann", "ann", "bob", "ann")] == [1, 2, 2, 4]
 
 
 def test_a_job_starts_with_fewer_slots_and_has_the_next_ones() -> None:
     scheduler = roomy()
-    large, small = job("ann", 5), job("bob", 1)
+    large, small = job("ann", 5), job("bob", 5)
     scheduler.add(large)
     scheduler.add(small)
     assert scheduler.admit(2) == [Admission(large, range(2))]
-    assert scheduler.positions() == {small: 1}
+    assert scheduler.lineup == Lineup((Admission(large, range(2, 5)),), (small,))
     assert scheduler.admit(1) == [Admission(large, range(2, 3))]
-    assert scheduler.admit(4) == [Admission(large, range(3, 5)), Admission(small, range(1))]
+    assert scheduler.admit(4) == [Admission(large, range(3, 5)), Admission(small, range(2))]
+    assert scheduler.admit(9) == [Admission(small, range(2, 5))]
     assert not scheduler.has_images
     assert scheduler.admit(4) == []
+
+
+def test_after_a_restart_what_had_started_goes_first_and_from_its_beginning() -> None:
+    scheduler = roomy()
+    whole, partly, late = job("ann", 1), job("bob", 3), job("cyd", 9)
+    for each in (whole, partly, late):
+        scheduler.add(each)
+    scheduler.admit(2)
+    scheduler.restart()
+    assert scheduler.started == (whole, partly)
+    assert scheduler.admit(3) == [Admission(whole, range(1)), Admission(partly, range(2))]
+    assert scheduler.remove(partly)
+    assert scheduler.admit(9) == [Admission(late, range(9))]
 
 
 def test_no_free_slot_starts_nothing() -> None:
@@ -57,12 +83,12 @@ def test_no_free_slot_starts_nothing() -> None:
 
 def test_a_job_that_ends_while_partly_in_leaves_the_turn_to_the_next() -> None:
     scheduler = roomy()
-    large, small = job("ann", 5), job("bob", 2)
+    large, other = job("ann", 5), job("bob", 6)
     scheduler.add(large)
-    scheduler.add(small)
+    scheduler.add(other)
     scheduler.admit(2)
     assert scheduler.remove(large)
-    assert scheduler.admit(9) == [Admission(small, range(2))]
+    assert scheduler.admit(9) == [Admission(other, range(6))]
 
 
 def test_a_full_queue_is_refused_with_numbers() -> None:
@@ -128,13 +154,19 @@ def test_two_submissions_of_one_request_are_two_jobs() -> None:
     scheduler.add(first)
     scheduler.add(second)
     assert scheduler.remove(first)
-    assert scheduler.positions() == {second: 1}
+    assert waiting(scheduler) == [second]
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, 100.5, math.nan])
+def test_a_guild_weight_out_of_range_is_refused(weight: float) -> None:
+    with pytest.raises(ValueError, match=r"The weight of guild 7 must be between 0\.01 and 100"):
+        Scheduler(max_jobs=1, max_jobs_per_user=1, guild_weights={"6": 1.0, "7": weight})
 
 
 @pytest.mark.parametrize("name", ["max_jobs", "max_jobs_per_user"])
 def test_a_limit_below_one_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 1, not 0"):
-        Scheduler(**{"max_jobs": 1, "max_jobs_per_user": 1, name: 0})
+        Scheduler(max_jobs=int(name != "max_jobs"), max_jobs_per_user=int(name == "max_jobs"))
 
 
 USERS = ["ann", "bob", "cyd"]
@@ -151,7 +183,7 @@ OPERATIONS = st.lists(
 @settings(deadline=None)
 @given(OPERATIONS)
 def test_whatever_happens_the_books_are_right(operations: list[tuple[str, str | None, int]]) -> None:
-    """Every image once and in order; the limits hold; positions are 1 to n and come true."""
+    """Every image once and in order; the limits hold; the order comes true."""
     scheduler = Scheduler(max_jobs=8, max_jobs_per_user=4)
     alive: list[Job] = []
     admitted: dict[Job, int] = {}
@@ -169,10 +201,10 @@ def test_whatever_happens_the_books_are_right(operations: list[tuple[str, str | 
             else:
                 assert own < 4
                 assert len(alive) < 8
-                assert position == scheduler.positions()[new]
+                assert waiting(scheduler).index(new) == position - 1
                 alive.append(new)
         elif operation == "admit":
-            predicted = list(scheduler.positions())
+            predicted = waiting(scheduler)
             admissions = scheduler.admit(number)
             starts = [admission.job for admission in admissions if admission.images.start == 0]
             assert starts == predicted[: len(starts)]
@@ -185,32 +217,9 @@ def test_whatever_happens_the_books_are_right(operations: list[tuple[str, str | 
             assert num_admitted == number or not scheduler.has_images
         elif alive:
             assert scheduler.remove(alive.pop(number % len(alive)))
-        waiting = [each for each in alive if each not in admitted]
-        assert set(scheduler.positions()) == set(waiting)
-        assert sorted(scheduler.positions().values()) == list(range(1, len(waiting) + 1))
-        assert scheduler.num_waiting == len(waiting)
+        left = [each for each in alive if each not in admitted]
+        assert set(waiting(scheduler)) == set(left)
+        assert scheduler.num_waiting == len(waiting(scheduler)) == len(left)
         assert set(scheduler.started) == {each for each in alive if each in admitted}
         partly_in = [each for each in alive if 0 < admitted.get(each, 0) < each.request.num_images]
         assert len(partly_in) <= 1
-
-
-@settings(deadline=None)
-@given(OPERATIONS)
-def test_nobody_starves(operations: list[tuple[str, str | None, int]]) -> None:
-    """While a job waits, each other requester starts at most one job more than its own requester has before it."""
-    scheduler = roomy()
-    bounds: dict[Job, int] = {}
-    overtaken: dict[Job, dict[str, int]] = {}
-    for operation, user, number in operations:
-        if operation == "add":
-            assert user is not None
-            new = job(user, number)
-            bounds[new] = 1 + sum(each.request.requester == user for each in scheduler.positions())
-            overtaken[new] = dict.fromkeys(USERS, 0)
-            scheduler.add(new)
-        elif operation == "admit":
-            for admission in scheduler.admit(number):
-                for each in scheduler.positions() if admission.images.start == 0 else ():
-                    overtaken[each][admission.job.request.requester] += 1
-        for each in scheduler.positions():
-            assert max(overtaken[each].values()) <= bounds[each]

@@ -1,85 +1,98 @@
-"""The engine thread's program, run on the test's own thread until every job has ended: no thread, no event loop."""
+"""The engine thread's program: what it asks of the engine, in which order, and what it posts."""
 
 import gc
 import logging
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from bot.engine.base import Engine, FailedSlot, PromptText
-from bot.engine.fake import FakeEngine, FakePrefix, Faults, Verb
-from bot.errors import CheckpointNotFoundError, ExecutorClosedError, InvalidParameterError
-from bot.executor.backlog import Backlog
+from bot.engine.fake import FakeEngine, FakePending, FakePrefix, Faults
+from bot.engine.fake_pictures import expected_label_vector
+from bot.errors import CheckpointNotFoundError, InvalidParameterError
 from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, JobUpdate
-from bot.executor.scheduler import Job, Scheduler
-from bot.executor.worker import run_engine
-from bot.requests import Finished, GeneratedImage, GenerationRequest, Progress, Result, Started
+from bot.requests import GeneratedImage, Progress, Started
 
 from .drive import ask, check_result
-
-
-class Play:
-    """Runs the engine thread's program over jobs that are all there from the start."""
-
-    def __init__(self, *requests: GenerationRequest) -> None:
-        self.backlog = Backlog(Scheduler(max_jobs=100, max_jobs_per_user=100))
-        self.jobs = [Job(request) for request in requests]
-        self.events: list[Event] = []
-        self.on_event: Callable[[Event], None] = lambda event: None
-        for job in self.jobs:
-            self.backlog.add(job)
-
-    def run(self, engine: Engine, chunk_tokens: int = 4) -> "Play":
-        run_engine(lambda: engine, self.backlog, self._post, chunk_tokens=chunk_tokens)
-        return self
-
-    def run_factory(self, factory: Callable[[], Engine]) -> "Play":
-        run_engine(factory, self.backlog, self._post, chunk_tokens=4)
-        return self
-
-    def of(self, number: int) -> list[Event]:
-        """The events of the job of that number."""
-        job = self.jobs[number]
-        return [event for event in self.events if isinstance(event, JobUpdate | JobFailure) and event.job is job]
-
-    def result(self, number: int) -> Result:
-        last = self.of(number)[-1]
-        assert isinstance(last, JobUpdate), last
-        assert isinstance(last.update, Finished), last
-        return last.update.result
-
-    def failure(self, number: int) -> str:
-        last = self.of(number)[-1]
-        assert isinstance(last, JobFailure), last
-        return str(last.error)
-
-    def _post(self, event: Event) -> None:
-        self.events.append(event)
-        self.on_event(event)
-        if self.backlog.counts() == (0, 0):
-            self.backlog.close("The play is over.")
+from .play import FakeClock, Play
 
 
 def test_a_job_starts_progresses_and_finishes() -> None:
     request = ask(num_images=2, seed=3)
     engine = FakeEngine(num_slots=2, image_length=10)
     play = Play(request).run(engine, chunk_tokens=4)
-    job = play.jobs[0]
-    assert play.events[:-1] == [
-        EngineReady(engine.info),
-        JobUpdate(job, Started()),
-        JobUpdate(job, Progress(8, 20)),
-        JobUpdate(job, Progress(16, 20)),
-        JobUpdate(job, Progress(20, 20)),
-    ]
+    assert play.events[0] == EngineReady(engine.info)
+    assert play.updates(0)[:-1] == [Started(), Progress(8, 20), Progress(16, 20), Progress(20, 20)]
     result = play.result(0)
     check_result(result, request, engine.info)
     assert result.model == "fake"
     assert result.sampling == engine.info.sampling
-    assert result.seconds >= 0
-    assert engine.calls == {"prefill": 1, "insert": 1, "step": 3, "wait": 3, "collect": 1, "free": 1}
+
+
+def test_a_result_tells_the_seconds_since_its_start() -> None:
+    clock = FakeClock()
+    requests = [ask(), ask(requester="bob")]
+    play = Play(*requests, clock=clock).run(FakeEngine(num_slots=1, image_length=16, delay_s=0.5, sleep=clock.sleep))
+    # The second one is in as soon as the last chunk of the first was dispatched, and its own chunks follow on that.
+    assert [play.result(number).seconds for number in (0, 1)] == [2.0, 2.5]
+
+
+def test_the_start_and_the_end_of_a_job_are_logged_without_its_prompt(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    request = ask("a secret wish", 3)
+    with caplog.at_level(logging.INFO, "bot.executor"):
+        Play(request, clock=clock).run(FakeEngine(num_slots=3, delay_s=0.25, sleep=clock.sleep))
+    assert caplog.messages[1:] == [
+        f"Job {request.job_id} starts: 3 images.",
+        f"Job {request.job_id} is done: 3 images in 1.00 s.",
+    ]
+
+
+def test_the_device_is_never_waited_for_before_it_has_its_next_work() -> None:
+    """Two images one after the other in one slot: the second is in before the first one's last chunk is waited for."""
+    engine = FakeEngine(num_slots=1, image_length=8)
+    Play(ask(num_images=2)).run(engine, chunk_tokens=4)
+    first = ["prefill", "insert", "step", "step", "collect", "free", "wait"]
+    second = ["insert", "step", "wait", "wait for images", "step", "collect", "free", "wait", "wait", "wait for images"]
+    assert engine.log == first + second
+
+
+def test_a_slot_is_refilled_for_the_chunk_after_the_one_that_completes_it() -> None:
+    requests = [ask("short", image_tokens=range(150)), ask("long", requester="bob"), ask("next", requester="cyd")]
+    engine = FakeEngine(num_slots=2, image_length=160)
+    play = Play(*requests)
+    num_calls: list[tuple[int, int]] = []
+
+    def look(event: Event) -> None:
+        if event == JobUpdate(play.jobs[2], Started()):
+            num_calls.append((engine.calls["step"], engine.calls["wait"]))
+
+    play.on_event = look
+    play.run(engine, chunk_tokens=10)
+    assert num_calls == [(1, 0)]
+
+
+def test_labels_are_read_once_per_job_and_score_every_picture() -> None:
+    labels = ("a cat", "a dog", "nothing")
+    requests = [ask(num_images=3, labels=labels), ask(requester="bob")]
+    engine = FakeEngine(num_slots=2)
+    play = Play(*requests).run(engine)
+    vectors = [expected_label_vector(label) for label in labels]
+    for image in play.result(0).images:
+        assert image.label_scores.dtype == np.float32
+        assert image.label_scores.tolist() == [vector[image.index] for vector in vectors]
+    assert play.result(1).images[0].label_scores.shape == (0,)
+    assert engine.calls["label_vectors"] == 1
+
+
+def test_a_label_that_can_not_be_read_fails_exactly_its_job() -> None:
+    requests = [ask(labels=("bad",)), ask(requester="bob", labels=("good",))]
+    play = Play(*requests).run(FakeEngine(faults=Faults(refused_prompts=["bad"])))
+    assert play.failure(0).startswith("The model could not read the prompt.")
+    check_result(play.result(1), requests[1], FakeEngine().info)
 
 
 def test_prompts_that_wait_together_are_prefilled_together_and_once() -> None:
@@ -108,22 +121,6 @@ def test_jobs_at_different_positions_share_the_loop() -> None:
     play = Play(*requests).run(engine, chunk_tokens=5)
     for number, request in enumerate(requests):
         check_result(play.result(number), request, engine.info)
-
-
-def test_a_complete_slot_is_reused_while_others_go_on() -> None:
-    requests = [ask("short", image_tokens=range(150)), ask("long", requester="bob"), ask("next", requester="cyd")]
-    engine = FakeEngine(num_slots=2, image_length=160)
-    play = Play(*requests)
-    num_steps: list[int] = []
-
-    def look(event: Event) -> None:
-        if event == JobUpdate(play.jobs[2], Started()):
-            num_steps.append(engine.calls["step"])
-
-    play.on_event = look
-    play.run(engine, chunk_tokens=10)
-    # The short one is complete with the first chunk, which is waited for after the second was dispatched.
-    assert num_steps == [2]
 
 
 def test_a_job_that_brings_all_image_tokens_needs_no_step() -> None:
@@ -159,7 +156,7 @@ class PrefixWatchingEngine(FakeEngine):
 
 def test_a_prefix_is_let_go_once_its_last_image_is_in() -> None:
     engine = PrefixWatchingEngine(num_slots=2)
-    play = Play(ask(num_images=4))
+    play = Play(ask(num_images=6))
     is_alive: list[bool] = []
 
     def look(event: Event) -> None:
@@ -169,15 +166,17 @@ def test_a_prefix_is_let_go_once_its_last_image_is_in() -> None:
 
     play.on_event = look
     play.run(engine, chunk_tokens=16)
-    assert is_alive == [True, False]
+    assert is_alive == [True, False, False]
 
 
 class TwoScoresEngine(FakeEngine):
     """Gives odd images the better score."""
 
-    def collect(self, slots: Sequence[int]) -> list[GeneratedImage | FailedSlot]:
-        images = [image for image in super().collect(slots) if isinstance(image, GeneratedImage)]
-        return [replace(image, score=float(image.index % 2)) for image in images]
+    def collect(self, slots: Sequence[int]) -> FakePending[GeneratedImage | FailedSlot]:
+        pending = super().collect(slots)
+        images = [image for image in pending.items if isinstance(image, GeneratedImage)]
+        pending.items = [replace(image, score=float(image.index % 2)) for image in images]
+        return pending
 
 
 def test_images_of_equal_score_keep_the_order_of_their_indices() -> None:
@@ -244,43 +243,6 @@ def test_a_refused_second_wave_frees_the_first() -> None:
     check_result(play.result(2), requests[2], engine.info)
     assert play.failure(1) == "Refused for a test."
     assert engine.num_occupied == 0
-
-
-@pytest.mark.parametrize("verb", ["insert", "step", "wait", "collect", "free"])
-def test_a_lost_state_fails_the_running_jobs_and_the_waiting_ones_go_on(
-    verb: Verb, caplog: pytest.LogCaptureFixture
-) -> None:
-    requests = [ask(f"prompt {n}", 2, requester=f"user {n}") for n in range(4)]
-    engine = FakeEngine(num_slots=4, faults=Faults(raises={(verb, 1): RuntimeError("boom")}))
-    play = Play(*requests).run(engine)
-    for number in (0, 1):
-        assert play.failure(number).startswith("The picture was lost. The engine failed in an unexpected way")
-    for number in (2, 3):
-        check_result(play.result(number), requests[number], engine.info)
-    assert engine.calls["reset"] == 1
-    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert all(request.job_id in record.getMessage() for request in requests[:2])
-    assert record.exc_info is not None
-    assert "boom" in str(record.exc_info[1])
-
-
-def test_a_job_that_is_partly_in_is_lost_as_a_whole() -> None:
-    engine = FakeEngine(num_slots=2, faults=Faults(raises={("step", 2): RuntimeError("boom")}))
-    large, small = ask(num_images=9), ask("small", requester="bob")
-    play = Play(large, small).run(engine)
-    assert play.failure(0).startswith("The picture was lost.")
-    check_result(play.result(1), small, engine.info)
-    assert sum(isinstance(event, JobFailure) for event in play.events) == 1
-
-
-def test_a_reset_that_fails_ends_everything(caplog: pytest.LogCaptureFixture) -> None:
-    faults = Faults(raises={("step", 1): RuntimeError("boom"), ("reset", 1): RuntimeError("gone")})
-    play = Play(ask(num_images=4), ask()).run(FakeEngine(num_slots=4, faults=faults))
-    sentence = "The image engine failed and could not recover: restart the bot. Its log holds the reason."
-    assert play.events[-1] == EngineFailed(sentence)
-    assert not any(isinstance(event, JobFailure) for event in play.events)
-    with pytest.raises(ExecutorClosedError, match="restart the bot"):
-        play.backlog.add(Job(ask()))
 
 
 def test_a_factory_that_fails_tells_users_that_and_the_log_why(caplog: pytest.LogCaptureFixture) -> None:
