@@ -1,12 +1,15 @@
 """`bench serve --plot`: latencies of both policies, and their slots over time, in one picture."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from bot.bench.serve_report import Run, ServeReport
 from bot.errors import ConfigError
+
+# Of the whole run, to be drawn as free slots.
+_SHORTEST_GAP: Final = 0.002
 
 
 def check_plot(file: Path) -> None:
@@ -61,9 +64,13 @@ def _figure_class() -> Any:
 
 def _occupied(run: Run) -> tuple[list[float], list[int]]:
     """Times from the start of the run, and how many slots are occupied from each on."""
-    start, _ = run.window
-    times, counts = [0.0], [0]
+    start, end = run.window
+    times, counts = [start], [0]
     for (since, until), count in run.timeline.counts():
-        times += [since - start, until - start]
+        # The device takes a moment from one thing to the next, which would hide all else.
+        if since - times[-1] < _SHORTEST_GAP * (end - start):
+            times.pop()
+            counts.pop()
+        times += [since, until]
         counts += [count, 0]
-    return times, counts
+    return [time - start for time in times], counts
