@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.errors import QueueFullError, UserLimitError
-from bot.executor.turns import Place, Turns
+from bot.executor.turns import Ticket, Turns
 from bot.requests import WEIGHT_BOUNDS, GenerationRequest
 
 
@@ -90,7 +90,7 @@ class Scheduler:
         request = job.request
         if not accepted_before:
             self._check_limits(request.requester)
-        self._waiting.add(Place(job, request.guild, request.requester, request.num_images, request.weight))
+        self._waiting.add(Ticket(job, request.guild, request.requester, request.num_images, request.weight))
         return next(position for position, waiting in enumerate(self._waiting, start=1) if waiting is job)
 
     def admit(self, num_free: int) -> list[Admission]:

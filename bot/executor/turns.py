@@ -35,7 +35,7 @@ JobT = TypeVar("JobT")
 
 
 @dataclass(frozen=True, slots=True)
-class Place(Generic[JobT]):
+class Ticket(Generic[JobT]):
     """A job that waits. num_images counts against the guild, and divided by `weight` against the user."""
 
     job: JobT
@@ -46,51 +46,54 @@ class Place(Generic[JobT]):
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class _Ticket(Generic[JobT]):
-    """A place and its tag. number: counts the places as they were taken."""
+class _Waiting(Generic[JobT]):
+    """A ticket and its tag. number: counts the tickets as they came; it settles ties."""
 
     tag: float
     number: int
-    place: Place[JobT] = field(compare=False)
+    ticket: Ticket[JobT] = field(compare=False)
 
 
 @dataclass(eq=False, slots=True)
 class _Guild(Generic[JobT]):
-    """A guild in which jobs wait. tickets: in the order of their turns. started: its own tag, among the guilds, up to
-    which it has started jobs. started_tag: tag, within the guild, of the job that started last."""
+    """A guild in which jobs wait; `waiting` is in the order of their turns.
+
+    start: among the guilds, the tag up to which it has started jobs. last_tag: within it, the tag of the job that
+    started last.
+    """
 
     weight: float
-    started: float
-    started_tag: float = 0.0
-    tickets: list[_Ticket[JobT]] = field(default_factory=list)
+    start: float
+    last_tag: float = 0.0
+    waiting: list[_Waiting[JobT]] = field(default_factory=list)
 
-    def add(self, place: Place[JobT], number: int) -> None:
+    def add(self, ticket: Ticket[JobT], number: int) -> None:
         """Puts a job behind those of its user."""
-        own_tags = (ticket.tag for ticket in reversed(self.tickets) if ticket.place.user == place.user)
-        start = next(own_tags, self.started_tag)
-        insort(self.tickets, _Ticket(start + place.num_images / place.weight, number, place))
+        own_tags = (each.tag for each in reversed(self.waiting) if each.ticket.user == ticket.user)
+        start = next(own_tags, self.last_tag)
+        insort(self.waiting, _Waiting(start + ticket.num_images / ticket.weight, number, ticket))
 
     def take(self) -> JobT:
         """Takes out the job whose turn it is."""
-        ticket = self.tickets.pop(0)
-        self.started_tag = ticket.tag
-        self.started += ticket.place.num_images / self.weight
-        return ticket.place.job
+        first = self.waiting.pop(0)
+        self.last_tag = first.tag
+        self.start += first.ticket.num_images / self.weight
+        return first.ticket.job
 
-    def remove(self, ticket: _Ticket[JobT]) -> None:
+    def remove(self, gone: _Waiting[JobT]) -> None:
         """Takes out any job. Its user's jobs behind it move up, as if they had come now."""
-        behind = [t for t in self.tickets if t > ticket and t.place.user == ticket.place.user]
-        for each in (ticket, *behind):
-            self.tickets.remove(each)
+        behind = [each for each in self.waiting if each > gone and each.ticket.user == gone.ticket.user]
+        for each in (gone, *behind):
+            self.waiting.remove(each)
         for each in behind:
-            self.add(each.place, each.number)
+            self.add(each.ticket, each.number)
 
     def turns(self) -> Iterator[tuple[float, int, JobT]]:
-        """For each job its tag among the guilds, a number that settles ties, and the job; in order."""
-        tag = self.started
-        for ticket in self.tickets:
-            tag += ticket.place.num_images / self.weight
-            yield tag, ticket.number, ticket.place.job
+        """Tag among the guilds, number and job, in order."""
+        tag = self.start
+        for each in self.waiting:
+            tag += each.ticket.num_images / self.weight
+            yield tag, each.number, each.ticket.job
 
 
 class Turns(Generic[JobT]):
@@ -99,23 +102,23 @@ class Turns(Generic[JobT]):
     def __init__(self, guild_weights: Mapping[str, float]) -> None:
         self._guild_weights = dict(guild_weights)
         self._guilds: dict[str, _Guild[JobT]] = {}
-        self._started_tag = 0.0
+        self._last_tag = 0.0
         self._num_added = 0
 
     def __len__(self) -> int:
-        return sum(len(guild.tickets) for guild in self._guilds.values())
+        return sum(len(guild.waiting) for guild in self._guilds.values())
 
     def __iter__(self) -> Iterator[JobT]:
         """The jobs in the order in which they start if nobody else comes."""
         return (job for _, _, job in merge(*(guild.turns() for guild in self._guilds.values())))
 
-    def add(self, place: Place[JobT]) -> None:
+    def add(self, ticket: Ticket[JobT]) -> None:
         """Lets a job wait."""
-        guild = self._guilds.get(place.guild)
+        guild = self._guilds.get(ticket.guild)
         if guild is None:
-            guild = _Guild(self._guild_weights.get(place.guild, 1.0), self._started_tag)
-            self._guilds[place.guild] = guild
-        guild.add(place, self._num_added)
+            guild = _Guild(self._guild_weights.get(ticket.guild, 1.0), self._last_tag)
+            self._guilds[ticket.guild] = guild
+        guild.add(ticket, self._num_added)
         self._num_added += 1
 
     def take(self) -> JobT:
@@ -123,16 +126,16 @@ class Turns(Generic[JobT]):
         key = min(self._guilds, key=lambda key: next(self._guilds[key].turns())[:2])
         guild = self._guilds[key]
         job = guild.take()
-        self._started_tag = max(self._started_tag, guild.started)
+        self._last_tag = max(self._last_tag, guild.start)
         self._forget_if_empty(key)
         return job
 
     def remove(self, job: JobT) -> bool:
         """Takes out any job. False if it does not wait."""
         for key, guild in self._guilds.items():
-            ticket = next((ticket for ticket in guild.tickets if ticket.place.job is job), None)
-            if ticket is not None:
-                guild.remove(ticket)
+            found = next((each for each in guild.waiting if each.ticket.job is job), None)
+            if found is not None:
+                guild.remove(found)
                 self._forget_if_empty(key)
                 return True
         return False
@@ -140,11 +143,11 @@ class Turns(Generic[JobT]):
     def clear(self) -> None:
         """Forgets every job."""
         self._guilds.clear()
-        self._started_tag = 0.0
+        self._last_tag = 0.0
 
     def _forget_if_empty(self, key: str) -> None:
-        if not self._guilds[key].tickets:
+        if not self._guilds[key].waiting:
             del self._guilds[key]
         if not self._guilds:
             # Tags only compare with each other, and small ones are exact.
-            self._started_tag = 0.0
+            self._last_tag = 0.0

@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.executor.turns import Place, Turns
+from bot.executor.turns import Ticket, Turns
 
 MAX_IMAGES = 9
 
 
-def place(name: str, num_images: int = 1, *, guild: str = "home", weight: float = 1.0) -> Place[str]:
+def ticket(name: str, num_images: int = 1, *, guild: str = "home", weight: float = 1.0) -> Ticket[str]:
     """A job that is named after its user, as in a1."""
-    return Place(name, guild, name[0], num_images, weight)
+    return Ticket(name, guild, name[0], num_images, weight)
 
 
-def turns(*places: Place[str], **guild_weights: float) -> Turns[str]:
+def turns(*tickets: Ticket[str], **guild_weights: float) -> Turns[str]:
     made: Turns[str] = Turns(guild_weights)
-    for each in places:
+    for each in tickets:
         made.add(each)
     return made
 
@@ -32,25 +32,25 @@ def drain(queue: Turns[str]) -> list[str]:
 
 
 def test_users_take_turns() -> None:
-    assert drain(turns(*map(place, ("a1", "a2", "a3", "b1", "c1", "c2")))) == ["a1", "b1", "c1", "a2", "c2", "a3"]
+    assert drain(turns(*map(ticket, ("a1", "a2", "a3", "b1", "c1", "c2")))) == ["a1", "b1", "c1", "a2", "c2", "a3"]
 
 
 def test_what_counts_is_images() -> None:
-    queue = turns(*(place(f"a{n}", 3) for n in range(3)), *(place(f"b{n}") for n in range(9)))
+    queue = turns(*(ticket(f"a{n}", 3) for n in range(3)), *(ticket(f"b{n}") for n in range(9)))
     order = "".join(name[0] for name in drain(queue))
     assert order == "bbabbbabbbab"
 
 
 def test_guilds_take_turns_however_many_users_they_have() -> None:
-    crowd = [place(f"{user}1", guild="crowd") for user in "abcdef"]
-    alone = [place(f"z{n}", guild="alone") for n in range(3)]
+    crowd = [ticket(f"{user}1", guild="crowd") for user in "abcdef"]
+    alone = [ticket(f"z{n}", guild="alone") for n in range(3)]
     assert drain(turns(*crowd, *alone))[:6] == ["a1", "z0", "b1", "z1", "c1", "z2"]
 
 
 @pytest.mark.parametrize("level", ["user", "guild"])
 def test_three_times_the_weight_is_three_times_the_share(level: str) -> None:
-    heavy = [place(f"a{n}", guild="big", weight=3.0 if level == "user" else 1.0) for n in range(40)]
-    light = [place(f"b{n}", guild="big" if level == "user" else "small") for n in range(40)]
+    heavy = [ticket(f"a{n}", guild="big", weight=3.0 if level == "user" else 1.0) for n in range(40)]
+    light = [ticket(f"b{n}", guild="big" if level == "user" else "small") for n in range(40)]
     weights = {"big": 3.0} if level == "guild" else {}
     assert Counter(name[0] for name in drain(turns(*heavy, *light, **weights))[:40]) == {"a": 30, "b": 10}
 
@@ -58,32 +58,32 @@ def test_three_times_the_weight_is_three_times_the_share(level: str) -> None:
 @pytest.mark.parametrize("level", ["user", "guild"])
 def test_nobody_gains_by_having_been_idle(level: str) -> None:
     guild = "home" if level == "user" else "other"
-    queue = turns(*(place(f"a{n}") for n in range(20)))
+    queue = turns(*(ticket(f"a{n}") for n in range(20)))
     for _ in range(10):
         queue.take()
     for n in range(10):
-        queue.add(place(f"b{n}", guild=guild))
+        queue.add(ticket(f"b{n}", guild=guild))
     assert Counter(name[0] for name in drain(queue)[:10]) == {"a": 5, "b": 5}
 
 
 def test_newcomers_do_not_keep_anybody_from_the_second_job() -> None:
-    queue = turns(place("a1"), place("a2"))
+    queue = turns(ticket("a1"), ticket("a2"))
     started = []
     for newcomer in "bcdefgh":
-        queue.add(place(f"{newcomer}1"))
+        queue.add(ticket(f"{newcomer}1"))
         started.append(queue.take())
     assert started.index("a2") == 2
 
 
 def test_who_takes_a_job_back_has_not_paid_for_it() -> None:
-    queue = turns(place("a1", 9), place("a2"), place("b1", 5))
+    queue = turns(ticket("a1", 9), ticket("a2"), ticket("b1", 5))
     assert list(queue) == ["b1", "a1", "a2"]
     assert queue.remove("a1")
     assert list(queue) == ["a2", "b1"]
 
 
 def test_taking_a_job_back_brings_nobody_before_what_has_started() -> None:
-    queue = turns(place("a1", 9), place("a2"), *(place(f"b{n}") for n in range(9)))
+    queue = turns(ticket("a1", 9), ticket("a2"), *(ticket(f"b{n}") for n in range(9)))
     for _ in range(5):
         assert queue.take().startswith("b")
     queue.remove("a1")
@@ -92,13 +92,13 @@ def test_taking_a_job_back_brings_nobody_before_what_has_started() -> None:
 
 
 def test_what_does_not_wait_can_not_be_taken() -> None:
-    queue = turns(place("a1"))
+    queue = turns(ticket("a1"))
     assert not queue.remove("b1")
     assert queue.take() == "a1"
     assert not queue.remove("a1")
     with pytest.raises(ValueError):
         queue.take()
-    queue.add(place("a1"))
+    queue.add(ticket("a1"))
     queue.clear()
     assert (len(queue), list(queue)) == (0, [])
 
@@ -107,7 +107,7 @@ def test_what_does_not_wait_can_not_be_taken() -> None:
 class Wait:
     """A job that waits, and what its bound is made of; see bot.executor.turns."""
 
-    place: Place[int]
+    ticket: Ticket[int]
     images: int  # x
     least_weight: float  # w
     overtaken_by: int = 0
@@ -116,8 +116,8 @@ class Wait:
     most_guilds: int = 0  # g
     greatest_guild_weight: float = 0.0  # V
 
-    def look(self, waiting: list[Place[int]], guild_weights: dict[str, float]) -> None:
-        own = [each for each in waiting if each.guild == self.place.guild]
+    def look(self, waiting: list[Ticket[int]], guild_weights: dict[str, float]) -> None:
+        own = [each for each in waiting if each.guild == self.ticket.guild]
         guilds = {each.guild for each in waiting}
         self.most_jobs = max(self.most_jobs, len(own))
         self.greatest_weight = max(self.greatest_weight, *(each.weight for each in own))
@@ -128,7 +128,7 @@ class Wait:
         """Without the images of a job that is partly in: here every job starts wholly."""
         x, c = self.images, MAX_IMAGES
         inside = (self.most_jobs - 1) * (c + self.greatest_weight / self.least_weight * x)
-        share = self.greatest_guild_weight / guild_weights[self.place.guild]
+        share = self.greatest_guild_weight / guild_weights[self.ticket.guild]
         return inside + (self.most_guilds - 1) * (c + share * (inside + x))
 
 
@@ -156,8 +156,8 @@ def test_nobody_waits_for_more_than_is_promised(
     for number, operation in enumerate(operations):
         if isinstance(operation, tuple):
             guild, user, num_images, weight = operation
-            new = Place(number, guild, f"{guild}{user}", num_images, weight)
-            own = [wait.place for wait in waits.values() if wait.place.user == new.user] + [new]
+            new = Ticket(number, guild, f"{guild}{user}", num_images, weight)
+            own = [wait.ticket for wait in waits.values() if wait.ticket.user == new.user] + [new]
             waits[number] = Wait(new, sum(each.num_images for each in own), min(each.weight for each in own))
             queue.add(new)
         elif isinstance(operation, int) and waits:
@@ -168,12 +168,12 @@ def test_nobody_waits_for_more_than_is_promised(
             foretold = next(iter(queue))
             job = queue.take()
             assert job == foretold
-            started = waits.pop(job).place
+            started = waits.pop(job).ticket
             for wait in waits.values():
-                if wait.place.user != started.user:
+                if wait.ticket.user != started.user:
                     wait.overtaken_by += started.num_images
         assert set(queue) == set(waits)
-        waiting = [wait.place for wait in waits.values()]
+        waiting = [wait.ticket for wait in waits.values()]
         for wait in waits.values():
             wait.look(waiting, guild_weights)
             assert wait.overtaken_by <= wait.bound(guild_weights) + 1e-6
