@@ -62,6 +62,7 @@ class ModelSettings(_Section):
 
 class EngineSettings(_Section):
     """num_slots: images drawn at once; None is what the memory plan finds. chunk_tokens: image tokens per dispatch.
+    deterministic: the company of a picture never changes it, at the price of speed.
     num_devices: None is all. memory_fraction: of a device's memory. compile_cache: keep compiled code."""
 
     num_slots: int | None = Field(None, ge=1, le=1024)
@@ -70,6 +71,7 @@ class EngineSettings(_Section):
     num_devices: int | None = Field(None, ge=1, le=1024)
     memory_fraction: float = Field(0.9, gt=0.0, le=1.0)
     compile_cache: bool = True
+    deterministic: bool = False
 
 
 class QueueSettings(_Section):

@@ -24,7 +24,7 @@ from bot.config import Settings
 from bot.engine.base import Chunk, PromptText, SlotAssignment
 from bot.engine.devices import choose_devices, slot_mesh, use_compile_cache
 from bot.engine.engine import JaxEngine, JaxPrefix
-from bot.engine.precision import cache_dtype, choose_dtype
+from bot.engine.precision import choose_dtype, kept_dtypes
 from bot.errors import ConfigError
 from bot.fetch import locate_model
 from bot.startup import Advance, StartUp
@@ -180,7 +180,7 @@ def _run(
 ) -> DecodeRun:
     tokenizer = bundle.prompt_tokenizer
     texts = [tokenizer.encode([_PROMPT]), tokenizer.encode_unconditional()]
-    kept = jnp.dtype(cache_dtype(bundle.dtype, mesh.devices.flat[0].platform))
+    kept = kept_dtypes(bundle.dtype, mesh.devices.flat[0].platform)
     return DecodeRun(
         num_images=num_images,
         num_tokens=num_tokens,
@@ -190,7 +190,7 @@ def _run(
         step_s=[step for _, step in times],
         weight_bytes=weight_bytes(bundle.bart_params),
         cache_bytes=cache_bytes(
-            bundle.bart_config, num_images, num_tokens, [int(text.mask.sum()) for text in texts], kept.itemsize
+            bundle.bart_config, num_images, num_tokens, [int(text.mask.sum()) for text in texts], kept
         ),
         matmul_flops=matmul_flops(bundle.bart_params, num_images),
         floor=floor,

@@ -17,7 +17,7 @@ from bot.checkpoints.bundle import Checkpoint, open_checkpoint
 from bot.checkpoints.folders import ModelFolders
 from bot.demo.grammar import evaluation_captions
 from bot.engine.device_memory import DeviceMemory, device_memory
-from bot.engine.precision import DTYPES, cache_dtype
+from bot.engine.precision import DTYPES, kept_dtypes
 from bot.engine.sampling import guide
 from bot.errors import ConfigError
 from bot.models.attention import KeyValues
@@ -245,6 +245,6 @@ class _Model:
 
     def _caches(self, memory: Memory) -> tuple[KeyValues, ...]:
         *leading, head_dim, _ = memory.layers[0].keys.shape
-        dtype = cache_dtype(self._dtype, jax.local_devices()[0].platform)
+        dtype = kept_dtypes(self._dtype, jax.local_devices()[0].platform).image
         empty = KeyValues.zeros(tuple(leading), head_dim, self._config.image_length, dtype)
         return (empty,) * self._config.decoder_layers

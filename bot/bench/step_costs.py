@@ -6,6 +6,9 @@ Pure arithmetic. A decode step draws one token for every image, in both branches
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+import jax.numpy as jnp
+
+from bot.engine.precision import KeptDtypes
 from bot.engine.state import NUM_BRANCHES
 from bot.models.dalle_bart_config import DalleBartConfig
 from bot.models.network import Params, Path, walk
@@ -35,12 +38,13 @@ def matmul_flops(params: Params, num_images: int) -> int:
 
 
 def cache_bytes(
-    config: DalleBartConfig, num_images: int, num_tokens: int, text_lengths: Sequence[int], itemsize: int
+    config: DalleBartConfig, num_images: int, num_tokens: int, text_lengths: Sequence[int], kept: KeptDtypes
 ) -> float:
     """Keys and values that a step reads, on average over the steps that draw tokens 0 to num_tokens - 1.
 
     Of each image and branch those of the tokens before, and once those of each distinct text. text_lengths: tokens of
     each, padding not counted.
     """
-    places = NUM_BRANCHES * num_images * (num_tokens - 1) / 2 + sum(text_lengths)
-    return 2 * config.decoder_layers * config.d_model * itemsize * places
+    images = NUM_BRANCHES * num_images * (num_tokens - 1) / 2 * jnp.dtype(kept.image).itemsize
+    texts = sum(text_lengths) * jnp.dtype(kept.text).itemsize
+    return 2 * config.decoder_layers * config.d_model * (images + texts)

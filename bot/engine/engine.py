@@ -21,7 +21,7 @@ from bot.engine.base import FailedSlot, ModelInfo, Prefix, PromptText, SlotAssig
 from bot.engine.devices import slot_mesh
 from bot.engine.images import IMAGES_PER_DISPATCH, Finals
 from bot.engine.insertion import make_insertion
-from bot.engine.precision import cache_dtype
+from bot.engine.precision import kept_dtypes
 from bot.engine.programs import Programs
 from bot.engine.rows import Rows, make_moves
 from bot.engine.sampling import candidates_for
@@ -252,7 +252,7 @@ class JaxEngine:
 
     def _idle(self) -> tuple[SlotTable[Sampling], npt.NDArray[np.int32], Rows, DecodeState]:
         projection_dim = self._bundle.clip_config.projection_dim
-        kept = cache_dtype(self._bundle.dtype, self._mesh.devices.flat[0].platform)
+        kept = kept_dtypes(self._bundle.dtype, self._mesh.devices.flat[0].platform)
         state = idle_state(self._bundle.bart_config, self._num_slots, projection_dim, kept, self._mesh)
         rows = Rows(self._num_slots, self._mesh.size)
         return SlotTable(self._num_slots), np.zeros(self._num_slots, np.int32), rows, state

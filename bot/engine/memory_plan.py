@@ -7,7 +7,7 @@ the fraction that is not planned for: the libraries of a graphics card.
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Context, Decimal
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 import jax.numpy as jnp
 import numpy as np
@@ -261,17 +261,13 @@ def _others(sizes: ModelSizes) -> list[tuple[list[str], ModelSizes]]:
     others: list[tuple[list[str], ModelSizes]] = [([], sizes)]
     if sizes.weights != "int8":
         others.append((['model.weights = "int8"'], replace(sizes, weights="int8")))
-    automatic = _automatic(sizes)
-    if automatic != sizes.dtype:
-        others += [([*changes, 'model.dtype = "auto"'], replace(other, dtype=automatic)) for changes, other in others]
+    # On CPUs float16 is copied to be multiplied, and `auto` is float32. A graphics card has what `auto` chooses.
+    on_cpu = sizes.platform == "cpu"
+    if sizes.dtype == np.float32 or (on_cpu and sizes.dtype == np.float16):
+        setting = f'model.dtype = "{"bfloat16" if on_cpu else "auto"}"'
+        narrow = jnp.dtype(jnp.bfloat16)
+        others += [([*changes, setting], replace(other, dtype=narrow)) for changes, other in others]
     return others
-
-
-def _automatic(sizes: ModelSizes) -> np.dtype[Any]:
-    """What `auto` would choose here, or another dtype of its size."""
-    if sizes.platform == "cpu":
-        return np.dtype(np.float32)
-    return jnp.dtype(jnp.bfloat16) if sizes.dtype == np.float32 else sizes.dtype
 
 
 def _sum(items: tuple[Item, ...]) -> int:

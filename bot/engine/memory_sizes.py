@@ -11,13 +11,15 @@ from typing import Any, Final
 
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from bot.checkpoints.bundle import Checkpoint
 from bot.engine.images import IMAGES_PER_DISPATCH
+from bot.engine.precision import KeptDtypes, kept_dtypes
 from bot.engine.state import NUM_BRANCHES
 from bot.models.clip_config import ClipConfig, ClipTextConfig, ClipVisionConfig
 from bot.models.dalle_bart_config import DalleBartConfig
-from bot.models.int8 import MAX_BLOCK, WeightsKind
+from bot.models.int8 import WeightsKind, block_size
 from bot.models.network import Params, Path, walk
 from bot.models.vqgan import VQGANConfig
 
@@ -36,14 +38,14 @@ class Matrices:
     block: int = 0
     count: int = 0
 
-    def plus(self, features_in: int, features_out: int) -> "Matrices":
+    def plus(self, features_out: int, features_in: int) -> "Matrices":
         """With one more."""
         size = features_in * features_out
         return Matrices(
             self.numbers + size,
             self.channels + features_out,
             max(self.largest, size),
-            max(self.block, min(features_in, MAX_BLOCK) * features_out),
+            max(self.block, block_size(features_out) * features_in),
             self.count + 1,
         )
 
@@ -112,12 +114,12 @@ class ModelSizes:
     @property
     def cache_bytes(self) -> int:
         """Keys and values of one slot's image tokens."""
-        return NUM_BRANCHES * self._key_values_bytes(self.bart.image_length)
+        return NUM_BRANCHES * self._key_values_bytes(self.bart.image_length, self._kept.image)
 
     @property
     def prompt_bytes(self) -> int:
         """One encoded prompt: keys and values of its tokens for each layer, and their mask."""
-        return self._key_values_bytes(self.bart.max_text_length) + self.bart.max_text_length
+        return self._key_values_bytes(self.bart.max_text_length, self._kept.text) + self.bart.max_text_length
 
     @property
     def text_bytes(self) -> int:
@@ -147,16 +149,20 @@ class ModelSizes:
 
     @property
     def _is_widened(self) -> bool:
-        """XLA's CPU backend multiplies in float32 alone. What has another dtype it copies, all of it at once."""
-        return self._on_cpu and self.dtype.itemsize < _FLOAT
+        """XLA's CPU backend multiplies in float32 and bfloat16 alone. What is float16 it copies, all of it at once."""
+        return self._on_cpu and self.dtype == np.float16
 
     @property
     def _lm_head(self) -> int:
         return self.bart.d_model * (self.bart.image_vocab_size + 1)
 
-    def _key_values_bytes(self, length: int) -> int:
+    @property
+    def _kept(self) -> KeptDtypes:
+        return kept_dtypes(self.dtype, self.platform)
+
+    def _key_values_bytes(self, length: int, dtype: DTypeLike) -> int:
         """Keys and values of one sequence in all layers of the decoder."""
-        return 2 * self.bart.decoder_layers * length * self.bart.d_model * self.dtype.itemsize
+        return 2 * self.bart.decoder_layers * length * self.bart.d_model * jnp.dtype(dtype).itemsize
 
     def _encoder_bytes(self) -> int:
         config = self.bart
@@ -178,10 +184,9 @@ class ModelSizes:
         drawing = 8 * slots * self.vqgan.n_embed
         converted = self._converted_bytes((self.decoder,), rows, 2 * self.decoder.block)
         if self._is_widened:
-            converted += _FLOAT * self._lm_head + self._widened_slots_bytes(slots)
-        elif not self._on_cpu:
-            # Room for one layer's keys and values in another layout.
-            converted += 2 * _FLOAT * rows * config.image_length * config.d_model
+            converted += _FLOAT * self._lm_head
+        # Room for one layer's keys and values in another layout; on CPUs the values as float32.
+        converted += (1 if self._on_cpu else 2) * _FLOAT * rows * config.image_length * config.d_model
         return _FLOAT * (activations + scores + logits + drawing) + converted
 
     def _converted_bytes(self, parts: tuple[Matrices, ...], rows: int, blocks: int) -> int:
@@ -196,12 +201,9 @@ class ModelSizes:
             return _FLOAT * (blocks + rows * sum(part.channels for part in parts))
         return 3 * max(part.largest for part in parts) * self.dtype.itemsize
 
-    def _widened_slots_bytes(self, slots: int) -> int:
-        return slots * (self.cache_bytes + self.text_bytes) * _FLOAT // self.dtype.itemsize
-
     def _insert_bytes(self, all_slots: int) -> int:
         """The two prompts of one slot side by side, in float32 at most; what is told of every slot; XLA's tables."""
-        return self.text_bytes * _FLOAT // self.dtype.itemsize + 64 * all_slots + 2**16
+        return self.text_bytes * _FLOAT // jnp.dtype(self._kept.text).itemsize + 64 * all_slots + 2**16
 
     def _clip_text_bytes(self) -> int:
         return _FLOAT * _tower(self.clip.text, self.clip.text.max_position_embeddings)
@@ -238,6 +240,6 @@ def _matrices(shapes: Params) -> dict[str, Matrices]:
 
 
 def _part(path: Path) -> str:
-    if path[0] == "decoder" and path[-3] == "cross_attention" and path[-2] in ("k_proj", "v_proj"):
+    if path[0] == "decoder" and path[-3] == "cross_attention" and path[-2] == "kv_proj":
         return "projections"
     return str(path[0])

@@ -28,6 +28,7 @@ class PlannedEngine:
     mesh: Mesh
     plan: MemoryPlan
     compile_cache_dir: Path | None
+    deterministic: bool = False
 
     def open(self, chunk_tokens: int, start_up: StartUp) -> JaxEngine:
         """Loads the weights and compiles every program. Raises CheckpointError for numbers that are not finite."""
@@ -44,7 +45,7 @@ class PlannedEngine:
 
     def _open(self, chunk_tokens: int, start_up: StartUp) -> JaxEngine:
         bundle = self.checkpoint.load(NamedSharding(self.mesh, Spec()), start_up)
-        engine = JaxEngine(bundle, num_slots=self.plan.num_slots, mesh=self.mesh)
+        engine = JaxEngine(bundle, num_slots=self.plan.num_slots, mesh=self.mesh, deterministic=self.deterministic)
         engine.compile(chunk_tokens, start_up)
         return engine
 
@@ -73,7 +74,7 @@ def plan_engine(settings: Settings, start_up: StartUp) -> PlannedEngine:
             num_devices=len(devices),
         )
     start_up.note(plan.table())
-    return PlannedEngine(checkpoint, slot_mesh(devices), plan, settings.compile_cache_dir)
+    return PlannedEngine(checkpoint, slot_mesh(devices), plan, settings.compile_cache_dir, engine.deterministic)
 
 
 def open_engine(settings: Settings, start_up: StartUp) -> JaxEngine:

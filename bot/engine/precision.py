@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,13 +31,23 @@ def choose_dtype(setting: str, device: jax.Device) -> DTypeLike:
     return DTYPES["float16" if _compute_capability(device) < _FIRST_WITH_BFLOAT16 else "bfloat16"]
 
 
-def cache_dtype(dtype: DTypeLike, platform: str) -> DTypeLike:
-    """Which dtype keys and values are kept in by a model that multiplies in `dtype`.
+class KeptDtypes(NamedTuple):
+    """Which dtypes keys and values are kept in: image, those of image tokens; text, those of prompts."""
 
-    On CPUs float16 in bfloat16's place: processors read it as it is, while XLA first makes a float32 copy of bfloat16.
-    Keys and values come out of products of normalised numbers; one beyond 65504 fails its picture as not finite.
+    image: DTypeLike
+    text: DTypeLike
+
+
+def kept_dtypes(dtype: DTypeLike, platform: str) -> KeptDtypes:
+    """What a model keeps that multiplies in `dtype`: keys and values of that dtype, but on CPUs.
+
+    There float16 takes bfloat16's place: processors read it as it is, while XLA first makes a float32 copy of bfloat16.
+    Keys and values come out of products of normalised numbers; one beyond 65504 fails its picture as not finite. And
+    texts are float32: as they don't change, XLA would keep a float32 copy beside them.
     """
-    return DTYPES["float16"] if platform == "cpu" and jnp.dtype(dtype) == jnp.bfloat16 else dtype
+    if platform != "cpu":
+        return KeptDtypes(dtype, dtype)
+    return KeptDtypes(DTYPES["float16"] if jnp.dtype(dtype) == jnp.bfloat16 else dtype, DTYPES["float32"])
 
 
 def _compute_capability(device: jax.Device) -> tuple[int, int]:

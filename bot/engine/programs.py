@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 from bot.checkpoints.bundle import Bundle
 from bot.engine.images import IMAGES_PER_DISPATCH, Finals, make_finish, make_preview
 from bot.engine.insertion import make_insertion
-from bot.engine.precision import cache_dtype
+from bot.engine.precision import kept_dtypes
 from bot.engine.rows import make_moves
 from bot.engine.shapes import ChunkShape, ChunkShapes
 from bot.engine.state import DecodeState, state_shapes
@@ -69,8 +69,8 @@ class Programs:
 
     def __init__(self, bundle: Bundle, mesh: Mesh, num_slots: int, shapes: ChunkShapes) -> None:
         config, everywhere = bundle.bart_config, NamedSharding(mesh, Spec())
-        kept = cache_dtype(bundle.dtype, mesh.devices.flat[0].platform)
-        steps = make_steps(bundle.bart, config, bundle.vqgan_config.n_embed, kept, mesh)
+        kept = kept_dtypes(bundle.dtype, mesh.devices.flat[0].platform)
+        steps = make_steps(bundle.bart, config, bundle.vqgan_config.n_embed, kept.text, mesh)
         bart, vqgan, clip = (
             shapes_of(params, everywhere) for params in (bundle.bart_params, bundle.vqgan_params, bundle.clip_params)
         )

@@ -13,7 +13,7 @@ from bot.engine.sampling import CANDIDATES
 _ROWS: Final = (1, 4, 9, 18, 36, 72, 144, 288, 576)
 """By the collages that people ask for."""
 _LENGTH: Final = 64
-"""Buckets of positions are multiples of it."""
+"""Buckets of positions are multiples of it; of larger multiples where rows are few, which hardly gain by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class ChunkShapes:
         self._largest = ChunkShape(num_rows, image_length, None)
         self._deterministic = deterministic
         self._rows = (*(size for size in _ROWS if size < num_rows), num_rows)
-        self._lengths = (*range(_LENGTH, image_length, _LENGTH), image_length)
+        self._image_length = image_length
 
     def __iter__(self) -> Iterator[ChunkShape]:
         """All that `choose` may give."""
         yield self._largest
         if not self._deterministic:
-            yield from (ChunkShape(rows, length, CANDIDATES) for rows in self._rows for length in self._lengths)
+            yield from (ChunkShape(rows, length, CANDIDATES) for rows in self._rows for length in self._lengths(rows))
 
     def choose(self, num_rows: int, length: int, candidates: int | None) -> ChunkShape:
         """The smallest one that is enough for so many rows and positions. candidates: CANDIDATES or None.
@@ -51,7 +51,13 @@ class ChunkShapes:
         """
         if self._deterministic or candidates is None:
             return self._largest
-        return ChunkShape(_bucket(self._rows, num_rows), _bucket(self._lengths, length), candidates)
+        rows = _bucket(self._rows, num_rows)
+        return ChunkShape(rows, _bucket(self._lengths(rows), length), candidates)
+
+    def _lengths(self, num_rows: int) -> tuple[int, ...]:
+        finest = -(-self._image_length // _LENGTH)
+        step = _LENGTH * -(-finest // max(1, num_rows // 2))
+        return (*range(step, self._image_length, step), self._image_length)
 
 
 def _bucket(buckets: tuple[int, ...], needed: int) -> int:

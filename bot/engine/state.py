@@ -15,6 +15,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as Spec
 from jax.typing import DTypeLike
 
+from bot.engine.precision import KeptDtypes
 from bot.models.attention import KeyValues
 from bot.models.dalle_bart import Memory
 from bot.models.dalle_bart_config import DalleBartConfig
@@ -60,22 +61,22 @@ for _class in (SlotSampling, DecodeState):
 
 
 def idle_state(
-    config: DalleBartConfig, num_slots: int, projection_dim: int, dtype: DTypeLike, mesh: Mesh
+    config: DalleBartConfig, num_slots: int, projection_dim: int, kept: KeptDtypes, mesh: Mesh
 ) -> DecodeState:
-    """A state in which no slot is occupied, spread over `mesh`. dtype: of the caches.
+    """A state in which no slot is occupied, spread over `mesh`.
 
     num_slots: of all devices together, a multiple of their number.
     """
-    state: DecodeState = _idle_state(config, num_slots, projection_dim, dtype, NamedSharding(mesh, Spec(SLOTS)))
+    state: DecodeState = _idle_state(config, num_slots, projection_dim, kept, NamedSharding(mesh, Spec(SLOTS)))
     return state
 
 
 def state_shapes(
-    config: DalleBartConfig, num_slots: int, projection_dim: int, dtype: DTypeLike, mesh: Mesh
+    config: DalleBartConfig, num_slots: int, projection_dim: int, kept: KeptDtypes, mesh: Mesh
 ) -> DecodeState:
     """What idle_state returns, without its numbers: leaves are jax.ShapeDtypeStructs with their shardings."""
     sharding = NamedSharding(mesh, Spec(SLOTS))
-    shapes = jax.eval_shape(lambda: _zeros(config, num_slots, projection_dim, dtype))
+    shapes = jax.eval_shape(lambda: _zeros(config, num_slots, projection_dim, kept))
     state: DecodeState = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
     )
@@ -84,25 +85,25 @@ def state_shapes(
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
 def _idle_state(
-    config: DalleBartConfig, num_slots: int, projection_dim: int, dtype: DTypeLike, sharding: NamedSharding
+    config: DalleBartConfig, num_slots: int, projection_dim: int, kept: KeptDtypes, sharding: NamedSharding
 ) -> DecodeState:
-    state = _zeros(config, num_slots, projection_dim, dtype)
+    state = _zeros(config, num_slots, projection_dim, kept)
     spread: DecodeState = jax.lax.with_sharding_constraint(state, sharding)
     return spread
 
 
-def _zeros(config: DalleBartConfig, num_slots: int, projection_dim: int, dtype: DTypeLike) -> DecodeState:
+def _zeros(config: DalleBartConfig, num_slots: int, projection_dim: int, kept: KeptDtypes) -> DecodeState:
     heads = config.decoder_attention_heads
     head_dim = config.d_model // heads
 
-    def key_values(length: int) -> tuple[KeyValues, ...]:
+    def key_values(length: int, dtype: DTypeLike) -> tuple[KeyValues, ...]:
         leading = (num_slots, NUM_BRANCHES, heads)
         return tuple(KeyValues.zeros(leading, head_dim, length, dtype) for _ in range(config.decoder_layers))
 
     mask = jnp.ones((num_slots, NUM_BRANCHES, config.max_text_length), bool)
     return DecodeState(
-        caches=key_values(config.image_length),
-        memory=Memory(key_values(config.max_text_length), mask),
+        caches=key_values(config.image_length, kept.image),
+        memory=Memory(key_values(config.max_text_length, kept.text), mask),
         tokens=jnp.zeros((num_slots, config.image_length), jnp.int32),
         positions=jnp.full(num_slots, config.image_length, jnp.int32),
         keys=jnp.zeros((num_slots, 2), jnp.uint32),

@@ -48,9 +48,9 @@ class Steps:
 
 
 def make_steps(
-    network: Network[DalleBart], config: DalleBartConfig, num_codes: int, cache_dtype: DTypeLike, mesh: Mesh
+    network: Network[DalleBart], config: DalleBartConfig, num_codes: int, text_dtype: DTypeLike, mesh: Mesh
 ) -> Steps:
-    """num_codes: size of the VQGAN's codebook. cache_dtype: of keys and values. mesh: of one axis, SLOTS."""
+    """num_codes: size of the VQGAN's codebook. text_dtype: of keys and values of prompts. mesh: of one axis, SLOTS."""
 
     def on_own_slots(function: Callable[..., Any], in_specs: tuple[Spec, ...], out_specs: Any) -> Callable[..., Any]:
         sharded: Callable[..., Any] = jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=out_specs)
@@ -59,7 +59,7 @@ def make_steps(
     @partial(jax.jit, out_shardings=NamedSharding(mesh, Spec()))
     def encode(params: Params, ids: jax.Array, mask: jax.Array) -> Memory:
         memory = network.bind(params).memory(ids, mask)
-        return memory._replace(layers=jax.tree.map(lambda table: table.astype(cache_dtype), memory.layers))
+        return memory._replace(layers=jax.tree.map(lambda table: table.astype(text_dtype), memory.layers))
 
     def replay(params: Params, state: DecodeState, chosen: jax.Array, num_tokens: jax.Array) -> DecodeState:
         bart = network.bind(params)

@@ -4,7 +4,7 @@ Two ways: over whole sequences, and for one token per row over a cache whose lay
 side by side, so that the scores of many positions are made at once.
 """
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +12,6 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from bot.models.layers import Parts
-
-_VALUE_PARTS: Final = 4
-"""Into how many sums CPUs divide the values of a row: enough to keep a core busy, few enough for its registers."""
 
 
 class KeyValues(NamedTuple):
@@ -106,18 +103,11 @@ def _attend_once(query: jax.Array, keys: jax.Array, values: jax.Array, seen: jax
 
 
 def _attend_once_unrolled(query: jax.Array, keys: jax.Array, values: jax.Array, seen: jax.Array) -> jax.Array:
-    """XLA gives a product of one query and its own keys to one core of a CPU, and copies the part of a cache that it
-    reads. Written as sums it reads the caches where they lie, with all cores."""
-    head_dim, length = keys.shape[2:]
-    scores = sum(keys[:, :, i].astype(jnp.float32) * query[:, :, i, None] for i in range(head_dim))
-    scores = jnp.where(seen[:, None], scores, -jnp.inf)
-    weights = jnp.exp(scores - jnp.max(scores, axis=-1, keepdims=True))
-    size = length // _VALUE_PARTS if length % _VALUE_PARTS == 0 else length
-    parts = [
-        values[:, :, i : i + size].astype(jnp.float32) * weights[:, :, i : i + size, None]
-        for i in range(0, length, size)
-    ]
-    return jnp.sum(sum(parts[1:], parts[0]), axis=2) / jnp.sum(weights, axis=-1)[..., None]
+    """XLA gives the products of queries with their own keys to one core of a CPU, and copies the part of a cache that
+    it reads. Scores written as a sum it makes with all cores, reading the cache where it lies."""
+    scores = sum(keys[:, :, i].astype(jnp.float32) * query[:, :, i, None] for i in range(keys.shape[2]))
+    weights = jax.nn.softmax(jnp.where(seen[:, None], scores, -jnp.inf))
+    return jnp.einsum("nhl,nhld->nhd", weights, values.astype(jnp.float32))
 
 
 def _attend(queries: jax.Array, key_values: KeyValues, mask: jax.Array) -> jax.Array:

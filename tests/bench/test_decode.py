@@ -15,6 +15,7 @@ from bot.bench.step_costs import cache_bytes, matmul_flops, weight_bytes
 from bot.checkpoints.bundle import Bundle
 from bot.engine.devices import slot_mesh
 from bot.engine.engine import JaxChunk, JaxEngine
+from bot.engine.precision import KeptDtypes
 from bot.errors import ConfigError
 from bot.startup import StartUp
 
@@ -71,7 +72,9 @@ def test_a_run(bundle: Bundle, calls: list[str]) -> None:
     assert run.weight_bytes == weight_bytes(bundle.bart_params)
     assert run.matmul_flops == matmul_flops(bundle.bart_params, 2)
     texts = [bundle.prompt_tokenizer.encode_unconditional().mask.sum()]
-    assert run.cache_bytes > cache_bytes(bundle.bart_config, 2, 10, [int(n) for n in texts], 4)
+    assert run.cache_bytes > cache_bytes(
+        bundle.bart_config, 2, 10, [int(n) for n in texts], KeptDtypes("float32", "float32")
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,12 @@ import pytest
 from bot.bench.random_bundle import dalle_bart_options
 from bot.bench.step_costs import cache_bytes, matmul_flops, weight_bytes
 from bot.checkpoints.dalle_bart import network
+from bot.engine.precision import KeptDtypes
 from bot.models.dalle_bart_config import DalleBartConfig
 from bot.models.int8 import WeightsKind
 from bot.models.network import Params
+
+TWO = KeptDtypes("bfloat16", "bfloat16")
 
 
 def config(name: str) -> DalleBartConfig:
@@ -50,8 +53,8 @@ def test_keys_and_values() -> None:
     mega = config("mega")
     one = 2 * 24 * 2048 * 2
     # Tokens 0, 1 and 2 read as many before them.
-    assert cache_bytes(mega, 1, 3, [], 2) == 2 * one
-    assert cache_bytes(mega, 9, 256, [], 2) == 9 * 2 * 127.5 * one
+    assert cache_bytes(mega, 1, 3, [], TWO) == 2 * one
+    assert cache_bytes(mega, 9, 256, [], TWO) == 9 * 2 * 127.5 * one
     # The texts of all images are the same two.
-    assert cache_bytes(mega, 9, 1, [12, 2], 2) == 14 * one
-    assert cache_bytes(mega, 9, 1, [12, 2], 4) == 28 * one
+    assert cache_bytes(mega, 9, 1, [12, 2], TWO) == 14 * one
+    assert cache_bytes(mega, 9, 1, [12, 2], KeptDtypes("bfloat16", "float32")) == 28 * one

@@ -11,6 +11,7 @@ from jax.stages import Wrapped
 from bot.checkpoints.bundle import Bundle
 from bot.engine.devices import slot_mesh
 from bot.engine.images import IMAGES_PER_DISPATCH, Finals, make_finish
+from bot.engine.precision import kept_dtypes
 from bot.engine.state import DecodeState, idle_state
 from bot.models.vqgan import to_uint8
 from tests.golden.tiny_model import IMAGE_LENGTH, NUM_CODES
@@ -27,7 +28,9 @@ def finish(bundle: Bundle) -> Wrapped:
 @pytest.fixture(scope="module")
 def state(bundle: Bundle) -> DecodeState:
     """Four slots with complete pictures, the third of which met a number that is not finite."""
-    idle = idle_state(bundle.bart_config, 4, bundle.clip_config.projection_dim, bundle.dtype, slot_mesh())
+    idle = idle_state(
+        bundle.bart_config, 4, bundle.clip_config.projection_dim, kept_dtypes(bundle.dtype, "cpu"), slot_mesh()
+    )
     changes = {"tokens": CODES, "text_vectors": TEXTS, "finite": np.asarray([True, True, False, True])}
     return DecodeState(**{**vars(idle), **{name: jnp.asarray(value) for name, value in changes.items()}})
 

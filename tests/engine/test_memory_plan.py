@@ -37,9 +37,9 @@ def mega(platform: str, dtype: str, **changes: Any) -> ModelSizes:
         clip=ClipConfig(),
         dtype=jnp.dtype(dtype),
         weights="same",
-        encoder=matrices([(2048, 2048)] * 4 + [(2048, 4096)] * 2 + [(4096, 2048)], 24),
-        projections=matrices([(2048, 2048)] * 2, 24),
-        decoder=matrices([(2048, 2048)] * 6 + [(2048, 4096)] * 2 + [(4096, 2048)], 24),
+        encoder=matrices([(6144, 2048), (2048, 2048), (8192, 2048), (2048, 4096)], 24),
+        projections=matrices([(4096, 2048)], 24),
+        decoder=matrices([(6144, 2048), *[(2048, 2048)] * 3, (8192, 2048), (2048, 4096)], 24),
         other_bytes=2 * 138_000_000,
         vqgan_bytes=304_000_000,
         clip_bytes=605_000_000,
@@ -50,8 +50,8 @@ def mega(platform: str, dtype: str, **changes: Any) -> ModelSizes:
 
 def matrices(shapes: list[tuple[int, int]], layers: int) -> Matrices:
     found = Matrices()
-    for features_in, features_out in shapes * layers:
-        found = found.plus(features_in, features_out)
+    for shape in shapes * layers:
+        found = found.plus(*shape)
     return found
 
 
@@ -146,9 +146,10 @@ def test_a_refusal_has_the_numbers() -> None:
         (mega("gpu", "float32", weights="int8"), 5.3, None, ["engine.memory_fraction = 0.92", 'model.dtype = "auto"']),
         (mega("gpu", "bfloat16"), 12.0, 64, ["engine.num_slots = 25"]),
         (mega("gpu", "bfloat16"), 6.0, 20, ['model.weights = "int8" and engine.num_slots = 6']),
-        # On CPUs no dtype helps: what is not float32 is copied to multiply it.
-        (mega("cpu", "bfloat16"), 12.0, None, ['model.weights = "int8"']),
-        (mega("cpu", "float32"), 10.0, None, ['model.weights = "int8"']),
+        (mega("cpu", "bfloat16"), 7.5, None, ['model.weights = "int8"']),
+        # On CPUs float16 is copied to be multiplied.
+        (mega("cpu", "float16"), 12.0, None, ['model.weights = "int8"', 'model.dtype = "bfloat16"']),
+        (mega("cpu", "float32"), 10.0, None, ['model.weights = "int8"', 'model.dtype = "bfloat16"']),
     ],
 )
 def test_advice_is_what_would_help(sizes: ModelSizes, available: float, slots: int | None, advice: list[str]) -> None:
@@ -159,7 +160,7 @@ def test_advice_is_what_would_help(sizes: ModelSizes, available: float, slots: i
     ("available", "fraction", "advice"),
     [
         (22.5, 0.001, "engine.memory_fraction = 0.56"),
-        (5.45, 0.5, 'model.weights = "int8" and engine.memory_fraction = 0.97'),
+        (5.3, 0.5, 'model.weights = "int8" and model.dtype = "bfloat16" and engine.memory_fraction = 0.97'),
         (12.7, 0.5, 'model.weights = "int8"'),
     ],
 )

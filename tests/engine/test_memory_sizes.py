@@ -12,6 +12,7 @@ from bot.checkpoints.bundle import open_checkpoint
 from bot.config import ModelSettings
 from bot.engine.devices import slot_mesh
 from bot.engine.memory_sizes import ModelSizes
+from bot.engine.precision import kept_dtypes
 from bot.engine.programs import Program
 from bot.engine.sampling import CANDIDATES
 from bot.engine.shapes import ChunkShape
@@ -99,12 +100,12 @@ def test_every_program_has_room_and_not_much_more(weights: Any) -> None:
         assert actual <= planned[name] <= 2 * actual + 4 * MB, name
 
 
-@pytest.mark.parametrize(("dtype", "weights"), [("bfloat16", "same"), ("float16", "int8")])
+@pytest.mark.parametrize(("dtype", "weights"), [("float16", "same"), ("bfloat16", "int8")])
 def test_room_for_what_cpus_copy_to_multiply_in_float32(dtype: str, weights: Any) -> None:
     model = ShapesOnly(BART, VQGAN, CLIP, dtype=dtype, weights=weights)
     planned, actual = model.sizes.workspaces(4, 4), temporary_bytes(model, 4, pictures=False)
     assert all(actual[name] <= planned[name] for name in actual)
-    assert max(planned.values()) <= 2 * max(actual.values())
+    assert max(planned[name] for name in actual) <= 2 * max(actual.values()) + 4 * MB
 
 
 def test_the_demo_has_room(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_weights_are_as_large_as_their_arrays(tmp_path: Path, dtype: str, weight
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_slots_are_as_large_as_their_state(dtype: str) -> None:
     sizes = ShapesOnly(BART, VQGAN, CLIP, dtype=dtype).sizes
-    state = state_shapes(BART, 5, CLIP.projection_dim, dtype, slot_mesh())
+    state = state_shapes(BART, 5, CLIP.projection_dim, kept_dtypes(dtype, "cpu"), slot_mesh())
     assert 5 * (sizes.cache_bytes + sizes.text_bytes + sizes.slot_bytes) == num_bytes(state)
     one = jax.tree.map(lambda leaf: leaf.update(shape=(1, *leaf.shape[2:])), state.memory)
     assert sizes.prompt_bytes == num_bytes(one)
@@ -140,7 +141,8 @@ def test_a_card_converts_few_int8_matrices_and_copies_no_weights() -> None:
             replace(ShapesOnly(BART, VQGAN, CLIP, dtype=dtype, weights=w).sizes, platform="gpu").workspaces(1, 1)
             for w in ("same", "int8")
         )
-        largest = 512 * 1024 * jnp.dtype(dtype).itemsize
+        largest = 2 * 512 * 1024 * jnp.dtype(dtype).itemsize
+        # The caches of one slot in one layer, as float32 in another layout, and the logits.
         assert same["decoder"] < 2 * MB
         assert int8["decoder"] - same["decoder"] == 3 * largest
 

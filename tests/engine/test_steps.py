@@ -14,6 +14,7 @@ import pytest
 from bot.checkpoints.dalle_bart import load_dalle_bart, network
 from bot.engine.devices import slot_mesh
 from bot.engine.insertion import Insertion
+from bot.engine.precision import KeptDtypes
 from bot.engine.shapes import ChunkShape
 from bot.engine.state import SlotSampling, idle_state
 from bot.engine.steps import Steps, make_steps
@@ -38,7 +39,7 @@ class Loop:
         _, self.config, self.params = load_dalle_bart(folder)
         self.steps = programs(self.config, num_codes or self.config.image_vocab_size + 1)
         self.prompts = [self._prefill(golden(given), row) for row in range(3)]
-        self.state = idle_state(self.config, NUM_SLOTS, 4, jnp.float32, slot_mesh())
+        self.state = idle_state(self.config, NUM_SLOTS, 4, KeptDtypes(jnp.float32, jnp.float32), slot_mesh())
 
     def insert(self, slot: int, row: int, scale: float) -> None:
         insertion = _insertion(slot, scale, self.config.image_length)
