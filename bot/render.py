@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.collage import encode_within, make_collage
-from bot.requests import Finished, GenerationRequest, Progress, Queued, Result, Sampling, Started, Update
+from bot.requests import Finished, GenerationRequest, Preview, Progress, Queued, Result, Sampling, Started, Update
 
 MAX_CONTENT_CHARACTERS: Final = 2000
 MAX_DESCRIPTION_CHARACTERS: Final = 1024
@@ -68,17 +68,32 @@ def render_update(request: GenerationRequest, update: Update, *, loading: bool, 
     loading: the model isn't ready yet. resumed: the bot was restarted since the job was accepted.
     """
     match update:
-        case Queued(position):
+        case Queued(position, expected_start_s):
             status = "Resumed after a restart: queued" if resumed else "Queued"
-            status += f", place {position}" + (", the model is still loading." if loading else ".")
+            status += f", place {position}"
+            if loading:
+                status += ", the model is still loading."
+            elif expected_start_s is not None:
+                status += f", starts {_soon(expected_start_s)}."
+            else:
+                status += "."
         case Progress(done, total):
             fraction = min(1.0, done / max(1, total))
             filled = int(fraction * _BAR_CELLS)
             bar = "█" * filled + "░" * (_BAR_CELLS - filled)
             status = f"Drawing {_images(request.num_images)}  `{bar}` {int(fraction * 100)} %"
-        case Started() | Finished():
+        case Started() | Preview() | Finished():
             status = f"Drawing {_images(request.num_images)}{_ELLIPSIS}"
     return Rendered(_under_prompt(request.prompt, [status]))
+
+
+def _soon(seconds: float) -> str:
+    """As coarse as the forecast is good."""
+    if seconds < 5:
+        return "in a moment"
+    if seconds < 90:
+        return f"in about {5 * max(1, round(seconds / 5))} s"
+    return f"in about {round(seconds / 60)} min"
 
 
 def render_failure(prompt: str, sentence: str) -> Rendered:

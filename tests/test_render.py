@@ -45,6 +45,17 @@ def test_a_waiting_job_says_that_the_model_loads() -> None:
     assert content.endswith("Queued, place 1, the model is still loading.")
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.4, "in a moment"), (12.4, "in about 10 s"), (88.0, "in about 90 s"), (140.0, "in about 2 min")],
+)
+def test_a_waiting_job_says_when_it_will_start(seconds: float, said: str) -> None:
+    content = render_update(make_request(), Queued(2, seconds), loading=False).content
+    assert content == f"**a red circle**\nQueued, place 2, starts {said}."
+    # Nothing is known of a model that still loads.
+    assert "starts" not in render_update(make_request(), Queued(2, seconds), loading=True).content
+
+
 def test_a_resumed_job_says_so() -> None:
     content = render_update(make_request(), Queued(3), loading=False, resumed=True).content
     assert content.endswith("Resumed after a restart: queued, place 3.")

@@ -101,6 +101,7 @@ class ImagineCog(commands.Cog):
             num_images=num_images,
             seed=new_seed() if seed is None else seed,
             requester=str(interaction.user.id),
+            guild=str(interaction.guild_id),
             sampling=SamplingOverrides(condition_scale, top_k, top_p, temperature),
         )
         channel_id = check_app_permissions(interaction)

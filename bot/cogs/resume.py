@@ -57,6 +57,7 @@ async def _submit(job: JobRecord, message: JobMessage, executor: Executor) -> Ac
         num_images=job.num_images,
         seed=job.seed,
         requester=str(job.user_id),
+        guild=str(job.guild_id),
         sampling=SamplingOverrides(job.condition_scale, job.top_k, job.top_p, job.temperature),
         negative_prompt=job.negative_prompt,
         job_id=job.id,
