@@ -34,12 +34,21 @@ class Imagined:
     files: tuple[Path, ...]
     timings: Mapping[str, float]
 
+    def label_scores(self) -> list[list[float]]:
+        """For each label of the request the scores of the images, in the order of the result."""
+        images = [image.label_scores.tolist() for image in self.result.images]
+        return [list(scores) for scores in zip(*images, strict=True)]
+
     def to_json(self) -> dict[str, Any]:
         """The one object of `--json`."""
+        labels = self.result.request.labels
         images: list[dict[str, Any]] = [
             {"rank": rank, "score": image.score, "index": image.index}
             for rank, image in enumerate(self.result.images, start=1)
         ]
+        for entry, image in zip(images, self.result.images, strict=True):
+            if labels:
+                entry["labels"] = dict(zip(labels, image.label_scores.tolist(), strict=True))
         for entry, file in zip(images, self.files, strict=False):
             entry["file"] = str(file)
         return {

@@ -1,6 +1,7 @@
 """`dalle-bot imagine` below its command line: the way from a request to files, over a fake engine."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from bot.collage import make_collage, read_metadata
 from bot.config import Settings
 from bot.engine.base import Engine
 from bot.engine.fake import FakeEngine, Faults, expected_image
+from bot.engine.fake_pictures import expected_label_vector
 from bot.errors import CheckpointError, ConfigError, DalleBotError, JobFailedError
 from bot.imagine import Imagined, imagine
 from bot.requests import Finished, GeneratedImage, GenerationRequest, Queued, Update
@@ -19,7 +21,7 @@ from bot.requests import Finished, GeneratedImage, GenerationRequest, Queued, Up
 REQUEST = GenerationRequest(prompt="a red circle", num_images=4, seed=7, requester="local")
 
 
-async def draw(folder: Path, **overrides: Any) -> Imagined:
+async def draw(folder: Path, request: GenerationRequest = REQUEST, **overrides: Any) -> Imagined:
     arguments: dict[str, Any] = {
         "settings": Settings(data_dir=folder / "data"),
         "engine_factory": FakeEngine,
@@ -27,7 +29,7 @@ async def draw(folder: Path, **overrides: Any) -> Imagined:
         "images_dir": None,
         "on_update": lambda update: None,
     }
-    return await imagine(REQUEST, **arguments | overrides)
+    return await imagine(request, **arguments | overrides)
 
 
 def best_first() -> list[GeneratedImage]:
@@ -79,6 +81,18 @@ async def test_the_json_object(tmp_path: Path) -> None:
     assert set(timings) == {"load", "generate", "write", "total"}
     assert min(timings.values()) >= 0
     assert timings["total"] == pytest.approx(timings["load"] + timings["generate"] + timings["write"], abs=0.002)
+
+
+async def test_every_image_is_scored_against_every_label(tmp_path: Path) -> None:
+    labels = ("a blue square", "a star")
+    done = await draw(tmp_path, replace(REQUEST, labels=labels))
+    told = [entry["labels"] for entry in done.to_json()["images"]]
+    vectors = [expected_label_vector(label) for label in labels]
+    for entry, image in zip(told, best_first(), strict=True):
+        assert entry == {label: float(v @ image.clip_vector) for label, v in zip(labels, vectors, strict=True)}
+    assert done.label_scores() == [[entry[label] for entry in told] for label in labels]
+    assert len({tuple(entry.values()) for entry in told}) > 1
+    assert "labels" not in (await draw(tmp_path)).to_json()["images"][0]
 
 
 async def test_no_single_images_without_a_folder(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ def imagine(
     top_k: Annotated[int | None, typer.Option(help="Draw among the k likeliest tokens; 0 is off.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Draw among the likeliest tokens of this probability.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Above 1 is wilder, below 1 tamer.")] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="What to lead away from.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Also score each image against this text.")] = None,
     out: Annotated[Path, typer.Option(help="The collage.", metavar="FILE")] = Path("collage.png"),
     images_dir: Annotated[Path | None, typer.Option(help="Also write each image there.", metavar="DIR")] = None,
     model: Model = None,
@@ -40,6 +42,8 @@ def imagine(
         seed=requests.new_seed() if seed is None else seed,
         requester="local",
         sampling=requests.SamplingOverrides(condition_scale, top_k, top_p, temperature),
+        negative_prompt=negative_prompt,
+        labels=tuple(label or ()),
     )
     from bot.imagine import imagine as draw
 
@@ -63,3 +67,5 @@ def imagine(
         console.print(notice, style="yellow", markup=False)
     scores = " · ".join(f"{rank}: {image.score:.2f}" for rank, image in enumerate(done.result.images, start=1))
     print(f"{done.collage}  (seed {request.seed}; scores, best first: {scores})")
+    for text, label_scores in zip(request.labels, done.label_scores(), strict=True):
+        print(f"{text}: {' · '.join(f'{score:.2f}' for score in label_scores)}")
