@@ -21,15 +21,16 @@ from bot.requests import Finished, GeneratedImage, GenerationRequest, Queued, Up
 REQUEST = GenerationRequest(prompt="a red circle", num_images=4, seed=7, requester="local")
 
 
-async def draw(folder: Path, request: GenerationRequest = REQUEST, **overrides: Any) -> Imagined:
+async def draw(folder: Path, **overrides: Any) -> Imagined:
     arguments: dict[str, Any] = {
+        "request": REQUEST,
         "settings": Settings(data_dir=folder / "data"),
         "engine_factory": FakeEngine,
         "out": folder / "collage.png",
         "images_dir": None,
         "on_update": lambda update: None,
     }
-    return await imagine(request, **arguments | overrides)
+    return await imagine(**arguments | overrides)
 
 
 def best_first() -> list[GeneratedImage]:
@@ -85,7 +86,7 @@ async def test_the_json_object(tmp_path: Path) -> None:
 
 async def test_every_image_is_scored_against_every_label(tmp_path: Path) -> None:
     labels = ("a blue square", "a star")
-    done = await draw(tmp_path, replace(REQUEST, labels=labels))
+    done = await draw(tmp_path, request=replace(REQUEST, labels=labels))
     told = [entry["labels"] for entry in done.to_json()["images"]]
     vectors = [expected_label_vector(label) for label in labels]
     for entry, image in zip(told, best_first(), strict=True):

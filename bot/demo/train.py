@@ -21,7 +21,7 @@ from bot.models.clip_config import ClipConfig
 from bot.models.network import Params, nest, walk
 from bot.requests import Sampling
 
-DEMO_SAMPLING = Sampling(condition_scale=2.0, top_k=0, top_p=0.95, temperature=0.8)
+DEMO_SAMPLING = Sampling(condition_scale=2.0, top_k=64, top_p=0.95, temperature=0.8)
 """What the demo is best at: measured with `dalle-bot train-demo --evaluate`."""
 
 

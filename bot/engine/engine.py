@@ -19,7 +19,7 @@ from bot.checkpoints.bundle import Bundle
 from bot.checkpoints.tokenizers import EncodedText
 from bot.engine.base import FailedSlot, ModelInfo, Prefix, PromptText, SlotAssignment
 from bot.engine.devices import slot_mesh
-from bot.engine.images import IMAGES_PER_DISPATCH, Finals
+from bot.engine.images import Finals
 from bot.engine.insertion import make_insertion
 from bot.engine.precision import kept_dtypes
 from bot.engine.programs import Programs
@@ -141,7 +141,7 @@ class JaxEngine:
 
     @property
     def max_preview(self) -> int:
-        return IMAGES_PER_DISPATCH * self._mesh.size
+        return self._programs.num_finals
 
     def compile(self, chunk_tokens: int, start_up: StartUp) -> None:
         """Compiles every program that a picture needs, if it is drawn in chunks of `chunk_tokens`, and encodes the
@@ -218,7 +218,7 @@ class JaxEngine:
         """Dispatches what decodes and scores; see bot.engine.base.Engine. Raises ValueError for a slot that is not
         complete."""
         occupants = [self._complete(slot) for slot in slots]
-        size = IMAGES_PER_DISPATCH * self._mesh.size
+        size = self._programs.num_finals
         groups = [occupants[i : i + size] for i in range(0, len(occupants), size)]
         return JaxImages(tuple((tuple(o.image for o in group), self._finals(group)) for group in groups))
 
@@ -303,7 +303,7 @@ class JaxEngine:
     def _finals(self, occupants: Sequence[Occupant[Sampling]]) -> Finals:
         params: tuple[Params, Params] = (self._bundle.vqgan_params, self._bundle.clip_params)
         rows = [self._rows[o.slot] for o in occupants]
-        padded = rows + rows[-1:] * (IMAGES_PER_DISPATCH * self._mesh.size - len(rows))
+        padded = rows + rows[-1:] * (self._programs.num_finals - len(rows))
         return self._programs.finish(*params, self._state, np.asarray(padded, np.int32))
 
 

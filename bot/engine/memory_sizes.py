@@ -14,7 +14,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from bot.checkpoints.bundle import Checkpoint
-from bot.engine.images import IMAGES_PER_DISPATCH
+from bot.engine.images import images_per_dispatch
 from bot.engine.precision import KeptDtypes, kept_dtypes
 from bot.engine.state import NUM_BRANCHES
 from bot.models.clip_config import ClipConfig, ClipTextConfig, ClipVisionConfig
@@ -210,7 +210,7 @@ class ModelSizes:
 
     def _pictures_bytes(self, all_slots: int) -> int:
         """VQGAN's largest activations, or CLIP's; and the pixels of all slots, which wait to be fetched."""
-        config, n = self.vqgan, IMAGES_PER_DISPATCH
+        config, n = self.vqgan, images_per_dispatch(self.platform)
         widths = [config.ch * m for m in config.ch_mult]
         # A stage begins at its resolution with the width of the one before it.
         stages = enumerate(pairwise([*widths, widths[-1]]))

@@ -13,7 +13,7 @@ from jax.stages import Compiled, Wrapped
 from jax.typing import DTypeLike
 
 from bot.checkpoints.bundle import Bundle
-from bot.engine.images import IMAGES_PER_DISPATCH, Finals, make_finish, make_preview
+from bot.engine.images import Finals, images_per_dispatch, make_finish, make_preview
 from bot.engine.insertion import make_insertion
 from bot.engine.precision import kept_dtypes
 from bot.engine.rows import make_moves
@@ -59,7 +59,8 @@ def shapes_of(tree: Any, sharding: jax.sharding.Sharding) -> Any:
 
 
 class Programs:
-    """Everything that the engine runs on its devices: a Program for each function and shape.
+    """Everything that the engine runs on its devices: a Program for each function and shape. num_finals: how many
+    images `finish` and `preview` take.
 
     encode(params, ids, mask) -> Memory. insert, move, replay, chunk: see bot.engine.steps.Steps.
     finish(VQGAN's params, CLIP's params, state, rows) -> Finals, preview(VQGAN's params, state, rows, done): see
@@ -69,7 +70,8 @@ class Programs:
 
     def __init__(self, bundle: Bundle, mesh: Mesh, num_slots: int, shapes: ChunkShapes) -> None:
         config, everywhere = bundle.bart_config, NamedSharding(mesh, Spec())
-        kept = kept_dtypes(bundle.dtype, mesh.devices.flat[0].platform)
+        platform = mesh.devices.flat[0].platform
+        kept = kept_dtypes(bundle.dtype, platform)
         steps = make_steps(bundle.bart, config, bundle.vqgan_config.n_embed, kept.text, mesh)
         bart, vqgan, clip = (
             shapes_of(params, everywhere) for params in (bundle.bart_params, bundle.vqgan_params, bundle.clip_params)
@@ -83,7 +85,7 @@ class Programs:
         clip_text = given((1, bundle.clip_config.text.max_position_embeddings))
         memory = shapes_of(jax.eval_shape(steps.encode, bart, text, text), everywhere)
         insertion = shapes_of(make_insertion([], [], num_slots, config.image_length), everywhere)
-        num_finals = IMAGES_PER_DISPATCH * mesh.size
+        self.num_finals = images_per_dispatch(platform) * mesh.size
         finish = make_finish(bundle.vqgan, bundle.clip, bundle.preprocess, mesh)
         embed_text = jax.jit(lambda p, ids, mask: bundle.clip.bind(p).text_vectors(ids, mask), out_shardings=everywhere)
 
@@ -103,7 +105,7 @@ class Programs:
         self.replay = Program[DecodeState](
             "replay", steps.replay, bart, state, given((num_slots,), jnp.bool), given((), jnp.int32), exact=exact
         )
-        rows = given((num_finals,))
+        rows = given((self.num_finals,))
         self.finish = Program[Finals]("pictures", finish, vqgan, clip, state, rows, exact=False)
         preview = make_preview(bundle.vqgan, bundle.vqgan_config.grid, mesh)
         self.preview = Program[jax.Array]("preview", preview, vqgan, state, rows, rows, exact=False)

@@ -10,7 +10,7 @@ from jax.stages import Wrapped
 
 from bot.checkpoints.bundle import Bundle
 from bot.engine.devices import slot_mesh
-from bot.engine.images import IMAGES_PER_DISPATCH, Finals, make_finish
+from bot.engine.images import Finals, images_per_dispatch, make_finish
 from bot.engine.precision import kept_dtypes
 from bot.engine.state import DecodeState, idle_state
 from bot.models.vqgan import to_uint8
@@ -88,4 +88,4 @@ def test_a_vector_that_is_not_finite_fails_its_picture(finish: Wrapped, bundle: 
 
 
 def test_nine_images_fill_their_dispatches() -> None:
-    assert 9 % IMAGES_PER_DISPATCH == 0
+    assert 9 % images_per_dispatch("gpu") == 0
