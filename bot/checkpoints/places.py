@@ -119,7 +119,9 @@ def extract(params: Params, places: Places, *, dtype: DTypeLike) -> Arrays:
     for path, leaf in walk(params):
         place = places[path]
         assert place.layer is None
-        for name, part in zip(place.names, np.split(np.asarray(jax.device_get(leaf)), len(place.names)), strict=True):
+        array = np.asarray(jax.device_get(leaf))
+        parts = np.split(array, len(place.names)) if len(place.names) > 1 else [array]
+        for name, part in zip(place.names, parts, strict=True):
             stored = part if place.axes is None else part.transpose(np.argsort(place.axes))
             arrays[name] = stored.astype(np.dtype(dtype))
     return arrays

@@ -159,8 +159,8 @@ def test_advice_is_what_would_help(sizes: ModelSizes, available: float, slots: i
 @pytest.mark.parametrize(
     ("available", "fraction", "advice"),
     [
-        (22.5, 0.001, "engine.memory_fraction = 0.56"),
-        (5.3, 0.5, 'model.weights = "int8" and engine.memory_fraction = 1.0'),
+        (22.5, 0.001, "engine.memory_fraction = 0.55"),
+        (5.3, 0.5, 'model.weights = "int8" and model.dtype = "bfloat16" and engine.memory_fraction = 0.94'),
         (12.7, 0.5, 'model.weights = "int8"'),
     ],
 )
