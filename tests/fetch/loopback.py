@@ -10,7 +10,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Tests go away in mid-transfer on purpose; a traceback would stand in the output of whichever test runs then."""
+        """Tests go away in mid-transfer on purpose; no other test should see it."""
 
 
 @contextmanager
