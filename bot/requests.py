@@ -14,6 +14,7 @@ from bot.errors import InvalidParameterError, InvalidPromptError
 MAX_PROMPT_CHARACTERS: Final = 1000
 MAX_IMAGES: Final = 9
 MAX_SEED: Final = 2**32 - 1
+_MAX_IMAGE_TOKEN: Final = 2**31 - 1
 MAX_LABELS: Final = 64
 
 
@@ -37,6 +38,13 @@ def check_number(name: str, value: float, low: float, high: float) -> None:
     """Raises InvalidParameterError unless `low <= value <= high` (so NaN is refused too)."""
     if not low <= value <= high:
         raise InvalidParameterError(f"{name} must be between {low:.10g} and {high:.10g}, not {value:.10g}.")
+
+
+def check_whole(name: str, value: int, low: int, high: int) -> None:
+    """Raises InvalidParameterError unless value is a whole number and `low <= value <= high`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InvalidParameterError(f"{name} must be a whole number between {low} and {high}, not {value!r:.40}.")
+    check_number(name, value, low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +87,24 @@ class SamplingOverrides:
         return Sampling(**{name: getattr(defaults, name) if v is None else v for name, v in chosen.items()})
 
 
-def check_prompt(text: str) -> str:
+def check_prompt(text: str, name: str = "The prompt") -> str:
     """Returns `text` with every run of white space made one space and none at the ends.
 
     Raises InvalidPromptError if nothing readable is left, if it is longer than MAX_PROMPT_CHARACTERS, or if it
-    holds control characters or unpaired surrogates.
+    holds control characters or unpaired surrogates. name: the error begins with it.
     """
     prompt = " ".join(text.split())
     if not prompt:
-        raise InvalidPromptError("The prompt is empty: describe the picture in a few words.")
+        raise InvalidPromptError(f"{name} is empty: describe the picture in a few words.")
     if len(prompt) > MAX_PROMPT_CHARACTERS:
         raise InvalidPromptError(
-            f"The prompt has {len(prompt)} characters; at most {MAX_PROMPT_CHARACTERS} are allowed. Shorten it."
+            f"{name} has {len(prompt)} characters; at most {MAX_PROMPT_CHARACTERS} are allowed. Shorten it."
         )
     bad = next((c for c in prompt if unicodedata.category(c) in ("Cc", "Cs")), None)
     if bad is not None:
-        raise InvalidPromptError(f"The prompt holds a control character (U+{ord(bad):04X}): remove it.")
+        raise InvalidPromptError(f"{name} holds a control character (U+{ord(bad):04X}): remove it.")
     if not any(unicodedata.category(c)[0] in "LN" for c in prompt):
-        raise InvalidPromptError("The prompt has no letters or digits: describe the picture in words.")
+        raise InvalidPromptError(f"{name} has no letters or digits: describe the picture in words.")
     return prompt
 
 
@@ -116,7 +124,7 @@ PREVIEW_INTERVAL_BOUNDS_S: Final = Bounds(0.1, 3600.0)
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One job: `num_images` pictures of one prompt. Validates itself; `prompt` and `labels` have passed check_prompt.
+    """One job: `num_images` pictures of one prompt. Validates itself; its texts have passed check_prompt.
 
     requester: key of fairness within the guild and of the limit per user (a Discord user id, or "local").
     guild: key of fairness between guilds. weight: the requester's share within its guild, relative to others there.
@@ -141,11 +149,18 @@ class GenerationRequest:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompt", check_prompt(self.prompt))
-        check_number("images", self.num_images, 1, MAX_IMAGES)
-        check_number("seed", self.seed, 0, MAX_SEED)
+        if self.negative_prompt is not None:
+            object.__setattr__(self, "negative_prompt", check_prompt(self.negative_prompt, "The negative prompt"))
+        check_whole("images", self.num_images, 1, MAX_IMAGES)
+        check_whole("seed", self.seed, 0, MAX_SEED)
+        for token in self.image_tokens:
+            check_whole("an image token", token, 0, _MAX_IMAGE_TOKEN)
         check_number("weight", self.weight, WEIGHT_BOUNDS.low, WEIGHT_BOUNDS.high)
         check_number("the number of labels", len(self.labels), 0, MAX_LABELS)
-        object.__setattr__(self, "labels", tuple(map(check_prompt, self.labels)))
+        if isinstance(self.labels, str):
+            raise InvalidParameterError("labels must be several texts, not one: put it into a tuple.")
+        labels = (check_prompt(label, "A label") for label in self.labels)
+        object.__setattr__(self, "labels", tuple(labels))
         if self.preview_interval_s is not None:
             bounds = PREVIEW_INTERVAL_BOUNDS_S
             check_number("preview_interval_s", self.preview_interval_s, bounds.low, bounds.high)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.errors import InvalidParameterError, InvalidPromptError
+from bot.errors import InvalidParameterError, InvalidPromptError, RequestError
 from bot.requests import (
     MAX_IMAGES,
     MAX_LABELS,
@@ -117,3 +117,24 @@ def test_what_is_left_out_comes_from_the_model() -> None:
 def test_seeds_and_ids_are_within_their_kind() -> None:
     assert all(0 <= new_seed() <= MAX_SEED for _ in range(100))
     assert all(len(new_job_id()) == 12 and int(new_job_id(), 16) >= 0 for _ in range(100))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"negative_prompt": ""}, "The negative prompt is empty"),
+        ({"negative_prompt": "a\x00b"}, "The negative prompt holds a control character"),
+        ({"labels": ("!!!",)}, "A label has no letters or digits"),
+        ({"labels": "abc"}, "labels must be several texts"),
+        ({"num_images": 2.5}, "images must be a whole number between 1 and 9, not 2.5"),
+        ({"num_images": True}, "images must be a whole number"),
+        ({"seed": 1.5}, "seed must be a whole number"),
+        ({"image_tokens": ("x",)}, "an image token must be a whole number"),
+        ({"image_tokens": (1.7,)}, "an image token must be a whole number"),
+        ({"image_tokens": (-1,)}, "an image token must be between 0"),
+    ],
+)
+def test_what_would_fail_on_the_engine_thread_is_refused_before(changes: dict[str, Any], sentence: str) -> None:
+    given: dict[str, Any] = {"prompt": "a red circle", "num_images": 1, "seed": 7, "requester": "local"}
+    with pytest.raises(RequestError, match=sentence):
+        GenerationRequest(**given | changes)

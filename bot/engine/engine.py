@@ -180,6 +180,8 @@ class JaxEngine:
         """Fills slots; see bot.engine.base.Engine. Raises InvalidParameterError for codes that are not the model's."""
         assert isinstance(prefix, JaxPrefix)
         for assignment in assignments:
+            if not 0 <= assignment.row < len(prefix.rows):
+                raise ValueError(f"Row {assignment.row} is not in the prefix, which has {len(prefix.rows)}.")
             self._check(assignment)
         filled: list[Occupant[Sampling]] = []
         try:
