@@ -80,9 +80,9 @@ def test_both_ways_to_multiply_give_the_same() -> None:
 
 def test_no_program_holds_all_matrices_in_another_form() -> None:
     """Twelve layers in a loop; the bound is three of its matrices in float32."""
-    config = replace(CONFIG, d_model=512, decoder_layers=12, decoder_ffn_dim=512)
+    config = replace(CONFIG, d_model=512, decoder_layers=12, decoder_ffn_dim=512, decoder_attention_heads=32)
     net = Network(lambda rngs: DalleBart(config, weights="int8", rngs=rngs))
-    layer = text = KeyValues.zeros((1, 2), 256, 4, jnp.float32)
+    layer = text = KeyValues.zeros((1, 32), 16, 4, jnp.float32)
     memory = Memory((text,) * 12, jnp.ones((1, 4), bool))
 
     @jax.jit
