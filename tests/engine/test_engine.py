@@ -352,3 +352,38 @@ def test_a_failed_slot_takes_the_next_picture(poisoned: JaxEngine) -> None:
     assert isinstance(completed(poisoned, [1])[0], FailedSlot)
     poisoned.free([1])
     assert_same(picture(poisoned, BLUE, slot=1), alone)
+
+
+def test_a_preview_shows_the_finished_rows_and_stops_nothing(engine: JaxEngine) -> None:
+    prefix = engine.prefill([RED])
+    engine.insert(prefix, [assignment(2), assignment(4)])
+    engine.step(IMAGE_LENGTH // 2)
+    pending = engine.preview([4])
+    done = engine.info.num_rows // 2
+    assert pending.done_rows == (done,)
+    [shown] = pending.wait()
+    assert pending.is_ready()
+    half = IMAGE_SIZE_PX // 2
+    assert (shown.shape, shown.dtype) == ((IMAGE_SIZE_PX, IMAGE_SIZE_PX, 3), np.uint8)
+    assert np.all(shown[half:] == 128)
+    assert shown[:half].std() > 5
+    engine.step(IMAGE_LENGTH)
+    [full] = engine.preview([2]).wait()
+    [outcome] = engine.collect([2]).wait()
+    # Alone in another program, which may round otherwise.
+    assert np.abs(full.astype(int) - image(outcome).pixels).max() <= 1
+
+
+def test_a_preview_of_nothing_is_refused(engine: JaxEngine) -> None:
+    with pytest.raises(ValueError, match="Slot 3 is free: there is nothing to show"):
+        engine.preview([3])
+    with pytest.raises(ValueError, match="A preview shows 1 to 1 slots, not 2"):
+        engine.preview([0, 1])
+
+
+def test_a_label_is_scored_as_a_prompt_is(engine: JaxEngine) -> None:
+    one = picture(engine)
+    vectors = engine.label_vectors([BLUE.prompt, RED.prompt])
+    assert (vectors @ one.clip_vector)[1] == pytest.approx(one.score, abs=1e-3)
+    assert (vectors @ one.clip_vector)[0] != pytest.approx(one.score, abs=1e-3)
+    assert engine.label_vectors([]).shape == (0, vectors.shape[1])
