@@ -42,11 +42,21 @@ _NOT_FINITE = "The model computed numbers that are not finite; try another seed 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One prompt of a prefix. text_vector: float32 [1, projection_dim]."""
+    """One prompt of a prefix. num_tokens: of the longer one of its two texts. text_vector: float32 [1,
+    projection_dim]."""
 
     cond: Memory
     uncond: Memory
+    num_tokens: int
     text_vector: jax.Array
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """What a slot draws. num_text_tokens: that it reads."""
+
+    sampling: Sampling
+    num_text_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +136,7 @@ class JaxEngine:
             sampling=bundle.sampling,
         )
         per_device = num_slots // self._mesh.size
-        self._shapes = ChunkShapes(per_device, config.image_length, deterministic=deterministic)
+        self._shapes = ChunkShapes(per_device, config.image_length, config.max_text_length, deterministic=deterministic)
         self._programs = Programs(bundle, self._mesh, num_slots, self._shapes)
         self._labels: OrderedDict[str, npt.NDArray[np.float32]] = OrderedDict()
         self._slots, self._positions, self._rows, self._state = self._idle()
@@ -155,12 +165,13 @@ class JaxEngine:
         rows, notices = [], []
         for prompt in prompts:
             text = self._bundle.prompt_tokenizer.encode([prompt.prompt])
-            uncond, dropped = self._unconditional, [("prompt", text.num_dropped[0])]
+            uncond, num_tokens = self._unconditional, int(text.mask.sum())
+            dropped = [("prompt", text.num_dropped[0])]
             if prompt.negative_prompt is not None:
                 negative = self._bundle.prompt_tokenizer.encode([prompt.negative_prompt])
-                uncond = self._encode(negative)
+                uncond, num_tokens = self._encode(negative), max(num_tokens, int(negative.mask.sum()))
                 dropped.append(("negative prompt", negative.num_dropped[0]))
-            rows.append(_Row(self._encode(text), uncond, self._text_vector(prompt.prompt)))
+            rows.append(_Row(self._encode(text), uncond, num_tokens, self._text_vector(prompt.prompt)))
             notices.append(tuple(self._too_long(which, count) for which, count in dropped if count))
         return JaxPrefix(tuple(rows), tuple(notices))
 
@@ -183,10 +194,11 @@ class JaxEngine:
             if not 0 <= assignment.row < len(prefix.rows):
                 raise ValueError(f"Row {assignment.row} is not in the prefix, which has {len(prefix.rows)}.")
             self._check(assignment)
-        filled: list[Occupant[Sampling]] = []
+        filled: list[Occupant[_Drawing]] = []
         try:
             for assignment in assignments:
-                occupant = self._slots.fill(assignment.slot, assignment.sampling, assignment.index)
+                drawing = _Drawing(assignment.sampling, prefix.rows[assignment.row].num_tokens)
+                occupant = self._slots.fill(assignment.slot, drawing, assignment.index)
                 self._rows.put(assignment.slot)
                 filled.append(occupant)
             for row in sorted({a.row for a in assignments}):
@@ -204,7 +216,10 @@ class JaxEngine:
         busy = [o for o in self._slots.occupants if self._positions[o.slot] < self._info.image_length]
         length = max((int(self._positions[o.slot]) for o in busy), default=0) + num_tokens
         shape = self._shapes.choose(
-            self._rows.most, min(length, self._info.image_length), candidates_for(o.owner for o in busy)
+            self._rows.most,
+            min(length, self._info.image_length),
+            max((o.owner.num_text_tokens for o in busy), default=0),
+            candidates_for(o.owner.sampling for o in busy),
         )
         if self._rows.extent > shape.num_rows:
             moves = make_moves(self._rows.compact(shape.num_rows), self._num_slots)
@@ -252,7 +267,7 @@ class JaxEngine:
         """Forgets every slot and allocates the state anew."""
         self._slots, self._positions, self._rows, self._state = self._idle()
 
-    def _idle(self) -> tuple[SlotTable[Sampling], npt.NDArray[np.int32], Rows, DecodeState]:
+    def _idle(self) -> tuple[SlotTable[_Drawing], npt.NDArray[np.int32], Rows, DecodeState]:
         projection_dim = self._bundle.clip_config.projection_dim
         kept = kept_dtypes(self._bundle.dtype, self._mesh.devices.flat[0].platform)
         state = idle_state(self._bundle.bart_config, self._num_slots, projection_dim, kept, self._mesh)
@@ -296,13 +311,13 @@ class JaxEngine:
             chosen[[self._rows[a.slot] for a in assignments if len(a.image_tokens) == length]] = True
             self._state = self._programs.replay(self._bundle.bart_params, self._state, chosen, np.int32(length))
 
-    def _complete(self, slot: int) -> Occupant[Sampling]:
+    def _complete(self, slot: int) -> Occupant[_Drawing]:
         occupant = self._slots.at(slot)
         if occupant is None or self._positions[slot] != self._info.image_length:
             raise ValueError(f"Slot {slot} is not complete: it has {self._positions[slot]} image tokens.")
         return occupant
 
-    def _finals(self, occupants: Sequence[Occupant[Sampling]]) -> Finals:
+    def _finals(self, occupants: Sequence[Occupant[_Drawing]]) -> Finals:
         params: tuple[Params, Params] = (self._bundle.vqgan_params, self._bundle.clip_params)
         rows = [self._rows[o.slot] for o in occupants]
         padded = rows + rows[-1:] * (self._programs.num_finals - len(rows))

@@ -63,11 +63,12 @@ def make_steps(
 
     def replay(params: Params, state: DecodeState, chosen: jax.Array, num_tokens: jax.Array) -> DecodeState:
         bart = network.bind(params)
+        everything = ChunkShape(chosen.shape[0], config.image_length, config.max_text_length, None)
 
         def read(position: jax.Array, state: DecodeState) -> DecodeState:
             positions = jnp.where(chosen, position, config.image_length)
             reading = replace(state, positions=positions)
-            _, caches = _forward(bart, config, reading, chosen.shape[0], config.image_length)
+            _, caches = _forward(bart, config, reading, everything)
             return replace(state, caches=caches)
 
         state = jax.lax.fori_loop(0, num_tokens, read, state)
@@ -165,9 +166,10 @@ def _move(state: DecodeState, moves: Moves) -> DecodeState:
 
 
 def _forward(
-    bart: DalleBart, config: DalleBartConfig, state: DecodeState, num_rows: int, length: int
+    bart: DalleBart, config: DalleBartConfig, state: DecodeState, shape: ChunkShape
 ) -> tuple[jax.Array, tuple[KeyValues, ...]]:
     """One token through both branches of the first rows -> logits [num_rows, 2, vocabulary] and the caches with it."""
+    num_rows = shape.num_rows
     positions = state.positions[:num_rows]
     last = jnp.take_along_axis(state.tokens[:num_rows], jnp.maximum(positions - 1, 0)[:, None], axis=1)[:, 0]
     tokens = jnp.where(positions == 0, config.decoder_start_token_id, last)
@@ -176,8 +178,8 @@ def _forward(
         jnp.repeat(tokens, NUM_BRANCHES),
         jnp.repeat(positions, NUM_BRANCHES),
         jax.tree.map(_join_branches, state.caches),
-        length,
-        jax.tree.map(lambda table: _join_branches(table[:num_rows]), state.memory),
+        shape.length,
+        jax.tree.map(lambda table: _join_branches(table[:num_rows]), state.memory.first(shape.text_length)),
     )
     return _part_branches(logits), jax.tree.map(_part_branches, caches)
 
@@ -197,7 +199,7 @@ def _advance(
 ) -> DecodeState:
     """Draws one token for each of the first rows that is not complete."""
     num_rows = shape.num_rows
-    logits, caches = _forward(bart, config, state, num_rows, shape.length)
+    logits, caches = _forward(bart, config, state, shape)
     sampling = jax.tree.map(lambda table: table[:num_rows], state.sampling)
     positions = state.positions[:num_rows]
     guided = guide(logits[:, 0], logits[:, 1], sampling.condition_scale)

@@ -25,6 +25,10 @@ class KeyValues(NamedTuple):
         """leading: the axes up to the heads."""
         return cls(jnp.zeros((*leading, head_dim, length), dtype), jnp.zeros((*leading, length, head_dim), dtype))
 
+    def first(self, length: int) -> "KeyValues":
+        """Those of the first positions alone. Further axes may come before the heads."""
+        return KeyValues(self.keys[..., :length], self.values[..., :length, :])
+
 
 class SelfAttention(nnx.Module):
     """qkv_proj: the matrices of queries, keys and values, in this order."""
@@ -53,7 +57,7 @@ class SelfAttention(nnx.Module):
         keys = cache.keys.at[rows, :, :, positions].set(key.astype(cache.keys.dtype), mode="drop")
         values = cache.values.at[rows, :, positions].set(value.astype(cache.values.dtype), mode="drop")
         seen = jnp.arange(length) <= positions[:, None]
-        mixed = attend_once(query, KeyValues(keys[:n, :, :, :length], values[:n, :, :length]), seen)
+        mixed = attend_once(query, KeyValues(keys[:n], values[:n]).first(length), seen)
         return self.out_proj(mixed), KeyValues(keys, values)
 
 

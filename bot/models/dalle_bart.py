@@ -29,6 +29,10 @@ class Memory(NamedTuple):
     layers: tuple[KeyValues, ...]
     mask: jax.Array
 
+    def first(self, text_length: int) -> "Memory":
+        """What the first tokens of the texts left. Further axes may come before the heads, and before text_length."""
+        return Memory(tuple(layer.first(text_length) for layer in self.layers), self.mask[..., :text_length])
+
 
 class EncoderLayer(nnx.Module):
     def __init__(self, parts: Parts) -> None:

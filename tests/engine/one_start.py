@@ -20,6 +20,7 @@ from bot.config import EngineSettings, ModelSettings, Settings
 from bot.engine.base import PromptText, SlotAssignment
 from bot.engine.engine import JaxEngine
 from bot.engine.open import open_engine
+from bot.engine.shapes import ChunkShape
 from bot.engine.state import SLOTS, DecodeState
 from bot.engine.steps import _forward
 from bot.models.network import Params
@@ -77,7 +78,8 @@ def logits(engine: JaxEngine) -> npt.NDArray[np.float32]:
 
     def forward(params: Params, state: DecodeState) -> jax.Array:
         num_rows, length = state.tokens.shape
-        return _forward(bundle.bart.bind(params), bundle.bart_config, state, num_rows, length)[0]
+        everything = ChunkShape(num_rows, length, bundle.bart_config.max_text_length, None)
+        return _forward(bundle.bart.bind(params), bundle.bart_config, state, everything)[0]
 
     sharded = jax.shard_map(forward, mesh=engine._mesh, in_specs=(Spec(), Spec(SLOTS)), out_specs=Spec(SLOTS))
     return np.asarray(jax.jit(sharded)(bundle.bart_params, engine._state))

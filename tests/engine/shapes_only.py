@@ -69,7 +69,8 @@ class ShapesOnly:
         return Programs(self.bundle, slot_mesh(), num_slots, self.shapes(num_slots))
 
     def shapes(self, num_slots: int) -> ChunkShapes:
-        return ChunkShapes(num_slots, self.bundle.bart_config.image_length, deterministic=False)
+        config = self.bundle.bart_config
+        return ChunkShapes(num_slots, config.image_length, config.max_text_length, deterministic=False)
 
 
 def num_bytes(tree: Any) -> int:

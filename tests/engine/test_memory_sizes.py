@@ -74,8 +74,11 @@ MB: Final = 10**6
 def temporary_bytes(model: ShapesOnly, num_slots: int, *, pictures: bool = True) -> dict[str, int]:
     """What XLA gives each program besides its arguments, by the plan's names."""
     programs = model.programs(num_slots)
-    length = model.bundle.bart_config.image_length
-    largest = [ChunkShape(num_slots, length, candidates) for candidates in (None, CANDIDATES)]
+    config = model.bundle.bart_config
+    largest = [
+        ChunkShape(num_slots, config.image_length, config.max_text_length, candidates)
+        for candidates in (None, CANDIDATES)
+    ]
     members: dict[str, list[Program[Any]]] = {
         "encoder": [programs.encode, programs.text_vectors],
         "insert": [programs.insert],

@@ -46,9 +46,8 @@ class Loop:
         self.state = self.steps.insert(self.state, *self.prompts[row], jnp.zeros((1, 4)), insertion)
 
     def advance(self) -> None:
-        self.state, _ = self.steps.chunk(
-            self.params, self.state, 1, ChunkShape(NUM_SLOTS, self.config.image_length, None)
-        )
+        everything = ChunkShape(NUM_SLOTS, self.config.image_length, self.config.max_text_length, None)
+        self.state, _ = self.steps.chunk(self.params, self.state, 1, everything)
 
     def tokens(self, slot: int) -> npt.NDArray[np.int32]:
         return np.asarray(self.state.tokens[slot])
