@@ -6,7 +6,7 @@ Called by the command line, on an event loop of its own.
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class Imagined:
         """The one object of `--json`."""
         labels = self.result.request.labels
         images: list[dict[str, Any]] = [
-            {"rank": rank, "score": image.score, "index": image.index}
+            {"rank": rank, "score": image.score, "index": image.index, "image_tokens": image.image_tokens.tolist()}
             for rank, image in enumerate(self.result.images, start=1)
         ]
         for entry, image in zip(images, self.result.images, strict=True):
@@ -53,6 +53,8 @@ class Imagined:
             entry["file"] = str(file)
         return {
             "prompt": self.result.request.prompt,
+            "negative_prompt": self.result.request.negative_prompt,
+            "sampling": asdict(self.result.sampling),
             "seed": self.result.request.seed,
             "model": self.result.model,
             "images": images,

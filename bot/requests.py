@@ -130,7 +130,7 @@ class GenerationRequest:
     guild: key of fairness between guilds. weight: the requester's share within its guild, relative to others there.
     negative_prompt takes the place of the unconditional prompt; None keeps the model's own.
     image_tokens: codes that every image starts with, at most the model's image_length; () for none.
-    labels: texts that each picture is scored against, beside the prompt, at most MAX_LABELS.
+    labels: texts that each picture is scored against, beside the prompt, at most MAX_LABELS, none twice.
     preview_interval_s: a Preview is sent no more often than this; None for no previews.
     """
 
@@ -159,8 +159,11 @@ class GenerationRequest:
         check_number("the number of labels", len(self.labels), 0, MAX_LABELS)
         if isinstance(self.labels, str):
             raise InvalidParameterError("labels must be several texts, not one: put it into a tuple.")
-        labels = (check_prompt(label, "A label") for label in self.labels)
-        object.__setattr__(self, "labels", tuple(labels))
+        labels = tuple(check_prompt(label, "A label") for label in self.labels)
+        twice = next((label for i, label in enumerate(labels) if label in labels[:i]), None)
+        if twice is not None:
+            raise InvalidParameterError(f"The label “{twice:.40}” is given twice: name it once.")
+        object.__setattr__(self, "labels", labels)
         if self.preview_interval_s is not None:
             bounds = PREVIEW_INTERVAL_BOUNDS_S
             check_number("preview_interval_s", self.preview_interval_s, bounds.low, bounds.high)

@@ -126,6 +126,7 @@ def test_seeds_and_ids_are_within_their_kind() -> None:
         ({"negative_prompt": "a\x00b"}, "The negative prompt holds a control character"),
         ({"labels": ("!!!",)}, "A label has no letters or digits"),
         ({"labels": "abc"}, "labels must be several texts"),
+        ({"labels": ("a cat", " a  cat")}, "The label “a cat” is given twice"),
         ({"num_images": 2.5}, "images must be a whole number between 1 and 9, not 2.5"),
         ({"num_images": True}, "images must be a whole number"),
         ({"seed": 1.5}, "seed must be a whole number"),

@@ -55,6 +55,7 @@ def measure_decode(
     everywhere = NamedSharding(mesh, Spec())
     if random_weights:
         options = dalle_bart_options(model.name)
+        _check_sizes(model.name, options["image_length"], num_images, num_tokens, num_slots)
         with start_up.stage("make random weights"):
             bundle = random_bundle(model.name, options, dtype=dtype, weights=model.weights, sharding=everywhere)
     else:
@@ -67,6 +68,7 @@ def measure_decode(
         num_tokens=num_tokens,
         num_slots=num_slots,
         chunk_tokens=engine.chunk_tokens,
+        deterministic=engine.deterministic,
         repeats=repeats,
         start_up=start_up,
     )
@@ -77,6 +79,7 @@ def measure_decode(
         weights=model.weights,
         device=_name(device),
         chunk_tokens=engine.chunk_tokens,
+        deterministic=engine.deterministic,
         runs=runs,
     )
 
@@ -89,6 +92,7 @@ def measure_runs(
     num_tokens: int | None,
     num_slots: int | None,
     chunk_tokens: int,
+    deterministic: bool = False,
     repeats: int,
     start_up: StartUp,
     floor: Floor | None = None,
@@ -100,10 +104,7 @@ def measure_runs(
     count. Raises ConfigError for tokens or slots that don't fit.
     """
     length = bundle.bart_config.image_length
-    if num_tokens is not None and num_tokens > length:
-        raise ConfigError(f"--tokens is {num_tokens}, but a picture of {bundle.name} has {length}. Lower it.")
-    if num_slots is not None and num_slots < max(num_images):
-        raise ConfigError(f"--slots is {num_slots}; expected at least as many as --images, which is {max(num_images)}.")
+    _check_sizes(bundle.name, length, num_images, num_tokens, num_slots)
 
     def current_floor() -> Floor:
         if floor is not None:
@@ -114,7 +115,7 @@ def measure_runs(
     floor_so_far = current_floor()
     measured = []
     for count in num_images:
-        engine = JaxEngine(bundle, num_slots=num_slots or count, mesh=mesh)
+        engine = JaxEngine(bundle, num_slots=num_slots or count, mesh=mesh, deterministic=deterministic)
         rounds = _Rounds(engine, count, num_tokens or length, chunk_tokens)
         with start_up.stage(f"compile for {count} images"):
             rounds.draw(lambda _: None)
@@ -127,6 +128,15 @@ def measure_runs(
         _run(bundle, mesh, count, num_tokens or length, num_slots or count, times, floor_so_far)
         for count, times in measured
     ]
+
+
+def _check_sizes(
+    name: str, image_length: int, num_images: Sequence[int], num_tokens: int | None, num_slots: int | None
+) -> None:
+    if num_tokens is not None and num_tokens > image_length:
+        raise ConfigError(f"--tokens is {num_tokens}, but a picture of {name} has {image_length}. Lower it.")
+    if num_slots is not None and num_slots < max(num_images):
+        raise ConfigError(f"--slots is {num_slots}; expected at least as many as --images, which is {max(num_images)}.")
 
 
 class _Rounds:

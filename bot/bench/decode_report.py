@@ -80,7 +80,7 @@ class DecodeRun:
 
 @dataclass(frozen=True, slots=True)
 class DecodeReport:
-    """dtype, weights: as model.dtype and model.weights. random_weights: made on the device, not those of the model."""
+    """dtype, weights, deterministic: as in the settings. random_weights: made on the device, not those of the model."""
 
     model: str
     random_weights: bool
@@ -88,6 +88,7 @@ class DecodeReport:
     weights: WeightsKind
     device: str
     chunk_tokens: int
+    deterministic: bool
     runs: Sequence[DecodeRun]
 
     @property
@@ -110,6 +111,7 @@ class DecodeReport:
             "weights": self.weights,
             "device": self.device,
             "chunk_tokens": self.chunk_tokens,
+            "deterministic": self.deterministic,
         }
         runs = [run.to_json() for run in self.runs]
         return {**head, **(runs[0] if len(runs) == 1 else {"runs": runs})}
@@ -123,6 +125,7 @@ class DecodeReport:
         yield (
             f"{self.model}, {made}{self.dtype}, weights {self.weights}, on {self.device}; {first.num_tokens} tokens in "
             f"chunks of {self.chunk_tokens}, condition_scale {CONDITION_SCALE:g}"
+            f"{', deterministic' if self.deterministic else ''}"
         )
         yield (
             f"A step reads {format_amount(first.weight_bytes, 'bytes')} of weights. Memory gives at best "

@@ -163,6 +163,7 @@ class ServeReport:
             "solo_latency_s": self.solo_latency_s,
             "offline_throughput": self.offline_throughput,
             **{policy: self.figures(policy) for policy in self.policies},
+            "missed": list(self._misses()),
         }
 
     def __str__(self) -> str:
@@ -193,19 +194,24 @@ class ServeReport:
             "Latency counts from the planned arrival to the last picture; static collects what waits and runs it to "
             "the end before it looks again."
         )
-        yield from self._misses(figures["continuous"])
+        for miss in self._misses():
+            yield f"Missed: {miss}"
 
-    def _misses(self, figures: Mapping[str, Any]) -> Iterator[str]:
-        if figures["p95_to_solo"] > MAX_P95_TO_SOLO:
-            yield f"Missed: p95 over solo latency is {figures['p95_to_solo']:.2f}; the goal is {MAX_P95_TO_SOLO:g}."
+    def _misses(self) -> Iterator[str]:
+        figures = self.figures("continuous")
+        if figures["p95_to_mix_solo"] > MAX_P95_TO_SOLO:
+            yield (
+                f"p95 over solo latency is {figures['p95_to_mix_solo']:.2f} for the mix ({figures['p95_to_solo']:.2f} "
+                f"for each size by itself); the goal is {MAX_P95_TO_SOLO:g}."
+            )
         if figures["saturated_to_offline"] < MIN_SATURATED_TO_OFFLINE:
             yield (
-                f"Missed: throughput at saturation is {figures['saturated_to_offline']:.0%} of offline; the goal is "
+                f"throughput at saturation is {figures['saturated_to_offline']:.0%} of offline; the goal is "
                 f"{MIN_SATURATED_TO_OFFLINE:.0%}."
             )
         if figures["idle_share"] > MAX_IDLE_SHARE:
             yield (
-                f"Missed: the device is idle {figures['idle_share']:.1%} of the time with occupied slots; the goal is "
+                f"the device is idle {figures['idle_share']:.1%} of the time with occupied slots; the goal is "
                 f"{MAX_IDLE_SHARE:.0%}."
             )
 

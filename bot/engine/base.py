@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bot.requests import GeneratedImage, Sampling
+from bot.requests import MAX_SEED, GeneratedImage, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ class Prefix(Protocol):
 class SlotAssignment:
     """Puts image `index` of seed `seed`, for prompt `row` of a prefix, into `slot`.
 
-    image_tokens: codes to start with instead of drawing them, int32 [0 .. image_length].
+    image_tokens: codes to start with instead of drawing them, int32 [0 .. image_length]. Raises ValueError for a
+    negative index, or a seed that is not in [0, MAX_SEED].
     """
 
     slot: int
@@ -61,6 +62,12 @@ class SlotAssignment:
     seed: int
     sampling: Sampling
     image_tokens: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.index < 0:
+            raise ValueError(f"An image's index is 0 or more, not {self.index}.")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise ValueError(f"A seed is between 0 and {MAX_SEED}, not {self.seed}.")
 
 
 class Chunk(Protocol):
@@ -123,7 +130,9 @@ class Engine(Protocol):
 
     def label_vectors(self, labels: Sequence[str]) -> npt.NDArray[np.float32]:
         """float32 [len(labels), projection_dim]: CLIP's text vectors times exp(logit_scale), so that
-        `vectors @ image.clip_vector` are label scores. The engine caches a bounded number of them."""
+        `vectors @ image.clip_vector` are label scores. The engine caches a bounded number of them.
+
+        Raises InvalidParameterError for a label that is longer than CLIP reads."""
 
     def prefill(self, prompts: Sequence[PromptText]) -> Prefix:
         """Encodes prompts once: encoder, cross-attention K/V of both branches, CLIP text vector."""
@@ -134,7 +143,9 @@ class Engine(Protocol):
         If it raises DalleBotError, no slot was filled."""
 
     def step(self, num_tokens: int) -> Chunk:
-        """Dispatches up to `num_tokens` further image tokens for every occupied slot, without waiting."""
+        """Dispatches up to `num_tokens` further image tokens for every occupied slot, without waiting.
+
+        Raises ValueError for less than one."""
 
     def collect(self, slots: Sequence[int]) -> PendingImages:
         """Dispatches pixels and scores of complete slots, without waiting. A step that completes them need only have

@@ -179,6 +179,8 @@ class JaxEngine:
         """CLIP's vectors of labels; see bot.engine.base.Engine."""
         for label in labels:
             if label not in self._labels:
+                if self._bundle.clip_tokenizer.encode([label]).num_dropped[0]:
+                    raise InvalidParameterError(f"The label “{label:.40}…” is longer than CLIP reads. Shorten it.")
                 scale = np.exp(np.float32(self._bundle.clip_params["logit_scale"]))
                 self._labels[label] = scale * np.asarray(self._text_vector(label))[0]
             self._labels.move_to_end(label)
@@ -213,6 +215,8 @@ class JaxEngine:
 
     def step(self, num_tokens: int) -> JaxChunk:
         """Dispatches a chunk; see bot.engine.base.Engine."""
+        if num_tokens < 1:
+            raise ValueError(f"A chunk has at least one token, not {num_tokens}.")
         busy = [o for o in self._slots.occupants if self._positions[o.slot] < self._info.image_length]
         length = max((int(self._positions[o.slot]) for o in busy), default=0) + num_tokens
         shape = self._shapes.choose(

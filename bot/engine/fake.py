@@ -181,6 +181,8 @@ class FakeEngine:
         self.assignments += assignments
 
     def step(self, num_tokens: int) -> FakeChunk:
+        if num_tokens < 1:
+            raise ValueError(f"A chunk has at least one token, not {num_tokens}.")
         self._begin("step")
         positions = np.zeros(self.num_slots, np.int32)
         for occupant in self._slots.occupants:

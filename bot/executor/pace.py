@@ -18,15 +18,16 @@ class Pace:
     measured: tuple[tuple[int, float], ...]
 
     def seconds_per_token(self, num_occupied: int) -> float:
-        """On the line between the two nearest measured numbers of slots; beyond the last one, as with that one."""
+        """On the line between the two nearest measured numbers of slots; beyond the last two on theirs, if it
+        rises, but at most in proportion to the slots."""
         after = bisect_left(self.measured, (num_occupied, 0.0))
-        if after == len(self.measured):
-            return self.measured[-1][1]
-        high, slower = self.measured[after]
-        if after == 0 or high == num_occupied:
-            return slower
-        low, faster = self.measured[after - 1]
-        return faster + (slower - faster) * (num_occupied - low) / (high - low)
+        if after == 0 or len(self.measured) == 1:
+            return self.measured[0][1]
+        (low, faster), (high, slower) = self.measured[min(after, len(self.measured) - 1) - 1 :][:2]
+        slope = (slower - faster) / (high - low)
+        if num_occupied > high:
+            return min(slower + max(0.0, slope) * (num_occupied - high), slower * num_occupied / high)
+        return faster + slope * (num_occupied - low)
 
 
 class PaceMeter:

@@ -102,7 +102,7 @@ def run_of(num_images: int, *step_s: float) -> DecodeRun:
 
 
 def report_of(*runs: DecodeRun) -> DecodeReport:
-    return DecodeReport("mini", True, "float32", "same", "cpu, 2 cores", 16, runs)
+    return DecodeReport("mini", True, "float32", "same", "cpu, 2 cores", 16, False, runs)
 
 
 def test_figures_are_of_the_median() -> None:

@@ -13,7 +13,7 @@ from bot.config import Settings
 from tests.command_line import Call
 
 RUN = DecodeRun(9, 256, 9, 256, [0.5], [0.03], 18_000_000, 2e6, 4_000_000_000, Floor(1e9, 1e12))
-REPORT = DecodeReport("mini", True, "bfloat16", "int8", "cpu, 2 cores", 16, [RUN])
+REPORT = DecodeReport("mini", True, "bfloat16", "int8", "cpu, 2 cores", 16, False, [RUN])
 
 
 def test_options(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -381,6 +381,16 @@ def test_a_preview_of_nothing_is_refused(engine: JaxEngine) -> None:
         engine.preview([0, 1])
 
 
+def test_a_label_that_clip_can_not_read_whole_is_refused(engine: JaxEngine) -> None:
+    with pytest.raises(InvalidParameterError, match=r"The label “cat cat .* is longer than CLIP reads\. Shorten it"):
+        engine.label_vectors(["cat " * 200])
+
+
+def test_a_chunk_has_tokens(engine: JaxEngine) -> None:
+    with pytest.raises(ValueError, match="A chunk has at least one token, not 0"):
+        engine.step(0)
+
+
 def test_a_label_is_scored_as_a_prompt_is(engine: JaxEngine) -> None:
     one = picture(engine)
     vectors = engine.label_vectors([BLUE.prompt, RED.prompt])

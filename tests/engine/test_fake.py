@@ -50,6 +50,24 @@ def test_slots_advance_by_chunks_up_to_the_end_and_give_the_expected_images(chun
         np.testing.assert_array_equal(image.pixels, expected.pixels)
 
 
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"index": -1}, "index is 0 or more, not -1"),
+        ({"seed": -1}, "seed is between 0 and 4294967295, not -1"),
+        ({"seed": 2**32}, "not 4294967296"),
+    ],
+)
+def test_an_assignment_names_what_is_out_of_range(changes: dict[str, int], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        assign(0, **changes)
+
+
+def test_a_chunk_has_tokens() -> None:
+    with pytest.raises(ValueError, match="A chunk has at least one token, not 0"):
+        FakeEngine().step(0)
+
+
 def test_given_image_tokens_are_kept() -> None:
     engine = FakeEngine(image_length=4)
     engine.insert(engine.prefill([PromptText("ab")]), [assign(0, image_tokens=[7, 8])])
