@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_slots_advance_by_chunks_up_to_the_end_and_give_the_expected_images(chun
         ({"seed": 2**32}, "not 4294967296"),
     ],
 )
-def test_an_assignment_names_what_is_out_of_range(changes: dict[str, int], complaint: str) -> None:
+def test_an_assignment_names_what_is_out_of_range(changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         assign(0, **changes)
 
