@@ -1,5 +1,6 @@
 """`dalle-bot imagine` below its command line: the way from a request to files, over a fake engine."""
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from bot.engine.fake import FakeEngine, Faults, expected_image
 from bot.engine.fake_pictures import expected_label_vector
 from bot.errors import CheckpointError, ConfigError, DalleBotError, JobFailedError
 from bot.imagine import Imagined, imagine
-from bot.requests import Finished, GeneratedImage, GenerationRequest, Queued, Update
+from bot.requests import Finished, GeneratedImage, GenerationRequest, Queued, SamplingOverrides, Update
 
 REQUEST = GenerationRequest(prompt="a red circle", num_images=4, seed=7, requester="local")
 
@@ -71,13 +72,23 @@ async def test_pictures_tell_how_they_were_made(tmp_path: Path) -> None:
 
 
 async def test_the_json_object(tmp_path: Path) -> None:
-    done = await draw(tmp_path, images_dir=tmp_path / "single")
-    data = done.to_json()
+    request = replace(REQUEST, negative_prompt="a ring", sampling=SamplingOverrides(top_k=5))
+    done = await draw(tmp_path, request=request, images_dir=tmp_path / "single")
+    data = json.loads(json.dumps(done.to_json()))
     assert data["images"] == [
-        {"rank": rank, "score": image.score, "index": image.index, "file": str(tmp_path / "single" / f"{rank}.png")}
+        {
+            "rank": rank,
+            "score": image.score,
+            "index": image.index,
+            "image_tokens": image.image_tokens.tolist(),
+            "file": str(tmp_path / "single" / f"{rank}.png"),
+        }
         for rank, image in enumerate(best_first(), start=1)
     ]
     assert (data["prompt"], data["seed"], data["collage"]) == ("a red circle", 7, str(tmp_path / "collage.png"))
+    assert data["negative_prompt"] == "a ring"
+    # What the request leaves open is the fake engine's own.
+    assert data["sampling"] == {"condition_scale": 1.0, "top_k": 5, "top_p": 1.0, "temperature": 1.0}
     timings = data["timings"]
     assert set(timings) == {"load", "generate", "write", "total"}
     assert min(timings.values()) >= 0
