@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bot.checkpoints.bundle import Checkpoint, open_checkpoint
 from bot.checkpoints.folders import ModelFolders
-from bot.demo.grammar import evaluation_captions
+from bot.demo.scenes import evaluation_captions
 from bot.engine.device_memory import DeviceMemory, device_memory
 from bot.engine.precision import DTYPES, kept_dtypes
 from bot.engine.sampling import guide

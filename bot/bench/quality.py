@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bot.config import Settings
 from bot.demo.evaluate import Report, evaluate
-from bot.demo.grammar import evaluation_captions
+from bot.demo.scenes import evaluation_captions
 from bot.engine.base import FailedSlot, PromptText, SlotAssignment
 from bot.engine.engine import JaxEngine
 from bot.engine.open import open_engine

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from bot.demo.grammar import evaluation_captions
+from bot.demo.scenes import evaluation_captions
 from bot.errors import JobFailedError
 from bot.executor.base import Executor
 from bot.requests import MAX_SEED, Finished, GenerationRequest, Queued, Started

@@ -1,74 +1,83 @@
-"""Says from pixels alone whether a picture shows what its caption asks for: the referee of the demo's gate.
+"""Says from pixels alone whether a picture shows what its caption asks for: the referee of the demo's evaluation.
 
 Called by the demo's evaluation, on whatever thread it runs on; pure, and no network takes part. It knows the demo's
-palette and figures, and nothing else.
-
-Its own mistakes, over 1,000 random scenes drawn at 64 px (700 single objects, 300 pairs; tests/demo/test_verify.py
-repeats a part of it). Damage is a Gaussian blur and noise, by their standard deviations:
-
-    damage                 right colours refused    right shapes refused     wrong colours    wrong shapes
-                           one       pair           one       pair           accepted         accepted (one)
-    none                   0 %       0 %            0 %       0 %            0 %              0 %
-    1 px, 8 levels         0 %       0 %            0 %       1.7 %          0 %              0 %
-    1.6 px, 8 levels       0.1 %     2.7 %          1.7 %     9 %            0 %              0.3 %
-
-A wrong colour is that of one object or of the background, changed in the caption to one that the picture lacks; a
-wrong shape is any other figure. JPEG's blocks (quality 30, full chroma, 600 scenes) cost 8 % of the pairs a shape,
-and nobody a colour.
+palette, figures and sizes, and nothing else.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from itertools import permutations
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from bot.demo.draw import shape_mask
-from bot.demo.grammar import COLOURS, SHAPES, Object, Scene
+from bot.demo.draw import BASE_SIZE_PX, RADII_PX
+from bot.demo.grammar import COLOURS, Object, Scene
+from bot.demo.recognise import Figure, Mask, recognise_figure
 
 Pixels = npt.NDArray[np.uint8]
-_Mask = npt.NDArray[np.bool_]
+_Labels = npt.NDArray[np.intp]
 _Colours = npt.NDArray[np.float32]
 
 _PALETTE: Final = np.array(list(COLOURS.values()), np.float32)
+_NAMES: Final = tuple(COLOURS)
 _NO_COLOUR: Final = len(COLOURS)
 # Distances are Euclidean in RGB. The palette's closest pair, orange and yellow, is 73 apart.
 _MAX_COLOUR_DISTANCE: Final = 64.0
 _MIN_CONTRAST: Final = 36.0
+# Of the pixels away from edges, so many must have the one colour.
+_MIN_PURITY: Final = 0.9
+# Shares of the picture's area: smaller regions are specks, larger ones but less than an object are clutter.
+_MIN_CLUTTER_AREA: Final = 0.0015
 _MIN_OBJECT_AREA: Final = 0.01
-_MIN_SHAPE_IOU: Final = 0.65
-_TEMPLATE_RADIUS_PX: Final = 64
+_MIN_OVERLAP: Final = 0.85
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is right in a picture. The tuples follow the scene's objects; what isn't found is not right.
 
-    shapes_ok judges outlines whatever their colour, colours_ok judges colours whatever their outline.
+    shapes_ok judges outlines whatever their colour, colours_ok colours whatever their outline, sizes_ok the objects
+    whose caption names a size (others are right at any size). relation_ok: both objects are there and lie as told.
+    count_ok: there are as many objects as told and nothing else.
     """
 
     background_ok: bool
     colours_ok: tuple[bool, ...]
     shapes_ok: tuple[bool, ...]
+    sizes_ok: tuple[bool, ...]
     relation_ok: bool
+    count_ok: bool
 
     @property
     def all_colours_ok(self) -> bool:
-        """The gate's criterion: every object and the background have their colours."""
+        """Every object and the background have their colours."""
         return self.background_ok and all(self.colours_ok)
+
+    @property
+    def entirely_right(self) -> bool:
+        """The picture shows what the caption says, in everything that it says."""
+        return self.all_colours_ok and all(self.shapes_ok) and all(self.sizes_ok) and self.relation_ok and self.count_ok
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An object in a picture. colour: of the palette, None where it is another or a mixture."""
+
+    colour: str | None
+    size: str | None
+    figure: Figure
 
 
 def verify(pixels: Pixels, scene: Scene) -> Verdict:
     """Judges a picture, uint8 [height, width, 3], against the scene that it was asked to show.
 
-    The background is the commonest palette colour along the border; an unnamed one must be `scene.backdrop`. The
-    object is the largest connected region that stands out from it, its colour the palette colour of most of the
-    region's inside (mixed pixels along edges don't count), its shape the figure of the demo that overlaps most when
-    stretched to the region's box. Of two objects the largest two regions are taken, ordered along the relation's
-    axis, so a picture of the mirrored scene has wrong colours; relation_ok says that both are there and that the
-    axis is the right one. Further regions and sizes are not judged.
+    The background is the commonest palette colour along the border, and must fill what the objects leave; an unnamed
+    one must be `scene.backdrop`. Objects are the connected regions that stand out from it. Of two objects, each found
+    one is taken for the one of the scene that makes most of the verdict right. A size is what `draw` paints for the
+    word, told apart halfway, in relation to the picture's height.
     Raises ValueError for pixels of another shape or type.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
@@ -78,42 +87,27 @@ def verify(pixels: Pixels, scene: Scene) -> Verdict:
     border = _border(labels.shape)
     background = _commonest(labels[border])
     backdrop = np.median(colours[border & (labels == background)], axis=0)
-    regions = _largest_regions(_stands_out(colours, backdrop), len(scene.objects))
-    relation_ok = True
-    if scene.relation is not None:
-        regions, relation_ok = _order(regions, scene.relation)
-    found: list[_Mask | None] = [*regions, *[None] * (len(scene.objects) - len(regions))]
-    return Verdict(
-        background_ok=background == _colour_index(scene.backdrop),
-        colours_ok=tuple(_colour_ok(labels, r, o) for r, o in zip(found, scene.objects, strict=True)),
-        shapes_ok=tuple(_shape_ok(r, o) for r, o in zip(found, scene.objects, strict=True)),
-        relation_ok=relation_ok,
+    outstanding = _stands_out(colours, backdrop)
+    regions, num_clutter = _regions(outstanding)
+    found = [_found(labels, region) for region in regions]
+    pure = _purity(labels, ~ndimage.binary_dilation(outstanding, iterations=2), background) >= _MIN_PURITY
+    background_ok = pure and background == _NAMES.index(scene.backdrop)
+    count_ok = num_clutter == 0 and len(regions) == len(scene.objects)
+    return max(
+        (_compare(scene, arranged, background_ok, count_ok) for arranged in _arrangements(found, len(scene.objects))),
+        key=_num_right,
     )
 
 
-def recognise_shape(region: _Mask) -> tuple[str, float]:
-    """The demo's figure that fits a region best, bool [height, width], and their intersection over union.
-
-    The region's bounding box is compared with every figure stretched to it. Raises ValueError for an empty region.
-    """
-    if not region.any():
-        raise ValueError("An empty region has no shape.")
-    rows, columns = ndimage.find_objects(region.astype(np.uint8))[0]
-    crop = region[rows, columns]
-    overlaps = {shape: _overlap(crop, _stretched(shape, *crop.shape)) for shape in SHAPES}
-    best = max(overlaps, key=overlaps.__getitem__)
-    return best, overlaps[best]
-
-
-def _nearest_colours(colours: _Colours) -> npt.NDArray[np.intp]:
+def _nearest_colours(colours: _Colours) -> _Labels:
     """Palette index of every pixel, [height, width]; _NO_COLOUR where none is near."""
     distances = np.linalg.norm(colours[:, :, None] - _PALETTE, axis=-1)
-    labels: npt.NDArray[np.intp] = distances.argmin(axis=-1)
+    labels: _Labels = distances.argmin(axis=-1)
     labels[distances.min(axis=-1) > _MAX_COLOUR_DISTANCE] = _NO_COLOUR
     return labels
 
 
-def _border(shape: tuple[int, ...]) -> _Mask:
+def _border(shape: tuple[int, ...]) -> Mask:
     """The frame of the picture, a thirty-second of its height wide: bool [height, width]."""
     border = np.ones(shape, np.bool_)
     width = max(1, shape[0] // 32)
@@ -121,7 +115,7 @@ def _border(shape: tuple[int, ...]) -> _Mask:
     return border
 
 
-def _stands_out(colours: _Colours, backdrop: _Colours) -> _Mask:
+def _stands_out(colours: _Colours, backdrop: _Colours) -> Mask:
     """Pixels that are rather an object's than the background's: bool [height, width].
 
     A pixel must differ by half of what its neighbours do: that cuts blurred edges in the middle, whatever the
@@ -132,66 +126,73 @@ def _stands_out(colours: _Colours, backdrop: _Colours) -> _Mask:
     return np.asarray((contrast > _MIN_CONTRAST) & (contrast > local / 2))
 
 
-def _largest_regions(mask: _Mask, count: int) -> list[_Mask]:
-    """Up to `count` connected regions, largest first, without those too small to be an object."""
+def _regions(mask: Mask) -> tuple[list[Mask], int]:
+    """The connected regions that can be objects, largest first, and how many others are too large for specks."""
     numbered, _ = ndimage.label(mask)
-    areas = np.bincount(numbered.ravel())
+    areas = np.bincount(numbered.ravel()) / mask.size
     areas[0] = 0
-    largest = np.argsort(-areas, kind="stable")[:count]
-    return [numbered == number for number in largest if areas[number] >= _MIN_OBJECT_AREA * mask.size]
+    objects = [n for n in np.argsort(-areas, kind="stable") if areas[n] >= _MIN_OBJECT_AREA]
+    return [numbered == n for n in objects], int((areas >= _MIN_CLUTTER_AREA).sum()) - len(objects)
 
 
-def _order(regions: list[_Mask], relation: str) -> tuple[list[_Mask], bool]:
-    """The regions as the relation names them, and whether they lie along its axis rather than across."""
-    axis = 1 if relation in ("left of", "right of") else 0
-    centres = [
-        [float(side.start + side.stop) / 2 for side in ndimage.find_objects(r.astype(np.uint8))[0]] for r in regions
-    ]
-    order = sorted(range(len(regions)), key=lambda i: centres[i][axis], reverse=relation in ("right of", "below"))
-    if len(order) < 2:
-        return regions, False
-    apart = [abs(a - b) for a, b in zip(*centres, strict=True)]
-    return [regions[i] for i in order], apart[axis] > apart[1 - axis]
+def _found(labels: _Labels, region: Mask) -> _Found:
+    within = _inner(region)
+    colour = _commonest(labels[within])
+    known = colour != _NO_COLOUR and _purity(labels, within, colour) >= _MIN_PURITY
+    figure = recognise_figure(region)
+    radius = figure.radius_px * BASE_SIZE_PX / len(region)
+    size = min(RADII_PX, key=lambda word: abs(RADII_PX[word] - radius))
+    return _Found(_NAMES[colour] if known else None, size, figure)
 
 
-def _colour_ok(labels: npt.NDArray[np.intp], region: _Mask | None, expected: Object) -> bool:
-    if region is None:
-        return False
-    inside = ndimage.binary_erosion(region)
-    if inside.sum() * 4 < region.sum():
-        inside = region
-    return _commonest(labels[inside]) == _colour_index(expected.colour)
+def _inner(region: Mask) -> Mask:
+    """The region without the mixed colours along its edges, as far as it is thick enough."""
+    for depth in (3, 2, 1):
+        within = ndimage.binary_erosion(region, iterations=depth)
+        if within.sum() * 5 > region.sum():
+            return np.asarray(within)
+    return region
 
 
-def _shape_ok(region: _Mask | None, expected: Object) -> bool:
-    if region is None:
-        return False
-    shape, overlap = recognise_shape(region)
-    return shape == expected.shape and overlap >= _MIN_SHAPE_IOU
+def _purity(labels: _Labels, where: Mask, label: int) -> float:
+    return float((labels[where] == label).mean()) if where.any() else 0.0
 
 
-def _commonest(labels: npt.NDArray[np.intp]) -> int:
+def _commonest(labels: _Labels) -> int:
     return int(np.bincount(labels, minlength=_NO_COLOUR + 1).argmax())
 
 
-def _colour_index(colour: str) -> int:
-    return list(COLOURS).index(colour)
+def _arrangements(found: list[_Found], count: int) -> Iterator[tuple[_Found | None, ...]]:
+    """Every way to take the `count` largest for the scene's objects; None stands for what is missing."""
+    return permutations([*found[:count], *[None] * (count - len(found))])
 
 
-def _overlap(a: _Mask, b: _Mask) -> float:
-    return float((a & b).sum() / (a | b).sum())
+def _compare(scene: Scene, found: tuple[_Found | None, ...], background_ok: bool, count_ok: bool) -> Verdict:
+    pairs = list(zip(found, scene.objects, strict=True))
+    return Verdict(
+        background_ok=background_ok,
+        colours_ok=tuple(f is not None and f.colour == o.colour for f, o in pairs),
+        shapes_ok=tuple(f is not None and _shape_ok(f.figure, o) for f, o in pairs),
+        sizes_ok=tuple(f is not None and o.size in (None, f.size) for f, o in pairs),
+        relation_ok=scene.relation is None or _lie_as_told(found, scene.relation),
+        count_ok=count_ok,
+    )
 
 
-@cache
-def _template(shape: str) -> _Mask:
-    """A large mask of a figure, cut to its own bounding box."""
-    mask = shape_mask(shape, _TEMPLATE_RADIUS_PX) > 0.5
-    rows, columns = ndimage.find_objects(mask.astype(np.uint8))[0]
-    return np.asarray(mask[rows, columns])
+def _num_right(verdict: Verdict) -> int:
+    return sum((*verdict.colours_ok, *verdict.shapes_ok, *verdict.sizes_ok, verdict.relation_ok))
 
 
-def _stretched(shape: str, height: int, width: int) -> _Mask:
-    template = _template(shape)
-    rows = (np.arange(height) + 0.5) * template.shape[0] // height
-    columns = (np.arange(width) + 0.5) * template.shape[1] // width
-    return np.asarray(template[np.ix_(rows.astype(np.intp), columns.astype(np.intp))])
+def _shape_ok(figure: Figure, expected: Object) -> bool:
+    return figure.shape == expected.shape and figure.overlap >= _MIN_OVERLAP
+
+
+def _lie_as_told(found: tuple[_Found | None, ...], relation: str) -> bool:
+    """Whether the first lies on its side of the second, and more so than across."""
+    first, second = found
+    if first is None or second is None:
+        return False
+    right, down = (b - a for a, b in zip(first.figure.centre_px, second.figure.centre_px, strict=True))
+    along = {"left of": right, "right of": -right, "above": down, "below": -down}[relation]
+    across = down if relation in ("left of", "right of") else right
+    return along > abs(across)
