@@ -33,7 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     folder = tempfile.mkdtemp(prefix="dalle-bot-tests-")
     os.environ[_COMPILE_CACHE] = folder
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+    # With a limit JAX locks the folder; otherwise a process may read what another one is still writing.
+    os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(2**34)
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 

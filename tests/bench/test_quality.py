@@ -1,21 +1,50 @@
 """The judge, on the shipped demo and a handful of captions."""
 
-from pathlib import Path
+import pytest
 
+import bot.bench.quality
 from bot.bench.quality import judge
-from bot.config import Settings
+from bot.checkpoints.json_file import read_json
+from bot.config import EngineSettings, Settings
+from bot.engine.engine import JaxEngine
+from bot.engine.open import open_engine
+from bot.fetch.locate import DEMO_FOLDER
 from bot.requests import Sampling
+from bot.startup import StartUp
+
+# One program of chunks is all that the judge needs.
+CHUNK_TOKENS = read_json(DEMO_FOLDER / "dalle_bart" / "config.json")["image_length"]
+SETTINGS = Settings(
+    engine=EngineSettings(num_slots=9, chunk_tokens=CHUNK_TOKENS, deterministic=True, compile_cache=False)
+)
 
 
-def test_the_demo_is_judged_by_its_pixels(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path, engine={"num_slots": 9})
-    report = judge(settings, num_captions=3)
+@pytest.fixture(scope="module")
+def demo() -> JaxEngine:
+    return open_engine(SETTINGS, StartUp())
+
+
+@pytest.fixture(autouse=True)
+def opened_once(demo: JaxEngine, monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """Gives the judge the engine of all tests. Returns the settings that it asks for one with."""
+    asked: list[Settings] = []
+
+    def open_engine(settings: Settings, start_up: StartUp) -> JaxEngine:
+        asked.append(settings)
+        return demo
+
+    monkeypatch.setattr(bot.bench.quality, "open_engine", open_engine)
+    return asked
+
+
+def test_the_demo_is_judged_by_its_pixels(opened_once: list[Settings]) -> None:
+    report = judge(SETTINGS, num_captions=3)
+    assert opened_once == [SETTINGS]
     assert (report.num_captions, report.num_images) == (3, 9)
     assert report.background.best == 1.0
     assert report.both.best >= 2 / 3
 
 
-def test_noise_does_not_pass(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path, engine={"num_slots": 9})
+def test_noise_does_not_pass() -> None:
     noise = Sampling(condition_scale=0.0, top_k=0, top_p=1.0, temperature=5.0)
-    assert judge(settings, num_captions=2, sampling=noise).both.random < 0.3
+    assert judge(SETTINGS, num_captions=1, sampling=noise).both.random < 0.3
