@@ -1,8 +1,8 @@
 """Third stage: CLIP learns which caption belongs to which picture.
 
-The contrastive loss of Radford et al. (arXiv:2103.00020), with two more captions per picture that differ from the right
-one in a single word, so that the ranking notices exactly what the generator gets wrong. Half of the pictures have been
-through the VQGAN, since that is how those look that it will rank.
+The contrastive loss of Radford et al. (arXiv:2103.00020), with two more captions per picture that do not describe it;
+the demo's differ from the right one in a single word, so that the ranking notices what the generator gets wrong.
+Half of the pictures have been through the VQGAN, since that is how those look that it will rank.
 """
 
 from functools import partial
@@ -14,10 +14,8 @@ import numpy as np
 import optax
 
 from bot.checkpoints.tokenizers import ClipTokenizer
-from bot.demo import train_vqgan
-from bot.demo.draw import draw_batch
-from bot.demo.grammar import caption, one_word_off, parse
 from bot.demo.loop import Metrics, Stage
+from bot.demo.pictures import Pictures
 from bot.models.clip import Clip
 from bot.models.clip_config import ClipConfig
 from bot.models.clip_preprocess import ClipPreprocessing
@@ -26,6 +24,7 @@ from bot.models.vqgan import VQGAN, to_uint8
 
 MAX_TEXT_LENGTH = 32
 
+PATCHES = 8
 NUM_STEPS = 700
 BATCH = 96
 WRONG_CAPTIONS = 2
@@ -33,11 +32,12 @@ PEAK_RATE = 1.5e-3
 MAX_LOGIT_SCALE = float(np.log(100.0))
 
 
-def demo_config(vocabulary: int, eos_id: int) -> dict[str, Any]:
-    """CLIP's config.json. vocabulary: ids of the tokenizer. eos_id: the text is pooled where it first stands."""
+def config_json(vocabulary: int, eos_id: int, size_px: int) -> dict[str, Any]:
+    """CLIP's config.json for pictures of size_px. vocabulary: ids of the tokenizer. eos_id: the text is pooled where it
+    first stands."""
     tower = {"hidden_size": 96, "intermediate_size": 256, "num_attention_heads": 4, "hidden_act": "quick_gelu"}
     text = {"vocab_size": vocabulary, "max_position_embeddings": MAX_TEXT_LENGTH, "eos_token_id": eos_id}
-    vision = {"image_size": train_vqgan.CONFIG.resolution, "patch_size": 8}
+    vision = {"image_size": size_px, "patch_size": size_px // PATCHES}
     return {
         "model_type": "clip",
         "projection_dim": 64,
@@ -58,6 +58,7 @@ def stage(
     tokenizer: ClipTokenizer,
     vqgan: Network[VQGAN],
     vqgan_params: Params,
+    pictures: Pictures,
     *,
     seed: int,
     num_steps: int = NUM_STEPS,
@@ -73,12 +74,12 @@ def stage(
 
     def batch(step: int) -> tuple[Any, ...]:
         rng = np.random.default_rng((seed, 3, step))
-        pixels, captions = draw_batch(rng, BATCH, train_vqgan.CONFIG.resolution)
+        pixels, captions = pictures.batch(rng, BATCH)
         texts = list(captions)
         for _ in range(WRONG_CAPTIONS):
-            texts += [caption(one_word_off(parse(text), rng)) for text in captions]
+            texts += pictures.wrong_captions(captions, rng)
         known: dict[str, int] = {}
-        groups = np.asarray([known.setdefault(caption(parse(text)), len(known)) for text in texts], np.int32)
+        groups = np.asarray([known.setdefault(text, len(known)) for text in texts], np.int32)
         encoded = tokenizer.encode(texts)
         return pixels, encoded.ids, encoded.mask, groups
 

@@ -1,7 +1,8 @@
 """Second stage: DalleBart learns which codes follow a caption.
 
 Cross-entropy of the VQGAN's codes under teacher forcing. One caption in ten is dropped for the unconditional prompt, so
-that condition_scale has two branches to compare (Ho and Salimans, arXiv:2207.12598).
+that condition_scale has two branches to compare (Ho and Salimans, arXiv:2207.12598). One in ten gets a word that the
+tokenizer doesn't know, so that such a word does no harm.
 """
 
 from functools import partial
@@ -14,14 +15,13 @@ import optax
 from optax.contrib import MuonDimensionNumbers
 
 from bot.checkpoints.tokenizers import PromptTokenizer
-from bot.demo import train_vqgan
-from bot.demo.draw import draw_batch
 from bot.demo.loop import Metrics, Stage
 from bot.demo.optimizer import muon
+from bot.demo.pictures import Pictures
 from bot.models.dalle_bart import DalleBart
 from bot.models.dalle_bart_config import DalleBartConfig
 from bot.models.network import Network, Params
-from bot.models.vqgan import VQGAN
+from bot.models.vqgan import VQGAN, VQGANConfig
 
 MAX_TEXT_LENGTH = 32
 
@@ -30,15 +30,16 @@ BATCH = 64
 PEAK_RATE = 2e-2
 ADAM_RATE = 3e-3
 DROP_CAPTION = 0.1
+UNKNOWN_WORD = 0.1
 
 
-def demo_config(vocabulary: int) -> DalleBartConfig:
+def config(vocabulary: int, vqgan_config: VQGANConfig) -> DalleBartConfig:
     """vocabulary: ids of the tokenizer. The start token is the one id behind the codes, as in the released models."""
-    codes = train_vqgan.CONFIG.n_embed
+    codes = vqgan_config.n_embed
     return DalleBartConfig(
         encoder_vocab_size=vocabulary,
         image_vocab_size=codes,
-        image_length=train_vqgan.CONFIG.grid**2,
+        image_length=vqgan_config.grid**2,
         max_text_length=MAX_TEXT_LENGTH,
         d_model=192,
         encoder_layers=2,
@@ -63,6 +64,7 @@ def stage(
     tokenizer: PromptTokenizer,
     vqgan: Network[VQGAN],
     vqgan_params: Params,
+    pictures: Pictures,
     *,
     seed: int,
     num_steps: int = NUM_STEPS,
@@ -83,8 +85,8 @@ def stage(
 
     def batch(step: int) -> tuple[Any, ...]:
         rng = np.random.default_rng((seed, 2, step))
-        pixels, captions = draw_batch(rng, BATCH, train_vqgan.CONFIG.resolution)
-        text = tokenizer.encode(captions)
+        pixels, captions = pictures.batch(rng, BATCH)
+        text = tokenizer.encode([_with_unknown_word(c, rng) if rng.random() < UNKNOWN_WORD else c for c in captions])
         dropped = (rng.random(BATCH) < DROP_CAPTION)[:, None]
         ids = np.where(dropped, unconditional.ids, text.ids)
         return pixels.astype(np.float32) / 255.0, ids, np.where(dropped, unconditional.mask, text.mask)
@@ -112,6 +114,14 @@ def stage(
         return learnt
 
     return Stage("dalle_bart", seed, num_steps, init, batch, step)
+
+
+def _with_unknown_word(caption: str, rng: np.random.Generator) -> str:
+    """The caption with one word that no tokenizer of ours knows, instead of another word or beside it."""
+    words = caption.split()
+    place = int(rng.integers(len(words)))
+    words[place : place + int(rng.integers(2))] = ["zzz"]
+    return " ".join(words)
 
 
 def _layer_kernel(path: tuple[Any, ...], leaf: jax.Array) -> MuonDimensionNumbers | None:

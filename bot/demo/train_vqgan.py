@@ -14,24 +14,13 @@ import numpy as np
 import optax
 from optax.contrib import MuonDimensionNumbers
 
-from bot.demo.draw import draw_batch
 from bot.demo.loop import Metrics, Stage
 from bot.demo.optimizer import muon
+from bot.demo.pictures import Pictures
 from bot.models.network import Network, Params
 from bot.models.vqgan import VQGAN, VQGANConfig
 
-CONFIG = VQGANConfig(
-    ch=64,
-    num_res_blocks=0,
-    resolution=64,
-    z_channels=64,
-    ch_mult=(1, 1, 1, 1),
-    attn_resolutions=(),
-    n_embed=2048,
-    embed_dim=32,
-    resamp_with_conv=False,
-)
-
+GRID = 16
 NUM_STEPS = 1600
 BATCH = 8
 PEAK_RATE = 6e-3
@@ -42,6 +31,21 @@ REVIVE_UNTIL = 0.8
 REVIVE_EVERY = 10
 DEAD_BELOW = 0.01
 PIXEL_VARIANCE = 0.08
+
+
+def config(size_px: int) -> VQGANConfig:
+    """A network for pictures of size_px, a power of two of at least 32, with GRID codes along each side."""
+    return VQGANConfig(
+        ch=64,
+        num_res_blocks=0,
+        resolution=size_px,
+        z_channels=64,
+        ch_mult=(1,) * (size_px // GRID).bit_length(),
+        attn_resolutions=(),
+        n_embed=2048,
+        embed_dim=32,
+        resamp_with_conv=False,
+    )
 
 
 def _convolution(_: tuple[Any, ...], leaf: jax.Array) -> MuonDimensionNumbers | None:
@@ -59,8 +63,10 @@ class State(NamedTuple):
     sums: jax.Array
 
 
-def stage(network: Network[VQGAN], *, seed: int, num_steps: int = NUM_STEPS) -> Stage[State]:
-    """The stage for run_stage. network: built from CONFIG."""
+def stage(
+    network: Network[VQGAN], config: VQGANConfig, pictures: Pictures, *, seed: int, num_steps: int = NUM_STEPS
+) -> Stage[State]:
+    """The stage for run_stage. network: built from config."""
     optimizer = muon(
         num_steps,
         warmup_steps=num_steps // 40,
@@ -72,15 +78,15 @@ def stage(network: Network[VQGAN], *, seed: int, num_steps: int = NUM_STEPS) -> 
     def init() -> State:
         params = network.init(seed)
         latents = jax.jit(lambda p, x: network.bind(p).latents(x))(params, batch(num_steps)).reshape(
-            -1, CONFIG.embed_dim
+            -1, config.embed_dim
         )
-        chosen = jax.random.choice(jax.random.key(seed), latents, (CONFIG.n_embed,))
+        chosen = jax.random.choice(jax.random.key(seed), latents, (config.n_embed,))
         params["quantize"]["embedding"]["embedding"] = chosen
-        uses = jnp.ones(CONFIG.n_embed)
+        uses = jnp.ones(config.n_embed)
         return State(jnp.int32(0), params, optimizer.init(params), uses, jnp.array(chosen))
 
     def batch(step: int) -> np.ndarray[Any, Any]:
-        pixels, _ = draw_batch(np.random.default_rng((seed, 1, step)), BATCH, CONFIG.resolution)
+        pixels, _ = pictures.batch(np.random.default_rng((seed, 1, step)), BATCH)
         return pixels.astype(np.float32) / 255.0
 
     @partial(jax.jit, donate_argnums=0)
@@ -97,7 +103,7 @@ def stage(network: Network[VQGAN], *, seed: int, num_steps: int = NUM_STEPS) -> 
             squared = jnp.mean(error**2)
             commitment = jnp.mean((z - quantised) ** 2)
             loss = squared / PIXEL_VARIANCE + 2 * jnp.mean(jnp.abs(error)) + COMMITMENT * commitment
-            flat = z.reshape(-1, CONFIG.embed_dim)
+            flat = z.reshape(-1, config.embed_dim)
             metrics = {"loss": loss, "psnr": -10 * jnp.log10(squared), "commitment": commitment}
             return loss, (flat, codes.reshape(-1), metrics)
 
@@ -109,7 +115,7 @@ def stage(network: Network[VQGAN], *, seed: int, num_steps: int = NUM_STEPS) -> 
         sums = USE_DECAY * state.sums + (1 - USE_DECAY) * jnp.zeros_like(state.sums).at[codes].add(latents)
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         misfit = jnp.sum((latents - codebook[codes]) ** 2, axis=1)
-        badly_fitted = latents[jax.random.categorical(key, jnp.log(misfit + 1e-9), shape=(CONFIG.n_embed,))]
+        badly_fitted = latents[jax.random.categorical(key, jnp.log(misfit + 1e-9), shape=(config.n_embed,))]
         may_revive = (state.step % REVIVE_EVERY == 0) & (state.step < REVIVE_UNTIL * num_steps)
         dead = ((uses < DEAD_BELOW) & may_revive)[:, None]
         typical_use = jnp.mean(uses)
