@@ -95,6 +95,11 @@ async def test_the_json_object(tmp_path: Path) -> None:
     assert timings["total"] == pytest.approx(timings["load"] + timings["generate"] + timings["write"], abs=0.002)
 
 
+async def test_what_was_odd_about_the_prompt_is_told(tmp_path: Path) -> None:
+    done = await draw(tmp_path, request=replace(REQUEST, prompt=" ".join(["word"] * 70)))
+    assert done.to_json()["notices"] == ["The prompt was shortened to 64 words."]
+
+
 async def test_every_image_is_scored_against_every_label(tmp_path: Path) -> None:
     labels = ("a blue square", "a star")
     done = await draw(tmp_path, request=replace(REQUEST, labels=labels))

@@ -19,6 +19,7 @@ from bot.checkpoints import clip, dalle_bart, vqgan
 from bot.checkpoints.arrays import write_msgpack
 from bot.checkpoints.folders import ModelFolders
 from bot.checkpoints.places import places_by_name, stored_shapes
+from bot.demo.pictures import DrawnPictures
 from bot.demo.vocabulary import write_clip_tokenizer, write_prompt_tokenizer
 from bot.errors import ConfigError
 from bot.models.clip_config import ClipConfig
@@ -69,8 +70,8 @@ def _expect(folder: Path, wanted: Mapping[str, str]) -> None:
 def write_random_model(folder: Path, size: Size, stored: Stored) -> ModelFolders:
     """Writes the folders dalle_bart (stacked layout, kept as `stored`), vqgan and clip (both float32) into `folder`."""
     folders = ModelFolders(f"random {size}", *(folder / name for name in ("dalle_bart", "vqgan", "clip")))
-    write_prompt_tokenizer(folders.dalle_bart)
-    eos_id = write_clip_tokenizer(folders.clip)
+    write_prompt_tokenizer(folders.dalle_bart, DrawnPictures().sentences())
+    eos_id = write_clip_tokenizer(folders.clip, DrawnPictures().sentences())
 
     options: Mapping[str, Any] = {"model_type": "dallebart", "use_scan": True, **DALLE_BART[size]}
     shapes = dalle_bart.network(DalleBartConfig.from_json(options)).shapes

@@ -7,11 +7,12 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+from tokenizers import Encoding, Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 
 from bot.checkpoints.text import PromptNormalizer
 from bot.checkpoints.tokenizer_files import Merges, SpecialTokens, Vocabulary, read_tokenizer
+from bot.checkpoints.unknown_words import unknown_id_of, unknown_words
 
 # OpenAI's CLIP, simple_tokenizer.py: contractions, words, single digits, runs of anything else.
 _CLIP_WORDS: Final = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -21,20 +22,26 @@ _CLIP_WORDS: Final = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d
 class EncodedText:
     """Texts of one length. ids, mask: int32 [rows, length]; mask is 1 for tokens and 0 for padding.
 
-    num_dropped: for each row, how many tokens of the text did not fit; 0 if it is complete.
+    num_dropped: for each row, how many tokens of the text did not fit; 0 if it is complete. unknown_words: for each
+    row, the words among those that fit that the tokenizer does not know, each once, as they were written.
+    all_unknown: for each row, whether it has such words and no others.
     """
 
     ids: npt.NDArray[np.int32]
     mask: npt.NDArray[np.int32]
     num_dropped: tuple[int, ...]
+    unknown_words: tuple[tuple[str, ...], ...]
+    all_unknown: tuple[bool, ...]
 
 
 class PromptTokenizer:
-    """DalleBart's: byte-level BPE between `<s>` and `</s>`, after the prompt normaliser where the model wants it."""
+    """DalleBart's: a text between `<s>` and `</s>`, after the prompt normaliser where the model wants it. The released
+    models spell it with byte-level BPE."""
 
     def __init__(self, tokenizer: Tokenizer, normalizer: PromptNormalizer | None) -> None:
         self._tokenizer = tokenizer
         self._normalizer = normalizer
+        self._unknown_id = unknown_id_of(tokenizer)
 
     @classmethod
     def load(cls, folder: Path, *, max_length: int, normalize: bool) -> "PromptTokenizer":
@@ -54,13 +61,17 @@ class PromptTokenizer:
 
     def encode(self, prompts: Sequence[str]) -> EncodedText:
         """Users' prompts, at least one, cut or padded to max_length."""
-        if self._normalizer is not None:
-            prompts = [self._normalizer(prompt) for prompt in prompts]
-        return _encode(self._tokenizer, prompts)
+        texts = prompts if self._normalizer is None else [self._normalizer(prompt) for prompt in prompts]
+        rows = [self._tokenizer.encode(text) for text in texts]
+        unknown = [
+            unknown_words(row, self._unknown_id, text, prompt)
+            for row, text, prompt in zip(rows, texts, prompts, strict=True)
+        ]
+        return _encoded(rows, unknown)
 
     def encode_unconditional(self) -> EncodedText:
         """One row, `<s> </s>`: no prompt at all. The normaliser would make it one token longer."""
-        return _encode(self._tokenizer, [""])
+        return _encoded([self._tokenizer.encode("")])
 
 
 class ClipTokenizer:
@@ -86,8 +97,8 @@ class ClipTokenizer:
         return _num_ids(self._tokenizer)
 
     def encode(self, texts: Sequence[str]) -> EncodedText:
-        """Texts as they are, at least one, cut or padded to max_length."""
-        return _encode(self._tokenizer, texts)
+        """Texts as they are, at least one, cut or padded to max_length. Unknown words are not looked for."""
+        return _encoded([self._tokenizer.encode(text) for text in texts])
 
 
 def _build_dalle_bart(vocabulary: Vocabulary, merges: Merges, special: SpecialTokens) -> Tokenizer:
@@ -112,13 +123,15 @@ def _build_clip(vocabulary: Vocabulary, merges: Merges, special: SpecialTokens) 
     return tokenizer
 
 
-def _encode(tokenizer: Tokenizer, texts: Sequence[str]) -> EncodedText:
-    rows = [tokenizer.encode(text) for text in texts]
+def _encoded(rows: Sequence[Encoding], unknown: Sequence[tuple[tuple[str, ...], bool]] | None = None) -> EncodedText:
+    words, all_unknown = zip(*([((), False)] * len(rows) if unknown is None else unknown), strict=True)
     return EncodedText(
         ids=np.array([row.ids for row in rows], np.int32),
         mask=np.array([row.attention_mask for row in rows], np.int32),
         # Each overflowing piece is framed by special tokens and padded; neither was in the text.
         num_dropped=tuple(sum(piece.special_tokens_mask.count(0) for piece in row.overflowing) for row in rows),
+        unknown_words=words,
+        all_unknown=all_unknown,
     )
 
 

@@ -1,67 +1,72 @@
-"""The demo's tokenizers: byte-level BPE over the words of its grammar, in the files that the originals use.
+"""Tokenizers made from captions, in the files that the originals use: one for prompts and one for CLIP.
 
-Every byte has a token, so a prompt with unknown words is read too, letter by letter.
+The prompt's has one token for each word and one for all words that captions don't have, so that the model learns to
+draw the rest and the reply can say which words it doesn't know. CLIP's spells unknown words byte by byte.
 """
 
 import json
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from bot.demo.grammar import COLOURS, RELATIONS, SHAPES, SIZES
+from bot.checkpoints.text import PromptNormalizer
 
-_PROMPT_SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-_CLIP_SPECIALS = ["<|startoftext|>", "<|endoftext|>"]
+MAX_IDS: Final = 8000
+"""Of each tokenizer, its special tokens included. Words beyond are the rarest ones, and unknown."""
+
+PROMPT_SPECIALS: Final = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+_CLIP_SPECIALS: Final = ("<|startoftext|>", "<|endoftext|>")
+_WORD: Final = r"[\p{L}\p{N}]+(?:'[\p{L}\p{N}]+)*"
 
 
-def write_prompt_tokenizer(folder: Path) -> None:
-    """DalleBart's tokenizer: texts between `<s>` and `</s>`, padded with `<pad>`."""
-    tokenizer = _train(_PROMPT_SPECIALS)
-    around = {name: (name, _id(tokenizer, name)) for name in ("<s>", "</s>")}
-    tokenizer.post_processor = processors.RobertaProcessing(around["</s>"], around["<s>"], add_prefix_space=False)
+def write_prompt_tokenizer(folder: Path, sentences: Iterable[str]) -> None:
+    """DalleBart's: the words of `sentences`, the most frequent first, between `<s>` and `</s>`, padded with `<pad>`.
+
+    For a model whose configuration says `normalize_text`: its words are those that the prompt normaliser leaves.
+    """
+    tokenizer = Tokenizer(models.WordLevel(unk_token="<unk>"))  # noqa: S106
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_WORD), behavior="removed", invert=True)
+    specials = [AddedToken(name, special=True) for name in PROMPT_SPECIALS]
+    trainer = trainers.WordLevelTrainer(vocab_size=MAX_IDS, special_tokens=specials, show_progress=False)
+    tokenizer.train_from_iterator(map(PromptNormalizer(None), sentences), trainer)
+    _put_between(tokenizer, "<s>", "</s>")
     roles = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
     _write(tokenizer, folder, roles)
 
 
-def write_clip_tokenizer(folder: Path) -> int:
-    """CLIP's tokenizer: lower-cased texts between its two special tokens. Returns the id of the second, the EOS."""
-    tokenizer = _train(_CLIP_SPECIALS)
-    start, end = ((name, _id(tokenizer, name)) for name in _CLIP_SPECIALS)
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.post_processor = processors.RobertaProcessing(end, start, add_prefix_space=False)
-    roles = {"bos_token": start[0], "eos_token": end[0], "pad_token": end[0], "unk_token": end[0]}
-    _write(tokenizer, folder, roles)
-    return end[1]
-
-
-def _sentences() -> Iterator[str]:
-    """Every word of the grammar, at the start of a text and within it."""
-    words = (*COLOURS, *SHAPES, *SIZES, *RELATIONS, "a", "an", "on", "background")
-    for first, second in product(words, repeat=2):
-        yield f"{first} {second}"
-        yield f" {first} {second}"
-
-
-def _train(specials: list[str]) -> Tokenizer:
+def write_clip_tokenizer(folder: Path, sentences: Iterable[str]) -> int:
+    """CLIP's: byte-level BPE over lower-cased words between its two special tokens. Returns the id of the second, the
+    EOS, where CLIP reads a text's vector."""
+    start, end = _CLIP_SPECIALS
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.normalizer = normalizers.Lowercase()
+    # With a space before the first word, it is the same token as within a text.
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=1000,
-        special_tokens=[AddedToken(name, special=True) for name in specials],
+        vocab_size=MAX_IDS,
+        special_tokens=[AddedToken(name, special=True) for name in _CLIP_SPECIALS],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_sentences(), trainer)
-    return tokenizer
+    tokenizer.train_from_iterator(sentences, trainer)
+    eos_id = _put_between(tokenizer, start, end)
+    _write(tokenizer, folder, {"bos_token": start, "eos_token": end, "pad_token": end, "unk_token": end})
+    return eos_id
 
 
-def _id(tokenizer: Tokenizer, name: str) -> int:
-    token_id: int | None = tokenizer.token_to_id(name)
-    assert token_id is not None
-    return token_id
+def _put_between(tokenizer: Tokenizer, start: str, end: str) -> int:
+    """Frames every text with two special tokens; returns the id of the second."""
+    start_id, end_id = tokenizer.token_to_id(start), tokenizer.token_to_id(end)
+    assert start_id is not None
+    assert end_id is not None
+    tokenizer.post_processor = processors.RobertaProcessing(
+        (end, end_id), (start, start_id), trim_offsets=False, add_prefix_space=False
+    )
+    return int(end_id)
 
 
 def _write(tokenizer: Tokenizer, folder: Path, roles: dict[str, str]) -> None:

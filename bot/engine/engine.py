@@ -21,6 +21,7 @@ from bot.engine.base import FailedSlot, ModelInfo, Prefix, PromptText, SlotAssig
 from bot.engine.devices import slot_mesh
 from bot.engine.images import Finals
 from bot.engine.insertion import make_insertion
+from bot.engine.notices import negative_prompt_notices, prompt_notices
 from bot.engine.precision import kept_dtypes
 from bot.engine.programs import Programs
 from bot.engine.rows import Rows, make_moves
@@ -166,13 +167,13 @@ class JaxEngine:
         for prompt in prompts:
             text = self._bundle.prompt_tokenizer.encode([prompt.prompt])
             uncond, num_tokens = self._unconditional, int(text.mask.sum())
-            dropped = [("prompt", text.num_dropped[0])]
+            told = prompt_notices(text)
             if prompt.negative_prompt is not None:
                 negative = self._bundle.prompt_tokenizer.encode([prompt.negative_prompt])
                 uncond, num_tokens = self._encode(negative), max(num_tokens, int(negative.mask.sum()))
-                dropped.append(("negative prompt", negative.num_dropped[0]))
+                told += negative_prompt_notices(negative)
             rows.append(_Row(self._encode(text), uncond, num_tokens, self._text_vector(prompt.prompt)))
-            notices.append(tuple(self._too_long(which, count) for which, count in dropped if count))
+            notices.append(told)
         return JaxPrefix(tuple(rows), tuple(notices))
 
     def label_vectors(self, labels: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -298,12 +299,6 @@ class JaxEngine:
     def _text_vector(self, prompt: str) -> jax.Array:
         text = self._bundle.clip_tokenizer.encode([prompt])
         return self._programs.text_vectors(self._bundle.clip_params, text.ids, text.mask)
-
-    def _too_long(self, which: str, num_dropped: int) -> str:
-        return (
-            f"The {which} is longer than the model reads ({self._info.max_text_tokens} tokens): "
-            f"its last {num_dropped} {'token was' if num_dropped == 1 else 'tokens were'} left out."
-        )
 
     def _insert_row(self, row: _Row, assignments: Sequence[SlotAssignment]) -> None:
         rows = [self._rows[a.slot] for a in assignments]

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers import Regex, Tokenizer, pre_tokenizers
+from tokenizers.models import WordLevel
+from tokenizers.processors import RobertaProcessing
 
 from bot.checkpoints.hashtags import WORDS_FILE
 from bot.checkpoints.tokenizers import ClipTokenizer, PromptTokenizer
@@ -17,6 +19,7 @@ PROMPTS: list[str] = json.loads((GOLDEN / "text.json").read_text("utf-8"))["prom
 LONG_PROMPT = next(i for i, prompt in enumerate(PROMPTS) if prompt.endswith("long prompt"))
 
 CLIP_MERGES = ["c a", "ca t</w>", "' s</w>", "d o", "do g", "dog s</w>", "r e", "re d</w>"]
+WORD_TOKENS = ["<s>", "<pad>", "</s>", "<unk>", "a", "red", "circle"]
 
 
 @pytest.fixture
@@ -184,3 +187,48 @@ def test_tokenizer_that_adds_no_special_tokens_is_refused(folder: Path) -> None:
     file.write_text(json.dumps(data), "utf-8")
     with pytest.raises(CheckpointError, match=r"tokenizer\.json: an empty text must become <s> </s>"):
         PromptTokenizer.load(folder, max_length=64, normalize=False)
+
+
+@pytest.fixture
+def words_folder(tmp_path: Path) -> Path:
+    """A word-level tokenizer that knows a, red and circle."""
+    tokenizer = Tokenizer(WordLevel({t: i for i, t in enumerate(WORD_TOKENS)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\w']+"), behavior="removed", invert=True)
+    tokenizer.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words", "alone"),
+    [
+        ("a red circle", (), False),
+        ("a red dragon", ("dragon",), False),
+        ("A red  Dragon, a DRAGON and a Café's “Pirate”!", ("Dragon", "and", "Café's", "Pirate"), False),
+        ("snake_case wing-ed don’t", ("snake", "case", "wing", "ed", "don’t"), True),
+        ("黒猫 🐉", ("黒猫", "dragon"), True),
+        ("red " * 20 + "dragon", (), False),
+        ("a, red; circle!", (), False),
+        (" , ".join(f"w{i}" for i in range(20)), tuple(f"w{i}" for i in range(14)), True),
+    ],
+)
+def test_unknown_words_are_told_as_they_were_written(
+    words_folder: Path, prompt: str, words: tuple[str, ...], alone: bool
+) -> None:
+    tokenizer = PromptTokenizer.load(words_folder, max_length=16, normalize=True)
+    encoded = tokenizer.encode(["a red circle", prompt])
+    assert encoded.unknown_words == ((), words)
+    assert encoded.all_unknown == (False, alone)
+    assert tokenizer.encode_unconditional().unknown_words == ((),)
+
+
+def test_unknown_words_without_a_normaliser(words_folder: Path) -> None:
+    tokenizer = PromptTokenizer.load(words_folder, max_length=16, normalize=False)
+    assert tokenizer.encode(["a Red Dragon"]).unknown_words == (("Red", "Dragon"),)
+
+
+def test_byte_level_tokenizers_know_everything(folder: Path) -> None:
+    tokenizer = PromptTokenizer.load(folder, max_length=64, normalize=False)
+    encoded = tokenizer.encode(PROMPTS)
+    assert not any(encoded.unknown_words)
+    assert not any(encoded.all_unknown)

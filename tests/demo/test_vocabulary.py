@@ -7,30 +7,37 @@ import numpy as np
 import pytest
 
 from bot.checkpoints.tokenizers import ClipTokenizer, PromptTokenizer
+from bot.demo import vocabulary
 from bot.demo.grammar import COLOURS, RELATIONS, SHAPES, SIZES
-from bot.demo.vocabulary import write_clip_tokenizer, write_prompt_tokenizer
+from bot.demo.pictures import DrawnPictures
+from bot.demo.vocabulary import PROMPT_SPECIALS, write_clip_tokenizer, write_prompt_tokenizer
 
 WORDS = [*COLOURS, *SHAPES, *SIZES, "a", "background"]
+CAPTIONS = ["Ein Über-Café, rot", "ein rotes Haus", "Jack's Haus 2"]
 
 
 @pytest.fixture(scope="module")
 def prompts(tmp_path_factory: pytest.TempPathFactory) -> PromptTokenizer:
     folder = tmp_path_factory.mktemp("prompts")
-    write_prompt_tokenizer(folder)
+    write_prompt_tokenizer(folder, DrawnPictures().sentences())
     return PromptTokenizer.load(folder, max_length=32, normalize=True)
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[ClipTokenizer, int]:
     folder = tmp_path_factory.mktemp("clip")
-    eos_id = write_clip_tokenizer(folder)
+    eos_id = write_clip_tokenizer(folder, DrawnPictures().sentences())
     return ClipTokenizer.load(folder, 32), eos_id
 
 
-def test_every_word_of_the_grammar_is_one_token(prompts: PromptTokenizer, clip: tuple[ClipTokenizer, int]) -> None:
+def test_every_word_of_the_grammar_is_one_known_token(
+    prompts: PromptTokenizer, clip: tuple[ClipTokenizer, int]
+) -> None:
     for tokenizer in (prompts, clip[0]):
-        lengths = {word: int(tokenizer.encode([word]).mask.sum()) - 2 for word in WORDS}
-        assert {word for word, length in lengths.items() if length != 1} == set()
+        text = tokenizer.encode(WORDS)
+        assert set(text.mask.sum(axis=1).tolist()) == {3}
+        assert len(set(text.ids[:, 1].tolist())) == len(WORDS)
+        assert not any(text.unknown_words)
 
 
 @pytest.mark.parametrize("relation", RELATIONS)
@@ -39,7 +46,9 @@ def test_words_within_a_caption_are_one_token_each(
 ) -> None:
     caption = f"a small red star {relation} a large purple ring on a white background"
     for tokenizer in (prompts, clip[0]):
-        assert int(tokenizer.encode([caption]).mask.sum()) - 2 == len(caption.split())
+        ids = tokenizer.encode([caption]).ids[0].tolist()
+        single = tokenizer.encode(caption.split()).ids[:, 1].tolist()
+        assert ids[1 : len(single) + 1] == single
 
 
 def test_no_prompt_and_special_ids(prompts: PromptTokenizer) -> None:
@@ -57,20 +66,46 @@ def test_clip_pads_with_its_eos_and_names_it(clip: tuple[ClipTokenizer, int]) ->
     assert eos_id != 2
 
 
-def test_unknown_words_are_read_letter_by_letter(prompts: PromptTokenizer, clip: tuple[ClipTokenizer, int]) -> None:
+def test_an_unknown_word_is_one_token_to_the_prompt(prompts: PromptTokenizer) -> None:
+    text = prompts.encode(["a red zyzzyva, 猫 on a blue background!"])
+    expected = prompts.encode(["a red circle star on a blue background"]).ids[0]
+    unknown = PROMPT_SPECIALS.index("<unk>")
+    expected[3:5] = unknown
+    assert text.ids[0].tolist() == expected.tolist()
+
+
+def test_clip_spells_unknown_words(clip: tuple[ClipTokenizer, int]) -> None:
+    text = clip[0].encode(["zyzzyva, Ωmega 猫"])
+    assert int(text.mask.sum()) > 9
+    assert text.num_dropped == (0,)
+
+
+def test_neither_cares_about_case(prompts: PromptTokenizer, clip: tuple[ClipTokenizer, int]) -> None:
     for tokenizer in (prompts, clip[0]):
-        text = tokenizer.encode(["zyzzyva, Ωmega 猫"])
-        assert int(text.mask.sum()) > 9
-        assert text.num_dropped == (0,)
+        np.testing.assert_array_equal(tokenizer.encode(["A Red Circle"]).ids, tokenizer.encode(["a red circle"]).ids)
 
 
-def test_clip_does_not_care_about_case(clip: tuple[ClipTokenizer, int]) -> None:
-    np.testing.assert_array_equal(clip[0].encode(["A Red Circle"]).ids, clip[0].encode(["a red circle"]).ids)
+def test_words_of_anybodys_captions_are_known_as_the_normaliser_leaves_them(tmp_path: Path) -> None:
+    write_prompt_tokenizer(tmp_path, CAPTIONS)
+    tokenizer = PromptTokenizer.load(tmp_path, max_length=32, normalize=True)
+    known = tokenizer.encode([*CAPTIONS, "über cafe jack's ROTES haus 2"])
+    assert known.unknown_words == ((),) * 4
+    assert tokenizer.encode(["jack haus"]).unknown_words == (("jack",),)
+
+
+def test_the_commonest_words_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary, "MAX_IDS", 7)
+    write_prompt_tokenizer(tmp_path, CAPTIONS)
+    tokenizer = PromptTokenizer.load(tmp_path, max_length=32, normalize=True)
+    assert tokenizer.num_ids == 7
+    assert tokenizer.encode(["ein rotes Haus"]).unknown_words == (("rotes",),)
 
 
 def test_files_are_the_same_every_time(tmp_path: Path) -> None:
+    sentences = list(DrawnPictures().sentences())
     for name in ("one", "two"):
-        write_prompt_tokenizer(tmp_path / name)
+        write_prompt_tokenizer(tmp_path / name, sentences)
+        write_clip_tokenizer(tmp_path / name / "clip", sentences)
         assert json.loads((tmp_path / name / "special_tokens_map.json").read_text("utf-8"))["eos_token"] == "</s>"
-    one, two = ((tmp_path / name / "tokenizer.json").read_bytes() for name in ("one", "two"))
-    assert one == two
+    for file in ("tokenizer.json", "clip/tokenizer.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()

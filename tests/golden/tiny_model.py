@@ -14,6 +14,7 @@ from bot.checkpoints.bundle import Bundle, load_bundle
 from bot.checkpoints.folders import ModelFolders
 from bot.checkpoints.places import NameOf
 from bot.checkpoints.tokenizers import ClipTokenizer
+from bot.demo.pictures import DrawnPictures
 from bot.demo.vocabulary import write_clip_tokenizer
 from bot.models.clip_config import ClipConfig
 from bot.models.network import Params, walk
@@ -50,7 +51,7 @@ def write_tiny_model(folder: Path) -> Path:
     (bart / "generation_config.json").write_text(json.dumps(SAMPLING), "utf-8")
     _write(folder / "vqgan", _VQGAN, vqgan.network(VQGANConfig.from_json(_VQGAN)).shapes, vqgan.name_of)
 
-    eos_id = write_clip_tokenizer(folder / "tokenizer")
+    eos_id = write_clip_tokenizer(folder / "tokenizer", DrawnPictures().sentences())
     num_ids = ClipTokenizer.load(folder / "tokenizer", _MAX_CLIP_TOKENS).num_ids
     tower = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
     text = {"vocab_size": num_ids, "max_position_embeddings": _MAX_CLIP_TOKENS, "eos_token_id": eos_id}
