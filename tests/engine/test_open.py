@@ -1,4 +1,4 @@
-"""Opening an engine as the settings say."""
+"""Opening an engine as the settings say. That every program is compiled is tested in test_sharding.py; here are few."""
 
 import errno
 import os
@@ -10,12 +10,24 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from bot.config import EngineSettings, ModelSettings, Settings
+from bot.engine.memory_plan import MAX_SLOTS_CPU
 from bot.engine.open import open_engine
+from bot.engine.programs import Program, Programs
 from bot.errors import CheckpointNotFoundError, ConfigError
 from bot.startup import StartUp
 from tests.test_startup import Recorder
 
-pytestmark = pytest.mark.usefixtures("jax_as_before")
+pytestmark = pytest.mark.usefixtures("jax_as_before", "few_programs")
+
+
+@pytest.fixture
+def few_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening compiles what encodes prompts alone; a decoder for every shape would take ten seconds."""
+
+    def few(programs: Programs, chunk_tokens: int) -> list[Program[Any]]:
+        return [programs.encode]
+
+    monkeypatch.setattr(Programs, "all", few)
 
 
 def settings(model: Path | str, data_dir: Path, *, compile_cache: bool = False, **changes: Any) -> Settings:
@@ -40,6 +52,11 @@ def test_opens_a_folder_in_stages(tiny_model: Path, tmp_path: Path) -> None:
     assert all(stage in str(last[1]) for stage in stages)
 
 
+def test_takes_as_many_slots_as_are_planned(tiny_model: Path, tmp_path: Path) -> None:
+    engine = open_engine(settings(tiny_model, tmp_path, num_slots=None), StartUp(Recorder()))
+    assert engine.num_slots == MAX_SLOTS_CPU
+
+
 def test_slots_that_devices_can_not_share_are_found_before_the_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,10 +76,9 @@ def test_damaged_compiled_code_is_removed_and_written_anew(tiny_model: Path, tmp
     # Or what another test has compiled in this process would not be written.
     jax.clear_caches()
     open_engine(there, StartUp(Recorder()))
-    decoders = (file for file in cache.iterdir() if file.name.startswith("jit_chunk") and file.name.endswith("-cache"))
-    decoder = max(decoders, key=lambda file: file.stat().st_size)
-    whole = decoder.stat().st_size
-    os.truncate(decoder, whole // 2)
+    [encoder] = cache.glob("jit_encode-*-cache")
+    whole = encoder.stat().st_size
+    os.truncate(encoder, whole // 2)
     (cache / "xla_gpu_per_fusion_autotune_cache_dir").mkdir()
 
     jax.clear_caches()
@@ -77,7 +93,7 @@ def test_damaged_compiled_code_is_removed_and_written_anew(tiny_model: Path, tmp
     jax.config.update("jax_enable_compilation_cache", True)
     compilation_cache.reset_cache()
     open_engine(there, StartUp(Recorder()))
-    assert decoder.stat().st_size > 0.9 * whole
+    assert encoder.stat().st_size > 0.9 * whole
 
 
 def test_a_disk_without_room_for_compiled_code(
