@@ -7,8 +7,9 @@ import numpy.typing as npt
 from rich.console import Console
 
 from bot.config import Settings
-from bot.demo.evaluate import Report, evaluate
-from bot.demo.scenes import evaluation_captions
+from bot.demo.evaluate import evaluate
+from bot.demo.report import Report
+from bot.demo.scenes import evaluation_rows
 from bot.engine.base import FailedSlot, PromptText, SlotAssignment
 from bot.engine.engine import JaxEngine
 from bot.engine.open import open_engine
@@ -22,18 +23,19 @@ CAPTIONS_SEED = 2026
 def judge(
     settings: Settings, *, num_captions: int, console: Console | None = None, sampling: Sampling | None = None
 ) -> Report:
-    """Draws MAX_IMAGES images for seeded captions of single objects on a background and verifies them.
+    """Draws MAX_IMAGES images for every caption of the evaluation's rows, which training never saw, and verifies them.
 
-    sampling: None uses the model's own. Raises ConfigError or CheckpointError, JobFailedError for an image that failed.
+    num_captions: of each row. sampling: None uses the model's own. Raises ConfigError or CheckpointError,
+    JobFailedError for an image that failed, ValueError for more captions than a row has.
     """
     engine = open_engine(settings, StartUp())
-    captions = evaluation_captions(CAPTIONS_SEED, num_captions)
+    rows = evaluation_rows(CAPTIONS_SEED, num_captions)
     chosen = sampling or engine.info.sampling
 
     def generate(caption: str, seed: int) -> Sequence[tuple[npt.NDArray[np.uint8], float]]:
         return draw(engine, caption, seed, chosen)
 
-    return evaluate(generate, captions, MAX_IMAGES, console=console)
+    return evaluate(generate, rows, MAX_IMAGES, console=console)
 
 
 def draw(
