@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from bot.commands.options import Json, read_settings
+from bot.demo.stage_name import StageName
 from bot.errors import ConfigError
 
 
@@ -16,17 +17,36 @@ def train_demo(
     work: Annotated[Path, typer.Option(help="States and losses; what is there is resumed.", metavar="DIR")] = Path(
         "demo-training"
     ),
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Pictures to learn from, with name.txt beside name.png (jpg, jpeg, webp), or a captions.csv with the "
+            "columns file,caption. Without it, the program draws its own.",
+            metavar="DIR",
+        ),
+    ] = None,
+    stage: Annotated[
+        StageName | None, typer.Option(help="Train only this one. The other two learn from a finished vqgan in --work.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="One seed, one result.", min=0)] = 0,
     speed: Annotated[float, typer.Option(help="Divides the number of steps, for a quick look.", min=1.0)] = 1.0,
-    evaluate: Annotated[int, typer.Option(help="Afterwards, judge this many captions.", metavar="N", min=0)] = 0,
+    evaluate: Annotated[
+        int,
+        typer.Option(help="Afterwards, judge this many captions of each kind of the demo's own.", metavar="N", min=0),
+    ] = 0,
     as_json: Json = False,
 ) -> None:
-    """Train the demo checkpoint from nothing, on pictures that the program draws itself; resumable."""
+    """Train a checkpoint like the demo's from nothing, on pictures that the program draws or on yours; resumable."""
+    if evaluate and (data is not None or stage is not None):
+        raise ConfigError(
+            "--evaluate judges a whole model on captions of the demo's own pictures: leave it out with --data and "
+            "--stage."
+        )
     from bot.demo.plot import plot_losses
     from bot.demo.train import train_demo as train
 
     console = Console(stderr=True)
-    train(out, work, seed=seed, console=console, speed=speed)
+    train(out, work, seed=seed, console=console, data=data, only=stage, speed=speed)
     report: dict[str, Any] = {"checkpoint": str(out)}
     try:
         report["losses"] = str(plot_losses(work))

@@ -1,80 +1,155 @@
-"""`dalle-bot train-demo`: the demo checkpoint from nothing, in three stages, written in the original formats."""
+"""`dalle-bot train-demo`: a checkpoint from nothing, in three stages, written in the original formats."""
 
-import dataclasses
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from rich.console import Console
+from safetensors import SafetensorError, safe_open
 
 from bot.checkpoints import clip, dalle_bart, vqgan
 from bot.checkpoints.arrays import write_msgpack
 from bot.checkpoints.places import Places, extract, places_by_name
 from bot.checkpoints.tokenizers import ClipTokenizer, PromptTokenizer
 from bot.demo import train_clip, train_dalle_bart, train_vqgan
-from bot.demo.loop import run_stage, use_every_core
+from bot.demo.folder import FolderPictures
+from bot.demo.loop import Stage, run_stage, use_every_core
+from bot.demo.pictures import DrawnPictures, Pictures
+from bot.demo.stage_name import StageName
+from bot.demo.training_data import expect_same_data
 from bot.demo.vocabulary import write_clip_tokenizer, write_prompt_tokenizer
 from bot.errors import ConfigError
 from bot.models.clip_config import ClipConfig
-from bot.models.network import Params, nest, walk
+from bot.models.network import Network, Params, nest, walk
+from bot.models.vqgan import VQGAN, VQGANConfig
 from bot.requests import Sampling
+
+S = TypeVar("S")
+
+SIZE_PX: Final = 128
 
 DEMO_SAMPLING = Sampling(condition_scale=2.0, top_k=64, top_p=0.95, temperature=0.8)
 """What the demo is best at: measured with `dalle-bot train-demo --evaluate`."""
 
 
-def train_demo(out: Path, work: Path, *, seed: int, console: Console, speed: float = 1.0) -> None:
+def train_demo(
+    out: Path,
+    work: Path,
+    *,
+    seed: int,
+    console: Console,
+    data: Path | None = None,
+    only: StageName | None = None,
+    speed: float = 1.0,
+) -> None:
     """Trains what `work` does not hold yet and writes the checkpoint to `out`.
 
     out: gets the folders dalle_bart, vqgan and clip. work: states and losses of the stages; what it holds is resumed.
-    speed: divides the number of steps, for a quick look at the machinery.
-    Raises ConfigError before anything is trained if a folder can't be made, CheckpointError as run_stage does.
+    data: a folder of pictures with captions (folder.py); None for the demo's own. only: the one stage to train, and its
+    folder the only one to write. speed: divides the number of steps, for a quick look at the machinery.
+    Raises ConfigError before anything is trained if a folder can't be made, the data can't be used or is not what
+    `work` began with, or `only` needs a VQGAN that is not there; CheckpointError as run_stage does.
     """
     for option, folder in (("--out", out), ("--work", work)):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{option}: the folder {folder} can't be made ({error.strerror}).") from error
+    if only in ("dalle-bart", "clip") and not _is_finished(work, "vqgan"):
+        raise ConfigError(
+            f"--stage {only}: it learns from a finished VQGAN, and {work} has none. Train that before, with --stage "
+            "vqgan and the same --work."
+        )
+    pictures = DrawnPictures(SIZE_PX) if data is None else FolderPictures(data, SIZE_PX, console=console)
+    expect_same_data(work, data, pictures)
     use_every_core()
-    vqgan_net = vqgan.network(train_vqgan.CONFIG)
-    steps = _shortened(train_vqgan.NUM_STEPS, speed)
-    vqgan_params = run_stage(train_vqgan.stage(vqgan_net, seed=seed, num_steps=steps), work, console).params
-    # Later stages see what the file will hold, rounded as it will be.
-    vqgan_places = places_by_name(vqgan_params, vqgan.name_of)
-    vqgan_params = _write(out / "vqgan", _vqgan_json(), vqgan_params, vqgan_places)
+    run = _Run(out, work, pictures, seed, speed, console)
+    codec = _train_vqgan(run, write=only in (None, "vqgan"))
+    if only in (None, "dalle-bart"):
+        _train_dalle_bart(run, codec)
+    if only in (None, "clip"):
+        _train_clip(run, codec)
 
-    write_prompt_tokenizer(out / "dalle_bart")
-    prompts = PromptTokenizer.load(out / "dalle_bart", max_length=train_dalle_bart.MAX_TEXT_LENGTH, normalize=True)
-    bart_config = train_dalle_bart.demo_config(prompts.num_ids)
-    bart_net = dalle_bart.network(bart_config)
-    steps = _shortened(train_dalle_bart.NUM_STEPS, speed)
-    bart_stage = train_dalle_bart.stage(
-        bart_net, bart_config, prompts, vqgan_net, vqgan_params, seed=seed, num_steps=steps
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What all stages of one training share."""
+
+    out: Path
+    work: Path
+    pictures: Pictures
+    seed: int
+    speed: float
+    console: Console
+
+    def shortened(self, num_steps: int) -> int:
+        return max(1, round(num_steps / self.speed))
+
+    def finish(self, stage: Stage[S]) -> S:
+        return run_stage(stage, self.work, self.console)
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """A finished VQGAN, with parameters as later stages see them: as the file has them."""
+
+    network: Network[VQGAN]
+    config: VQGANConfig
+    params: Params
+
+
+def _train_vqgan(run: _Run, *, write: bool) -> _Codec:
+    config = train_vqgan.config(run.pictures.size_px)
+    network = vqgan.network(config)
+    steps = run.shortened(train_vqgan.NUM_STEPS)
+    params = run.finish(train_vqgan.stage(network, config, run.pictures, seed=run.seed, num_steps=steps)).params
+    if write:
+        options = {**asdict(config), "out_ch": 3, "dropout": 0.0, "give_pre_end": False}
+        _write(run.out / "vqgan", options, params, places_by_name(params, vqgan.name_of))
+    return _Codec(network, config, rounded(params))
+
+
+def _train_dalle_bart(run: _Run, codec: _Codec) -> None:
+    folder = run.out / "dalle_bart"
+    write_prompt_tokenizer(folder, run.pictures.sentences())
+    tokenizer = PromptTokenizer.load(folder, max_length=train_dalle_bart.MAX_TEXT_LENGTH, normalize=True)
+    config = train_dalle_bart.config(tokenizer.num_ids, codec.config)
+    stage = train_dalle_bart.stage(
+        dalle_bart.network(config),
+        config,
+        tokenizer,
+        codec.network,
+        codec.params,
+        run.pictures,
+        seed=run.seed,
+        num_steps=run.shortened(train_dalle_bart.NUM_STEPS),
     )
-    bart_params = run_stage(bart_stage, work, console).params
-    bart_places = dalle_bart.places(bart_params, stacked=False)
-    _write(out / "dalle_bart", _dalle_bart_json(dataclasses.asdict(bart_config)), bart_params, bart_places)
-    _write_json(out / "dalle_bart" / "generation_config.json", dataclasses.asdict(DEMO_SAMPLING))
-
-    eos_id = write_clip_tokenizer(out / "clip")
-    texts = ClipTokenizer.load(out / "clip", train_clip.MAX_TEXT_LENGTH)
-    clip_json = train_clip.demo_config(texts.num_ids, eos_id)
-    clip_config = ClipConfig.from_json(clip_json)
-    clip_net = clip.network(clip_config)
-    steps = _shortened(train_clip.NUM_STEPS, speed)
-    clip_stage = train_clip.stage(clip_net, clip_config, texts, vqgan_net, vqgan_params, seed=seed, num_steps=steps)
-    clip_params = run_stage(clip_stage, work, console).params
-    _write(out / "clip", clip_json, clip_params, places_by_name(clip_params, clip.name_of))
+    params = run.finish(stage).params
+    _write(folder, _dalle_bart_json(asdict(config)), params, dalle_bart.places(params, stacked=False))
+    _write_json(folder / "generation_config.json", asdict(DEMO_SAMPLING))
 
 
-def _shortened(num_steps: int, speed: float) -> int:
-    return max(1, round(num_steps / speed))
-
-
-def _vqgan_json() -> dict[str, Any]:
-    return {**dataclasses.asdict(train_vqgan.CONFIG), "out_ch": 3, "dropout": 0.0, "give_pre_end": False}
+def _train_clip(run: _Run, codec: _Codec) -> None:
+    folder = run.out / "clip"
+    eos_id = write_clip_tokenizer(folder, run.pictures.sentences())
+    tokenizer = ClipTokenizer.load(folder, train_clip.MAX_TEXT_LENGTH)
+    options = train_clip.config_json(tokenizer.num_ids, eos_id, run.pictures.size_px)
+    config = ClipConfig.from_json(options)
+    stage = train_clip.stage(
+        clip.network(config),
+        config,
+        tokenizer,
+        codec.network,
+        codec.params,
+        run.pictures,
+        seed=run.seed,
+        num_steps=run.shortened(train_clip.NUM_STEPS),
+    )
+    params = run.finish(stage).params
+    _write(folder, options, params, places_by_name(params, clip.name_of))
 
 
 def _dalle_bart_json(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,12 +165,11 @@ def _dalle_bart_json(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write(folder: Path, config: Mapping[str, Any], params: Params, places: Places) -> Params:
-    """Writes config.json and flax_model.msgpack, float16, and returns the parameters as the file has them."""
+def _write(folder: Path, config: Mapping[str, Any], params: Params, places: Places) -> None:
+    """Writes config.json and flax_model.msgpack, float16."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / "config.json", config)
     write_msgpack(folder / "flax_model.msgpack", extract(params, places, dtype=np.float16))
-    return rounded(params)
 
 
 def rounded(params: Params) -> Params:
@@ -105,3 +179,15 @@ def rounded(params: Params) -> Params:
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _is_finished(work: Path, name: str) -> bool:
+    """Whether `work` holds the final state of a stage. A damaged one counts: run_stage says what is wrong with it."""
+    try:
+        with safe_open(work / f"{name}.safetensors", framework="numpy") as file:
+            facts = file.metadata() or {}
+    except FileNotFoundError:
+        return False
+    except (SafetensorError, OSError):
+        return True
+    return facts.get("step") == facts.get("num_steps")
