@@ -1,14 +1,13 @@
 """The painter: figures, places, sizes, and the training examples made of them."""
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
-from bot.demo.draw import draw, draw_batch, shape_mask
-from bot.demo.grammar import COLOURS, SHAPES, SIZES, Object, Scene, held_out, parse, random_scene
+from bot.demo.draw import RADII_PX, draw, draw_batch
+from bot.demo.grammar import COLOURS, SHAPES, SIZES, Object, Scene, held_out, parse
+from bot.demo.scenes import random_scene
 
 
 def foreground(pixels: npt.NDArray[np.uint8], scene: Scene) -> npt.NDArray[np.bool_]:
@@ -31,12 +30,12 @@ def test_single_objects_lie_within_the_frame_in_their_colours(shape: str, size: 
     scene = Scene((Object("red", shape, size),), None, "blue")
     for seed in range(20):
         pixels = draw(scene, np.random.default_rng(seed))
-        assert pixels.shape == (64, 64, 3)
+        assert pixels.shape == (128, 128, 3)
         assert pixels.dtype == np.uint8
-        inner = np.zeros((64, 64), np.bool_)
-        inner[1:-1, 1:-1] = True
+        inner = np.zeros((128, 128), np.bool_)
+        inner[2:-2, 2:-2] = True
         assert not (foreground(pixels, scene) & ~inner).any()
-        assert (pixels == COLOURS["red"]).all(axis=-1).sum() > 50
+        assert (pixels == COLOURS["red"]).all(axis=-1).sum() > 200
         assert ndimage.label(foreground(pixels, scene))[1] == 1
 
 
@@ -52,7 +51,7 @@ def test_pairs_never_touch_and_keep_their_relation() -> None:
         (x, y) = two - one
         along = {"left of": x, "right of": -x, "above": y, "below": -y}[scene.relation or ""]
         across = y if scene.relation in ("left of", "right of") else x
-        assert along > 15
+        assert along > 30
         assert abs(across) < along
 
 
@@ -63,14 +62,13 @@ def test_sizes_can_be_told_apart(shape: str) -> None:
         pixels = draw(scene, np.random.default_rng(seed))
         return int((pixels == COLOURS[scene.objects[0].colour]).all(axis=-1).sum())
 
-    alone = [{area(f"a {size} red {shape}", seed) for seed in range(20)} for size in SIZES]
-    unsaid = {area(f"a red {shape}", seed) for seed in range(20)}
-    assert len(unsaid) > 1
-    assert max(alone[0]) < min(unsaid)
-    assert max(unsaid) < min(alone[1])
-    assert 2 * max(alone[0]) < min(alone[1])
-    in_pair = [area(f"a {size} red {shape} above a blue ring", 0) for size in SIZES]
-    assert 2 * in_pair[0] < in_pair[1]
+    small, unsaid, large = (
+        {area(f"a {size} red {shape} {rest}", seed) for seed in range(10) for rest in ("", "above a blue ring")}
+        for size in ("small", "", "large")
+    )
+    assert len(small) == len(unsaid) == len(large) == 1
+    assert 1.6 * max(small) < max(unsaid)
+    assert 1.6 * max(unsaid) < max(large)
 
 
 def test_a_picture_depends_on_scene_and_generator_alone() -> None:
@@ -79,16 +77,24 @@ def test_a_picture_depends_on_scene_and_generator_alone() -> None:
     assert len({draw(scene, np.random.default_rng(seed)).tobytes() for seed in range(20)}) > 10
 
 
+def test_centres_lie_where_tokens_meet() -> None:
+    for size, radius in RADII_PX.items():
+        scene = Scene((Object("red", "circle", size),), None, "blue")
+        for seed in range(20):
+            rows, columns = np.nonzero(foreground(draw(scene, np.random.default_rng(seed)), scene))
+            assert (rows.min() + radius) % 8 == (columns.min() + radius) % 8 == 0
+
+
 def test_a_larger_picture_is_the_same_scene() -> None:
     for scene in pairs(20):
-        small = draw(scene, np.random.default_rng(5), 64)
-        large = draw(scene, np.random.default_rng(5), 128)
-        shrunk = large.reshape(64, 2, 64, 2, 3).mean(axis=(1, 3))
+        small = draw(scene, np.random.default_rng(5), 128)
+        large = draw(scene, np.random.default_rng(5), 256)
+        shrunk = large.reshape(128, 2, 128, 2, 3).mean(axis=(1, 3))
         assert abs(shrunk - small).mean() < 1
         assert abs(shrunk - small).max() < 80
 
 
-@pytest.mark.parametrize("size_px", [0, 8, 60, -64])
+@pytest.mark.parametrize("size_px", [0, 8, 60, -128])
 def test_sizes_off_the_grid_are_refused(size_px: int) -> None:
     with pytest.raises(ValueError, match="multiple of 16"):
         draw(parse("a red circle"), np.random.default_rng(0), size_px)
@@ -98,13 +104,13 @@ def test_sizes_off_the_grid_are_refused(size_px: int) -> None:
 
 def test_draw_batch_pairs_pictures_with_their_captions() -> None:
     pixels, captions = draw_batch(np.random.default_rng(6), 400)
-    assert pixels.shape == (400, 64, 64, 3)
+    assert pixels.shape == (400, 128, 128, 3)
     assert pixels.dtype == np.uint8
     for picture, text in zip(pixels, captions, strict=True):
         scene = parse(text)
         assert not held_out(scene)
-        present = {tuple(colour) for colour in np.unique(picture.reshape(-1, 3), axis=0).tolist()}
-        assert {COLOURS[scene.backdrop], *(COLOURS[o.colour] for o in scene.objects)} <= present
+        for colour in {scene.backdrop, *(o.colour for o in scene.objects)}:
+            assert (picture == np.array(COLOURS[colour], np.uint8)).all(axis=-1).any()
         assert tuple(picture[0, 0]) == COLOURS[scene.backdrop]
     bare = sum(not text.startswith(("a ", "an ")) for text in captions)
     assert bare / len(captions) == pytest.approx(0.125, abs=0.05)
@@ -114,35 +120,3 @@ def test_draw_batch_repeats_with_its_generator() -> None:
     one, two = (draw_batch(np.random.default_rng(7), 10, 32) for _ in range(2))
     assert one[1] == two[1]
     assert np.array_equal(one[0], two[0])
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_masks_are_symmetric_antialiased_and_shared(shape: str) -> None:
-    mask = shape_mask(shape, 18)
-    assert mask.shape == (36, 36)
-    assert mask.dtype == np.float32
-    assert 0 <= mask.min() < mask.max() == 1
-    assert ((mask > 0) & (mask < 1)).any()
-    assert np.allclose(mask, mask[:, ::-1])
-    assert shape_mask(shape, 18) is mask
-    with pytest.raises(ValueError, match="read-only"):
-        mask[0, 0] = 1
-
-
-def test_figures_have_their_forms() -> None:
-    masks = {shape: shape_mask(shape, 22) for shape in SHAPES}
-    area = {shape: float(mask.sum()) / 22**2 for shape, mask in masks.items()}
-    assert area["circle"] == pytest.approx(math.pi, rel=0.01)
-    assert area["ring"] == pytest.approx(math.pi * (1 - 0.52**2), rel=0.01)
-    assert area["square"] == pytest.approx((2 * 0.86) ** 2, rel=0.02)
-    assert area["triangle"] == pytest.approx(math.sqrt(3), rel=0.02)
-    assert area["diamond"] == pytest.approx(2 * 0.78, rel=0.02)
-    assert area["cross"] == pytest.approx(4 * 0.32 * 0.95 * 2 - 4 * 0.32**2, rel=0.05)
-    pentagram = 5 * 1.05 * 0.46 * math.sin(math.pi / 5)
-    assert area["star"] == pytest.approx(pentagram, rel=0.02)
-    assert masks["ring"][21:23, 21:23].max() == 0
-    for upright in ("triangle", "star"):
-        assert masks[upright][4].sum() < masks[upright][34].sum()
-    heart = masks["heart"]
-    assert heart[3, 21] < heart[3, 12]
-    assert heart[38].sum() < heart[12].sum()
