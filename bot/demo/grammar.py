@@ -53,7 +53,7 @@ _HELD_OUT_PAIRS: Final = (10, 0)
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """One figure. size None leaves the choice to the painter. Raises ValueError for unknown words."""
+    """One figure. size None: the caption names none. Raises ValueError for unknown words."""
 
     colour: str
     shape: str

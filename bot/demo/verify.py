@@ -81,7 +81,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """An object in a picture. colour: of the palette, None where it is another or a mixture."""
+    """An object in a picture. colour: of the palette, None where it is another or a mixture. size: as in Object."""
 
     colour: str | None
     size: str | None
