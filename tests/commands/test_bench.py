@@ -84,6 +84,8 @@ def test_load_that_breaks_a_bound(call: Call, monkeypatch: pytest.MonkeyPatch) -
 
 def test_start(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DALLE_BOT_ENGINE__NUM_SLOTS", "4")
+    # One program of chunks.
+    monkeypatch.setenv("DALLE_BOT_ENGINE__DETERMINISTIC", "true")
     outcome = call("bench", "start", "--size", "tiny", "--json")
     assert (outcome.code, outcome.err) == (0, "")
     report = json.loads(outcome.out)

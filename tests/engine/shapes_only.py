@@ -9,10 +9,7 @@ from jax.typing import DTypeLike
 
 from bot.checkpoints import clip, dalle_bart, vqgan
 from bot.checkpoints.bundle import Bundle
-from bot.engine.devices import slot_mesh
 from bot.engine.memory_sizes import ModelSizes
-from bot.engine.programs import Programs
-from bot.engine.shapes import ChunkShapes
 from bot.models.clip_config import ClipConfig
 from bot.models.clip_preprocess import ClipPreprocessing
 from bot.models.dalle_bart_config import DalleBartConfig
@@ -63,14 +60,6 @@ class ShapesOnly:
             **vars(self.bundle), bart_weights=files[0], vqgan_weights=files[1], clip_weights=files[2]
         )
         self.sizes = ModelSizes.of(checkpoint, "cpu")
-
-    def programs(self, num_slots: int) -> Programs:
-        """What the engine would run, on one device."""
-        return Programs(self.bundle, slot_mesh(), num_slots, self.shapes(num_slots))
-
-    def shapes(self, num_slots: int) -> ChunkShapes:
-        config = self.bundle.bart_config
-        return ChunkShapes(num_slots, config.image_length, config.max_text_length, deterministic=False)
 
 
 def num_bytes(tree: Any) -> int:

@@ -7,15 +7,17 @@ from typing import Any, Final
 import jax
 import jax.numpy as jnp
 import pytest
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as Spec
 
-from bot.checkpoints.bundle import open_checkpoint
+from bot.checkpoints.bundle import Bundle, Checkpoint, open_checkpoint
 from bot.config import EngineSettings, ModelSettings
 from bot.engine.devices import slot_mesh
 from bot.engine.memory_sizes import ModelSizes
 from bot.engine.precision import kept_dtypes
-from bot.engine.programs import Program
+from bot.engine.programs import Program, Programs
 from bot.engine.sampling import CANDIDATES
-from bot.engine.shapes import ChunkShape
+from bot.engine.shapes import ChunkShape, ChunkShapes
 from bot.engine.state import state_shapes
 from bot.fetch import locate_model
 from bot.models.clip_config import ClipConfig, ClipTextConfig, ClipVisionConfig
@@ -73,13 +75,15 @@ MB: Final = 10**6
 CHUNK_TOKENS: Final = EngineSettings().chunk_tokens
 
 
-def temporary_bytes(model: ShapesOnly, num_slots: int, *, bart_only: bool = False) -> dict[str, int]:
+def temporary_bytes(bundle: Bundle, num_slots: int, *, bart_only: bool = False) -> dict[str, int]:
     """What XLA gives each program besides its arguments, by the plan's names.
 
-    bart_only: without what is the same whatever DalleBart's matrices are: pictures, CLIP's text, few candidates.
+    bundle: may have jax.ShapeDtypeStructs for its arrays. bart_only: without what is the same whatever DalleBart's
+    matrices are: pictures, CLIP's text, few candidates.
     """
-    programs = model.programs(num_slots)
-    config = model.bundle.bart_config
+    config = bundle.bart_config
+    shapes = ChunkShapes(num_slots, config.image_length, config.max_text_length, deterministic=False)
+    programs = Programs(bundle, slot_mesh(), num_slots, shapes)
     largest = [
         ChunkShape(num_slots, config.image_length, config.max_text_length, candidates)
         for candidates in ((None,) if bart_only else (None, CANDIDATES))
@@ -105,22 +109,24 @@ def _temporary_bytes(program: Program[Any]) -> int:
 def test_every_program_has_room_and_not_much_more(weights: Any) -> None:
     model = ShapesOnly(BART, VQGAN, CLIP, weights=weights)
     planned = model.sizes.workspaces(6, 6)
-    for name, actual in temporary_bytes(model, 6, bart_only=weights != "same").items():
+    for name, actual in temporary_bytes(model.bundle, 6, bart_only=weights != "same").items():
         assert actual <= planned[name] <= 2 * actual + 4 * MB, name
 
 
 @pytest.mark.parametrize(("dtype", "weights"), [("float16", "same"), ("bfloat16", "int8")])
 def test_room_for_what_cpus_copy_to_multiply_in_float32(dtype: str, weights: Any) -> None:
     model = ShapesOnly(BART, VQGAN, CLIP, dtype=dtype, weights=weights)
-    planned, actual = model.sizes.workspaces(4, 4), temporary_bytes(model, 4, bart_only=True)
+    planned, actual = model.sizes.workspaces(4, 4), temporary_bytes(model.bundle, 4, bart_only=True)
     assert all(actual[name] <= planned[name] for name in actual)
     assert max(planned[name] for name in actual) <= 2 * max(actual.values()) + 4 * MB
 
 
 def test_the_demo_has_room(tmp_path: Path) -> None:
-    sizes, model = opened(ModelSettings(), tmp_path)
-    planned = sizes.workspaces(9, 9)
-    for name, actual in temporary_bytes(model, 9).items():
+    """Its own programs, which other tests run: their arrays are partly kept in float16."""
+    checkpoint = opened(ModelSettings(), tmp_path)
+    bundle = checkpoint.load(NamedSharding(slot_mesh(), Spec()), StartUp())
+    planned = ModelSizes.of(checkpoint, "cpu").workspaces(9, 9)
+    for name, actual in temporary_bytes(bundle, 9).items():
         assert actual <= planned[name] <= 2 * actual + 4 * MB, name
 
 
@@ -128,8 +134,8 @@ def test_the_demo_has_room(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_weights_are_as_large_as_their_arrays(tmp_path: Path, dtype: str, weights: Any) -> None:
     """Also when they are computed from the model with other settings, as advice is."""
-    sizes, _ = opened(ModelSettings(), tmp_path)
-    other, _ = opened(ModelSettings(dtype=dtype, weights=weights), tmp_path)
+    settings = (ModelSettings(), ModelSettings(dtype=dtype, weights=weights))
+    sizes, other = (ModelSizes.of(opened(each, tmp_path), "cpu") for each in settings)
     changed = replace(sizes, dtype=jnp.dtype(dtype), weights=weights)
     assert changed.bart_bytes == other.bart_bytes
 
@@ -156,10 +162,7 @@ def test_a_card_converts_few_int8_matrices_and_copies_no_weights() -> None:
         assert int8["decoder"] - same["decoder"] == 3 * largest
 
 
-def opened(settings: ModelSettings, data_dir: Path) -> tuple[ModelSizes, ShapesOnly]:
-    """A model's files as the engine opens them, and the same model of shapes alone, in float32."""
-    folders = locate_model(settings, data_dir, StartUp())
+def opened(settings: ModelSettings, data_dir: Path) -> Checkpoint:
+    """A model's files as the engine opens them."""
     dtype = jnp.float32 if settings.dtype == "auto" else settings.dtype
-    checkpoint = open_checkpoint(folders, dtype=dtype, weights=settings.weights)
-    model = ShapesOnly(checkpoint.bart_config, checkpoint.vqgan_config, checkpoint.clip_config)
-    return ModelSizes.of(checkpoint, "cpu"), model
+    return open_checkpoint(locate_model(settings, data_dir, StartUp()), dtype=dtype, weights=settings.weights)
