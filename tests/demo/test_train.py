@@ -1,5 +1,6 @@
-"""The whole training at one step a stage: what it writes is a model that the engine can draw with."""
+"""The whole training at one step a stage, small: what it writes is a model that the engine can draw with."""
 
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -9,20 +10,24 @@ import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
+from safetensors.numpy import save_file
 
 from bot.checkpoints.bundle import load_bundle
 from bot.checkpoints.folders import ModelFolders
-from bot.demo import train
+from bot.demo import train, train_clip, train_dalle_bart, train_vqgan
 from bot.demo.folder import MIN_PICTURES
 from bot.demo.stage_name import StageName
 from bot.demo.train import DEMO_SAMPLING, train_demo
 from bot.engine.base import PromptText, SlotAssignment
 from bot.engine.engine import JaxEngine
+from bot.errors import ConfigError
+from bot.models.dalle_bart_config import DalleBartConfig
+from bot.models.vqgan import VQGANConfig
 from bot.requests import GeneratedImage
 
 SIZE_PX = 32
 ONE_STEP = 1e6
-STAGES: dict[StageName, str] = {"vqgan": "vqgan", "dalle-bart": "dalle_bart", "clip": "clip"}
+QUIET = Console(file=StringIO())
 
 
 @pytest.fixture
@@ -36,22 +41,31 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks and batches that compile and run fast."""
+
+    def small_config(vocabulary: int, vqgan_config: VQGANConfig) -> DalleBartConfig:
+        return replace(full_config(vocabulary, vqgan_config), encoder_layers=1, decoder_layers=1)
+
+    full_config = train_dalle_bart.config
+    monkeypatch.setattr(train_dalle_bart, "config", small_config)
+    monkeypatch.setattr(train, "SIZE_PX", SIZE_PX)
+    for module in (train_vqgan, train_dalle_bart, train_clip):
+        monkeypatch.setattr(module, "BATCH", 4)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_what_is_trained_on_a_folder_stage_by_stage_can_be_drawn_with(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(train, "SIZE_PX", SIZE_PX)
+@pytest.mark.usefixtures("small")
+def test_what_is_trained_on_a_folder_can_be_drawn_with(data: Path, tmp_path: Path) -> None:
     # Too late, then, to give the other tests of this process more devices.
     jax.devices()
     out, work = tmp_path / "mine", tmp_path / "work"
-    files = {"data.json"}
-    for number, (stage, name) in enumerate(STAGES.items(), start=1):
-        train_demo(out, work, seed=0, console=Console(file=StringIO()), data=data, only=stage, speed=ONE_STEP)
-        files |= {f"{name}.safetensors", f"{name}.jsonl"}
-        assert {file.name for file in work.iterdir()} >= files
-        assert {folder.name for folder in out.iterdir()} == set(list(STAGES.values())[:number])
-    assert sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) < 12_000_000
+    train_demo(out, work, seed=0, console=QUIET, data=data, speed=ONE_STEP)
+    names = ("vqgan", "dalle_bart", "clip")
+    expected = {"data.json", *(f"{name}.{kind}" for name in names for kind in ("safetensors", "jsonl"))}
+    assert {file.name for file in work.iterdir()} >= expected
 
     bundle = load_bundle(ModelFolders("mine", out / "dalle_bart", out / "vqgan", out / "clip"), dtype=jnp.float32)
     engine = JaxEngine(bundle, num_slots=1)
@@ -64,3 +78,35 @@ def test_what_is_trained_on_a_folder_stage_by_stage_can_be_drawn_with(
     assert isinstance(image, GeneratedImage)
     assert image.pixels.shape == (SIZE_PX, SIZE_PX, 3)
     assert np.isfinite(image.score)
+
+
+@pytest.mark.parametrize(
+    ("only", "written"),
+    [
+        (None, ["vqgan", "dalle-bart", "clip"]),
+        ("vqgan", ["vqgan"]),
+        ("dalle-bart", ["dalle-bart"]),
+        ("clip", ["clip"]),
+    ],
+)
+def test_one_stage_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only: StageName | None, written: list[str]
+) -> None:
+    done: list[str] = []
+
+    def train_vqgan(run: object, *, write: bool) -> None:
+        done.extend(["vqgan"] if write else [])
+
+    monkeypatch.setattr(train, "use_every_core", lambda: None)
+    monkeypatch.setattr(train, "_train_vqgan", train_vqgan)
+    monkeypatch.setattr(train, "_train_dalle_bart", lambda run, codec: done.append("dalle-bart"))
+    monkeypatch.setattr(train, "_train_clip", lambda run, codec: done.append("clip"))
+    save_file({}, tmp_path / "vqgan.safetensors", {"step": "5", "num_steps": "5"})
+    train_demo(tmp_path, tmp_path, seed=0, console=QUIET, only=only)
+    assert done == written
+
+
+def test_an_unfinished_vqgan_teaches_nothing(tmp_path: Path) -> None:
+    save_file({}, tmp_path / "vqgan.safetensors", {"step": "4", "num_steps": "5"})
+    with pytest.raises(ConfigError, match=r"^--stage clip: it learns from a finished VQGAN, and .* has none"):
+        train_demo(tmp_path, tmp_path, seed=0, console=QUIET, only="clip")
