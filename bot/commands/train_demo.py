@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -32,7 +32,12 @@ def train_demo(
     speed: Annotated[float, typer.Option(help="Divides the number of steps, for a quick look.", min=1.0)] = 1.0,
     evaluate: Annotated[
         int,
-        typer.Option(help="Afterwards, judge this many captions of each kind of the demo's own.", metavar="N", min=0),
+        typer.Option(
+            help="Afterwards, judge nine pictures of each of this many captions of each kind.",
+            metavar="N",
+            min=0,
+            max=300,
+        ),
     ] = 0,
     as_json: Json = False,
 ) -> None:
@@ -47,17 +52,22 @@ def train_demo(
 
     console = Console(stderr=True)
     train(out, work, seed=seed, console=console, data=data, only=stage, speed=speed)
-    report: dict[str, Any] = {"checkpoint": str(out)}
+    losses = None
     try:
-        report["losses"] = str(plot_losses(work))
+        losses = str(plot_losses(work))
     except ConfigError as error:
         # Without matplotlib there is no plot; what was trained stays trained.
         console.print(str(error), style="yellow", markup=False)
+    judged = None
     if evaluate:
         from bot.bench.quality import judge
 
-        report["evaluation"] = judge(read_settings(None, str(out)), num_captions=evaluate, console=console).to_json()
+        judged = judge(read_settings(None, str(out)), num_captions=evaluate, console=console)
     if as_json:
-        print(json.dumps(report))
-    else:
-        console.print(report)
+        evaluation = None if judged is None else judged.to_json()
+        print(json.dumps({"checkpoint": str(out), "losses": losses, "evaluation": evaluation}))
+        return
+    print(out)
+    for told in (losses, judged):
+        if told is not None:
+            print(told)

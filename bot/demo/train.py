@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
+import numpy.typing as npt
+from PIL import Image
 from rich.console import Console
 from safetensors import SafetensorError, safe_open
 
@@ -18,11 +20,13 @@ from bot.demo import train_clip, train_dalle_bart, train_vqgan
 from bot.demo.folder import FolderPictures
 from bot.demo.loop import Stage, run_stage, use_every_core
 from bot.demo.pictures import DrawnPictures, Pictures
+from bot.demo.samples import clip_samples, dalle_bart_samples, vqgan_samples
 from bot.demo.stage_name import StageName
 from bot.demo.training_data import expect_same_data
 from bot.demo.vocabulary import write_clip_tokenizer, write_prompt_tokenizer
 from bot.errors import ConfigError
 from bot.models.clip_config import ClipConfig
+from bot.models.clip_preprocess import ClipPreprocessing
 from bot.models.network import Network, Params, nest, walk
 from bot.models.vqgan import VQGAN, VQGANConfig
 from bot.requests import Sampling
@@ -47,7 +51,8 @@ def train_demo(
 ) -> None:
     """Trains what `work` does not hold yet and writes the checkpoint to `out`.
 
-    out: gets the folders dalle_bart, vqgan and clip. work: states and losses of the stages; what it holds is resumed.
+    out: gets the folders dalle_bart, vqgan and clip. work: states and losses of the stages, and a picture of what each
+    can do; the states that it holds are resumed.
     data: a folder of pictures with captions (folder.py); None for the demo's own. only: the one stage to train, and its
     folder the only one to write. speed: divides the number of steps, for a quick look at the machinery.
     Raises ConfigError before anything is trained if a folder can't be made, the data can't be used or is not what
@@ -91,6 +96,10 @@ class _Run:
     def finish(self, stage: Stage[S]) -> S:
         return run_stage(stage, self.work, self.console)
 
+    def show(self, name: str, sample: npt.NDArray[np.uint8]) -> None:
+        """Writes what a finished stage can do beside its state."""
+        Image.fromarray(sample).save(self.work / f"{name}.png")
+
 
 @dataclass(frozen=True, slots=True)
 class _Codec:
@@ -109,7 +118,9 @@ def _train_vqgan(run: _Run, *, write: bool) -> _Codec:
     if write:
         options = {**asdict(config), "out_ch": 3, "dropout": 0.0, "give_pre_end": False}
         _write(run.out / "vqgan", options, params, places_by_name(params, vqgan.name_of))
-    return _Codec(network, config, rounded(params))
+    codec = _Codec(network, config, rounded(params))
+    run.show("vqgan", vqgan_samples(network, codec.params, run.pictures, run.seed))
+    return codec
 
 
 def _train_dalle_bart(run: _Run, codec: _Codec) -> None:
@@ -117,8 +128,9 @@ def _train_dalle_bart(run: _Run, codec: _Codec) -> None:
     write_prompt_tokenizer(folder, run.pictures.sentences())
     tokenizer = PromptTokenizer.load(folder, max_length=train_dalle_bart.MAX_TEXT_LENGTH, normalize=True)
     config = train_dalle_bart.config(tokenizer.num_ids, codec.config)
+    network = dalle_bart.network(config)
     stage = train_dalle_bart.stage(
-        dalle_bart.network(config),
+        network,
         config,
         tokenizer,
         codec.network,
@@ -130,6 +142,8 @@ def _train_dalle_bart(run: _Run, codec: _Codec) -> None:
     params = run.finish(stage).params
     _write(folder, _dalle_bart_json(asdict(config)), params, dalle_bart.places(params, stacked=False))
     _write_json(folder / "generation_config.json", asdict(DEMO_SAMPLING))
+    sample = dalle_bart_samples(network, params, tokenizer, codec.network, codec.params, run.pictures, run.seed)
+    run.show("dalle_bart", sample)
 
 
 def _train_clip(run: _Run, codec: _Codec) -> None:
@@ -138,8 +152,9 @@ def _train_clip(run: _Run, codec: _Codec) -> None:
     tokenizer = ClipTokenizer.load(folder, train_clip.MAX_TEXT_LENGTH)
     options = train_clip.config_json(tokenizer.num_ids, eos_id, run.pictures.size_px)
     config = ClipConfig.from_json(options)
+    network = clip.network(config)
     stage = train_clip.stage(
-        clip.network(config),
+        network,
         config,
         tokenizer,
         codec.network,
@@ -150,6 +165,8 @@ def _train_clip(run: _Run, codec: _Codec) -> None:
     )
     params = run.finish(stage).params
     _write(folder, options, params, places_by_name(params, clip.name_of))
+    preprocess = ClipPreprocessing(config.vision.image_size)
+    run.show("clip", clip_samples(network, params, tokenizer, preprocess, run.pictures, run.seed))
 
 
 def _dalle_bart_json(options: Mapping[str, Any]) -> dict[str, Any]:
