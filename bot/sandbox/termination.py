@@ -8,13 +8,18 @@ from types import FrameType
 
 @contextmanager
 def termination_interrupts() -> Iterator[None]:
-    """Inside, SIGTERM does what SIGINT does: `asyncio.run` cancels its task and then raises KeyboardInterrupt."""
+    """Inside, SIGTERM does what SIGINT does: `asyncio.run` cancels its task and then raises KeyboardInterrupt.
+
+    A shell makes what a script starts with `&` ignore SIGINT, and SIGTERM would be lost with it: inside, both count.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, interrupt)}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

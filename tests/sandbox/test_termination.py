@@ -20,14 +20,18 @@ main()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without telling it")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "start"),
+    [(signal.SIGTERM, ""), (signal.SIGINT, ""), (signal.SIGTERM, "signal.signal(signal.SIGINT, signal.SIG_IGN)")],
+    ids=["SIGTERM", "SIGINT", "SIGTERM where SIGINT is ignored"],
+)
+def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals, start: str) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("DALLE_BOT_", "DISCORD_"))}
     environment |= {"TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "sandbox"],
+        [sys.executable, "-c", f"import signal\n{start}\n{PROGRAM}", "sandbox"],
         cwd=tmp_path,
         env=environment,
         stdin=subprocess.PIPE,
