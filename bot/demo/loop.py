@@ -55,10 +55,7 @@ def run_stage(stage: Stage[S], folder: Path, console: Console) -> S:
     """
     folder.mkdir(parents=True, exist_ok=True)
     saved = folder / f"{stage.name}.safetensors"
-    state = stage.init()
-    first = 0
-    if saved.exists():
-        state, first = _restore(saved, state, stage)
+    state, first = _restore(saved, stage) if saved.exists() else (stage.init(), 0)
     if first >= stage.num_steps:
         return state
     split, everywhere = _shardings(stage.batch(first))
@@ -118,7 +115,7 @@ def _save(path: Path, state: Any, stage: Stage[Any], step: int) -> None:
     partial.replace(path)
 
 
-def _restore(path: Path, state: S, stage: Stage[S]) -> tuple[S, int]:
+def _restore(path: Path, stage: Stage[S]) -> tuple[S, int]:
     afresh = "remove it to train this stage afresh"
     try:
         with safe_open(path, framework="numpy") as file:
@@ -132,7 +129,7 @@ def _restore(path: Path, state: S, stage: Stage[S]) -> tuple[S, int]:
                 f"{path}: saved by a run with {name} = {facts.get(name)}, not {getattr(stage, name)}; use the same "
                 f"--seed and --speed, or {afresh}."
             )
-    leaves, structure = jax.tree.flatten(state)
+    leaves, structure = jax.tree.flatten(jax.eval_shape(stage.init))
     if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in saved]:
         raise CheckpointError(f"{path}: saved by another configuration; {afresh}.")
     return jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in saved]), facts["step"]

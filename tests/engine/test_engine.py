@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bot.checkpoints.bundle import Bundle
+from bot.engine import shapes
 from bot.engine.base import FailedSlot, PromptText, SlotAssignment
 from bot.engine.engine import JaxEngine
 from bot.errors import InvalidParameterError
@@ -379,6 +380,17 @@ def test_a_preview_of_nothing_is_refused(engine: JaxEngine) -> None:
         engine.preview([3])
     with pytest.raises(ValueError, match="A preview shows 1 to 1 slots, not 2"):
         engine.preview([0, 1])
+
+
+def test_short_texts_are_read_as_far_as_they_go(
+    engine: JaxEngine, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shapes, "_SHORT_TEXT", 8)
+    cutting = JaxEngine(bundle, num_slots=1)
+    for prompt, text_length in ((PromptText("red"), 8), (BLUE, MAX_TEXT_TOKENS)):
+        one = picture(cutting, prompt, sampling=GREEDY)
+        np.testing.assert_array_equal(one.image_tokens, picture(engine, prompt, sampling=GREEDY).image_tokens)
+        assert {shape.text_length for _, shape in cutting._programs._chunks} >= {text_length}
 
 
 def test_a_label_that_clip_can_not_read_whole_is_refused(engine: JaxEngine) -> None:
