@@ -1,32 +1,22 @@
 """`bench serve --plot`: latencies of both policies, and their slots over time, in one picture."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from bot.bench.plot_file import figure_class, save_plot
 from bot.bench.serve_report import Run, ServeReport
-from bot.errors import ConfigError
 
 # Of the whole run, to be drawn as free slots.
 _SHORTEST_GAP: Final = 0.002
-
-
-def check_plot(file: Path) -> None:
-    """Raises ConfigError if `file` can't be written or matplotlib is missing. Called before minutes are measured."""
-    _figure_class()
-    if file.suffix.lower() != ".png":
-        raise ConfigError(f"--plot: {file} must end in .png.")
-    if not file.parent.is_dir():
-        raise ConfigError(f"--plot: there is no folder {file.parent}; make it first.")
 
 
 def plot_serve(report: ServeReport, file: Path) -> None:
     """Above, the share of jobs that were done within a latency; below, occupied slots over time. Writes a PNG.
 
     Raises ConfigError if the file can't be written."""
-    # A figure of its own, not pyplot's: no state of the process, no display.
-    figure = _figure_class()(figsize=(9, 7), layout="constrained")
+    figure = figure_class()(figsize=(9, 7), layout="constrained")
     above, below = figure.subplots(2, 1)
     for policy, runs in report.policies.items():
         latencies = runs.loaded.latencies_s
@@ -48,18 +38,7 @@ def plot_serve(report: ServeReport, file: Path) -> None:
     for axes in (above, below):
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
-    try:
-        figure.savefig(file, dpi=120)
-    except OSError as error:
-        raise ConfigError(f"--plot: {file} can't be written ({error.strerror}).") from error
-
-
-def _figure_class() -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError("--plot needs matplotlib: pip install -e '.[plot]' in the checkout.") from error
-    return Figure
+    save_plot(figure, file)
 
 
 def _occupied(run: Run) -> tuple[list[float], list[int]]:

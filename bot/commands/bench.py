@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from bot.commands.bench_decode import decode
+from bot.commands.bench_guidance import guidance
 from bot.commands.bench_serve import serve
 from bot.commands.options import Config, Json, Model, read_settings
 from bot.commands.progress import show_stages
@@ -19,6 +20,7 @@ from bot.startup import StartUp
 bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
 bench.command()(decode)
 bench.command()(serve)
+bench.command()(guidance)
 
 Size = Annotated[Literal["mega", "mini", "tiny"], typer.Option(help="Whose sizes the random weights have.")]
 Stored = Annotated[Literal["float16", "float32"], typer.Option(help="The numbers in the file.")]

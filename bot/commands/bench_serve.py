@@ -32,8 +32,9 @@ def serve(
     settings = read_settings(config, model)
     # What keeps the engine from starting is this command's own error; the log need not say it too, nor each job.
     logging.getLogger("bot.executor").setLevel(logging.CRITICAL)
+    from bot.bench.plot_file import check_plot
     from bot.bench.serve import measure_serve, open_as_product
-    from bot.bench.serve_plot import check_plot, plot_serve
+    from bot.bench.serve_plot import plot_serve
     from bot.bench.serve_watch import DeviceWatch
 
     if plot is not None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bot.bench.serve_plot import check_plot, plot_serve
+from bot.bench.plot_file import check_plot
+from bot.bench.serve_plot import plot_serve
 from bot.bench.serve_report import PolicyRuns
 from bot.errors import ConfigError
 from tests.bench.test_serve_report import job, report, run
