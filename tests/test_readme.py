@@ -1,8 +1,11 @@
 """The README says what the program does: commands parse and run, tables match the code, the invite link is exact."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +62,25 @@ def bot_commands() -> Iterator[list[str]]:
             program, *words = shlex.split(command)
             if Path(program).name == "dalle-bot":
                 yield words
+
+
+def test_the_main_command_draws_in_the_sandbox(tmp_path: Path) -> None:
+    """Run as it stands, but for the installation, which .ci/run and the Dockerfile exercise."""
+    program, *words = set_up(".")
+    assert program == ".venv/bin/dalle-bot"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DALLE_BOT_", "DISCORD_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", *words, "--json"],
+        cwd=tmp_path,
+        env=environment | {"DALLE_BOT_DATA_DIR": str(tmp_path / "data"), "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=True,
+    )
+    transcript: list[dict[str, Any]] = json.loads(done.stdout)["transcript"]
+    (saved,) = transcript[-1]["files"]
+    assert (tmp_path / "out" / saved).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_test_command_is_the_one_that_ci_runs() -> None:

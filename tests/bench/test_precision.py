@@ -27,7 +27,7 @@ BOUNDS: dict[Setting, tuple[float, float]] = {
 @pytest.mark.slow
 def test_the_demo_stays_itself(tmp_path: Path) -> None:
     folders = locate_model(ModelSettings(), tmp_path, StartUp())
-    report = measure_precision(folders, settings=list(BOUNDS), num_prompts=2)
+    report = measure_precision(folders, settings=list(BOUNDS), num_prompts=4)
     assert report.spread == pytest.approx(2.8, abs=0.3)
     for deviation in report.deviations:
         largest, mean = BOUNDS[deviation.dtype, deviation.weights]

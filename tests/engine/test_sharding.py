@@ -1,4 +1,4 @@
-"""Starts in processes of their own: on one and on four devices, and again with the same compile cache."""
+"""Starts in processes of their own: on one, two and four devices, and again with the same compile cache."""
 
 import json
 import os
@@ -27,15 +27,18 @@ def start(model: Path, data_dir: Path, *num_devices: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def first(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
-    """A first start on one device, an engine on four in the same process, and their data_dir."""
+    """A first start on one device, engines on two and on four in the same process, and their data_dir."""
     data_dir = tmp_path_factory.mktemp("first")
-    return start(tiny_model, data_dir, 1, MAX_DEVICES), data_dir
+    return start(tiny_model, data_dir, 1, 2, MAX_DEVICES), data_dir
 
 
-def test_devices_share_the_slots_and_draw_the_same(first: tuple[dict[str, Any], Path]) -> None:
-    one, many = first[0]["engines"]
-    assert (one["num_devices"], many["num_devices"]) == (1, MAX_DEVICES)
-    assert (one["shard"][0], many["shard"][0]) == (8, 8 // MAX_DEVICES)
+@pytest.mark.parametrize(("engine", "num_devices"), [(1, 2), (2, MAX_DEVICES)])
+def test_devices_share_the_slots_and_draw_the_same(
+    first: tuple[dict[str, Any], Path], engine: int, num_devices: int
+) -> None:
+    one, many = first[0]["engines"][0], first[0]["engines"][engine]
+    assert (one["num_devices"], many["num_devices"]) == (1, num_devices)
+    assert (one["shard"][0], many["shard"][0]) == (8, 8 // num_devices)
     assert many["tokens"] == one["tokens"]
     assert len({tuple(tokens) for tokens in one["tokens"]}) == 5
     np.testing.assert_allclose(many["logits"], one["logits"], atol=2e-5)
