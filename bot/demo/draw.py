@@ -10,6 +10,7 @@ of 8 px, where tokens meet, there are three radii, and figures never touch each 
 import math
 from collections.abc import Mapping
 from functools import cache, lru_cache
+from itertools import product
 from types import MappingProxyType
 from typing import Final
 
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.demo.figures import shape_mask
-from bot.demo.grammar import COLOURS, Scene, caption
+from bot.demo.grammar import COLOURS, SHAPES, SIZES, Object, Scene, caption, held_out
 from bot.demo.scenes import training_scene
 
 BASE_SIZE_PX: Final = 128
@@ -28,6 +29,7 @@ _LATTICE_PX: Final = 8
 _GAP_PX: Final = 6
 _MARGIN_PX: Final = 2
 _DROP_ARTICLES: Final = 0.125
+_CROWD_ATTEMPTS: Final = 120
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -61,6 +63,35 @@ def draw_batch(rng: np.random.Generator, n: int, size_px: int = BASE_SIZE_PX) ->
     return pixels, captions
 
 
+def draw_crowd(rng: np.random.Generator, size_px: int = BASE_SIZE_PX) -> Pixels:
+    """Figures at random places, as many as find room in some attempts: uint8 [size_px, size_px, 3].
+
+    Each could stand alone in a training scene on this background. A pair's distance lies between any two.
+    Raises ValueError unless size_px is a positive multiple of 16.
+    """
+    _check_size(size_px)
+    backdrop = tuple(COLOURS)[int(rng.integers(len(COLOURS)))]
+    figures = _figures_on(backdrop)
+    canvas = _backdrop(backdrop, size_px).copy()
+    taken = np.empty((0, 3), np.int64)
+    for _ in range(_CROWD_ATTEMPTS):
+        subject = figures[int(rng.integers(len(figures)))]
+        radius = RADII_PX[subject.size]
+        x, y = rng.choice(_axis(radius), 2)
+        apart = np.max(abs(taken[:, :2] - (x, y)), axis=1) >= taken[:, 2] + radius + _GAP_PX
+        if apart.all():
+            taken = np.vstack([taken, (x, y, radius)])
+            _paint_object(canvas, subject, backdrop, x, y)
+    return canvas
+
+
+@cache
+def _figures_on(backdrop: str) -> tuple[Object, ...]:
+    """What may stand alone on this background in training."""
+    every = (Object(*words) for words in product((c for c in COLOURS if c != backdrop), SHAPES, (None, *SIZES)))
+    return tuple(subject for subject in every if not held_out(Scene((subject,), None, backdrop)))
+
+
 def _check_size(size_px: int) -> None:
     if size_px < 16 or size_px % 16:
         raise ValueError(f"size_px must be a positive multiple of 16, not {size_px}.")
@@ -68,15 +99,19 @@ def _check_size(size_px: int) -> None:
 
 def _paint(canvas: Pixels, scene: Scene, rng: np.random.Generator) -> None:
     canvas[:] = _backdrop(scene.backdrop, len(canvas))
-    scale = len(canvas) / BASE_SIZE_PX
-    radii = tuple(RADII_PX[subject.size] for subject in scene.objects)
-    placements = _placements(radii, scene.relation)
+    placements = _placements(tuple(RADII_PX[subject.size] for subject in scene.objects), scene.relation)
     centres = placements[int(rng.integers(len(placements)))]
-    for subject, radius, (x, y) in zip(scene.objects, radii, centres.tolist(), strict=True):
-        figure = _figure(subject.shape, radius * scale, subject.colour, scene.backdrop)
-        half_px = len(figure) // 2
-        left, top = round(x * scale) - half_px, round(y * scale) - half_px
-        canvas[top : top + 2 * half_px, left : left + 2 * half_px] = figure
+    for subject, (x, y) in zip(scene.objects, centres.tolist(), strict=True):
+        _paint_object(canvas, subject, scene.backdrop, x, y)
+
+
+def _paint_object(canvas: Pixels, subject: Object, backdrop: str, x: int, y: int) -> None:
+    """x, y: the centre in a picture of BASE_SIZE_PX."""
+    scale = len(canvas) / BASE_SIZE_PX
+    figure = _figure(subject.shape, RADII_PX[subject.size] * scale, subject.colour, backdrop)
+    half_px = len(figure) // 2
+    left, top = round(x * scale) - half_px, round(y * scale) - half_px
+    canvas[top : top + 2 * half_px, left : left + 2 * half_px] = figure
 
 
 @cache
@@ -94,13 +129,16 @@ def _figure(shape: str, radius_px: float, colour: str, backdrop: str) -> Pixels:
 
 
 @cache
+def _axis(radius: int) -> npt.NDArray[np.int64]:
+    """Where along a side of a picture of BASE_SIZE_PX a figure may have its centre."""
+    first = math.ceil((radius + _MARGIN_PX) / _LATTICE_PX) * _LATTICE_PX
+    return np.arange(first, BASE_SIZE_PX - first + 1, _LATTICE_PX)
+
+
+@cache
 def _placements(radii: tuple[int, ...], relation: str | None) -> npt.NDArray[np.int64]:
     """Every legal choice of centres (x, y) in a picture of BASE_SIZE_PX: int64 [placements, objects, 2]."""
-    axes = []
-    for radius in radii:
-        first = math.ceil((radius + _MARGIN_PX) / _LATTICE_PX) * _LATTICE_PX
-        axis = np.arange(first, BASE_SIZE_PX - first + 1, _LATTICE_PX)
-        axes += [axis, axis]
+    axes = [axis for radius in radii for axis in (_axis(radius), _axis(radius))]
     every: npt.NDArray[np.int64] = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(radii), 2)
     if relation is None:
         return every

@@ -113,6 +113,10 @@ class FolderPictures:
         captions = [self._files[i].captions[int(rng.integers(len(self._files[i].captions)))] for i in chosen]
         return np.stack([self._pixels(i) for i in chosen]), captions
 
+    def rich_batch(self, rng: np.random.Generator, n: int) -> Pixels:
+        """Pictures of `batch`: nobody knows how to make richer ones. Raises ConfigError as `batch` does."""
+        return self.batch(rng, n)[0]
+
     def wrong_captions(self, captions: Sequence[str], rng: np.random.Generator) -> list[str]:
         """Captions of other pictures, none of them a further caption of the same one."""
         return [self._wrong_caption(caption, rng) for caption in captions]

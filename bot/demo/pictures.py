@@ -4,6 +4,7 @@ Called by the training's stages, on the thread that they run on.
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Protocol
@@ -11,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bot.demo.draw import draw_batch
+from bot.demo.draw import draw_batch, draw_crowd
 from bot.demo.grammar import COLOURS, RELATIONS, SHAPES, SIZES, caption, one_word_off, parse
 
 _DIGEST_PICTURES = 8
@@ -30,6 +31,9 @@ class Pictures(Protocol):
 
     def batch(self, rng: np.random.Generator, n: int) -> tuple[npt.NDArray[np.uint8], list[str]]:
         """`n` random pictures uint8 [n, size_px, size_px, 3] and their captions."""
+
+    def rich_batch(self, rng: np.random.Generator, n: int) -> npt.NDArray[np.uint8]:
+        """`n` pictures like those of `batch` and without captions, with as much in them as can be: the VQGAN's."""
 
     def wrong_captions(self, captions: Sequence[str], rng: np.random.Generator) -> list[str]:
         """For each caption of a batch one that does not describe its picture: CLIP's hard negatives."""
@@ -55,6 +59,11 @@ class DrawnPictures:
 
     def batch(self, rng: np.random.Generator, n: int) -> tuple[npt.NDArray[np.uint8], list[str]]:
         return draw_batch(rng, n, self._size_px)
+
+    def rich_batch(self, rng: np.random.Generator, n: int) -> npt.NDArray[np.uint8]:
+        """One picture in four is such as `batch` draws; the others are crowded."""
+        plain, _ = self.batch(rng, math.ceil(n / 4))
+        return np.concatenate([plain, *(draw_crowd(rng, self._size_px)[None] for _ in range(n - len(plain)))])
 
     def wrong_captions(self, captions: Sequence[str], rng: np.random.Generator) -> list[str]:
         """One word off, with articles where the right caption has them."""

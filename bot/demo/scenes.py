@@ -19,13 +19,13 @@ NEW_COMBINATION: Final = "new combination"
 _T = TypeVar("_T")
 
 _COLOUR_NAMES: Final = tuple(COLOURS)
-_ONE_WITH_BACKGROUND: Final = 0.55
-_ONE_WITHOUT: Final = 0.15
+_ONE_WITH_BACKGROUND: Final = 0.45
+_ONE_WITHOUT: Final = 0.1
 _TWO_NAME_BACKGROUND: Final = 0.5
 
 
 def random_scene(rng: np.random.Generator) -> Scene:
-    """A scene, held out or not: 55 % one object with a background, 15 % one without, 30 % two objects.
+    """A scene, held out or not: 45 % one object with a background, 10 % one without, 45 % two objects.
 
     Half of the pairs name a background. Half of the objects name no size.
     """

@@ -1,8 +1,9 @@
 """Third stage: CLIP learns which caption belongs to which picture.
 
-The contrastive loss of Radford et al. (arXiv:2103.00020), with two more captions per picture that do not describe it;
-the demo's differ from the right one in a single word, so that the ranking notices what the generator gets wrong.
-Half of the pictures have been through the VQGAN, since that is how those look that it will rank.
+The contrastive loss of Radford et al. (arXiv:2103.00020), made hard on both sides, so that the ranking notices what the
+generator gets wrong: two more captions per picture do not describe it (the demo's differ from the right one in a single
+word), and some pictures stand there a second time, spoilt, with a patch of another picture's codes. Those have been
+through the VQGAN with and without the patch, since that is how the pictures look that CLIP will rank.
 """
 
 from functools import partial
@@ -11,11 +12,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 import optax
 
 from bot.checkpoints.tokenizers import ClipTokenizer
 from bot.demo.loop import Metrics, Stage
 from bot.demo.pictures import Pictures
+from bot.demo.train_vqgan import GRID
 from bot.models.clip import Clip
 from bot.models.clip_config import ClipConfig
 from bot.models.clip_preprocess import ClipPreprocessing
@@ -27,6 +30,9 @@ MAX_TEXT_LENGTH = 32
 PATCHES = 8
 NUM_STEPS = 700
 BATCH = 96
+SPOILT = 12
+MIN_PATCH, MAX_PATCH = 2, 8
+VISIBLE = 0.2
 WRONG_CAPTIONS = 2
 PEAK_RATE = 1.5e-3
 MAX_LOGIT_SCALE = float(np.log(100.0))
@@ -81,29 +87,38 @@ def stage(
         known: dict[str, int] = {}
         groups = np.asarray([known.setdefault(text, len(known)) for text in texts], np.int32)
         encoded = tokenizer.encode(texts)
-        return pixels, encoded.ids, encoded.mask, groups
+        return pixels, encoded.ids, encoded.mask, groups, _patches(rng, min(SPOILT, BATCH))
 
     @jax.jit
-    def through_vqgan(pixels: jax.Array) -> jax.Array:
+    def with_spoilt(pixels: jax.Array, patches: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The batch, its first pictures as the VQGAN rebuilds them, and behind it those spoilt; which of these show."""
         model = vqgan.bind(vqgan_params)
-        half = pixels[: BATCH // 2].astype(jnp.float32) / 255.0
-        return jnp.concatenate([to_uint8(model.decode_codes(model.encode(half))), pixels[BATCH // 2 :]])
+        first = patches.shape[0]
+        codes = model.encode(pixels[:first].astype(jnp.float32) / 255.0)
+        rebuilt = model.decode_codes(codes)
+        spoilt = model.decode_codes(jnp.where(patches, jnp.roll(codes, 1, axis=0), codes))
+        shows = jnp.any(jnp.abs(spoilt - rebuilt) > VISIBLE, axis=(1, 2, 3))
+        return jnp.concatenate([to_uint8(rebuilt), pixels[first:], to_uint8(spoilt)]), shows
 
     @partial(jax.jit, donate_argnums=0)
     def learn(
-        state: State, pixels: jax.Array, ids: jax.Array, mask: jax.Array, groups: jax.Array
+        state: State, pixels: jax.Array, is_spoilt: jax.Array, ids: jax.Array, mask: jax.Array, groups: jax.Array
     ) -> tuple[State, Metrics]:
         right = jnp.arange(BATCH)
         # The same caption may stand in a batch twice; neither is wrong for the other's picture.
         twin = (groups[:BATCH, None] == groups[None, :]) & (right[:, None] != jnp.arange(groups.shape[0]))
+        unchanged = jnp.concatenate([jnp.zeros(BATCH, bool), ~is_spoilt])
 
         def loss_of(params: Params) -> tuple[jax.Array, jax.Array]:
             model = network.bind(params)
             scores = model.scores(model.image_vectors(preprocess(pixels)), model.text_vectors(ids, mask))
-            scores = jnp.where(twin, -1e9, scores)
-            to_text = optax.softmax_cross_entropy_with_integer_labels(scores, right)
-            to_image = optax.softmax_cross_entropy_with_integer_labels(scores[:, :BATCH].T, right)
-            return jnp.mean(to_text + to_image) / 2, jnp.mean(jnp.argmax(scores, axis=1) == right)
+            of_images = jnp.where(twin, -1e9, scores[:BATCH])
+            of_texts = jnp.where(unchanged, -1e9, scores[:, :BATCH].T)
+            of_texts = of_texts.at[:, :BATCH].set(jnp.where(twin[:, :BATCH], -1e9, of_texts[:, :BATCH]))
+            to_text = optax.softmax_cross_entropy_with_integer_labels(of_images, right)
+            to_image = optax.softmax_cross_entropy_with_integer_labels(of_texts, right)
+            correct = (jnp.argmax(of_images, axis=1) == right) & (jnp.argmax(of_texts, axis=1) == right)
+            return jnp.mean(to_text + to_image) / 2, jnp.mean(correct)
 
         (loss, accuracy), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         updates, moments = optimizer.update(gradients, state.optimizer, state.params)
@@ -112,8 +127,20 @@ def stage(
         return State(params, moments), {"loss": loss, "accuracy": accuracy}
 
     def step(state: State, batch: tuple[Any, ...]) -> tuple[State, Metrics]:
-        pixels, ids, mask, groups = batch
-        learnt: tuple[State, Metrics] = learn(state, through_vqgan(pixels), ids, mask, groups)
+        pixels, ids, mask, groups, patches = batch
+        learnt: tuple[State, Metrics] = learn(state, *with_spoilt(pixels, patches), ids, mask, groups)
         return learnt
 
     return Stage("clip", seed, num_steps, init, batch, step)
+
+
+def _patches(rng: np.random.Generator, n: int) -> npt.NDArray[np.bool_]:
+    """Rectangles anywhere in the grid of codes: bool [n, GRID * GRID]."""
+    cells = np.arange(GRID)
+    axes = []
+    for _ in range(2):
+        length = rng.integers(MIN_PATCH, MAX_PATCH + 1, n)
+        start = rng.integers(0, GRID - length + 1)
+        axes.append((cells >= start[:, None]) & (cells < (start + length)[:, None]))
+    rows, columns = axes
+    return (rows[:, :, None] & columns[:, None, :]).reshape(n, -1)

@@ -25,8 +25,8 @@ from bot.models.vqgan import VQGAN, VQGANConfig
 
 MAX_TEXT_LENGTH = 32
 
-NUM_STEPS = 1500
-BATCH = 64
+NUM_STEPS = 2800
+BATCH = 32
 PEAK_RATE = 2e-2
 ADAM_RATE = 3e-3
 DROP_CAPTION = 0.1

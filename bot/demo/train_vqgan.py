@@ -21,8 +21,8 @@ from bot.models.network import Network, Params
 from bot.models.vqgan import VQGAN, VQGANConfig
 
 GRID = 16
-NUM_STEPS = 1600
-BATCH = 8
+NUM_STEPS = 3000
+BATCH = 4
 PEAK_RATE = 6e-3
 ADAM_RATE = 2e-3
 COMMITMENT = 0.25
@@ -44,7 +44,7 @@ def config(size_px: int) -> VQGANConfig:
         attn_resolutions=(),
         n_embed=2048,
         embed_dim=32,
-        resamp_with_conv=False,
+        resamp_with_conv=True,
     )
 
 
@@ -86,7 +86,7 @@ def stage(
         return State(jnp.int32(0), params, optimizer.init(params), uses, jnp.array(chosen))
 
     def batch(step: int) -> np.ndarray[Any, Any]:
-        pixels, _ = pictures.batch(np.random.default_rng((seed, 1, step)), BATCH)
+        pixels = pictures.rich_batch(np.random.default_rng((seed, 1, step)), BATCH)
         return pixels.astype(np.float32) / 255.0
 
     @partial(jax.jit, donate_argnums=0)

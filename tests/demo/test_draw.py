@@ -5,8 +5,9 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
-from bot.demo.draw import RADII_PX, draw, draw_batch
+from bot.demo.draw import RADII_PX, draw, draw_batch, draw_crowd
 from bot.demo.grammar import COLOURS, SHAPES, SIZES, Object, Scene, held_out, parse
+from bot.demo.recognise import recognise_figure
 from bot.demo.scenes import random_scene
 
 
@@ -100,6 +101,8 @@ def test_sizes_off_the_grid_are_refused(size_px: int) -> None:
         draw(parse("a red circle"), np.random.default_rng(0), size_px)
     with pytest.raises(ValueError, match="multiple of 16"):
         draw_batch(np.random.default_rng(0), 1, size_px)
+    with pytest.raises(ValueError, match="multiple of 16"):
+        draw_crowd(np.random.default_rng(0), size_px)
 
 
 def test_draw_batch_pairs_pictures_with_their_captions() -> None:
@@ -120,3 +123,27 @@ def test_draw_batch_repeats_with_its_generator() -> None:
     one, two = (draw_batch(np.random.default_rng(7), 10, 32) for _ in range(2))
     assert one[1] == two[1]
     assert np.array_equal(one[0], two[0])
+
+
+def test_crowds_are_of_figures_that_training_may_see_alone() -> None:
+    names = {colour: name for name, colour in COLOURS.items()}
+    counts = []
+    for seed in range(60):
+        pixels = draw_crowd(np.random.default_rng(seed))
+        backdrop = names[tuple(pixels[0, 0].tolist())]
+        figures, count = ndimage.label((pixels != pixels[0, 0]).any(axis=-1), structure=np.ones((3, 3)))
+        counts.append(count)
+        for number in range(1, count + 1):
+            region = figures == number
+            values, shares = np.unique(pixels[region], axis=0, return_counts=True)
+            colour = names[tuple(values[shares.argmax()].tolist())]
+            subject = Object(colour, recognise_figure(region).shape)
+            assert not held_out(Scene((subject,), None, backdrop))
+    assert np.mean(counts) > 3
+
+
+def test_a_crowd_repeats_with_its_generator() -> None:
+    one, two, other = (draw_crowd(np.random.default_rng(seed), 64) for seed in (8, 8, 9))
+    assert one.shape == (64, 64, 3)
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)

@@ -1,6 +1,7 @@
 """The drawn source of training examples."""
 
 import numpy as np
+import numpy.typing as npt
 
 from bot.demo.grammar import held_out, parse
 from bot.demo.pictures import DrawnPictures
@@ -15,6 +16,19 @@ def test_a_batch_has_the_size_and_repeats_with_its_generator() -> None:
     assert pixels.dtype == np.uint8
     np.testing.assert_array_equal(pixels, again)
     assert captions == same_captions
+
+
+def test_rich_batches_are_mostly_crowded() -> None:
+    def covered(pixels: npt.NDArray[np.uint8]) -> float:
+        return float((pixels != pixels[:, :1, :1]).any(axis=-1).mean())
+
+    rich = DRAWN.rich_batch(np.random.default_rng(1), 120)
+    assert rich.shape == (120, 64, 64, 3)
+    assert rich.dtype == np.uint8
+    np.testing.assert_array_equal(rich, DRAWN.rich_batch(np.random.default_rng(1), 120))
+    plain, _ = DRAWN.batch(np.random.default_rng(1), 30)
+    np.testing.assert_array_equal(rich[:30], plain)
+    assert covered(rich[30:]) > 1.5 * covered(plain)
 
 
 def test_wrong_captions_tell_another_scene_in_the_same_manner() -> None:

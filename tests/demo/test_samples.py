@@ -30,6 +30,9 @@ class Plain:
         colours = rng.integers(256, size=(n, 1, 1, 3), dtype=np.uint8)
         return np.broadcast_to(colours, (n, SIZE_PX, SIZE_PX, 3)).copy(), [f"colour {i}" for i in range(n)]
 
+    def rich_batch(self, rng: np.random.Generator, n: int) -> npt.NDArray[np.uint8]:
+        return self.batch(rng, n)[0]
+
     def wrong_captions(self, captions: Sequence[str], rng: np.random.Generator) -> list[str]:
         return list(captions)
 
