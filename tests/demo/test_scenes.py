@@ -24,10 +24,10 @@ def test_random_scenes_keep_the_stated_shares() -> None:
     kinds = Counter((len(s.objects), s.background is not None) for s in scenes)
     share = {kind: count / len(scenes) for kind, count in kinds.items()}
     assert share == {
-        (1, True): pytest.approx(0.55, abs=0.03),
-        (1, False): pytest.approx(0.15, abs=0.03),
-        (2, True): pytest.approx(0.15, abs=0.03),
-        (2, False): pytest.approx(0.15, abs=0.03),
+        (1, True): pytest.approx(0.45, abs=0.03),
+        (1, False): pytest.approx(0.1, abs=0.03),
+        (2, True): pytest.approx(0.225, abs=0.03),
+        (2, False): pytest.approx(0.225, abs=0.03),
     }
     objects = [o for s in scenes for o in s.objects]
     assert {o.colour for o in objects} == set(COLOURS)
