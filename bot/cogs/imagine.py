@@ -14,6 +14,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.catalogues import Languages
 from bot.cogs.delivery import AcceptedJob, Deliveries
 from bot.cogs.job_message import JobMessage
 from bot.cogs.permissions import check_app_permissions
@@ -57,6 +58,7 @@ class ImagineCog(commands.Cog):
         store: JobStore,
         executor: Executor,
         deliveries: Deliveries,
+        languages: Languages,
         default_images: int,
         max_images: int,
     ) -> None:
@@ -64,12 +66,19 @@ class ImagineCog(commands.Cog):
         self._store = store
         self._executor = executor
         self._deliveries = deliveries
+        self._languages = languages
         self._default_images = default_images
         self._max_images = max_images
 
     async def cog_load(self) -> None:
         """Takes up the jobs that a previous run left unfinished, before new ones can arrive."""
-        await resume_jobs(self._bot, store=self._store, executor=self._executor, deliveries=self._deliveries)
+        await resume_jobs(
+            self._bot,
+            store=self._store,
+            executor=self._executor,
+            deliveries=self._deliveries,
+            languages=self._languages,
+        )
 
     @app_commands.command()
     @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
@@ -111,7 +120,8 @@ class ImagineCog(commands.Cog):
             try:
                 updates, first = await submit_job(self._executor, request)
             except DalleBotError as error:
-                self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, str(error))
+                sentence = self._languages.of(str(interaction.locale)).tell(error)
+                self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
                 raise
             await self._acknowledge(interaction, channel_id, request, updates, first)
 
@@ -147,7 +157,8 @@ class ImagineCog(commands.Cog):
         first: Update,
     ) -> None:
         loading = self._executor.status.state is EngineState.LOADING
-        content = render_update(request, first, loading=loading).content
+        language = self._languages.of(str(interaction.locale))
+        content = render_update(request, first, language=language, loading=loading).content
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 mentions = discord.AllowedMentions.none()
@@ -155,7 +166,7 @@ class ImagineCog(commands.Cog):
         except (discord.HTTPException, aiohttp.ClientError, OSError):
             await self._executor.cancel(request.job_id)
             await updates.aclose()
-            sentence = "Discord did not take the answer to the command."
+            sentence = language.text("Discord did not take the answer to the command.")
             self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
             raise
         message_id = response.message_id
@@ -173,6 +184,7 @@ class ImagineCog(commands.Cog):
             message=JobMessage(message, interaction=interaction, shown=content),
             updates=updates,
             first=first,
+            language=language,
             stored=JobState.ACKNOWLEDGED,
             max_bytes=interaction.filesize_limit,
         )
