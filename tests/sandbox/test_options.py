@@ -7,7 +7,7 @@ from bot.sandbox.errors import LineError
 from bot.sandbox.options import Arguments, split_options
 from bot.sandbox.world import World
 
-NAMES = ["prompt", "images", "top_k"]
+NAMES = {"prompt": "prompt", "images": "images", "top_k": "top_k"}
 COMMAND: dict[str, Any] = {
     "name": "imagine",
     "options": [
