@@ -21,7 +21,7 @@ from bot.engine.base import Engine
 from bot.errors import ConfigError, DalleBotError
 from bot.executor.base import EngineState, Executor
 from bot.executor.local import LocalExecutor
-from bot.store import JobStore
+from bot.store import Store
 
 STOP_TIMEOUT_S: Final = 20.0
 ENGINE_CHECK_S: Final = 1.0
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 class App:
     """What `open_app` built. Closed by leaving its context."""
 
-    store: JobStore
+    store: Store
     executor: Executor
     bot: DalleBot
 
@@ -51,7 +51,7 @@ async def open_app(
     Raises StoreError if the database can't be used.
     """
     async with contextlib.AsyncExitStack() as stack:
-        store = await stack.enter_async_context(JobStore.open(settings.store_url))
+        store = await stack.enter_async_context(Store.open(settings.store_url))
         executor = await stack.enter_async_context(
             LocalExecutor(
                 engine_factory,

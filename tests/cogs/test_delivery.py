@@ -18,7 +18,7 @@ from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import ExecutorClosedError, QueueFullError
 from bot.executor.local import LocalExecutor
 from bot.requests import GenerationRequest, Queued
-from bot.store import JobRecord, JobState, JobStore, NewJob
+from bot.store import JobRecord, JobState, JobStore, NewJob, Store
 from tests.conftest import eventually
 
 TEN_MIB = 10 * 1024 * 1024
@@ -102,18 +102,18 @@ async def open_desk(
     retry_pauses_s: tuple[float, ...] = (0.0,),
 ) -> AsyncIterator[Desk]:
     async with (
-        JobStore.open(f"sqlite+aiosqlite:///{folder / 'store.sqlite3'}") as store,
+        Store.open(f"sqlite+aiosqlite:///{folder / 'store.sqlite3'}") as store,
         LocalExecutor(engine_factory, max_jobs=10, max_jobs_per_user=5, chunk_tokens=4) as executor,
     ):
         deliveries = Deliveries(
-            store=store,
+            store=store.jobs,
             executor=executor,
             max_deliveries=max_deliveries,
             edit_interval_s=edit_interval_s,
             retry_pauses_s=retry_pauses_s,
         )
         try:
-            yield Desk(store, executor, deliveries)
+            yield Desk(store.jobs, executor, deliveries)
         finally:
             await deliveries.aclose()
 

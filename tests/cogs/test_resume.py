@@ -36,7 +36,7 @@ async def test_a_restart_resumes_the_job_in_the_same_message(open_stage: OpenSta
 
 async def test_a_job_that_was_never_acknowledged_expires_at_the_restart(open_stage: OpenStage) -> None:
     async with open_stage() as stage:
-        await stage.app.store.create(
+        await stage.app.store.jobs.create(
             NewJob(prompt="lost", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=3)
         )
     async with open_stage() as stage:
