@@ -21,6 +21,7 @@ from bot.engine.base import Engine
 from bot.errors import ConfigError, DalleBotError
 from bot.executor.base import EngineState, Executor
 from bot.executor.local import LocalExecutor
+from bot.pictures import PictureFolder
 from bot.store import Store
 
 STOP_TIMEOUT_S: Final = 20.0
@@ -64,6 +65,7 @@ async def open_app(
         bot = await stack.enter_async_context(
             DalleBot(
                 store=store,
+                pictures=PictureFolder(settings.pictures_dir, settings.store.max_picture_bytes),
                 executor=executor,
                 max_deliveries=settings.queue.max_jobs + MAX_LINGERING,
                 default_images=settings.imagine.default_images,

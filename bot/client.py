@@ -16,9 +16,11 @@ from discord.ext import commands
 
 from bot.cogs.delivery import Deliveries
 from bot.cogs.imagine import ImagineCog
+from bot.cogs.result_keeper import ResultKeeper
 from bot.error_handler import answer_error, explain
 from bot.errors import ConfigError, StoreError
 from bot.executor.base import Executor
+from bot.pictures import PictureFolder
 from bot.store import Store
 
 _log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ class DalleBot(commands.AutoShardedBot):
         self,
         *,
         store: Store,
+        pictures: PictureFolder,
         executor: Executor,
         max_deliveries: int,
         default_images: int,
@@ -65,7 +68,8 @@ class DalleBot(commands.AutoShardedBot):
         )
         self._store = store
         self._executor = executor
-        self._deliveries = Deliveries(store=store.jobs, executor=executor, max_deliveries=max_deliveries)
+        keeper = ResultKeeper(store.images, pictures)
+        self._deliveries = Deliveries(store=store.jobs, executor=executor, keeper=keeper, max_deliveries=max_deliveries)
         self._default_images = default_images
         self._max_images = max_images
         self._dev_guild = discord.Object(dev_guild_id) if dev_guild_id is not None else None

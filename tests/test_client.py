@@ -14,6 +14,7 @@ from bot.client import DalleBot
 from bot.engine.fake import FakeEngine
 from bot.errors import ConfigError, InvalidPromptError, StoreError
 from bot.executor.local import LocalExecutor
+from bot.pictures import PictureFolder
 from bot.sandbox import Exchange, Sandbox
 from bot.store import Store, ValueStore
 from tests import discord_description
@@ -37,6 +38,7 @@ async def executor() -> AsyncIterator[LocalExecutor]:
 def make_bot(store: Store, executor: LocalExecutor, *, dev_guild_id: int | None = None) -> DalleBot:
     return DalleBot(
         store=store,
+        pictures=PictureFolder(Path("never written"), 2**20),
         executor=executor,
         max_deliveries=4,
         default_images=9,

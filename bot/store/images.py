@@ -29,15 +29,16 @@ class ImageStore:
 
         Favourites of the same rank stay.
         """
+        of_job = images.c.job_id == job_id
+        given = {picture.rank: _values(picture) for picture in pictures}
         async with self._database.transaction() as connection:
-            kept = [picture.rank for picture in pictures]
-            await connection.execute(delete(images).where(images.c.job_id == job_id, images.c.rank.not_in(kept)))
-            for picture in pictures:
-                values = _values(picture)
-                here = (images.c.job_id == job_id) & (images.c.rank == picture.rank)
-                changed = await connection.execute(update(images).where(here).values(values))
-                if not changed.rowcount:
-                    await connection.execute(insert(images).values(values | {"job_id": job_id}))
+            await connection.execute(delete(images).where(of_job, images.c.rank.not_in(given)))
+            there = set(await connection.scalars(select(images.c.rank).where(of_job)))
+            for rank in there:
+                await connection.execute(update(images).where(of_job, images.c.rank == rank).values(given[rank]))
+            new = [values | {"job_id": job_id} for rank, values in given.items() if rank not in there]
+            if new:
+                await connection.execute(insert(images), new)
 
     async def of(self, job_id: str) -> list[StoredImage]:
         """The pictures of a job by rank, best first; [] if none are kept."""

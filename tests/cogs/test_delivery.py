@@ -13,10 +13,12 @@ import pytest
 
 from bot.cogs.delivery import AcceptedJob, Deliveries
 from bot.cogs.job_message import UNKNOWN_MESSAGE, JobMessage
+from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.updates import UpdateReader
 from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import ExecutorClosedError, QueueFullError
 from bot.executor.local import LocalExecutor
+from bot.pictures import PictureFolder
 from bot.requests import GenerationRequest, Queued
 from bot.store import JobRecord, JobState, JobStore, NewJob, Store
 from tests.conftest import eventually
@@ -108,6 +110,7 @@ async def open_desk(
         deliveries = Deliveries(
             store=store.jobs,
             executor=executor,
+            keeper=ResultKeeper(store.images, PictureFolder(folder / "pictures", 2**30)),
             max_deliveries=max_deliveries,
             edit_interval_s=edit_interval_s,
             retry_pauses_s=retry_pauses_s,
