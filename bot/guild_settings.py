@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.errors import InvalidParameterError
+from bot.language import Text
 from bot.requests import MAX_IMAGES, SAMPLING_BOUNDS, Bounds, check_number, check_whole
 
 ResultFormat = Literal["png", "webp"]
@@ -49,7 +50,7 @@ class QuietHours:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise InvalidParameterError(
-                f"quiet_hours: there is no time zone {self.zone:.40}; write its name as in Europe/Berlin."
+                "quiet_hours: there is no time zone {zone:.40}; write its name as in Europe/Berlin.", zone=self.zone
             ) from None
 
     def cover(self, moment: datetime.datetime) -> bool:
@@ -63,10 +64,12 @@ class QuietHours:
 def _check_ids(key: str, ids: tuple[int, ...]) -> tuple[int, ...]:
     """Without those that stand there twice."""
     for number in ids:
-        check_whole(f"an id in {key}", number, 1, MAX_ID)
+        check_whole(Text("an id in {key}", key=key), number, 1, MAX_ID)
     ids = tuple(dict.fromkeys(ids))
     if len(ids) > MAX_LISTED:
-        raise InvalidParameterError(f"{key} has {len(ids)} entries; at most {MAX_LISTED} fit.")
+        raise InvalidParameterError(
+            "{key} has {count} entries; at most {limit} fit.", key=key, count=len(ids), limit=MAX_LISTED
+        )
     return ids
 
 
@@ -76,7 +79,7 @@ def _check_limit(key: str, value: Any, bounds: Bounds, *, is_whole: bool) -> Non
     if is_whole:
         check_whole(key, value, int(bounds.low), int(bounds.high))
     elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidParameterError(f"{key} must be a number.")
+        raise InvalidParameterError("{key} must be a number.", key=key)
     else:
         check_number(key, value, bounds.low, bounds.high)
 
@@ -127,17 +130,22 @@ class GuildSettings:
         check_whole("cooldown_s", self.cooldown_s, 0, MAX_COOLDOWN_S)
         for key in _SWITCHES:
             if not isinstance(getattr(self, key), bool):
-                raise InvalidParameterError(f"{key} must be on or off.")
+                raise InvalidParameterError("{key} must be on or off.", key=key)
         if self.result_format not in get_args(ResultFormat):
-            raise InvalidParameterError(f"result_format must be {' or '.join(get_args(ResultFormat))}.")
+            raise InvalidParameterError("result_format must be png or webp.")
         if self.language is not None and not _LANGUAGE.fullmatch(self.language):
-            raise InvalidParameterError(f"language must be a code such as de or pt-BR, not {self.language:.40}.")
+            raise InvalidParameterError(
+                "language must be a code such as de or pt-BR, not {given:.40}.", given=self.language
+            )
 
     def _check_default(self, name: str) -> None:
         default, most = getattr(self, f"default_{name}"), getattr(self, f"max_{name}")
         if default is not None and most is not None and default > most:
             raise InvalidParameterError(
-                f"default_{name} is {default:.10g}, and max_{name} is {most:.10g}: the default must not be more."
+                "default_{name} is {default:.10g}, and max_{name} is {most:.10g}: the default must not be more.",
+                name=name,
+                default=default,
+                most=most,
             )
 
 

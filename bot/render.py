@@ -120,7 +120,7 @@ def render_result(result: Result, *, user_id: int, max_bytes: int) -> Rendered:
         f"{_images(len(result.images))} for <@{user_id}> · seed {request.seed} · {result.seconds:.1f} s",
         _scores_text(result),
         f"-# {escape(_cut(result.model, MAX_MODEL_CHARACTERS))} · {_sampling_text(result.sampling)}",
-        *(escape(notice) for notice in result.notices),
+        *(escape(str(notice)) for notice in result.notices),
     ]
     description = _cut(f"{_images(len(result.images))} of: {request.prompt}", MAX_DESCRIPTION_CHARACTERS)
     content = _under_prompt(request.prompt, lines, if_shortened=_SHORTENED)

@@ -20,13 +20,15 @@ FLOORS: Final = {
     2: {"bot.checkpoints", "bot.demo", "bot.fetch"},
     1: {"bot.models"},
     0: {
+        "bot.catalogues",
         "bot.config",
         "bot.errors",
         "bot.guild_settings",
+        "bot.language",
         "bot.log",
-        "bot.telemetry",
         "bot.requests",
         "bot.startup",
+        "bot.telemetry",
     },
 }
 FLOOR_OF: Final = {part: floor for floor, parts in FLOORS.items() for part in parts}

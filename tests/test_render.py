@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bot.collage import read_metadata
 from bot.engine.fake import expected_image
+from bot.language import Text
 from bot.render import (
     MAX_CONTENT_CHARACTERS,
     MAX_DESCRIPTION_CHARACTERS,
@@ -28,7 +29,7 @@ def make_request(prompt: str = "a red circle", num_images: int = 4) -> Generatio
     return GenerationRequest(prompt, num_images, seed=7, requester=str(USER_ID))
 
 
-def make_result(prompt: str = "a red circle", num_images: int = 4, notices: tuple[str, ...] = ()) -> Result:
+def make_result(prompt: str = "a red circle", num_images: int = 4, notices: tuple[Text, ...] = ()) -> Result:
     images = [expected_image(prompt, 7, i, image_length=4, image_size_px=32) for i in range(num_images)]
     images.sort(key=lambda image: (-image.score, image.index))
     return Result(
@@ -85,7 +86,7 @@ def test_a_failure_and_an_interruption_are_one_sentence_below_the_prompt() -> No
 
 
 def test_the_caption_says_how_the_pictures_came_to_be() -> None:
-    result = make_result(notices=("The prompt was shortened to 64 words.",))
+    result = make_result(notices=(Text("The prompt was shortened to {limit} words.", limit=64),))
     lines = render_result(result, user_id=USER_ID, max_bytes=TEN_MIB).content.splitlines()
     best = result.images[0].score
     assert lines[0] == "**a red circle**"

@@ -91,7 +91,9 @@ class Deliveries:
         if self._closing.done():
             raise ExecutorClosedError("The bot is going offline. Try again when it is back.")
         if not accepted_before and len(self._tasks) >= self._max_deliveries:
-            raise QueueFullError(f"{len(self._tasks)} jobs are under way, as many as fit. Try again in some minutes.")
+            raise QueueFullError(
+                "{count} jobs are under way, as many as fit. Try again in some minutes.", count=len(self._tasks)
+            )
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)

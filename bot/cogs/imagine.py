@@ -21,6 +21,7 @@ from bot.cogs.resume import resume_jobs
 from bot.cogs.updates import UpdateReader, submit_job
 from bot.errors import DalleBotError, StoreError
 from bot.executor.base import EngineState, Executor
+from bot.language import Text
 from bot.render import render_update
 from bot.requests import (
     MAX_IMAGES,
@@ -95,7 +96,7 @@ class ImagineCog(commands.Cog):
     ) -> None:
         """Draw pictures of a prompt, ranked best first"""
         num_images = self._default_images if images is None else images
-        check_number("images", num_images, 1, self._max_images)
+        check_number(Text("images"), num_images, 1, self._max_images)
         request = GenerationRequest(
             prompt=prompt,
             num_images=num_images,

@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import delete, func, insert, literal, select
 
 from bot.errors import InvalidParameterError, InvalidPromptError
+from bot.language import Text
 from bot.requests import check_prompt
 from bot.store.database import Database
 from bot.store.schema import styles
@@ -32,9 +33,9 @@ class Style:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", style_name(self.name))
-        object.__setattr__(self, "prompt", _check_text(self.prompt, "The style's text"))
+        object.__setattr__(self, "prompt", _check_text(self.prompt, Text("The style's text")))
         if self.negative is not None:
-            object.__setattr__(self, "negative", _check_text(self.negative, "The style's negative prompt"))
+            object.__setattr__(self, "negative", _check_text(self.negative, Text("The style's negative prompt")))
 
     def on(self, prompt: str) -> str:
         """The prompt in this style; after a comma where the style has no place for it."""
@@ -46,18 +47,23 @@ def style_name(text: str) -> str:
     name = unicodedata.normalize("NFC", " ".join(text.split())).lower()
     if not 1 <= len(name) <= MAX_NAME_CHARACTERS:
         raise InvalidParameterError(
-            f"The style's name has {len(name)} characters; expected 1 to {MAX_NAME_CHARACTERS}."
+            "The style's name has {count} characters; expected 1 to {limit}.",
+            count=len(name),
+            limit=MAX_NAME_CHARACTERS,
         )
     if not all(c in " -_" or unicodedata.category(c)[0] in "LMN" for c in name):
         raise InvalidParameterError("The style's name may hold letters, digits, spaces, - and _ only.")
     return name
 
 
-def _check_text(text: str, name: str) -> str:
+def _check_text(text: str, name: Text) -> str:
     text = check_prompt(text, name)
     if len(text) > MAX_TEXT_CHARACTERS:
         raise InvalidPromptError(
-            f"{name} has {len(text)} characters; at most {MAX_TEXT_CHARACTERS} are allowed. Shorten it."
+            "{name} has {count} characters; at most {limit} are allowed. Shorten it.",
+            name=name,
+            count=len(text),
+            limit=MAX_TEXT_CHARACTERS,
         )
     return text
 
@@ -81,8 +87,10 @@ class StyleStore:
             if added.rowcount:
                 return
             if await connection.scalar(select(same_name)):
-                raise InvalidParameterError(f"There is a style {style.name} already: remove it first.")
-            raise InvalidParameterError(f"This server has {MAX_STYLES} styles, as many as fit: remove one first.")
+                raise InvalidParameterError("There is a style {name} already: remove it first.", name=style.name)
+            raise InvalidParameterError(
+                "This server has {limit} styles, as many as fit: remove one first.", limit=MAX_STYLES
+            )
 
     async def remove(self, guild_id: int, name: str) -> bool:
         """Whether the guild had this style; it has it no more."""
