@@ -4,6 +4,7 @@ In the JSON stands only what differs from the defaults, so that a guild follows 
 """
 
 import datetime
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -11,7 +12,6 @@ from typing import Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.errors import InvalidParameterError
-from bot.language import Text
 from bot.requests import MAX_IMAGES, SAMPLING_BOUNDS, Bounds, check_number, check_whole
 
 ResultFormat = Literal["png", "webp"]
@@ -64,7 +64,10 @@ class QuietHours:
 def _check_ids(key: str, ids: tuple[int, ...]) -> tuple[int, ...]:
     """Without those that stand there twice."""
     for number in ids:
-        check_whole(Text("an id in {key}", key=key), number, 1, MAX_ID)
+        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MAX_ID:
+            raise InvalidParameterError(
+                "{key} holds {given!r:.40}, which is no id of Discord's.", key=key, given=number
+            )
     ids = tuple(dict.fromkeys(ids))
     if len(ids) > MAX_LISTED:
         raise InvalidParameterError(
@@ -140,7 +143,7 @@ class GuildSettings:
 
     def _check_default(self, name: str) -> None:
         default, most = getattr(self, f"default_{name}"), getattr(self, f"max_{name}")
-        if default is not None and most is not None and default > most:
+        if default is not None and most is not None and exceeds(name, default, most):
             raise InvalidParameterError(
                 "default_{name} is {default:.10g}, and max_{name} is {most:.10g}: the default must not be more.",
                 name=name,
@@ -150,6 +153,13 @@ class GuildSettings:
 
 
 DEFAULTS: Final = GuildSettings()
+
+
+def exceeds(name: str, value: float, most: float) -> bool:
+    """Whether the parameter `name` is more than `most`, the most that is allowed. A top_k of 0 keeps all, so it is."""
+    if name == "top_k":
+        value, most = value or math.inf, most or math.inf
+    return value > most
 
 
 def json_of(settings: GuildSettings) -> dict[str, Any]:

@@ -38,16 +38,18 @@ class PictureFolder:
         """Keeps the pictures of a job, best first, over those that it has already."""
         folder = self._folder_of(job_id)
         with self._lock, self._refusals("written"):
+            # Unknown again if the disk fails half way.
+            known_bytes, self._total_bytes = self._total_bytes, None
             replaced = _size_of(folder)
             folder.mkdir(parents=True, exist_ok=True)
             for rank, png in enumerate(pngs, 1):
                 part = folder / f"{rank}.png.part"
                 part.write_bytes(png)
                 part.replace(folder / f"{rank}.png")
-            if self._total_bytes is None:
+            if known_bytes is None:
                 self._total_bytes = sum(size for _, size, _ in self._jobs())
             else:
-                self._total_bytes += _size_of(folder) - replaced
+                self._total_bytes = known_bytes + _size_of(folder) - replaced
             if self._total_bytes > self._max_bytes:
                 self._make_room()
 
@@ -73,8 +75,6 @@ class PictureFolder:
 
     def _make_room(self) -> None:
         """Goes a little below the limit, since looking through the folder takes a while."""
-        # Files may have come or gone meanwhile without our doing.
-        self._total_bytes = 0
         jobs = sorted(self._jobs())
         self._total_bytes = sum(size for _, size, _ in jobs)
         for _, size, folder in jobs:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, exists, insert, literal, select
+from sqlalchemy import ColumnElement, delete, exists, insert, literal, select
 
 from bot.store.database import Database
 from bot.store.records import Favourite
@@ -47,5 +47,5 @@ class FavouriteStore:
             return [Favourite(**row._mapping) for row in rows]
 
 
-def _is(user_id: int, job_id: str, rank: int):
+def _is(user_id: int, job_id: str, rank: int) -> ColumnElement[bool]:
     return (favourites.c.user_id == user_id) & (favourites.c.job_id == job_id) & (favourites.c.rank == rank)

@@ -64,7 +64,7 @@ class ImageStore:
             .limit(limit)
         )
         async with self._database.transaction() as connection:
-            rows = (await connection.execute(query)).all()
+            rows = [(job_id, rank, vector) for job_id, rank, vector in await connection.execute(query)]
         return await asyncio.to_thread(_stack, rows)
 
     async def delete(self, job_id: str) -> None:
@@ -85,19 +85,15 @@ def _values(picture: StoredImage) -> dict[str, Any]:
 
 
 def _image(row: Row[Any]) -> StoredImage:
-    return StoredImage(
-        rank=row.rank,
-        index=row.index,
-        score=row.score,
-        model=row.model,
-        tokens=np.frombuffer(row.tokens, INT32).astype(np.int32),
-        vector=np.frombuffer(row.vector, FLOAT16).astype(np.float32),
-    )
+    values = {name: value for name, value in row._mapping.items() if name != "job_id"}
+    values["tokens"] = np.frombuffer(row.tokens, INT32).astype(np.int32)
+    values["vector"] = np.frombuffer(row.vector, FLOAT16).astype(np.float32)
+    return StoredImage(**values)
 
 
-def _stack(rows: Sequence[Row[Any]]) -> tuple[list[ImageKey], npt.NDArray[np.float32]]:
+def _stack(rows: Sequence[tuple[str, int, bytes]]) -> tuple[list[ImageKey], npt.NDArray[np.float32]]:
     # A folder of weights may have been replaced under the same name: what has another length is of the old ones.
-    length = len(rows[0].vector) if rows else 0
-    rows = [row for row in rows if len(row.vector) == length]
-    stacked = np.frombuffer(b"".join(row.vector for row in rows), FLOAT16).astype(np.float32)
-    return [(row.job_id, row.rank) for row in rows], stacked.reshape(len(rows), length // FLOAT16.itemsize)
+    length = len(rows[0][2]) if rows else 0
+    rows = [row for row in rows if len(row[2]) == length]
+    stacked = np.frombuffer(b"".join(vector for _, _, vector in rows), FLOAT16).astype(np.float32)
+    return [(job_id, rank) for job_id, rank, _ in rows], stacked.reshape(len(rows), length // FLOAT16.itemsize)

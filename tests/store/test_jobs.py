@@ -45,11 +45,17 @@ async def test_create_keeps_every_field(jobs: JobStore) -> None:
         model="demo",
         guild_id=SNOWFLAKE + 5,
         locale="pt-BR",
+        kind="vary",
+        parent_id="0123456789ab",
+        parent_rank=9,
+        image_tokens=(0, 2**31 - 1, 5),
+        is_private=True,
     )
     before = datetime.now(UTC)
     record = await jobs.create(job)
     assert {name: getattr(record, name) for name in asdict(job)} == asdict(job)
     assert (record.state, record.message_id, record.error, record.result) == (JobState.RECEIVED, None, None, None)
+    assert record.deleted_at is None
     assert before <= record.created_at == record.updated_at <= datetime.now(UTC)
     assert record.created_at.utcoffset() == timedelta(0)
     assert await jobs.get(job.id) == record
@@ -133,6 +139,16 @@ async def test_latest_of_is_newest_first_and_of_one_user(jobs: JobStore) -> None
     created = [await jobs.create(new_job(number, user_id=SNOWFLAKE + number % 2)) for number in range(6)]
     assert await jobs.latest_of(SNOWFLAKE, limit=2) == [created[4], created[2]]
     assert await jobs.latest_of(1) == []
+
+
+async def test_of_several_who_delete_one_is_told_so(jobs: JobStore) -> None:
+    record = await run_to(jobs, new_job(), JobState.DELIVERED)
+    assert sorted(await asyncio.gather(*(jobs.delete(record.id) for _ in range(3)))) == [False, False, True]
+    deleted = await jobs.get(record.id)
+    assert deleted is not None
+    assert deleted.deleted_at is not None
+    assert (deleted.state, deleted.prompt) == (JobState.DELIVERED, record.prompt)
+    assert not await jobs.delete("0123456789ab")
 
 
 async def test_reopening_keeps_everything(tmp_path: Path) -> None:
