@@ -1,4 +1,4 @@
-"""How values that SQL has no portable type for are kept. Only bot.store.schema uses these, on the event loop."""
+"""How values that SQL has no portable type for are kept. Used by the schema and the parts of the store."""
 
 from datetime import UTC, datetime
 from typing import Final

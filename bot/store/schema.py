@@ -120,7 +120,6 @@ guilds: Final = Table(
     metadata,
     Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
     Column("settings", Text, nullable=False),
-    Column("updated_at", UtcDateTime, nullable=False),
 )
 
 setting_changes: Final = Table(

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.errors import InvalidParameterError
+from bot.errors import InvalidParameterError, StoreError
 from bot.guild_settings import GuildSettings, QuietHours
-from bot.store import Store
+from bot.store import Store, guilds
 from tests.store.samples import SNOWFLAKE
 
 GUILD, ADMIN = SNOWFLAKE, SNOWFLAKE + 1
@@ -82,6 +83,23 @@ async def test_changes_at_the_same_time_all_count(store: Store) -> None:
     expected = GuildSettings(max_images=4, cooldown_s=5, daily_images=9, is_paused=True)
     assert await store.guilds.settings(GUILD) == expected
     assert len(await store.guilds.changes(GUILD, 10)) == 4
+
+
+async def test_a_change_gives_up_if_others_are_always_faster(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guilds, "MAX_ATTEMPTS", 2)
+    swap, attempts = guilds._swap, 0
+
+    async def too_late(connection: AsyncConnection, guild_id: int, old: str | None, new: str) -> bool:
+        nonlocal attempts
+        attempts += 1
+        await swap(connection, guild_id, old, json.dumps({"cooldown_s": attempts}))
+        return await swap(connection, guild_id, old, new)
+
+    monkeypatch.setattr(guilds, "_swap", too_late)
+    with pytest.raises(StoreError, match=f"The settings of guild {GUILD} are being changed by others all the time"):
+        await store.guilds.change(GUILD, ADMIN, is_paused=True)
+    assert (attempts, await store.guilds.settings(GUILD)) == (2, GuildSettings(cooldown_s=2))
+    assert await store.guilds.changes(GUILD, 10) == []
 
 
 async def test_a_damaged_value_falls_back_and_is_logged(

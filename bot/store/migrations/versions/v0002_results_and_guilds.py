@@ -60,7 +60,6 @@ def upgrade() -> None:
         "guilds",
         sa.Column("guild_id", sa.BigInteger, nullable=False, autoincrement=False),
         sa.Column("settings", sa.Text, nullable=False),
-        sa.Column("updated_at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("guild_id", name="pk_guilds"),
     )
     op.create_table(
