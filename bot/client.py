@@ -14,12 +14,15 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
 from bot.cogs.imagine import ImagineCog
 from bot.cogs.result_keeper import ResultKeeper
+from bot.cogs.translator import CommandTranslator
 from bot.error_handler import answer_error, explain
 from bot.errors import ConfigError, StoreError
 from bot.executor.base import Executor
+from bot.language import ENGLISH
 from bot.pictures import PictureFolder
 from bot.store import Store
 
@@ -32,14 +35,15 @@ class CommandTree(app_commands.CommandTree["DalleBot"]):
     async def on_error(
         self, interaction: discord.Interaction["DalleBot"], error: app_commands.AppCommandError, /
     ) -> None:
-        """Answers every failed command with one sentence."""
-        await answer_error(interaction, error)
+        """Answers every failed command with one sentence, in its user's language."""
+        await answer_error(interaction, error, interaction.client.languages.of(str(interaction.locale)))
 
 
 class DalleBot(commands.AutoShardedBot):
     """The bot. Make it on the running event loop and use it as `async with`.
 
-    max_deliveries: jobs under way at once, from acknowledgement to result. default_images, max_images: of /imagine.
+    languages: what it speaks. max_deliveries: jobs under way at once, from acknowledgement to result.
+    default_images, max_images: of /imagine.
     dev_guild_id: register the commands in this guild alone, where they appear at once; None registers them globally.
     """
 
@@ -49,6 +53,7 @@ class DalleBot(commands.AutoShardedBot):
         store: Store,
         pictures: PictureFolder,
         executor: Executor,
+        languages: Languages,
         max_deliveries: int,
         default_images: int,
         max_images: int,
@@ -68,6 +73,7 @@ class DalleBot(commands.AutoShardedBot):
         )
         self._store = store
         self._executor = executor
+        self.languages = languages
         keeper = ResultKeeper(store.images, pictures)
         self._deliveries = Deliveries(store=store.jobs, executor=executor, keeper=keeper, max_deliveries=max_deliveries)
         self._default_images = default_images
@@ -76,6 +82,7 @@ class DalleBot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Loads the cogs and registers the commands; discord.py calls it after login, before the gateway."""
+        await self.tree.set_translator(CommandTranslator(self.languages))
         await self.load_cogs()
         await self.sync_commands()
 
@@ -86,6 +93,7 @@ class DalleBot(commands.AutoShardedBot):
             store=self._store.jobs,
             executor=self._executor,
             deliveries=self._deliveries,
+            languages=self.languages,
             default_images=self._default_images,
             max_images=self._max_images,
         )
@@ -100,7 +108,7 @@ class DalleBot(commands.AutoShardedBot):
         if self._dev_guild is not None:
             self.tree.copy_global_to(guild=self._dev_guild)
         key = f"commands/{self.application_id}/{self._dev_guild.id if self._dev_guild else 'global'}"
-        digest = self._commands_digest()
+        digest = await self._commands_digest()
         try:
             known = await self._store.values.get(key)
         except StoreError as error:
@@ -122,11 +130,14 @@ class DalleBot(commands.AutoShardedBot):
             _log.warning("the hash of the registered commands could not be stored: %s", error)
         return True
 
-    def _commands_digest(self) -> str:
-        """Changes with any command, and with the address of Discord's API: a stand-in hasn't heard of them yet."""
+    async def _commands_digest(self) -> str:
+        """Changes with any command or translation, and with the address of Discord's API: a stand-in hasn't heard of
+        them yet."""
         tree: app_commands.CommandTree[Any] = self.tree
+        translator = CommandTranslator(self.languages)
+        commands = tree.get_commands(guild=self._dev_guild)
         payload = sorted(
-            (command.to_dict(tree) for command in tree.get_commands(guild=self._dev_guild)),
+            [await command.get_translated_payload(tree, translator) for command in commands],
             key=lambda command: (command["type"], command["name"]),
         )
         text = json.dumps([discord.http.Route.BASE, payload], sort_keys=True)
@@ -136,7 +147,7 @@ class DalleBot(commands.AutoShardedBot):
         """Logs what an event listener raised; discord.py calls it inside the except block."""
         error = sys.exception()
         if error is not None:
-            explain(error, doing=f"event {event_method}")
+            explain(error, doing=f"event {event_method}", language=ENGLISH)
 
     async def close(self) -> None:
         """Lets deliveries end, within their bound, then leaves Discord. Safe to call twice."""

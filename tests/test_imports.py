@@ -26,6 +26,7 @@ FLOORS: Final = {
         "bot.guild_settings",
         "bot.language",
         "bot.log",
+        "bot.messages",
         "bot.requests",
         "bot.startup",
         "bot.telemetry",

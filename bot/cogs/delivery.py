@@ -21,6 +21,7 @@ from bot.cogs.updates import UpdateReader
 from bot.error_handler import explain
 from bot.errors import ExecutorClosedError, JobCancelledError, QueueFullError, StoreError
 from bot.executor.base import EngineState, Executor
+from bot.language import Language
 from bot.render import render_failure, render_interrupted, render_result, render_update
 from bot.requests import Finished, GenerationRequest, Queued, Result, Update
 from bot.store import JobState, JobStore
@@ -39,8 +40,8 @@ _log = logging.getLogger(__name__)
 class AcceptedJob:
     """A job whose message exists.
 
-    first: the update that the message shows. stored: the job's state in the store. max_bytes: Discord's limit for an
-    attachment. resumed: a previous run of the bot accepted it.
+    first: the update that the message shows. language: that of whoever asked. stored: the job's state in the store.
+    max_bytes: Discord's limit for an attachment. resumed: a previous run of the bot accepted it.
     """
 
     request: GenerationRequest
@@ -48,6 +49,7 @@ class AcceptedJob:
     message: JobMessage
     updates: UpdateReader
     first: Update
+    language: Language
     stored: JobState
     max_bytes: int
     resumed: bool = False
@@ -138,17 +140,18 @@ class Deliveries:
         try:
             result = await self._follow(job)
             if result is None:
-                await job.message.show(render_interrupted(request.prompt))
+                await job.message.show(render_interrupted(request.prompt, language=job.language))
             else:
                 await self._hand_over(job, result)
         except JobCancelledError as error:
-            await self._give_up(request.job_id, request.prompt, JobState.CANCELLED, str(error), job.message)
+            sentence = job.language.tell(error)
+            await self._give_up(request.job_id, request.prompt, JobState.CANCELLED, sentence, job.message)
         except ExecutorClosedError:
             # The engine is lost and the program about to end: the job stays in the store for the next start.
-            await job.message.show(render_interrupted(request.prompt))
+            await job.message.show(render_interrupted(request.prompt, language=job.language))
         except Exception as error:
             await self._executor.cancel(request.job_id)
-            sentence = explain(error, doing=f"job {request.job_id}")
+            sentence = explain(error, doing=f"job {request.job_id}", language=job.language)
             await self._give_up(request.job_id, request.prompt, JobState.FAILED, sentence, job.message)
         finally:
             await job.updates.aclose()
@@ -168,7 +171,10 @@ class Deliveries:
                 return update.result
             if changed and self._clock() >= next_edit:
                 loading = self._executor.status.state is EngineState.LOADING
-                shown = await job.message.show(render_update(job.request, update, loading=loading, resumed=job.resumed))
+                rendered = render_update(
+                    job.request, update, language=job.language, loading=loading, resumed=job.resumed
+                )
+                shown = await job.message.show(rendered)
                 if shown is Shown.GONE:
                     await self._executor.cancel(job.request.job_id)
                     raise JobCancelledError("Its message was deleted.")
@@ -183,7 +189,9 @@ class Deliveries:
         await self._record(job.request.job_id, JobState.DELIVERING)
         await self._keeper.keep(result)
         async with asyncio.timeout(RENDER_TIMEOUT_S):
-            rendered = await asyncio.to_thread(render_result, result, user_id=job.user_id, max_bytes=job.max_bytes)
+            rendered = await asyncio.to_thread(
+                render_result, result, language=job.language, user_id=job.user_id, max_bytes=job.max_bytes
+            )
         shown = await job.message.show(rendered)
         for pause_s in self._retry_pauses_s:
             if shown is not Shown.UNREACHED:
@@ -196,9 +204,12 @@ class Deliveries:
             case Shown.DONE:
                 await self._record(job.request.job_id, JobState.DELIVERED, result=_summary(result))
             case Shown.GONE:
-                await self._record(job.request.job_id, JobState.FAILED, error="Its message was deleted.")
+                sentence = job.language.text("Its message was deleted.")
+                await self._record(job.request.job_id, JobState.FAILED, error=sentence)
             case Shown.REFUSED:
-                sentence = "Discord did not take the pictures. Tell the bot's owner: the bot's log says why."
+                sentence = job.language.text(
+                    "Discord did not take the pictures. Tell the bot's owner: the bot's log says why."
+                )
                 await self._give_up(job.request.job_id, job.request.prompt, JobState.FAILED, sentence, job.message)
             case Shown.UNREACHED:
                 # It stays DELIVERING, so the next start draws the same pictures and tries again.

@@ -12,8 +12,10 @@ from typing import Final
 import aiohttp
 import discord
 from discord import app_commands
+from discord.app_commands import locale_str
 from discord.ext import commands
 
+from bot.catalogues import Languages
 from bot.cogs.delivery import AcceptedJob, Deliveries
 from bot.cogs.job_message import JobMessage
 from bot.cogs.permissions import check_app_permissions
@@ -57,6 +59,7 @@ class ImagineCog(commands.Cog):
         store: JobStore,
         executor: Executor,
         deliveries: Deliveries,
+        languages: Languages,
         default_images: int,
         max_images: int,
     ) -> None:
@@ -64,24 +67,34 @@ class ImagineCog(commands.Cog):
         self._store = store
         self._executor = executor
         self._deliveries = deliveries
+        self._languages = languages
         self._default_images = default_images
         self._max_images = max_images
 
     async def cog_load(self) -> None:
         """Takes up the jobs that a previous run left unfinished, before new ones can arrive."""
-        await resume_jobs(self._bot, store=self._store, executor=self._executor, deliveries=self._deliveries)
+        await resume_jobs(
+            self._bot,
+            store=self._store,
+            executor=self._executor,
+            deliveries=self._deliveries,
+            languages=self._languages,
+        )
 
-    @app_commands.command()
+    @app_commands.command(
+        name=locale_str("imagine"), description=locale_str("Draw pictures of a prompt, ranked best first")
+    )
     @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
     @app_commands.allowed_installs(guilds=True, users=False)
+    @app_commands.rename(prompt=locale_str("prompt"), images=locale_str("images"), seed=locale_str("seed"))
     @app_commands.describe(
-        prompt="What the pictures should show, in a few words",
-        images="How many pictures to draw; the best come first",
-        seed="The same seed and settings give the same pictures; random if left out",
-        condition_scale="How closely to follow the prompt; 1 switches the guidance off",
-        top_k="Draw from the k likeliest image tokens only; 0 takes all",
-        top_p="Draw from the likeliest image tokens of this total probability; 1 takes all",
-        temperature="Below 1 plainer pictures, above 1 wilder ones",
+        prompt=locale_str("What the pictures should show, in a few words"),
+        images=locale_str("How many pictures to draw; the best come first"),
+        seed=locale_str("The same seed and settings give the same pictures; random if left out"),
+        condition_scale=locale_str("How closely to follow the prompt; 1 switches the guidance off"),
+        top_k=locale_str("Draw from the k likeliest image tokens only; 0 takes all"),
+        top_p=locale_str("Draw from the likeliest image tokens of this total probability; 1 takes all"),
+        temperature=locale_str("Below 1 plainer pictures, above 1 wilder ones"),
     )
     async def imagine(
         self,
@@ -94,7 +107,7 @@ class ImagineCog(commands.Cog):
         top_p: app_commands.Range[float, _TOP_P.low, _TOP_P.high] | None = None,
         temperature: app_commands.Range[float, _TEMPERATURE.low, _TEMPERATURE.high] | None = None,
     ) -> None:
-        """Draw pictures of a prompt, ranked best first"""
+        """Accepts a job; discord.py calls it."""
         num_images = self._default_images if images is None else images
         check_number(Text("images"), num_images, 1, self._max_images)
         request = GenerationRequest(
@@ -111,7 +124,8 @@ class ImagineCog(commands.Cog):
             try:
                 updates, first = await submit_job(self._executor, request)
             except DalleBotError as error:
-                self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, str(error))
+                sentence = self._languages.of(str(interaction.locale)).tell(error)
+                self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
                 raise
             await self._acknowledge(interaction, channel_id, request, updates, first)
 
@@ -147,7 +161,8 @@ class ImagineCog(commands.Cog):
         first: Update,
     ) -> None:
         loading = self._executor.status.state is EngineState.LOADING
-        content = render_update(request, first, loading=loading).content
+        language = self._languages.of(str(interaction.locale))
+        content = render_update(request, first, language=language, loading=loading).content
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 mentions = discord.AllowedMentions.none()
@@ -155,7 +170,7 @@ class ImagineCog(commands.Cog):
         except (discord.HTTPException, aiohttp.ClientError, OSError):
             await self._executor.cancel(request.job_id)
             await updates.aclose()
-            sentence = "Discord did not take the answer to the command."
+            sentence = language.text("Discord did not take the answer to the command.")
             self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
             raise
         message_id = response.message_id
@@ -173,6 +188,7 @@ class ImagineCog(commands.Cog):
             message=JobMessage(message, interaction=interaction, shown=content),
             updates=updates,
             first=first,
+            language=language,
             stored=JobState.ACKNOWLEDGED,
             max_bytes=interaction.filesize_limit,
         )
