@@ -22,7 +22,8 @@ from bot.engine.base import Engine
 from bot.errors import ConfigError, DalleBotError
 from bot.executor.base import EngineState, Executor
 from bot.executor.local import LocalExecutor
-from bot.store import JobStore
+from bot.pictures import PictureFolder
+from bot.store import Store
 
 STOP_TIMEOUT_S: Final = 20.0
 ENGINE_CHECK_S: Final = 1.0
@@ -37,7 +38,7 @@ _log = logging.getLogger(__name__)
 class App:
     """What `open_app` built. Closed by leaving its context."""
 
-    store: JobStore
+    store: Store
     executor: Executor
     bot: DalleBot
 
@@ -53,7 +54,7 @@ async def open_app(
     """
     languages = await asyncio.to_thread(Languages.load)
     async with contextlib.AsyncExitStack() as stack:
-        store = await stack.enter_async_context(JobStore.open(settings.store_url))
+        store = await stack.enter_async_context(Store.open(settings.store_url))
         executor = await stack.enter_async_context(
             LocalExecutor(
                 engine_factory,
@@ -66,6 +67,7 @@ async def open_app(
         bot = await stack.enter_async_context(
             DalleBot(
                 store=store,
+                pictures=PictureFolder(settings.pictures_dir, settings.store.max_picture_bytes),
                 executor=executor,
                 languages=languages,
                 max_deliveries=settings.queue.max_jobs + MAX_LINGERING,

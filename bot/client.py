@@ -17,12 +17,14 @@ from discord.ext import commands
 from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
 from bot.cogs.imagine import ImagineCog
+from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.translator import CommandTranslator
 from bot.error_handler import answer_error, explain
 from bot.errors import ConfigError, StoreError
 from bot.executor.base import Executor
 from bot.language import ENGLISH
-from bot.store import JobStore
+from bot.pictures import PictureFolder
+from bot.store import Store
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +50,8 @@ class DalleBot(commands.AutoShardedBot):
     def __init__(
         self,
         *,
-        store: JobStore,
+        store: Store,
+        pictures: PictureFolder,
         executor: Executor,
         languages: Languages,
         max_deliveries: int,
@@ -71,7 +74,8 @@ class DalleBot(commands.AutoShardedBot):
         self._store = store
         self._executor = executor
         self.languages = languages
-        self._deliveries = Deliveries(store=store, executor=executor, max_deliveries=max_deliveries)
+        keeper = ResultKeeper(store.images, pictures)
+        self._deliveries = Deliveries(store=store.jobs, executor=executor, keeper=keeper, max_deliveries=max_deliveries)
         self._default_images = default_images
         self._max_images = max_images
         self._dev_guild = discord.Object(dev_guild_id) if dev_guild_id is not None else None
@@ -86,7 +90,7 @@ class DalleBot(commands.AutoShardedBot):
         """Adds every command, and takes up the jobs that the last run left."""
         imagine = ImagineCog(
             self,
-            store=self._store,
+            store=self._store.jobs,
             executor=self._executor,
             deliveries=self._deliveries,
             languages=self.languages,
@@ -106,7 +110,7 @@ class DalleBot(commands.AutoShardedBot):
         key = f"commands/{self.application_id}/{self._dev_guild.id if self._dev_guild else 'global'}"
         digest = await self._commands_digest()
         try:
-            known = await self._store.get_value(key)
+            known = await self._store.values.get(key)
         except StoreError as error:
             _log.warning("the hash of the registered commands could not be read, registering them anew: %s", error)
             known = None
@@ -121,7 +125,7 @@ class DalleBot(commands.AutoShardedBot):
             ) from error
         _log.info("registered %d commands with Discord", len(registered))
         try:
-            await self._store.set_value(key, digest)
+            await self._store.values.set(key, digest)
         except StoreError as error:
             _log.warning("the hash of the registered commands could not be stored: %s", error)
         return True

@@ -13,7 +13,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import write_po
 
 from bot import errors
-from bot.catalogues import LOCALES_FOLDER, read_catalogue
+from bot.catalogues import LOCALES_FOLDER, forms, read_catalogue
 from bot.errors import ConfigError, JobError, RequestError
 
 _PACKAGE: Final = Path(__file__).parent
@@ -44,8 +44,8 @@ msgstr ""
 
 def is_translated(message: Message) -> bool:
     """Whether every form of a message has a translation that somebody has looked at."""
-    forms = [message.string] if isinstance(message.string, str) else message.string
-    return bool(forms) and all(forms) and not message.fuzzy
+    translations = forms(message.string)
+    return bool(translations) and all(translations) and not message.fuzzy
 
 
 def message_template(folder: Path = _PACKAGE) -> Catalog:

@@ -8,7 +8,7 @@ import pytest
 from babel.messages.catalog import Catalog, Message
 
 from bot import messages
-from bot.catalogues import LOCALES_FOLDER, Languages, faults, read_catalogue
+from bot.catalogues import LOCALES_FOLDER, Languages, faults, forms, read_catalogue
 from bot.errors import ConfigError
 from bot.messages import KEYWORDS, is_translated, message_template, update_catalogue
 
@@ -25,7 +25,7 @@ def complaints(catalogue: Catalog, template: Catalog) -> list[str]:
     for id_, message in found.items():
         if not is_translated(message):
             sentences.append(f"{id_!r} is not translated")
-        if message.pluralizable and len(message.string) != catalogue.num_plurals:
+        if message.pluralizable and len(forms(message.string)) != catalogue.num_plurals:
             sentences.append(f"{id_!r} needs {catalogue.num_plurals} forms")
         sentences += faults(message)
     return sorted(sentences)
@@ -36,7 +36,7 @@ def unreadable(source: str) -> Iterator[int]:
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         numbers = KEYWORDS.get(name, ()) if name != "text" or _is_language(node.func) else ()
         for argument in [node.args[number - 1] for number in numbers if number <= len(node.args)]:
             if isinstance(argument, ast.JoinedStr | ast.BinOp) or (

@@ -3,7 +3,8 @@
 The imagine cog starts deliveries, the client closes them; all on the event loop. Rendering goes to a worker thread.
 
 A delivery records its job's state, edits the message at most once in EDIT_INTERVAL_S and never twice with the same
-text, and ends with pictures or with one sentence. A store that fails meanwhile costs the record, not the pictures.
+text, keeps the result and ends with pictures or with one sentence. A store that fails meanwhile costs the record, not
+the pictures.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from bot.cogs.job_message import JobMessage, Shown
+from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.updates import UpdateReader
 from bot.error_handler import explain
 from bot.errors import ExecutorClosedError, JobCancelledError, QueueFullError, StoreError
@@ -65,6 +67,7 @@ class Deliveries:
         *,
         store: JobStore,
         executor: Executor,
+        keeper: ResultKeeper,
         max_deliveries: int,
         clock: Callable[[], float] = time.monotonic,
         edit_interval_s: float = EDIT_INTERVAL_S,
@@ -72,6 +75,7 @@ class Deliveries:
     ) -> None:
         self._store = store
         self._executor = executor
+        self._keeper = keeper
         self._max_deliveries = max_deliveries
         self._clock = clock
         self._edit_interval_s = edit_interval_s
@@ -183,6 +187,7 @@ class Deliveries:
 
     async def _hand_over(self, job: AcceptedJob, result: Result) -> None:
         await self._record(job.request.job_id, JobState.DELIVERING)
+        await self._keeper.keep(result)
         async with asyncio.timeout(RENDER_TIMEOUT_S):
             rendered = await asyncio.to_thread(
                 render_result, result, language=job.language, user_id=job.user_id, max_bytes=job.max_bytes

@@ -69,6 +69,7 @@ async def _submit(job: JobRecord, message: JobMessage, executor: Executor, langu
         guild=str(job.guild_id),
         sampling=SamplingOverrides(job.condition_scale, job.top_k, job.top_p, job.temperature),
         negative_prompt=job.negative_prompt,
+        image_tokens=job.image_tokens,
         job_id=job.id,
     )
     updates, first = await submit_job(executor, request, accepted_before=True)

@@ -7,7 +7,8 @@ from typing import Any
 def shown_name(item: dict[str, Any], locale: str) -> str:
     """The name of a command, option or choice as a client in `locale` shows it."""
     localizations: dict[str, str] = item.get("name_localizations") or {}
-    return localizations.get(locale, item["name"])
+    name: str = item["name"]
+    return localizations.get(locale, name)
 
 
 def by_spelling(items: Iterable[dict[str, Any]], locale: str) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from unittest.mock import MagicMock
 
 import discord
@@ -13,13 +14,15 @@ import pytest
 
 from bot.cogs.delivery import AcceptedJob, Deliveries
 from bot.cogs.job_message import UNKNOWN_MESSAGE, JobMessage
+from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.updates import UpdateReader
 from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import ExecutorClosedError, QueueFullError
 from bot.executor.local import LocalExecutor
 from bot.language import ENGLISH
+from bot.pictures import PictureFolder
 from bot.requests import GenerationRequest, Queued
-from bot.store import JobRecord, JobState, JobStore, NewJob
+from bot.store import JobRecord, JobState, JobStore, NewJob, Store
 from tests.conftest import eventually
 
 TEN_MIB = 10 * 1024 * 1024
@@ -104,18 +107,19 @@ async def open_desk(
     retry_pauses_s: tuple[float, ...] = (0.0,),
 ) -> AsyncIterator[Desk]:
     async with (
-        JobStore.open(f"sqlite+aiosqlite:///{folder / 'store.sqlite3'}") as store,
+        Store.open(f"sqlite+aiosqlite:///{folder / 'store.sqlite3'}") as store,
         LocalExecutor(engine_factory, max_jobs=10, max_jobs_per_user=5, chunk_tokens=4) as executor,
     ):
         deliveries = Deliveries(
-            store=store,
+            store=store.jobs,
             executor=executor,
+            keeper=ResultKeeper(store.images, PictureFolder(folder / "pictures", 2**30)),
             max_deliveries=max_deliveries,
             edit_interval_s=edit_interval_s,
             retry_pauses_s=retry_pauses_s,
         )
         try:
-            yield Desk(store, executor, deliveries)
+            yield Desk(store.jobs, executor, deliveries)
         finally:
             await deliveries.aclose()
 
@@ -135,6 +139,29 @@ async def test_a_job_ends_with_one_picture_and_a_record_of_it(tmp_path: Path) ->
     assert sorted(job.result["order"]) == [0, 1, 2]
     assert job.result["scores"] == sorted(job.result["scores"], reverse=True)
     assert job.result["sampling"] == {"condition_scale": 1.0, "top_k": 0, "top_p": 1.0, "temperature": 1.0}
+
+
+async def test_a_result_is_kept_before_it_is_delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    when_shown: list[bool] = []
+    edit = Recorded.edit
+
+    async def looking(recorded: Recorded, *, attachments: list[discord.File], **others: Any) -> None:
+        if attachments is not discord.utils.MISSING:
+            when_shown.append(any((tmp_path / "pictures").glob("*/*/2.png")))
+        await edit(recorded, attachments=attachments, **others)
+
+    monkeypatch.setattr(Recorded, "edit", looking)
+    async with open_desk(tmp_path) as desk:
+        await desk.wait_for(await desk.accept(num_images=2), JobState.DELIVERED)
+    assert when_shown == [True]
+
+
+async def test_a_result_that_can_not_be_kept_is_delivered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "pictures").write_text("a file")
+    async with open_desk(tmp_path) as desk:
+        await desk.wait_for(await desk.accept(), JobState.DELIVERED)
+    assert desk.recorded.num_files[-1] == 1
+    assert "its pictures could not be kept" in caplog.text
 
 
 async def test_progress_is_shown_but_not_more_often_than_the_interval(tmp_path: Path) -> None:

@@ -252,5 +252,5 @@ async def test_a_shutdown_during_a_job_tells_its_message(open_stage: OpenStage) 
         await stage.app.bot.close()
         last = edits(stage.sandbox.requests, BY_TOKEN)[-1]
         assert last.payload["content"].endswith("The bot is going offline. This job goes on when it is back.")
-        assert [job.id for job in await stage.app.store.unfinished()] == stage.job_ids
+        assert [job.id for job in await stage.app.store.jobs.unfinished()] == stage.job_ids
         gate.open()
