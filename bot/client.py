@@ -16,6 +16,8 @@ from discord.ext import commands
 
 from bot.cogs.delivery import Deliveries
 from bot.cogs.imagine import ImagineCog
+from bot.cogs.job_desk import JobDesk
+from bot.cogs.resume import resume_jobs
 from bot.error_handler import answer_error, explain
 from bot.errors import ConfigError, StoreError
 from bot.executor.base import Executor
@@ -77,15 +79,9 @@ class DalleBot(commands.AutoShardedBot):
 
     async def load_cogs(self) -> None:
         """Adds every command, and takes up the jobs that the last run left."""
-        imagine = ImagineCog(
-            self,
-            store=self._store,
-            executor=self._executor,
-            deliveries=self._deliveries,
-            default_images=self._default_images,
-            max_images=self._max_images,
-        )
-        await self.add_cog(imagine)
+        desk = JobDesk(self, store=self._store, executor=self._executor, deliveries=self._deliveries)
+        await self.add_cog(ImagineCog(desk, default_images=self._default_images, max_images=self._max_images))
+        await resume_jobs(self, store=self._store, executor=self._executor, deliveries=self._deliveries)
 
     async def sync_commands(self) -> bool:
         """Registers the commands with Discord unless it has exactly these; True if it did.

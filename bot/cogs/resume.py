@@ -1,4 +1,4 @@
-"""Takes up, after a restart, the jobs that the store still holds. Called once by the imagine cog, before the gateway
+"""Takes up, after a restart, the jobs that the store still holds. Called once by the client, before the gateway
 connects, on the event loop.
 
 A job with a message is submitted again and delivered to that message by the bot's own token. The limits on new jobs,

@@ -1,0 +1,117 @@
+"""The one way from an interaction to a delivery. Used by every command and button that makes a job; event loop.
+
+The order is the contract: check the bot's permissions, commit the job to the store, submit it, answer with a real
+message, store that message's id. Everything after that is the delivery's. Each wait before the answer is short, so that
+the sum stays well below Discord's 3 seconds; what fails before it is raised, for the one sentence that its user gets.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+import aiohttp
+import discord
+
+from bot.cogs.delivery import AcceptedJob, Deliveries
+from bot.cogs.job_message import JobMessage
+from bot.cogs.permissions import check_app_permissions
+from bot.cogs.updates import UpdateReader, submit_job
+from bot.errors import DalleBotError, StoreError
+from bot.executor.base import EngineState, Executor
+from bot.render import render_update
+from bot.requests import GenerationRequest, Update
+from bot.store import JobState, JobStore, NewJob
+
+STORE_TIMEOUT_S: Final = 1.0
+ANSWER_TIMEOUT_S: Final = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class JobDesk:
+    """Accepts jobs."""
+
+    def __init__(self, client: discord.Client, *, store: JobStore, executor: Executor, deliveries: Deliveries) -> None:
+        self._client = client
+        self._store = store
+        self._executor = executor
+        self._deliveries = deliveries
+
+    async def accept(self, interaction: discord.Interaction, request: GenerationRequest) -> None:
+        """Makes `request` a job of the interaction's user, in its channel, and answers the interaction with it.
+
+        Raises MissingPermissionError, StoreError, QueueFullError, UserLimitError or ExecutorClosedError, and what
+        Discord refuses the answer with; then there is no job, or it is failed in the store.
+        """
+        channel_id = check_app_permissions(interaction)
+        with self._deliveries.accepting():
+            await self._commit(interaction, channel_id, request)
+            try:
+                updates, first = await submit_job(self._executor, request)
+            except DalleBotError as error:
+                self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, str(error))
+                raise
+            await self._acknowledge(interaction, channel_id, request, updates, first)
+
+    async def _commit(self, interaction: discord.Interaction, channel_id: int, request: GenerationRequest) -> None:
+        sampling = request.sampling
+        job = NewJob(
+            id=request.job_id,
+            prompt=request.prompt,
+            num_images=request.num_images,
+            seed=request.seed,
+            condition_scale=sampling.condition_scale,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p,
+            temperature=sampling.temperature,
+            user_id=interaction.user.id,
+            guild_id=interaction.guild_id,
+            channel_id=channel_id,
+            interaction_id=interaction.id,
+            locale=str(interaction.locale),
+        )
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                await self._store.create(job)
+        except TimeoutError as error:
+            raise StoreError("The job could not be stored in time. Try again in a minute.") from error
+
+    async def _acknowledge(
+        self,
+        interaction: discord.Interaction,
+        channel_id: int,
+        request: GenerationRequest,
+        updates: UpdateReader,
+        first: Update,
+    ) -> None:
+        loading = self._executor.status.state is EngineState.LOADING
+        content = render_update(request, first, loading=loading).content
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                mentions = discord.AllowedMentions.none()
+                response = await interaction.response.send_message(content, allowed_mentions=mentions)
+        except (discord.HTTPException, aiohttp.ClientError, OSError):
+            await self._executor.cancel(request.job_id)
+            await updates.aclose()
+            sentence = "Discord did not take the answer to the command."
+            self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
+            raise
+        message_id = response.message_id
+        assert message_id is not None, "Discord names the message when a message was the answer"
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                await self._store.acknowledge(request.job_id, channel_id, message_id)
+        except (StoreError, TimeoutError) as error:
+            # The pictures still come; only a restart in between would lose them.
+            _log.error("job %s: the message id could not be stored: %s", request.job_id, error)
+        message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
+        job = AcceptedJob(
+            request=request,
+            user_id=interaction.user.id,
+            message=JobMessage(message, interaction=interaction, shown=content),
+            updates=updates,
+            first=first,
+            stored=JobState.ACKNOWLEDGED,
+            max_bytes=interaction.filesize_limit,
+        )
+        self._deliveries.start(job)
