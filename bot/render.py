@@ -1,19 +1,33 @@
 """Jobs as Discord messages: pure functions from a request, an update or a result to text and a picture.
 
-The cogs call them; `render_result` takes a fraction of a second of CPU, so it is called on a worker thread. Nothing
-here touches the network, so a test needs no Discord.
+The cogs call them; `render_preview` and `render_result` take a fraction of a second of CPU, so they are called on a
+worker thread. Nothing here touches the network, so a test needs no Discord.
 
 Prompts come from strangers. In a message they are always escaped: no mention, no markdown, no link, no unfurling.
 """
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
-from bot.collage import encode_within, make_collage
-from bot.requests import Finished, GenerationRequest, Preview, Progress, Queued, Result, Sampling, Started, Update
+import numpy as np
+
+from bot.collage import encode_small, encode_within, make_collage
+from bot.requests import (
+    Finished,
+    GenerationRequest,
+    Preview,
+    PreviewImage,
+    Progress,
+    Queued,
+    Result,
+    Sampling,
+    Started,
+    Update,
+)
 
 MAX_CONTENT_CHARACTERS: Final = 2000
 MAX_DESCRIPTION_CHARACTERS: Final = 1024
@@ -40,12 +54,21 @@ class Picture:
     description: str
 
 
+class Controls(StrEnum):
+    """What a job's message offers: NONE nothing, RUNNING to cancel it."""
+
+    NONE = "none"
+    RUNNING = "running"
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a message becomes. picture None leaves its attachments as they are."""
+    """What a message becomes. picture None leaves its attachments as they are, unless drops_picture."""
 
     content: str
     picture: Picture | None = None
+    controls: Controls = Controls.NONE
+    drops_picture: bool = False
 
 
 def escape(text: str) -> str:
@@ -84,7 +107,22 @@ def render_update(request: GenerationRequest, update: Update, *, loading: bool, 
             status = f"Drawing {_images(request.num_images)}  `{bar}` {int(fraction * 100)} %"
         case Started() | Preview() | Finished():
             status = f"Drawing {_images(request.num_images)}{_ELLIPSIS}"
-    return Rendered(_under_prompt(request.prompt, [status]))
+    # What a previous run of the bot had shown of it is not how far it is now.
+    drops_picture = resumed and isinstance(update, Queued)
+    content = _under_prompt(request.prompt, [status])
+    return Rendered(content, controls=Controls.RUNNING, drops_picture=drops_picture)
+
+
+def render_preview(request: GenerationRequest, pictures: Sequence[PreviewImage]) -> Picture:
+    """Unfinished pictures, one or more of a job's, as a small collage without numbers, since ranks come at the end.
+
+    An image that isn't among them is neutral grey, as is what isn't drawn of the others.
+    """
+    known = {picture.index: picture.pixels for picture in pictures}
+    blank = np.full_like(pictures[0].pixels, 128)
+    collage = make_collage([known.get(i, blank) for i in range(request.num_images)], is_numbered=False)
+    description = _cut(f"Unfinished, {_images(request.num_images)} of: {request.prompt}", MAX_DESCRIPTION_CHARACTERS)
+    return Picture(f"dalle-bot-{request.job_id}-unfinished.webp", encode_small(collage), description)
 
 
 def _soon(seconds: float) -> str:
@@ -98,12 +136,17 @@ def _soon(seconds: float) -> str:
 
 def render_failure(prompt: str, sentence: str) -> Rendered:
     """The job ended without pictures. sentence: why, and what to do."""
-    return Rendered(_under_prompt(prompt, [sentence]))
+    return Rendered(_under_prompt(prompt, [sentence]), drops_picture=True)
+
+
+def cancelled_sentence(user_id: int) -> str:
+    """For render_failure: who cancelled the job."""
+    return f"Cancelled by <@{user_id}>."
 
 
 def render_interrupted(prompt: str) -> Rendered:
     """The bot stops while the job is under way."""
-    return render_failure(prompt, "The bot is going offline. This job goes on when it is back.")
+    return Rendered(_under_prompt(prompt, ["The bot is going offline. This job goes on when it is back."]))
 
 
 def render_result(result: Result, *, user_id: int, max_bytes: int) -> Rendered:

@@ -12,7 +12,8 @@ from typing import Final
 import aiohttp
 import discord
 
-from bot.cogs.delivery import AcceptedJob, Deliveries
+from bot.cogs.delivery import Deliveries
+from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
 from bot.cogs.permissions import check_app_permissions
 from bot.cogs.updates import UpdateReader, submit_job
@@ -21,6 +22,7 @@ from bot.executor.base import EngineState, Executor
 from bot.render import render_update
 from bot.requests import GenerationRequest, Update
 from bot.store import JobState, JobStore, NewJob
+from bot.views.job_control import view_of
 
 STORE_TIMEOUT_S: Final = 1.0
 ANSWER_TIMEOUT_S: Final = 10.0
@@ -44,7 +46,7 @@ class JobDesk:
         Discord refuses the answer with; then there is no job, or it is failed in the store.
         """
         channel_id = check_app_permissions(interaction)
-        with self._deliveries.accepting():
+        with self._deliveries.accepting(request.job_id):
             await self._commit(interaction, channel_id, request)
             try:
                 updates, first = await submit_job(self._executor, request)
@@ -85,11 +87,14 @@ class JobDesk:
         first: Update,
     ) -> None:
         loading = self._executor.status.state is EngineState.LOADING
-        content = render_update(request, first, loading=loading).content
+        rendered = render_update(request, first, loading=loading)
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                mentions = discord.AllowedMentions.none()
-                response = await interaction.response.send_message(content, allowed_mentions=mentions)
+                response = await interaction.response.send_message(
+                    rendered.content,
+                    view=view_of(rendered.controls, request.job_id) or discord.utils.MISSING,
+                    allowed_mentions=discord.AllowedMentions.none(),
+                )
         except (discord.HTTPException, aiohttp.ClientError, OSError):
             await self._executor.cancel(request.job_id)
             await updates.aclose()
@@ -108,7 +113,7 @@ class JobDesk:
         job = AcceptedJob(
             request=request,
             user_id=interaction.user.id,
-            message=JobMessage(message, interaction=interaction, shown=content),
+            message=JobMessage(message, request.job_id, interaction=interaction, shown=rendered),
             updates=updates,
             first=first,
             stored=JobState.ACKNOWLEDGED,

@@ -12,8 +12,10 @@ from typing import Final
 
 import discord
 
-from bot.cogs.delivery import AcceptedJob, Deliveries
+from bot.cogs.delivery import Deliveries
+from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
+from bot.cogs.previews import preview_interval_s
 from bot.cogs.updates import submit_job
 from bot.errors import DalleBotError, ExecutorClosedError, StoreError
 from bot.executor.base import Executor
@@ -38,9 +40,10 @@ async def resume_jobs(client: discord.Client, *, store: JobStore, executor: Exec
         if job.message_id is None:
             deliveries.reject(job.id, job.prompt, JobState.EXPIRED, "The bot stopped before it could answer.")
             continue
-        message = JobMessage(client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id))
+        partial = client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id)
+        message = JobMessage(partial, job.id)
         try:
-            with deliveries.accepting(accepted_before=True):
+            with deliveries.accepting(job.id, accepted_before=True):
                 deliveries.start(await _submit(job, message, executor))
         except ExecutorClosedError as error:
             _log.warning("job %s waits for the next start: %s", job.id, error)
@@ -60,6 +63,7 @@ async def _submit(job: JobRecord, message: JobMessage, executor: Executor) -> Ac
         guild=str(job.guild_id),
         sampling=SamplingOverrides(job.condition_scale, job.top_k, job.top_p, job.temperature),
         negative_prompt=job.negative_prompt,
+        preview_interval_s=preview_interval_s(job.guild_id),
         job_id=job.id,
     )
     updates, first = await submit_job(executor, request, accepted_before=True)
