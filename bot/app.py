@@ -15,6 +15,7 @@ from typing import Final
 import aiohttp
 import discord
 
+from bot.catalogues import Languages
 from bot.client import DalleBot
 from bot.config import TOKEN_VARIABLE, Settings
 from bot.engine.base import Engine
@@ -48,8 +49,9 @@ async def open_app(
     """Opens the store (migrated), the executor (loading its engine in the background) and the client (offline yet).
 
     engine_factory: called once, on the executor's thread. cancel_start: tells it to give up.
-    Raises StoreError if the database can't be used.
+    Raises StoreError if the database can't be used, ConfigError if a catalogue of texts is damaged.
     """
+    languages = await asyncio.to_thread(Languages.load)
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(JobStore.open(settings.store_url))
         executor = await stack.enter_async_context(
@@ -65,6 +67,7 @@ async def open_app(
             DalleBot(
                 store=store,
                 executor=executor,
+                languages=languages,
                 max_deliveries=settings.queue.max_jobs + MAX_LINGERING,
                 default_images=settings.imagine.default_images,
                 max_images=settings.imagine.max_images,

@@ -14,6 +14,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
 from bot.cogs.imagine import ImagineCog
 from bot.cogs.job_desk import JobDesk
@@ -21,6 +22,7 @@ from bot.cogs.resume import resume_jobs
 from bot.error_handler import answer_error, explain
 from bot.errors import ConfigError, StoreError
 from bot.executor.base import Executor
+from bot.language import ENGLISH
 from bot.store import JobStore
 
 _log = logging.getLogger(__name__)
@@ -32,14 +34,15 @@ class CommandTree(app_commands.CommandTree["DalleBot"]):
     async def on_error(
         self, interaction: discord.Interaction["DalleBot"], error: app_commands.AppCommandError, /
     ) -> None:
-        """Answers every failed command with one sentence."""
-        await answer_error(interaction, error)
+        """Answers every failed command with one sentence, in its user's language."""
+        await answer_error(interaction, error, interaction.client.languages.of(str(interaction.locale)))
 
 
 class DalleBot(commands.AutoShardedBot):
     """The bot. Make it on the running event loop and use it as `async with`.
 
-    max_deliveries: jobs under way at once, from acknowledgement to result. default_images, max_images: of /imagine.
+    languages: what it speaks. max_deliveries: jobs under way at once, from acknowledgement to result.
+    default_images, max_images: of /imagine.
     dev_guild_id: register the commands in this guild alone, where they appear at once; None registers them globally.
     """
 
@@ -48,6 +51,7 @@ class DalleBot(commands.AutoShardedBot):
         *,
         store: JobStore,
         executor: Executor,
+        languages: Languages,
         max_deliveries: int,
         default_images: int,
         max_images: int,
@@ -67,6 +71,7 @@ class DalleBot(commands.AutoShardedBot):
         )
         self._store = store
         self._executor = executor
+        self.languages = languages
         self._deliveries = Deliveries(store=store, executor=executor, max_deliveries=max_deliveries)
         self._default_images = default_images
         self._max_images = max_images
@@ -79,9 +84,21 @@ class DalleBot(commands.AutoShardedBot):
 
     async def load_cogs(self) -> None:
         """Adds every command, and takes up the jobs that the last run left."""
-        desk = JobDesk(self, store=self._store, executor=self._executor, deliveries=self._deliveries)
+        desk = JobDesk(
+            self,
+            store=self._store,
+            executor=self._executor,
+            deliveries=self._deliveries,
+            languages=self.languages,
+        )
         await self.add_cog(ImagineCog(desk, default_images=self._default_images, max_images=self._max_images))
-        await resume_jobs(self, store=self._store, executor=self._executor, deliveries=self._deliveries)
+        await resume_jobs(
+            self,
+            store=self._store,
+            executor=self._executor,
+            deliveries=self._deliveries,
+            languages=self.languages,
+        )
 
     async def sync_commands(self) -> bool:
         """Registers the commands with Discord unless it has exactly these; True if it did.
@@ -128,7 +145,7 @@ class DalleBot(commands.AutoShardedBot):
         """Logs what an event listener raised; discord.py calls it inside the except block."""
         error = sys.exception()
         if error is not None:
-            explain(error, doing=f"event {event_method}")
+            explain(error, doing=f"event {event_method}", language=ENGLISH)
 
     async def close(self) -> None:
         """Lets deliveries end, within their bound, then leaves Discord. Safe to call twice."""

@@ -133,7 +133,9 @@ def encode_within(image: Image.Image, metadata: Mapping[str, str], max_bytes: in
         if len(data) <= max_bytes:
             return data, "webp"
     raise JobFailedError(
-        f"The picture needs at least {len(data):,} bytes, and {max_bytes:,} may be attached here: ask for fewer images."
+        "The picture needs at least {needed:,} bytes, and {limit:,} may be attached here: ask for fewer images.",
+        needed=len(data),
+        limit=max_bytes,
     )
 
 

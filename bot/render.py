@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from bot.collage import encode_small, encode_within, make_collage
+from bot.language import Language, Text
 from bot.requests import (
     Finished,
     GenerationRequest,
@@ -36,7 +37,7 @@ MAX_MODEL_CHARACTERS: Final = 80
 
 _BAR_CELLS: Final = 10
 _ELLIPSIS: Final = "…"
-_SHORTENED: Final = "The prompt is shown shortened; the picture's metadata holds all of it."
+_SHORTENED: Final = Text("The prompt is shown shortened; the picture's metadata holds all of it.")
 
 _MARKDOWN = re.compile(r"[\\*_~`|<>\[\]]")
 _LINE_START = re.compile(r"\A[#-]")
@@ -85,35 +86,45 @@ def escape(text: str) -> str:
     return plain.replace("@", "@\u200b")
 
 
-def render_update(request: GenerationRequest, update: Update, *, loading: bool, resumed: bool = False) -> Rendered:
+def render_update(
+    request: GenerationRequest, update: Update, *, language: Language, loading: bool, resumed: bool = False
+) -> Rendered:
     """A job that waits or is being drawn; the bar counts image tokens.
 
     loading: the model isn't ready yet. resumed: the bot was restarted since the job was accepted.
     """
     match update:
         case Queued(position, expected_start_s):
-            status = "Resumed after a restart: queued" if resumed else "Queued"
-            status += f", place {position}"
-            if loading:
-                status += ", the model is still loading."
-            elif expected_start_s is not None:
-                status += f", starts {_soon(expected_start_s)}."
+            if resumed:
+                queued = Text("Resumed after a restart: queued, place {place}", place=position)
             else:
-                status += "."
+                queued = Text("Queued, place {place}", place=position)
+            if loading:
+                status = language.text("{queued}, the model is still loading.", queued=queued)
+            elif expected_start_s is not None:
+                status = language.text("{queued}, starts {soon}.", queued=queued, soon=_soon(expected_start_s))
+            else:
+                status = language.text("{queued}.", queued=queued)
         case Progress(done, total):
             fraction = min(1.0, done / max(1, total))
             filled = int(fraction * _BAR_CELLS)
             bar = "█" * filled + "░" * (_BAR_CELLS - filled)
-            status = f"Drawing {_images(request.num_images)}  `{bar}` {int(fraction * 100)} %"
+            status = language.plural(
+                "Drawing {n} image  {bar} {percent} %",
+                "Drawing {n} images  {bar} {percent} %",
+                request.num_images,
+                bar=f"`{bar}`",
+                percent=int(fraction * 100),
+            )
         case Started() | Preview() | Finished():
-            status = f"Drawing {_images(request.num_images)}{_ELLIPSIS}"
+            status = language.plural("Drawing {n} image…", "Drawing {n} images…", request.num_images)
     # What a previous run of the bot had shown of it is not how far it is now.
     drops_picture = resumed and isinstance(update, Queued)
     content = _under_prompt(request.prompt, [status])
     return Rendered(content, controls=Controls.RUNNING, drops_picture=drops_picture)
 
 
-def render_preview(request: GenerationRequest, pictures: Sequence[PreviewImage]) -> Picture:
+def render_preview(request: GenerationRequest, pictures: Sequence[PreviewImage], *, language: Language) -> Picture:
     """Unfinished pictures, one or more of a job's, as a small collage without numbers, since ranks come at the end.
 
     An image that isn't among them is neutral grey, as is what isn't drawn of the others.
@@ -121,17 +132,23 @@ def render_preview(request: GenerationRequest, pictures: Sequence[PreviewImage])
     known = {picture.index: picture.pixels for picture in pictures}
     blank = np.full_like(pictures[0].pixels, 128)
     collage = make_collage([known.get(i, blank) for i in range(request.num_images)], is_numbered=False)
-    description = _cut(f"Unfinished, {_images(request.num_images)} of: {request.prompt}", MAX_DESCRIPTION_CHARACTERS)
-    return Picture(f"dalle-bot-{request.job_id}-unfinished.webp", encode_small(collage), description)
+    described = language.plural(
+        "{n} unfinished image of: {prompt}",
+        "{n} unfinished images of: {prompt}",
+        request.num_images,
+        prompt=request.prompt,
+    )
+    name = f"dalle-bot-{request.job_id}-unfinished.webp"
+    return Picture(name, encode_small(collage), _cut(described, MAX_DESCRIPTION_CHARACTERS))
 
 
-def _soon(seconds: float) -> str:
+def _soon(seconds: float) -> Text:
     """As coarse as the forecast is good."""
     if seconds < 5:
-        return "in a moment"
+        return Text("in a moment")
     if seconds < 90:
-        return f"in about {5 * max(1, round(seconds / 5))} s"
-    return f"in about {round(seconds / 60)} min"
+        return Text("in about {seconds} s", seconds=5 * max(1, round(seconds / 5)))
+    return Text("in about {minutes} min", minutes=round(seconds / 60))
 
 
 def render_failure(prompt: str, sentence: str) -> Rendered:
@@ -139,17 +156,18 @@ def render_failure(prompt: str, sentence: str) -> Rendered:
     return Rendered(_under_prompt(prompt, [sentence]), drops_picture=True)
 
 
-def cancelled_sentence(user_id: int) -> str:
+def cancelled_text(user_id: int) -> Text:
     """For render_failure: who cancelled the job."""
-    return f"Cancelled by <@{user_id}>."
+    return Text("Cancelled by {user}.", user=f"<@{user_id}>")
 
 
-def render_interrupted(prompt: str) -> Rendered:
+def render_interrupted(prompt: str, *, language: Language) -> Rendered:
     """The bot stops while the job is under way."""
-    return Rendered(_under_prompt(prompt, ["The bot is going offline. This job goes on when it is back."]))
+    sentence = language.text("The bot is going offline. This job goes on when it is back.")
+    return Rendered(_under_prompt(prompt, [sentence]))
 
 
-def render_result(result: Result, *, user_id: int, max_bytes: int) -> Rendered:
+def render_result(result: Result, *, language: Language, user_id: int, max_bytes: int) -> Rendered:
     """A finished job: caption and numbered collage, best first.
 
     user_id: who asked; shown as a mention, which doesn't ping because the client sends AllowedMentions.none().
@@ -160,18 +178,27 @@ def render_result(result: Result, *, user_id: int, max_bytes: int) -> Rendered:
     data, extension = encode_within(collage, picture_metadata(result), min(max_bytes, MAX_REQUEST_BYTES))
     filename = f"dalle-bot-{request.job_id}.{extension.lstrip('.')}"
     lines = [
-        f"{_images(len(result.images))} for <@{user_id}> · seed {request.seed} · {result.seconds:.1f} s",
-        _scores_text(result),
+        language.plural(
+            "{n} image for {user} · seed {seed} · {seconds:.1f} s",
+            "{n} images for {user} · seed {seed} · {seconds:.1f} s",
+            len(result.images),
+            user=f"<@{user_id}>",
+            seed=request.seed,
+            seconds=result.seconds,
+        ),
+        _scores_text(result, language),
         f"-# {escape(_cut(result.model, MAX_MODEL_CHARACTERS))} · {_sampling_text(result.sampling)}",
-        *(escape(notice) for notice in result.notices),
+        *(escape(language.tell(notice)) for notice in result.notices),
     ]
-    description = _cut(f"{_images(len(result.images))} of: {request.prompt}", MAX_DESCRIPTION_CHARACTERS)
-    content = _under_prompt(request.prompt, lines, if_shortened=_SHORTENED)
-    return Rendered(content, Picture(filename, data, description))
+    description = language.plural(
+        "{n} image of: {prompt}", "{n} images of: {prompt}", len(result.images), prompt=request.prompt
+    )
+    content = _under_prompt(request.prompt, lines, if_shortened=language.tell(_SHORTENED))
+    return Rendered(content, Picture(filename, data, _cut(description, MAX_DESCRIPTION_CHARACTERS)))
 
 
 def picture_metadata(result: Result) -> Mapping[str, str]:
-    """What the picture itself says of its making."""
+    """What the picture itself says of its making, in English: programs read it too."""
     request = result.request
     metadata = {
         "prompt": request.prompt,
@@ -193,15 +220,12 @@ def _sampling_text(sampling: Sampling) -> str:
     )
 
 
-def _scores_text(result: Result) -> str:
+def _scores_text(result: Result, language: Language) -> str:
     first, *others = result.images
     if not others:
-        return f"Score: {first.score:.1f}"
-    return "Scores, best first: " + " · ".join(f"{n}: {image.score:.1f}" for n, image in enumerate(result.images, 1))
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count} images"
+        return language.text("Score: {score:.1f}", score=first.score)
+    scores = (f"{rank}: {language.show(image.score, '.1f')}" for rank, image in enumerate(result.images, 1))
+    return language.text("Scores, best first: {scores}", scores=" · ".join(scores))
 
 
 def _under_prompt(prompt: str, lines: list[str], *, if_shortened: str | None = None) -> str:

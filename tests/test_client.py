@@ -10,6 +10,7 @@ import discord
 import pytest
 from discord import app_commands
 
+from bot.catalogues import Languages
 from bot.client import DalleBot
 from bot.engine.fake import FakeEngine
 from bot.errors import ConfigError, InvalidPromptError, StoreError
@@ -38,6 +39,7 @@ def make_bot(store: JobStore, executor: LocalExecutor, *, dev_guild_id: int | No
     return DalleBot(
         store=store,
         executor=executor,
+        languages=Languages.load(),
         max_deliveries=4,
         default_images=9,
         max_images=9,
@@ -162,7 +164,7 @@ async def test_a_failed_listener_is_logged_with_an_id(bot: DalleBot, caplog: pyt
 
 
 async def test_errors_of_commands_reach_the_policy(bot: DalleBot) -> None:
-    interaction = MagicMock(spec=discord.Interaction)
+    interaction = MagicMock(spec=discord.Interaction, client=bot, locale=discord.Locale.british_english)
     interaction.response.is_done = MagicMock(return_value=False)
     interaction.response.send_message = sent = MagicMock(side_effect=lambda *_, **__: asyncio.sleep(0))
     command = bot.tree.get_command("imagine")

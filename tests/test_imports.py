@@ -19,7 +19,16 @@ FLOORS: Final = {
     3: {"bot.engine", "bot.moderation", "bot.store", "bot.collage"},
     2: {"bot.checkpoints", "bot.demo", "bot.fetch"},
     1: {"bot.models"},
-    0: {"bot.config", "bot.errors", "bot.log", "bot.telemetry", "bot.requests", "bot.startup"},
+    0: {
+        "bot.catalogues",
+        "bot.config",
+        "bot.errors",
+        "bot.language",
+        "bot.log",
+        "bot.requests",
+        "bot.startup",
+        "bot.telemetry",
+    },
 }
 FLOOR_OF: Final = {part: floor for floor, parts in FLOORS.items() for part in parts}
 

@@ -21,7 +21,8 @@ from bot.cogs.standing import Standing
 from bot.error_handler import explain
 from bot.errors import ExecutorClosedError, JobCancelledError, JobEndedError, QueueFullError, StoreError
 from bot.executor.base import Executor
-from bot.render import cancelled_sentence, render_failure, render_interrupted, render_result
+from bot.language import Text
+from bot.render import cancelled_text, render_failure, render_interrupted, render_result
 from bot.requests import Result
 from bot.store import JobState, JobStore
 
@@ -31,7 +32,7 @@ RENDER_TIMEOUT_S: Final = 60.0
 CLOSE_TIMEOUT_S: Final = 10.0
 RETRY_PAUSES_S: Final = (2.0, 10.0, 30.0, 60.0, 120.0, 240.0, 300.0, 300.0)  # about 18 minutes
 
-_GOING_OFFLINE: Final = "The bot is going offline. Try again when it is back."
+_GOING_OFFLINE: Final = Text("The bot is going offline. Try again when it is back.")
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +84,9 @@ class Deliveries:
         if self._closing.done():
             raise ExecutorClosedError(_GOING_OFFLINE)
         if not accepted_before and len(self._tasks) >= self._max_deliveries:
-            raise QueueFullError(f"{len(self._tasks)} jobs are under way, as many as fit. Try again in some minutes.")
+            raise QueueFullError(
+                "{count} jobs are under way, as many as fit. Try again in some minutes.", count=len(self._tasks)
+            )
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -158,18 +161,19 @@ class Deliveries:
         try:
             result = await self._follower(job, entry).follow()
             if result is None:
-                await job.message.show(render_interrupted(request.prompt))
+                await job.message.show(render_interrupted(request.prompt, language=job.language))
             else:
                 await self._hand_over(job, result)
         except JobCancelledError as error:
-            sentence = str(error) if entry.cancelled_by is None else cancelled_sentence(entry.cancelled_by)
+            said = error.text if entry.cancelled_by is None else cancelled_text(entry.cancelled_by)
+            sentence = job.language.tell(said)
             await self._give_up(request.job_id, request.prompt, JobState.CANCELLED, sentence, job.message)
         except ExecutorClosedError:
             # The engine is lost and the program about to end: the job stays in the store for the next start.
-            await job.message.show(render_interrupted(request.prompt))
+            await job.message.show(render_interrupted(request.prompt, language=job.language))
         except Exception as error:
             await self._executor.cancel(request.job_id)
-            sentence = explain(error, doing=f"job {request.job_id}")
+            sentence = explain(error, doing=f"job {request.job_id}", language=job.language)
             await self._give_up(request.job_id, request.prompt, JobState.FAILED, sentence, job.message)
         finally:
             del self._under_way[request.job_id]
@@ -192,7 +196,9 @@ class Deliveries:
     async def _hand_over(self, job: AcceptedJob, result: Result) -> None:
         await self._record(job.request.job_id, JobState.DELIVERING)
         async with asyncio.timeout(RENDER_TIMEOUT_S):
-            rendered = await asyncio.to_thread(render_result, result, user_id=job.user_id, max_bytes=job.max_bytes)
+            rendered = await asyncio.to_thread(
+                render_result, result, language=job.language, user_id=job.user_id, max_bytes=job.max_bytes
+            )
         shown = await job.message.show(rendered)
         for pause_s in self._retry_pauses_s:
             if shown is not Shown.UNREACHED:
@@ -205,9 +211,12 @@ class Deliveries:
             case Shown.DONE:
                 await self._record(job.request.job_id, JobState.DELIVERED, result=_summary(result))
             case Shown.GONE:
-                await self._record(job.request.job_id, JobState.FAILED, error="Its message was deleted.")
+                sentence = job.language.text("Its message was deleted.")
+                await self._record(job.request.job_id, JobState.FAILED, error=sentence)
             case Shown.REFUSED:
-                sentence = "Discord did not take the pictures. Tell the bot's owner: the bot's log says why."
+                sentence = job.language.text(
+                    "Discord did not take the pictures. Tell the bot's owner: the bot's log says why."
+                )
                 await self._give_up(job.request.job_id, job.request.prompt, JobState.FAILED, sentence, job.message)
             case Shown.UNREACHED:
                 # It stays DELIVERING, so the next start draws the same pictures and tries again.

@@ -15,6 +15,7 @@ from bot.cogs.standing import Standing
 from bot.cogs.updates import UpdateReader
 from bot.errors import JobCancelledError
 from bot.executor.base import EngineState, Executor
+from bot.language import Language
 from bot.render import render_update
 from bot.requests import Finished, GenerationRequest, Queued, Result, Update
 from bot.store import JobState
@@ -26,8 +27,8 @@ REFRESH_S: Final = 30.0
 class AcceptedJob:
     """A job whose message exists.
 
-    first: the update that the message shows. stored: the job's state in the store. max_bytes: Discord's limit for an
-    attachment. resumed: a previous run of the bot accepted it.
+    first: the update that the message shows. language: that of whoever asked. stored: the job's state in the store.
+    max_bytes: Discord's limit for an attachment. resumed: a previous run of the bot accepted it.
     """
 
     request: GenerationRequest
@@ -35,6 +36,7 @@ class AcceptedJob:
     message: JobMessage
     updates: UpdateReader
     first: Update
+    language: Language
     stored: JobState
     max_bytes: int
     resumed: bool = False
@@ -65,7 +67,7 @@ class Follower:
         self._tell = tell
         self._clock = clock
         self._edit_interval_s = edit_interval_s
-        self._previews = PreviewEncoder(job.request)
+        self._previews = PreviewEncoder(job.request, job.language)
 
     async def follow(self) -> Result | None:
         """Shows the updates until the result is there. None: the bot is closing. Raises the stream's JobErrors."""
@@ -102,11 +104,12 @@ class Follower:
 
     async def _show(self, update: Update) -> None:
         loading = self._executor.status.state is EngineState.LOADING
-        text = render_update(self._job.request, update, loading=loading, resumed=self._job.resumed)
+        job = self._job
+        text = render_update(job.request, update, language=job.language, loading=loading, resumed=job.resumed)
         rendered = replace(text, picture=self._previews.take())
-        shown = await self._job.message.show(rendered)
+        shown = await job.message.show(rendered)
         if shown is Shown.REFUSED and rendered.picture is not None:
             self._previews.refuse()
         if shown is Shown.GONE:
-            await self._executor.cancel(self._job.request.job_id)
+            await self._executor.cancel(job.request.job_id)
             raise JobCancelledError("Its message was deleted.")

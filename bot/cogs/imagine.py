@@ -5,6 +5,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.cogs.job_desk import JobDesk
+from bot.language import Text
 from bot.requests import (
     MAX_IMAGES,
     MAX_PROMPT_CHARACTERS,
@@ -55,7 +56,7 @@ class ImagineCog(commands.Cog):
     ) -> None:
         """Draw pictures of a prompt, ranked best first"""
         num_images = self._default_images if images is None else images
-        check_number("images", num_images, 1, self._max_images)
+        check_number(Text("images"), num_images, 1, self._max_images)
         request = GenerationRequest(
             prompt=prompt,
             num_images=num_images,

@@ -7,15 +7,18 @@ the sum stays well below Discord's 3 seconds; what fails before it is raised, fo
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Final
 
 import aiohttp
 import discord
 
+from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
 from bot.cogs.permissions import check_app_permissions
+from bot.cogs.previews import preview_interval_s
 from bot.cogs.updates import UpdateReader, submit_job
 from bot.errors import DalleBotError, StoreError
 from bot.executor.base import EngineState, Executor
@@ -33,11 +36,20 @@ _log = logging.getLogger(__name__)
 class JobDesk:
     """Accepts jobs."""
 
-    def __init__(self, client: discord.Client, *, store: JobStore, executor: Executor, deliveries: Deliveries) -> None:
+    def __init__(
+        self,
+        client: discord.Client,
+        *,
+        store: JobStore,
+        executor: Executor,
+        deliveries: Deliveries,
+        languages: Languages,
+    ) -> None:
         self._client = client
         self._store = store
         self._executor = executor
         self._deliveries = deliveries
+        self._languages = languages
 
     async def accept(self, interaction: discord.Interaction, request: GenerationRequest) -> None:
         """Makes `request` a job of the interaction's user, in its channel, and answers the interaction with it.
@@ -46,12 +58,14 @@ class JobDesk:
         Discord refuses the answer with; then there is no job, or it is failed in the store.
         """
         channel_id = check_app_permissions(interaction)
+        request = replace(request, preview_interval_s=preview_interval_s(interaction.guild_id))
         with self._deliveries.accepting(request.job_id):
             await self._commit(interaction, channel_id, request)
             try:
                 updates, first = await submit_job(self._executor, request)
             except DalleBotError as error:
-                self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, str(error))
+                sentence = self._languages.of(str(interaction.locale)).tell(error)
+                self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
                 raise
             await self._acknowledge(interaction, channel_id, request, updates, first)
 
@@ -87,18 +101,19 @@ class JobDesk:
         first: Update,
     ) -> None:
         loading = self._executor.status.state is EngineState.LOADING
-        rendered = render_update(request, first, loading=loading)
+        language = self._languages.of(str(interaction.locale))
+        rendered = render_update(request, first, language=language, loading=loading)
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 response = await interaction.response.send_message(
                     rendered.content,
-                    view=view_of(rendered.controls, request.job_id) or discord.utils.MISSING,
+                    view=view_of(rendered.controls, request.job_id, language) or discord.utils.MISSING,
                     allowed_mentions=discord.AllowedMentions.none(),
                 )
         except (discord.HTTPException, aiohttp.ClientError, OSError):
             await self._executor.cancel(request.job_id)
             await updates.aclose()
-            sentence = "Discord did not take the answer to the command."
+            sentence = language.text("Discord did not take the answer to the command.")
             self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
             raise
         message_id = response.message_id
@@ -113,9 +128,10 @@ class JobDesk:
         job = AcceptedJob(
             request=request,
             user_id=interaction.user.id,
-            message=JobMessage(message, request.job_id, interaction=interaction, shown=rendered),
+            message=JobMessage(message, request.job_id, language, interaction=interaction, shown=rendered),
             updates=updates,
             first=first,
+            language=language,
             stored=JobState.ACKNOWLEDGED,
             max_bytes=interaction.filesize_limit,
         )

@@ -16,6 +16,7 @@ from typing import Final
 import aiohttp
 import discord
 
+from bot.language import Language
 from bot.render import Picture, Rendered
 from bot.views.job_control import view_of
 
@@ -46,14 +47,16 @@ class Shown(StrEnum):
 class JobMessage:
     """A message that the bot may edit.
 
-    message: channel and message id, for the bot's own token. job_id: of its controls. interaction: whose token goes
-    first; None after a restart. shown: what the message shows now, if known. clock: seconds, as time.monotonic.
+    message: channel and message id, for the bot's own token. job_id, language: of its controls. interaction: whose
+    token goes first; None after a restart. shown: what the message shows now, if known. clock: seconds, as
+    time.monotonic.
     """
 
     def __init__(
         self,
         message: discord.PartialMessage,
         job_id: str,
+        language: Language,
         *,
         interaction: discord.Interaction | None = None,
         shown: Rendered | None = None,
@@ -61,6 +64,7 @@ class JobMessage:
     ) -> None:
         self._message = message
         self._job_id = job_id
+        self._language = language
         self._interaction = interaction
         self._shown = shown
         self._clock = clock
@@ -98,7 +102,7 @@ class JobMessage:
                 await self._interaction.edit_original_response(
                     content=rendered.content,
                     attachments=_attachments(rendered),
-                    view=view_of(rendered.controls, self._job_id),
+                    view=view_of(rendered.controls, self._job_id, self._language),
                     allowed_mentions=discord.AllowedMentions.none(),
                 )
             except discord.HTTPException as error:
@@ -112,7 +116,7 @@ class JobMessage:
         await self._message.edit(
             content=rendered.content,
             attachments=_attachments(rendered),
-            view=view_of(rendered.controls, self._job_id),
+            view=view_of(rendered.controls, self._job_id, self._language),
             allowed_mentions=discord.AllowedMentions.none(),
         )
 

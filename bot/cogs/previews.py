@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import Final
 
+from bot.language import Language
 from bot.render import Picture, render_preview
 from bot.requests import GenerationRequest, PreviewImage
 
@@ -26,8 +27,9 @@ def preview_interval_s(guild_id: int | None) -> float | None:
 class PreviewEncoder:
     """The previews of one job. One is encoded at a time, and nobody waits for it. Event loop only; close it."""
 
-    def __init__(self, request: GenerationRequest) -> None:
+    def __init__(self, request: GenerationRequest, language: Language) -> None:
         self._request = request
+        self._language = language
         self._offered: tuple[PreviewImage, ...] = ()
         self._encoding: asyncio.Future[Picture] | None = None
         self._is_refused = False
@@ -43,7 +45,8 @@ class PreviewEncoder:
         if not pictures or self._is_refused or self.under_way or pictures is self._offered:
             return
         self._offered = pictures
-        self._encoding = asyncio.ensure_future(asyncio.to_thread(render_preview, self._request, pictures))
+        encode = asyncio.to_thread(render_preview, self._request, pictures, language=self._language)
+        self._encoding = asyncio.ensure_future(encode)
 
     def take(self) -> Picture | None:
         """The newest preview that is ready, once."""

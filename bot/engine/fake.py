@@ -28,6 +28,7 @@ from bot.engine.fake_pictures import (
 )
 from bot.engine.slots import SlotTable
 from bot.errors import DalleBotError, InvalidParameterError
+from bot.language import Text
 from bot.requests import GeneratedImage, Sampling
 
 __all__ = ["FakeChunk", "FakeEngine", "FakePending", "FakePrefix", "Faults", "Gate", "Verb", "expected_image"]
@@ -43,7 +44,7 @@ class FakePrefix:
     """
 
     prompts: tuple[PromptText, ...]
-    notices: tuple[tuple[str, ...], ...]
+    notices: tuple[tuple[Text, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,9 @@ class FakeEngine:
         for a in assignments:
             if len(a.image_tokens) > self._info.image_length or not all(0 <= t < NUM_CODES for t in a.image_tokens):
                 raise InvalidParameterError(
-                    f"image_tokens must be at most {self._info.image_length} codes between 0 and {NUM_CODES - 1}."
+                    "image_tokens must be at most {limit} codes between 0 and {last}.",
+                    limit=self._info.image_length,
+                    last=NUM_CODES - 1,
                 )
         for a in assignments:
             tokens = np.full(self._info.image_length, -1, np.int32)
@@ -271,9 +274,11 @@ class FakeEngine:
             if text in self._faults.refused_prompts:
                 raise RuntimeError(f"fault: {text!r} is refused")
 
-    def _notices(self, prompt: str) -> tuple[str, ...]:
+    def _notices(self, prompt: str) -> tuple[Text, ...]:
         limit = self._info.max_text_tokens
-        return (f"The prompt was shortened to {limit} words.",) if len(prompt.split()) > limit else ()
+        if len(prompt.split()) <= limit:
+            return ()
+        return (Text("The prompt was shortened to {limit} words.", limit=limit),)
 
     def _drawing(self, slot: int) -> _Drawing:
         occupant = self._slots.at(slot)
@@ -290,7 +295,7 @@ class FakeEngine:
     def _collect_one(self, drawing: _Drawing) -> GeneratedImage | FailedSlot:
         assignment = drawing.assignment
         if (assignment.seed, assignment.index) in self._faults.not_finite:
-            return FailedSlot("The model gave numbers that are not finite.")
+            return FailedSlot(Text("The model gave numbers that are not finite."))
         return expected_image(
             drawing.prompt,
             assignment.seed,

@@ -26,6 +26,7 @@ from bot.executor.pace import PaceMeter
 from bot.executor.previewing import Previews
 from bot.executor.running import Run, reason
 from bot.executor.scheduler import Job
+from bot.language import Text
 from bot.requests import Finished, GeneratedImage, Progress, Result
 
 logger = logging.getLogger(__name__)
@@ -51,12 +52,12 @@ def run_engine(
         loop = EngineLoop(engine, backlog, post, chunk_tokens=chunk_tokens, clock=clock)
     except StartCancelledError:
         # Whoever cancelled it has told the users.
-        sentence = "The bot is stopping: ask again when it is back."
+        sentence = Text("The bot is stopping: ask again when it is back.")
     except Exception as error:
         # A DalleBotError explains itself; of anything else the log needs to know where it came from.
         logger.error("The engine could not be built: %s", error, exc_info=not isinstance(error, DalleBotError))
         # Users are not told more: the reason names files and settings of whoever runs the bot.
-        sentence = "The image model could not be loaded. Whoever runs the bot finds the reason in its log."
+        sentence = Text("The image model could not be loaded. Whoever runs the bot finds the reason in its log.")
     else:
         logger.info("The engine is ready: %s with %d slots.", engine.info.name, engine.num_slots)
         post(EngineReady(engine.info))
@@ -65,7 +66,7 @@ def run_engine(
             return
         except Exception:
             logger.exception("The engine could not be reset; its thread ends.")
-            sentence = "The image engine failed and could not recover: restart the bot. Its log holds the reason."
+            sentence = Text("The image engine failed and could not recover: restart the bot. Its log holds the reason.")
     backlog.close(sentence)
     post(EngineFailed(sentence))
 
@@ -193,7 +194,8 @@ class EngineLoop:
 
     def _take(self, run: Run, outcome: GeneratedImage | FailedSlot, image: int) -> None:
         if isinstance(outcome, FailedSlot):
-            self._fail(run.job, f"Image {image + 1} could not be drawn. {outcome.sentence}")
+            sentence = Text("Image {number} could not be drawn. {reason}", number=image + 1, reason=outcome.sentence)
+            self._fail(run.job, sentence)
             return
         run.take(outcome)
         if len(run.images) == run.job.request.num_images:
@@ -215,7 +217,7 @@ class EngineLoop:
             logger.info("Job %s is done: %d images in %.2f s.", request.job_id, request.num_images, seconds)
             self._post(JobUpdate(run.job, Finished(result)))
 
-    def _fail(self, job: Job, sentence: str, error: Exception | None = None) -> None:
+    def _fail(self, job: Job, sentence: Text, error: Exception | None = None) -> None:
         """Ends one job. The error goes to the log only: chained, it would keep the engine's arrays alive."""
         logger.error("Job %s failed: %s", job.request.job_id, sentence, exc_info=error)
         self._drop(job)
@@ -253,11 +255,11 @@ class EngineLoop:
         # First of all, because if it raises these jobs end with the executor, as all others do.
         self._engine.reset()
         if to_blame is not None:
-            self._fail(to_blame, f"The picture could not be started. {reason(error)}")
+            self._fail(to_blame, Text("The picture could not be started. {reason}", reason=reason(error)))
         else:
             for job in started:
                 if job in self._restarted:
-                    self._fail(job, f"The picture was lost twice. {reason(error)}")
+                    self._fail(job, Text("The picture was lost twice. {reason}", reason=reason(error)))
         for job in self._backlog.started():
             run = runs.get(job)
             if run is not None and run.was_told:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self, cast
 
 import discord
 
+from bot.language import Language
 from bot.render import Controls
 from bot.views.custom_id import OURS, Action, CustomId
 from bot.views.presses import Presses
@@ -49,10 +50,10 @@ def make_view(controls: Iterable[JobControl]) -> discord.ui.View:
     return view
 
 
-def view_of(controls: Controls, job_id: str) -> discord.ui.View | None:
+def view_of(controls: Controls, job_id: str, language: Language) -> discord.ui.View | None:
     """What a job's message offers; None for nothing."""
     match controls:
         case Controls.NONE:
             return None
         case Controls.RUNNING:
-            return make_view([make_button("Cancel", CustomId(Action.CANCEL, job_id))])
+            return make_view([make_button(language.text("Cancel"), CustomId(Action.CANCEL, job_id))])

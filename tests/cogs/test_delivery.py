@@ -17,6 +17,7 @@ from bot.cogs.updates import UpdateReader
 from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import ExecutorClosedError, QueueFullError
 from bot.executor.local import LocalExecutor
+from bot.language import ENGLISH
 from bot.requests import GenerationRequest, Queued
 from bot.store import JobRecord, JobState, JobStore, NewJob
 from tests.conftest import eventually
@@ -76,6 +77,7 @@ class Desk:
                 message=message,
                 updates=updates,
                 first=Queued(1),
+                language=ENGLISH,
                 stored=JobState.ACKNOWLEDGED,
                 max_bytes=TEN_MIB,
             )
@@ -255,7 +257,9 @@ async def test_a_store_that_fails_costs_the_record_and_not_the_pictures(
         request = GenerationRequest("not stored", 1, seed=1, requester="1")
         updates = UpdateReader(await desk.executor.submit(request))
         message = JobMessage(MagicMock(spec=discord.PartialMessage, id=30, edit=desk.recorded.edit))
-        desk.deliveries.start(AcceptedJob(request, 1, message, updates, Queued(1), JobState.ACKNOWLEDGED, TEN_MIB))
+        desk.deliveries.start(
+            AcceptedJob(request, 1, message, updates, Queued(1), ENGLISH, JobState.ACKNOWLEDGED, TEN_MIB)
+        )
         async with asyncio.timeout(TIMEOUT_S):
             await desk.recorded.has_picture.wait()
         await desk.deliveries.aclose()
