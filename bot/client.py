@@ -15,15 +15,20 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.catalogues import Languages
+from bot.cogs.cancelling import Cancelling
 from bot.cogs.delivery import Deliveries
 from bot.cogs.imagine import ImagineCog
 from bot.cogs.job_desk import JobDesk
+from bot.cogs.queue import QueueCog
 from bot.cogs.resume import resume_jobs
 from bot.error_handler import answer_error, explain
 from bot.errors import ConfigError, StoreError
 from bot.executor.base import Executor
 from bot.language import ENGLISH
 from bot.store import JobStore
+from bot.views.custom_id import Action
+from bot.views.job_control import JobControl
+from bot.views.presses import Presses
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +88,7 @@ class DalleBot(commands.AutoShardedBot):
         await self.sync_commands()
 
     async def load_cogs(self) -> None:
-        """Adds every command, and takes up the jobs that the last run left."""
+        """Adds every command and control, and takes up the jobs that the last run left, before new ones can come."""
         desk = JobDesk(
             self,
             store=self._store,
@@ -91,7 +96,19 @@ class DalleBot(commands.AutoShardedBot):
             deliveries=self._deliveries,
             languages=self.languages,
         )
+        cancelling = Cancelling(self, store=self._store, deliveries=self._deliveries, languages=self.languages)
+        queue = QueueCog(
+            store=self._store,
+            executor=self._executor,
+            deliveries=self._deliveries,
+            cancelling=cancelling,
+            languages=self.languages,
+        )
         await self.add_cog(ImagineCog(desk, default_images=self._default_images, max_images=self._max_images))
+        await self.add_cog(queue)
+        handlers = {Action.CANCEL: cancelling.press, Action.CANCEL_LISTED: queue.press}
+        self.presses = Presses(handlers, self.languages)
+        self.add_dynamic_items(JobControl)
         await resume_jobs(
             self,
             store=self._store,

@@ -89,7 +89,16 @@ def escape(text: str) -> str:
 def render_update(
     request: GenerationRequest, update: Update, *, language: Language, loading: bool, resumed: bool = False
 ) -> Rendered:
-    """A job that waits or is being drawn; the bar counts image tokens.
+    """A job that waits or is being drawn. The arguments are those of `status_line`."""
+    status = status_line(request.num_images, update, language=language, loading=loading, resumed=resumed)
+    # What a previous run of the bot had shown of it is not how far it is now.
+    drops_picture = resumed and isinstance(update, Queued)
+    content = _under_prompt(request.prompt, [status])
+    return Rendered(content, controls=Controls.RUNNING, drops_picture=drops_picture)
+
+
+def status_line(num_images: int, update: Update, *, language: Language, loading: bool, resumed: bool = False) -> str:
+    """How far a job is; the bar counts image tokens.
 
     loading: the model isn't ready yet. resumed: the bot was restarted since the job was accepted.
     """
@@ -100,28 +109,23 @@ def render_update(
             else:
                 queued = Text("Queued, place {place}", place=position)
             if loading:
-                status = language.text("{queued}, the model is still loading.", queued=queued)
-            elif expected_start_s is not None:
-                status = language.text("{queued}, starts {soon}.", queued=queued, soon=_soon(expected_start_s))
-            else:
-                status = language.text("{queued}.", queued=queued)
+                return language.text("{queued}, the model is still loading.", queued=queued)
+            if expected_start_s is not None:
+                return language.text("{queued}, starts {soon}.", queued=queued, soon=_soon(expected_start_s))
+            return language.text("{queued}.", queued=queued)
         case Progress(done, total):
             fraction = min(1.0, done / max(1, total))
             filled = int(fraction * _BAR_CELLS)
             bar = "█" * filled + "░" * (_BAR_CELLS - filled)
-            status = language.plural(
+            return language.plural(
                 "Drawing {n} image  {bar} {percent} %",
                 "Drawing {n} images  {bar} {percent} %",
-                request.num_images,
+                num_images,
                 bar=f"`{bar}`",
                 percent=int(fraction * 100),
             )
         case Started() | Preview() | Finished():
-            status = language.plural("Drawing {n} image…", "Drawing {n} images…", request.num_images)
-    # What a previous run of the bot had shown of it is not how far it is now.
-    drops_picture = resumed and isinstance(update, Queued)
-    content = _under_prompt(request.prompt, [status])
-    return Rendered(content, controls=Controls.RUNNING, drops_picture=drops_picture)
+            return language.plural("Drawing {n} image…", "Drawing {n} images…", num_images)
 
 
 def render_preview(request: GenerationRequest, pictures: Sequence[PreviewImage], *, language: Language) -> Picture:
@@ -237,6 +241,12 @@ def _under_prompt(prompt: str, lines: list[str], *, if_shortened: str | None = N
         room = MAX_CONTENT_CHARACTERS - _length(f"**{_ELLIPSIS}**\n{body}")
         heading = _longest_escaped(prompt, room) + _ELLIPSIS
     return f"**{heading}**\n{body}"
+
+
+def escape_shortened(text: str, room: int) -> str:
+    """The escape of `text` within `room` UTF-16 units, with an ellipsis where something was left out."""
+    escaped = escape(text)
+    return escaped if _length(escaped) <= room else _longest_escaped(text, room - 1) + _ELLIPSIS
 
 
 def _longest_escaped(text: str, room: int) -> str:

@@ -22,7 +22,7 @@ from bot.error_handler import explain
 from bot.errors import ExecutorClosedError, JobCancelledError, JobEndedError, QueueFullError, StoreError
 from bot.executor.base import Executor
 from bot.language import Text
-from bot.render import cancelled_text, render_failure, render_interrupted, render_result
+from bot.render import Rendered, cancelled_text, render_failure, render_interrupted, render_result
 from bot.requests import Result
 from bot.store import JobState, JobStore
 
@@ -99,8 +99,8 @@ class Deliveries:
                 del self._under_way[job_id]
 
     def start(self, job: AcceptedJob) -> None:
-        """Takes over a job that is being accepted, its reader included."""
-        self._under_way[job.request.job_id].has_started = True
+        """Takes over an accepted job, its reader included."""
+        self._under_way.setdefault(job.request.job_id, _UnderWay()).has_started = True
         self._track(self._deliver(job), job.request.job_id)
 
     def standing(self, job_id: str) -> Standing | None:
@@ -133,6 +133,10 @@ class Deliveries:
     ) -> None:
         """Ends a stored job that gets no delivery, in the background: tells its message, if it has one, why."""
         self._track(self._give_up(job_id, prompt, state, sentence, message), job_id)
+
+    def show(self, job_id: str, message: JobMessage, rendered: Rendered) -> None:
+        """Edits the message of a job that isn't under way, in the background."""
+        self._track(message.show(rendered), job_id)
 
     async def aclose(self) -> None:
         """Lets finished jobs reach their messages and tells the others that they wait for the restart; bounded.

@@ -8,6 +8,7 @@ submit LABEL:text LABEL:text             the form that is open
 as NAME                                  go on as another member (moderator has Manage Server)
 in CHANNEL                               go on in another channel
 wait SECONDS                             watch the channel for a while
+begin LINE                               one of the first five, without waiting for more than its first answer
 """
 
 import math
@@ -64,7 +65,18 @@ class Wait:
     seconds: float
 
 
-Line = Slash | Click | Choose | Menu | Submit | As | In | Wait
+Action = Slash | Click | Choose | Menu | Submit
+"""What makes an interaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """An action whose further answers aren't waited for, as people do who have more to say."""
+
+    action: Action
+
+
+Line = Action | As | In | Wait | Begin
 
 _VERBS: Final[dict[str, Callable[[str], Line]]] = {
     "click": Click,
@@ -85,10 +97,14 @@ def parse_line(line: str) -> Line:
     rest = rest.strip(" ")
     if verb == "wait":
         return Wait(_seconds(rest))
+    if verb == "begin":
+        begun = parse_line(rest)
+        if isinstance(begun, Action):
+            return Begin(begun)
     if verb in _VERBS and rest:
         return _VERBS[verb](rest)
     forms = "/COMMAND option:value, click LABEL, choose VALUE, menu NAME, submit LABEL:text, as NAME, in CHANNEL"
-    raise LineError(f"Can't play the line {line!r}; a line is one of: {forms}, wait SECONDS.")
+    raise LineError(f"Can't play the line {line!r}; a line is one of: {forms}, wait SECONDS, begin LINE.")
 
 
 def _seconds(text: str) -> float:

@@ -11,14 +11,15 @@ from unittest.mock import MagicMock
 import discord
 import pytest
 
-from bot.cogs.delivery import AcceptedJob, Deliveries
+from bot.cogs.delivery import Deliveries
+from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import UNKNOWN_MESSAGE, JobMessage
 from bot.cogs.updates import UpdateReader
 from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import ExecutorClosedError, QueueFullError
 from bot.executor.local import LocalExecutor
 from bot.language import ENGLISH
-from bot.requests import GenerationRequest, Queued
+from bot.requests import GenerationRequest, Queued, new_job_id
 from bot.store import JobRecord, JobState, JobStore, NewJob
 from tests.conftest import eventually
 
@@ -69,7 +70,7 @@ class Desk:
         updates = UpdateReader(await self.executor.submit(request))
         await self.store.acknowledge(request.job_id, 20, 30)
         partial = MagicMock(spec=discord.PartialMessage, id=30, edit=self.recorded.edit)
-        message = JobMessage(partial)
+        message = JobMessage(partial, request.job_id, ENGLISH)
         self.deliveries.start(
             AcceptedJob(
                 request=request,
@@ -256,7 +257,8 @@ async def test_a_store_that_fails_costs_the_record_and_not_the_pictures(
     async with open_desk(tmp_path) as desk:
         request = GenerationRequest("not stored", 1, seed=1, requester="1")
         updates = UpdateReader(await desk.executor.submit(request))
-        message = JobMessage(MagicMock(spec=discord.PartialMessage, id=30, edit=desk.recorded.edit))
+        partial = MagicMock(spec=discord.PartialMessage, id=30, edit=desk.recorded.edit)
+        message = JobMessage(partial, request.job_id, ENGLISH)
         desk.deliveries.start(
             AcceptedJob(request, 1, message, updates, Queued(1), ENGLISH, JobState.ACKNOWLEDGED, TEN_MIB)
         )
@@ -276,7 +278,7 @@ async def test_closing_tells_the_user_and_leaves_the_job_unfinished(tmp_path: Pa
         assert desk.recorded.contents == [
             "**a red circle**\nThe bot is going offline. This job goes on when it is back."
         ]
-        with pytest.raises(ExecutorClosedError, match="going offline"), desk.deliveries.accepting():
+        with pytest.raises(ExecutorClosedError, match="going offline"), desk.deliveries.accepting(new_job_id()):
             pass
         gate.open()
 
@@ -287,7 +289,7 @@ async def test_closing_waits_for_a_job_that_is_being_accepted(tmp_path: Path) ->
         closing = asyncio.Event()
 
         async def accept() -> None:
-            with desk.deliveries.accepting():
+            with desk.deliveries.accepting(new_job_id()):
                 closing.set()
                 await asyncio.sleep(0.05)
                 await desk.accept()
@@ -304,9 +306,9 @@ async def test_the_number_of_deliveries_is_bounded(tmp_path: Path) -> None:
     gate = Gate()
     async with open_desk(tmp_path, lambda: FakeEngine(gate=gate), max_deliveries=1) as desk:
         request = await desk.accept()
-        with pytest.raises(QueueFullError, match="1 jobs are under way"), desk.deliveries.accepting():
+        with pytest.raises(QueueFullError, match="1 jobs are under way"), desk.deliveries.accepting(new_job_id()):
             pass
-        with desk.deliveries.accepting(accepted_before=True):
+        with desk.deliveries.accepting(new_job_id(), accepted_before=True):
             second = await desk.accept()
         gate.open()
         await desk.wait_for(request, JobState.DELIVERED)

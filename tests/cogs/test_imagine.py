@@ -32,7 +32,7 @@ async def test_a_prompt_becomes_a_ranked_collage_in_the_acknowledged_message(
         job = await stage.job(JobState.DELIVERED)
     assert (said.kind, acknowledged.kind, done.kind) == (EventKind.SAY, EventKind.ACK, EventKind.EDIT)
     assert acknowledged.t_s < ACK_LIMIT_S
-    assert acknowledged.text == "a red circle\nQueued, place 1."
+    assert acknowledged.text == "a red circle\nQueued, place 1.\n[Cancel]"
     assert not any(event.is_ephemeral for event in (acknowledged, *between, done))
     assert acknowledged.message_id == done.message_id == str(job.message_id)
     assert "4 images for @user · seed 7" in done.text
@@ -65,7 +65,7 @@ async def test_while_the_model_loads_jobs_wait_and_say_so(open_stage: OpenStage)
         acknowledged = await stage.begin("/imagine prompt:a red circle")
         loading.set()
         await stage.job(JobState.DELIVERED)
-    assert acknowledged.text == "a red circle\nQueued, place 1, the model is still loading."
+    assert acknowledged.text == "a red circle\nQueued, place 1, the model is still loading.\n[Cancel]"
 
 
 async def test_progress_is_edited_into_the_message_every_three_seconds(open_stage: OpenStage) -> None:
@@ -136,7 +136,7 @@ async def test_the_third_unfinished_job_of_a_user_is_refused(open_stage: OpenSta
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
         await stage.begin("/imagine prompt:one", player="first")
         second = await stage.begin("/imagine prompt:two", player="second")
-        assert second.text == "two\nQueued, place 1."
+        assert second.text == "two\nQueued, place 1.\n[Cancel]"
         answer = await stage.answer("/imagine prompt:three")
         assert answer.is_ephemeral
         assert "2" in answer.text
