@@ -140,7 +140,7 @@ def encode_within(image: Image.Image, metadata: Mapping[str, str], max_bytes: in
 
 
 def encode_small(image: Image.Image) -> bytes:
-    """`image` at half its size as WebP, good enough for what is shown for some seconds: 10 to 40 kB for a collage."""
+    """`image` at half its size as WebP, good enough for what is shown for some seconds: 5 to 40 kB."""
     data = io.BytesIO()
     image.reduce(2).save(data, "WEBP", quality=_SMALL_QUALITY, method=2)
     return data.getvalue()

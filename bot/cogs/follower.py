@@ -91,10 +91,12 @@ class Follower:
             if isinstance(standing.update, Finished):
                 return standing.update.result
             if changed and self._clock() >= next_edit:
-                await self._show(standing.update)
-                changed, next_edit = False, self._clock() + self._edit_interval_s
-            self._previews.offer(standing.pictures)
-            timeout_s = max(0.0, next_edit - self._clock()) if changed else REFRESH_S
+                self._previews.offer(standing.pictures)
+                if not self._previews.under_way:
+                    await self._show(standing.update)
+                    changed, next_edit = False, self._clock() + self._edit_interval_s
+            is_waiting = changed and not self._previews.under_way
+            timeout_s = max(0.0, next_edit - self._clock()) if is_waiting else REFRESH_S
             following = await job.updates.next(timeout_s, self._closing, *self._previews.under_way)
             # Nothing new also asks for an edit: the model may have become ready. It costs nothing if no word changed.
             changed = True

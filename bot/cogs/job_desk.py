@@ -58,7 +58,7 @@ class JobDesk:
         Discord refuses the answer with; then there is no job, or it is failed in the store.
         """
         channel_id = check_app_permissions(interaction)
-        request = replace(request, preview_interval_s=preview_interval_s(interaction.guild_id))
+        request = replace(request, preview_interval_s=preview_interval_s(interaction.guild_id, request.num_images))
         with self._deliveries.accepting(request.job_id):
             await self._commit(interaction, channel_id, request)
             try:

@@ -8,7 +8,7 @@ from bot.language import Language
 from bot.render import Picture, render_preview
 from bot.requests import GenerationRequest, PreviewImage
 
-PREVIEW_INTERVAL_S: Final = 3.0
+ROUND_S: Final = 2.5  # a little less than the interval of edits, so that each of them finds something new
 
 _log = logging.getLogger(__name__)
 
@@ -19,9 +19,10 @@ def previews_allowed(guild_id: int | None) -> bool:
     return True
 
 
-def preview_interval_s(guild_id: int | None) -> float | None:
-    """For GenerationRequest: how often a job of this guild is previewed; None for never."""
-    return PREVIEW_INTERVAL_S if previews_allowed(guild_id) else None
+def preview_interval_s(guild_id: int | None, num_images: int) -> float | None:
+    """For GenerationRequest: often enough that each image has its turn within ROUND_S, even if there is one in a
+    preview. None if there are to be none."""
+    return ROUND_S / num_images if previews_allowed(guild_id) else None
 
 
 class PreviewEncoder:
@@ -40,8 +41,7 @@ class PreviewEncoder:
         return () if self._encoding is None or self._encoding.done() else (self._encoding,)
 
     def offer(self, pictures: tuple[PreviewImage, ...]) -> None:
-        """Begins to encode these, unless they are the last ones again or others are still being encoded; then they may
-        be offered again."""
+        """Begins to encode these, unless they are the last ones again or others are still being encoded."""
         if not pictures or self._is_refused or self.under_way or pictures is self._offered:
             return
         self._offered = pictures

@@ -72,7 +72,7 @@ async def _submit(job: JobRecord, message: JobMessage, executor: Executor, langu
         guild=str(job.guild_id),
         sampling=SamplingOverrides(job.condition_scale, job.top_k, job.top_p, job.temperature),
         negative_prompt=job.negative_prompt,
-        preview_interval_s=preview_interval_s(job.guild_id),
+        preview_interval_s=preview_interval_s(job.guild_id, job.num_images),
         job_id=job.id,
     )
     updates, first = await submit_job(executor, request, accepted_before=True)
