@@ -46,16 +46,25 @@ def read_catalogue(path: Path) -> Catalog:
         raise ConfigError(f"The catalogue {path} can't be read: {error}") from error
 
 
+def forms(text: str | list[str] | tuple[str, ...] | None) -> list[str]:
+    """Of a message's `id` or `string`: the one text, or one for each number."""
+    return [text] if isinstance(text, str) else list(text or ())
+
+
 def fields_of(template: str) -> set[str]:
-    """The names of the {fields} in `template`. Raises ValueError if it is no template."""
-    return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+    """The {fields} of `template` as they stand there, with conversion and format. Raises ValueError if it is none."""
+    fields = set()
+    for _, name, spec, conversion in Formatter().parse(template):
+        if name is not None:
+            fields.add(f"{{{name}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}}}")
+    return fields
 
 
 def faults(message: Message) -> list[str]:
     """What is wrong with a translation, a sentence each; it would fail, or lose a value, when people are told it."""
-    originals, translations = _forms(message.id), _forms(message.string)
+    originals, translations = forms(message.id), forms(message.string)
     known = set[str]().union(*map(fields_of, originals))
-    needed = known - {"n"} if len(originals) > 1 else known
+    needed = known - {"{n}"} if len(originals) > 1 else known
     sentences = []
     for translation in filter(None, translations):
         try:
@@ -63,13 +72,9 @@ def faults(message: Message) -> list[str]:
         except ValueError as error:
             sentences.append(f"“{translation}” is no template: {error}.")
             continue
-        sentences += [f"“{translation}” lacks {{{name}}}." for name in sorted(needed - found)]
-        sentences += [f"“{translation}” has {{{name}}}, “{originals[0]}” has not." for name in sorted(found - known)]
+        sentences += [f"“{translation}” lacks {field}." for field in sorted(needed - found)]
+        sentences += [f"“{translation}” has {field}, “{originals[0]}” has not." for field in sorted(found - known)]
     return sentences
-
-
-def _forms(text: str | list[str] | tuple[str, ...] | None) -> list[str]:
-    return [text] if isinstance(text, str) else list(text or ())
 
 
 def _language(path: Path) -> Language:

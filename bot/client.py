@@ -21,6 +21,7 @@ from bot.cogs.imagine import ImagineCog
 from bot.cogs.job_desk import JobDesk
 from bot.cogs.queue import QueueCog
 from bot.cogs.resume import resume_jobs
+from bot.cogs.translator import CommandTranslator
 from bot.error_handler import answer_error, explain
 from bot.errors import ConfigError, StoreError
 from bot.executor.base import Executor
@@ -84,6 +85,7 @@ class DalleBot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Loads the cogs and registers the commands; discord.py calls it after login, before the gateway."""
+        await self.tree.set_translator(CommandTranslator(self.languages))
         await self.load_cogs()
         await self.sync_commands()
 
@@ -126,7 +128,7 @@ class DalleBot(commands.AutoShardedBot):
         if self._dev_guild is not None:
             self.tree.copy_global_to(guild=self._dev_guild)
         key = f"commands/{self.application_id}/{self._dev_guild.id if self._dev_guild else 'global'}"
-        digest = self._commands_digest()
+        digest = await self._commands_digest()
         try:
             known = await self._store.get_value(key)
         except StoreError as error:
@@ -148,11 +150,14 @@ class DalleBot(commands.AutoShardedBot):
             _log.warning("the hash of the registered commands could not be stored: %s", error)
         return True
 
-    def _commands_digest(self) -> str:
-        """Changes with any command, and with the address of Discord's API: a stand-in hasn't heard of them yet."""
+    async def _commands_digest(self) -> str:
+        """Changes with any command or translation, and with the address of Discord's API: a stand-in hasn't heard of
+        them yet."""
         tree: app_commands.CommandTree[Any] = self.tree
+        translator = CommandTranslator(self.languages)
+        commands = tree.get_commands(guild=self._dev_guild)
         payload = sorted(
-            (command.to_dict(tree) for command in tree.get_commands(guild=self._dev_guild)),
+            [await command.get_translated_payload(tree, translator) for command in commands],
             key=lambda command: (command["type"], command["name"]),
         )
         text = json.dumps([discord.http.Route.BASE, payload], sort_keys=True)

@@ -70,7 +70,8 @@ def test_a_damaged_catalogue_is_named(tmp_path: Path, name: str, text: str, comp
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        (Message("{a} of {b:.1f}", "{b:.2f} zu {a}"), []),
+        (Message("{a} of {b!r:.1}", "{b!r:.1} zu {a}"), []),
+        (Message("{a:.1f}", "{a}"), ["“{a}” lacks {a:.1f}.", "“{a}” has {a}, “{a:.1f}” has not."]),
         (Message("{a}", ""), []),
         (Message("{a}", "x"), ["“x” lacks {a}."]),
         (Message("x", "{a}"), ["“{a}” has {a}, “x” has not."]),

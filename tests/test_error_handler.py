@@ -9,6 +9,7 @@ import discord
 import pytest
 from discord import app_commands
 
+from bot.catalogues import Languages
 from bot.error_handler import UNKNOWN_INTERACTION, answer_error, explain
 from bot.errors import InvalidPromptError, JobFailedError, QueueFullError, StoreError
 from bot.language import ENGLISH
@@ -71,6 +72,24 @@ def test_anything_else_is_an_id_for_the_user_and_a_traceback_for_the_log(caplog:
 def test_an_outdated_command_says_how_to_refresh(caplog: pytest.LogCaptureFixture) -> None:
     assert "Reload Discord" in explain(app_commands.CommandNotFound("imagine", []), doing="/imagine", language=ENGLISH)
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            QueueFullError(
+                "The queue is full: {count} of {limit} places are taken. Try again in a few minutes.", count=3, limit=3
+            ),
+            r"Die Warteschlange ist voll: 3 von 3 Plätzen sind belegt\. Versuche es in ein paar Minuten noch einmal\.",
+        ),
+        (StoreError("locked"), r"Die Datenbank des Bots hat ein Problem \(Kennung [0-9a-f]{6}\)\. .*"),
+        (ZeroDivisionError("bug"), r"Etwas ist schiefgegangen \(Kennung [0-9a-f]{6}\)\. .*"),
+        (app_commands.CommandNotFound("imagine", []), r"Dieser Befehl hat sich geändert, .*"),
+    ],
+)
+def test_the_user_is_told_in_their_language(error: Exception, sentence: str) -> None:
+    assert re.fullmatch(sentence, explain(error, doing="/imagine", language=Languages.load().of("de")))
 
 
 async def test_the_first_answer_is_ephemeral() -> None:

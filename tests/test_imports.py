@@ -25,6 +25,7 @@ FLOORS: Final = {
         "bot.errors",
         "bot.language",
         "bot.log",
+        "bot.messages",
         "bot.requests",
         "bot.startup",
         "bot.telemetry",

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.catalogues import Languages
 from bot.collage import read_metadata
 from bot.engine.fake import expected_image
 from bot.language import ENGLISH, Text
@@ -19,9 +20,10 @@ from bot.render import (
     render_result,
     render_update,
 )
-from bot.requests import Finished, GenerationRequest, Progress, Queued, Result, Sampling, Started
+from bot.requests import Finished, GenerationRequest, Progress, Queued, Result, Sampling, Started, Update
 
 USER_ID = 80351110224678912
+GERMAN = Languages.load().of("de")
 TEN_MIB = 10 * 1024 * 1024
 
 
@@ -101,6 +103,37 @@ def test_the_caption_says_how_the_pictures_came_to_be() -> None:
     assert lines[2].startswith(f"Scores, best first: 1: {best:.1f} · 2: ")
     assert lines[3] == "-# demo · condition_scale 1 · top_k 64 · top_p 0.9 · temperature 1"
     assert lines[4] == "The prompt was shortened to 64 words."
+
+
+def test_the_caption_in_german() -> None:
+    notice = Text(
+        "I don't know {words}, and drew the rest.", words=(Text("“{word}”", word="{*}"), Text("“{word}”", word="b"))
+    )
+    result = make_result(notices=(notice,))
+    rendered = render_result(result, language=GERMAN, user_id=USER_ID, max_bytes=TEN_MIB)
+    lines = rendered.content.splitlines()
+    assert lines[1] == f"4 Bilder für <@{USER_ID}> · Seed 7 · 3,4 s"
+    assert re.fullmatch(r"Bewertungen, die beste zuerst: 1: \d+,\d( · \d: \d+,\d){3}", lines[2])
+    # Parameters are written as a user would type them again, and a program read them.
+    assert lines[3] == "-# demo · condition_scale 1 · top_k 64 · top_p 0.9 · temperature 1"
+    assert lines[4] == "Ich kenne „{\\*}“ und „b“ nicht und habe den Rest gezeichnet."
+    assert rendered.picture is not None
+    assert rendered.picture.description == "4 Bilder zu: a red circle"
+    assert read_metadata(rendered.picture.data)["parameters"].startswith("images 4 · ")
+
+
+@pytest.mark.parametrize(
+    ("update", "said"),
+    [
+        (Queued(2), "In der Warteschlange, Platz 2."),
+        (Queued(2, 140.0), "In der Warteschlange, Platz 2, beginnt in etwa 2 min."),
+        (Progress(31, 100), "Zeichne 4 Bilder  `███░░░░░░░` 31 %"),
+        (Started(), "Zeichne 4 Bilder…"),
+    ],
+)
+def test_a_job_under_way_in_german(update: Update, said: str) -> None:
+    content = render_update(make_request("{prompt}"), update, language=GERMAN, loading=False).content
+    assert content == f"**{{prompt}}**\n{said}"
 
 
 def test_a_single_picture_has_one_score() -> None:

@@ -2,6 +2,7 @@
 
 import discord
 from discord import app_commands
+from discord.app_commands import locale_str
 from discord.ext import commands
 
 from bot.cogs.job_desk import JobDesk
@@ -31,17 +32,20 @@ class ImagineCog(commands.Cog):
         self._default_images = default_images
         self._max_images = max_images
 
-    @app_commands.command()
+    @app_commands.command(
+        name=locale_str("imagine"), description=locale_str("Draw pictures of a prompt, ranked best first")
+    )
     @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
     @app_commands.allowed_installs(guilds=True, users=False)
+    @app_commands.rename(prompt=locale_str("prompt"), images=locale_str("images"), seed=locale_str("seed"))
     @app_commands.describe(
-        prompt="What the pictures should show, in a few words",
-        images="How many pictures to draw; the best come first",
-        seed="The same seed and settings give the same pictures; random if left out",
-        condition_scale="How closely to follow the prompt; 1 switches the guidance off",
-        top_k="Draw from the k likeliest image tokens only; 0 takes all",
-        top_p="Draw from the likeliest image tokens of this total probability; 1 takes all",
-        temperature="Below 1 plainer pictures, above 1 wilder ones",
+        prompt=locale_str("What the pictures should show, in a few words"),
+        images=locale_str("How many pictures to draw; the best come first"),
+        seed=locale_str("The same seed and settings give the same pictures; random if left out"),
+        condition_scale=locale_str("How closely to follow the prompt; 1 switches the guidance off"),
+        top_k=locale_str("Draw from the k likeliest image tokens only; 0 takes all"),
+        top_p=locale_str("Draw from the likeliest image tokens of this total probability; 1 takes all"),
+        temperature=locale_str("Below 1 plainer pictures, above 1 wilder ones"),
     )
     async def imagine(
         self,
@@ -54,7 +58,7 @@ class ImagineCog(commands.Cog):
         top_p: app_commands.Range[float, _TOP_P.low, _TOP_P.high] | None = None,
         temperature: app_commands.Range[float, _TEMPERATURE.low, _TEMPERATURE.high] | None = None,
     ) -> None:
-        """Draw pictures of a prompt, ranked best first"""
+        """Accepts a job; discord.py calls it."""
         num_images = self._default_images if images is None else images
         check_number(Text("images"), num_images, 1, self._max_images)
         request = GenerationRequest(

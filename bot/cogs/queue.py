@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import discord
 from discord import app_commands
+from discord.app_commands import locale_str
 from discord.ext import commands
 
 from bot.catalogues import Languages
@@ -42,11 +43,13 @@ class QueueCog(commands.Cog):
         self._cancelling = cancelling
         self._languages = languages
 
-    @app_commands.command()
+    @app_commands.command(
+        name=locale_str("queue"), description=locale_str("Your unfinished jobs, and how long the line is")
+    )
     @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
     @app_commands.allowed_installs(guilds=True, users=False)
     async def queue(self, interaction: discord.Interaction) -> None:
-        """Your unfinished jobs, and how long the line is"""
+        """Shows the list to whoever asks alone."""
         language = self._languages.of(str(interaction.locale))
         jobs = await self._unfinished(interaction.user.id)
         await interaction.response.send_message(

@@ -6,6 +6,7 @@ choose VALUE                             the newest select that offers that valu
 menu NAME                                a context menu command, on the newest message
 submit LABEL:text LABEL:text             the form that is open
 as NAME                                  go on as another member (moderator has Manage Server)
+as NAME in LOCALE                        the same, with a client in that language: de, en-US, pt-BR
 in CHANNEL                               go on in another channel
 wait SECONDS                             watch the channel for a while
 begin LINE                               one of the first five, without waiting for more than its first answer
@@ -16,9 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from discord import Locale
+
 from bot.sandbox.errors import LineError
 
 MAX_WAIT_S: Final = 3600.0
+LOCALES: Final = tuple(locale.value for locale in Locale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,10 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class As:
+    """locale: what the member's client is set to from now on; None leaves it."""
+
     name: str
+    locale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,6 @@ _VERBS: Final[dict[str, Callable[[str], Line]]] = {
     "choose": Choose,
     "menu": Menu,
     "submit": Submit,
-    "as": As,
     "in": In,
 }
 
@@ -95,6 +101,8 @@ def parse_line(line: str) -> Line:
         return Slash(text[1:])
     verb, _, rest = text.partition(" ")
     rest = rest.strip(" ")
+    if verb == "as" and rest:
+        return _member(rest)
     if verb == "wait":
         return Wait(_seconds(rest))
     if verb == "begin":
@@ -103,8 +111,18 @@ def parse_line(line: str) -> Line:
             return Begin(begun)
     if verb in _VERBS and rest:
         return _VERBS[verb](rest)
-    forms = "/COMMAND option:value, click LABEL, choose VALUE, menu NAME, submit LABEL:text, as NAME, in CHANNEL"
-    raise LineError(f"Can't play the line {line!r}; a line is one of: {forms}, wait SECONDS, begin LINE.")
+    forms = "/COMMAND option:value, click LABEL, choose VALUE, menu NAME, submit LABEL:text, as NAME"
+    raise LineError(
+        f"Can't play the line {line!r}; a line is one of: {forms}, as NAME in LOCALE, in CHANNEL, wait SECONDS, "
+        "begin LINE."
+    )
+
+
+def _member(text: str) -> As:
+    name, separator, locale = text.partition(" in ")
+    if separator and locale not in LOCALES:
+        raise LineError(f"Discord has no language {locale!r}; it has {', '.join(LOCALES)}.")
+    return As(name, locale if separator else None)
 
 
 def _seconds(text: str) -> float:

@@ -65,7 +65,11 @@ class Player:
         action = parse_line(line)
         if isinstance(action, As):
             self._member = self._world.member_named(action.name)
-            yield Event(0.0, EventKind.NOTE, f"now playing as {self._member.name}")
+            note = f"now playing as {self._member.name}"
+            if action.locale is not None:
+                self._member = self._world.speaking(self._member, action.locale)
+                note += f" in {action.locale}"
+            yield Event(0.0, EventKind.NOTE, note)
         elif isinstance(action, In):
             self._channel = self._world.channel_named(action.channel)
             yield Event(0.0, EventKind.NOTE, f"now in {self._channel.name}")
