@@ -46,7 +46,7 @@ def render_queue(
         prompt = escape_shortened(job.record.prompt, MAX_PROMPT_UNITS)
         lines.append(f"{number}. **{prompt}** {_link(job.record)}\n{_INDENT}{_status(job, status, language)}")
     if len(jobs) > MAX_LISTED:
-        lines.append(language.plural("And {n} job more.", "And {n} jobs more.", len(jobs) - MAX_LISTED))
+        lines.append(language.plural("And {n} more job.", "And {n} more jobs.", len(jobs) - MAX_LISTED))
     lines.append(
         language.text(
             "Everybody's jobs: {queued} waiting, {running} being drawn.",

@@ -32,6 +32,8 @@ def final_at(*messages: Message) -> float | None:
         (replace(PLAIN, components=row("Again")), 150),
         (replace(PLAIN, components=row("Cancel", disabled=True)), 150),
         (replace(PLAIN, components=row("Cancel")), None),
+        (replace(PLAIN, components=row("Abbrechen", custom_id="1:cancel:7")), None),
+        (replace(PLAIN, components=row("1 abbrechen", custom_id="1:cancel_listed:7")), 150),
         (replace(PLAIN, attachments=(PICTURE,), components=row("Cancel")), None),
         (replace(PLAIN, content="**cats**\nQueued, place 2."), None),
         (replace(PLAIN, content="Drawing 4 images…"), None),
