@@ -100,7 +100,8 @@ class Deliveries:
 
     def start(self, job: AcceptedJob) -> None:
         """Takes over an accepted job, its reader included."""
-        self._under_way.setdefault(job.request.job_id, _UnderWay()).has_started = True
+        entry = self._under_way.setdefault(job.request.job_id, _UnderWay())
+        entry.has_started, entry.standing = True, Standing(job.first)
         self._track(self._deliver(job), job.request.job_id)
 
     def standing(self, job_id: str) -> Standing | None:

@@ -73,7 +73,7 @@ class QueueCog(commands.Cog):
         )
 
     async def _unfinished(self, user_id: int) -> list[ListedJob]:
-        """The user's jobs that a message of ours shows, oldest first."""
+        """The user's jobs, oldest first."""
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 newest = await self._store.latest_of(user_id, MAX_READ)
@@ -82,7 +82,7 @@ class QueueCog(commands.Cog):
         return [
             ListedJob(job, self._deliveries.standing(job.id))
             for job in reversed(newest)
-            if job.state not in FINAL_STATES and job.message_id is not None
+            if job.state not in FINAL_STATES
         ]
 
 

@@ -44,7 +44,7 @@ def render_queue(
         lines.append(language.text("You have no unfinished jobs."))
     for number, job in enumerate(listed(jobs), start=1):
         prompt = escape_shortened(job.record.prompt, MAX_PROMPT_UNITS)
-        lines.append(f"{number}. **{prompt}** {_link(job.record)}\n{_INDENT}{_status(job, status, language)}")
+        lines += [f"{number}. **{prompt}**{_link(job.record)}", _INDENT + _status(job, status, language)]
     if len(jobs) > MAX_LISTED:
         lines.append(language.plural("And {n} more job.", "And {n} more jobs.", len(jobs) - MAX_LISTED))
     lines.append(
@@ -63,6 +63,8 @@ _INDENT: Final = "   "  # within the item of the list
 def _status(job: ListedJob, status: ExecutorStatus, language: Language) -> str:
     if not job.may_be_cancelled:
         return language.text("Finished: its pictures are on their way.")
+    if job.standing is None and job.record.state in (JobState.RECEIVED, JobState.ACKNOWLEDGED):
+        return language.text("Just accepted.")
     if job.standing is None:
         return language.text("Waiting for the bot's next start.")
     loading = status.state is EngineState.LOADING
@@ -70,7 +72,7 @@ def _status(job: ListedJob, status: ExecutorStatus, language: Language) -> str:
 
 
 def _link(job: JobRecord) -> str:
-    """The job's message; Discord shows the address of a message as a link with the channel's name."""
+    """A space and the job's message, if it has one; Discord shows its address as a link with the channel's name."""
     if job.message_id is None:
         return ""
-    return f"https://discord.com/channels/{job.guild_id or '@me'}/{job.channel_id}/{job.message_id}"
+    return f" https://discord.com/channels/{job.guild_id or '@me'}/{job.channel_id}/{job.message_id}"

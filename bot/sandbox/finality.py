@@ -41,6 +41,11 @@ class Judge:
     _is_over: bool = False
     _awaits_update: bool = False
 
+    def see_before(self, message: Message) -> None:
+        """What was clicked on, as it was then."""
+        if self._is_at_work(message):
+            self._were_at_work.add(message.id)
+
     def see(self, message: Message, now_s: float) -> None:
         """A message was sent or edited."""
         self._last_s, self._awaits_update = now_s, False

@@ -104,6 +104,8 @@ class Player:
 
     async def _answer(self, interaction: Interaction, start_s: float, timeout_s: float) -> AsyncGenerator[Event, None]:
         judge = Judge(self._patience)
+        if interaction.source is not None:
+            judge.see_before(interaction.source)
         related = _targets(interaction)
         loop = asyncio.get_running_loop()
         with self._board.subscription() as queue:

@@ -69,12 +69,15 @@ async def test_while_the_model_loads_jobs_wait_and_say_so(open_stage: OpenStage)
 
 
 async def test_progress_is_edited_into_the_message_every_three_seconds(open_stage: OpenStage) -> None:
-    async with open_stage(lambda: FakeEngine(image_length=256, delay_s=0.25)) as stage:
+    async with open_stage(lambda: FakeEngine(image_length=256, num_rows=16, delay_s=0.25)) as stage:
         events = await stage.play("/imagine prompt:a red circle images:4")
     progress = [event for event in events if "Drawing 4 images" in event.text]
     assert progress
     assert all(re.search(r"█*░* \d+ %", event.text) for event in progress)
     assert all(later.t_s - earlier.t_s > 2.5 for earlier, later in pairwise([events[1], *progress]))
+    # A preview comes with it, and the result takes its place.
+    assert [name.endswith("-unfinished.webp") for name in progress[-1].files] == [True]
+    assert [name.endswith(".png") for name in events[-1].files] == [True]
 
 
 async def test_two_jobs_at_once_get_their_own_pictures(open_stage: OpenStage, tmp_path: Path) -> None:

@@ -52,6 +52,14 @@ def test_what_was_at_work_and_no_longer_is() -> None:
     assert final_at(replace(PLAIN, content="Queued"), replace(PLAIN, content="The engine failed.")) == 60
 
 
+def test_a_click_that_ends_what_was_at_work() -> None:
+    judge = Judge(PATIENCE)
+    judge.see_before(replace(PLAIN, content="Drawing 4 images…"))
+    assert judge.final_at_s() is None
+    judge.see(replace(PLAIN, content="Cancelled by @user."), 50.0)
+    assert judge.final_at_s() == 60
+
+
 def test_all_messages_count() -> None:
     follow_up = replace(PLAIN, id="9", content="Drawing")
     assert final_at(replace(PLAIN, attachments=(PICTURE,)), follow_up) is None
