@@ -125,10 +125,12 @@ def test_sets_of_commands() -> None:
     assert codes(rules.check_commands([COMMAND, COMMAND])) == ["APPLICATION_COMMANDS_DUPLICATE_NAME"]
     menus = [{"name": f"Menu {i}", "type": 3} for i in range(16)]
     assert codes(rules.check_commands(menus)) == ["APPLICATION_COMMANDS_MAX"]
-    choices = [{"name": f"{i:0100}", "value": "v" * 100} for i in range(25)]
+    choices: list[dict[str, Any]] = [{"name": f"{i:0100}", "value": "v" * 100} for i in range(25)]
     large = COMMAND | {"options": [OPTION | {"name": f"o{i}", "choices": choices} for i in range(2)]}
     assert codes(rules.check_commands([large])) == ["APPLICATION_COMMAND_TOO_LARGE"]
     # In each language it counts what it needs there.
-    choices = [{"name": f"{i}", "name_localizations": {"de": f"{i:0100}"}, "value": "v" * 100} for i in range(25)]
-    large = COMMAND | {"options": [OPTION | {"name": f"o{i}", "choices": choices} for i in range(2)]}
+    longer = [
+        choice | {"name": str(i), "name_localizations": {"de": choice["name"]}} for i, choice in enumerate(choices)
+    ]
+    large = COMMAND | {"options": [OPTION | {"name": f"o{i}", "choices": longer} for i in range(2)]}
     assert codes(rules.check_commands([large])) == ["APPLICATION_COMMAND_TOO_LARGE"]
