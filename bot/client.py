@@ -15,9 +15,13 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.catalogues import Languages
+from bot.cogs.cancelling import Cancelling
 from bot.cogs.delivery import Deliveries
 from bot.cogs.imagine import ImagineCog
+from bot.cogs.job_desk import JobDesk
+from bot.cogs.queue import QueueCog
 from bot.cogs.result_keeper import ResultKeeper
+from bot.cogs.resume import resume_jobs
 from bot.cogs.translator import CommandTranslator
 from bot.error_handler import answer_error, explain
 from bot.errors import ConfigError, StoreError
@@ -25,6 +29,9 @@ from bot.executor.base import Executor
 from bot.language import ENGLISH
 from bot.pictures import PictureFolder
 from bot.store import Store
+from bot.views.custom_id import Action
+from bot.views.job_control import JobControl
+from bot.views.presses import Presses
 
 _log = logging.getLogger(__name__)
 
@@ -87,17 +94,34 @@ class DalleBot(commands.AutoShardedBot):
         await self.sync_commands()
 
     async def load_cogs(self) -> None:
-        """Adds every command, and takes up the jobs that the last run left."""
-        imagine = ImagineCog(
+        """Adds every command and control, and takes up the jobs that the last run left, before new ones can come."""
+        desk = JobDesk(
             self,
             store=self._store.jobs,
             executor=self._executor,
             deliveries=self._deliveries,
             languages=self.languages,
-            default_images=self._default_images,
-            max_images=self._max_images,
         )
-        await self.add_cog(imagine)
+        cancelling = Cancelling(self, store=self._store.jobs, deliveries=self._deliveries, languages=self.languages)
+        queue = QueueCog(
+            store=self._store.jobs,
+            executor=self._executor,
+            deliveries=self._deliveries,
+            cancelling=cancelling,
+            languages=self.languages,
+        )
+        await self.add_cog(ImagineCog(desk, default_images=self._default_images, max_images=self._max_images))
+        await self.add_cog(queue)
+        handlers = {Action.CANCEL: cancelling.press, Action.CANCEL_LISTED: queue.press}
+        self.presses = Presses(handlers, self.languages)
+        self.add_dynamic_items(JobControl)
+        await resume_jobs(
+            self,
+            store=self._store.jobs,
+            executor=self._executor,
+            deliveries=self._deliveries,
+            languages=self.languages,
+        )
 
     async def sync_commands(self) -> bool:
         """Registers the commands with Discord unless it has exactly these; True if it did.

@@ -11,7 +11,9 @@
     │   ├── InvalidParameterError
     │   ├── QueueFullError
     │   ├── UserLimitError
-    │   └── MissingPermissionError
+    │   ├── MissingPermissionError
+    │   ├── UnknownControlError
+    │   └── JobEndedError
     ├── JobError                      an accepted job ended without pictures
     │   ├── JobCancelledError
     │   ├── JobFailedError            the engine could not finish it; others go on
@@ -84,6 +86,14 @@ class UserLimitError(RequestError):
 
 class MissingPermissionError(RequestError):
     """The user or the bot lacks a permission that the command needs in this channel."""
+
+
+class UnknownControlError(RequestError):
+    """A button or select whose custom_id this version of the bot can't read."""
+
+
+class JobEndedError(RequestError):
+    """It is too late for what was asked of a job, or there is no such job."""
 
 
 class JobError(DalleBotError):

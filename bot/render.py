@@ -1,20 +1,34 @@
 """Jobs as Discord messages: pure functions from a request, an update or a result to text and a picture.
 
-The cogs call them; `render_result` takes a fraction of a second of CPU, so it is called on a worker thread. Nothing
-here touches the network, so a test needs no Discord.
+The cogs call them; `render_preview` and `render_result` take a fraction of a second of CPU, so they are called on a
+worker thread. Nothing here touches the network, so a test needs no Discord.
 
 Prompts come from strangers. In a message they are always escaped: no mention, no markdown, no link, no unfurling.
 """
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
-from bot.collage import encode_within, make_collage
+import numpy as np
+
+from bot.collage import encode_small, encode_within, make_collage
 from bot.language import Language, Text
-from bot.requests import Finished, GenerationRequest, Preview, Progress, Queued, Result, Sampling, Started, Update
+from bot.requests import (
+    Finished,
+    GenerationRequest,
+    Preview,
+    PreviewImage,
+    Progress,
+    Queued,
+    Result,
+    Sampling,
+    Started,
+    Update,
+)
 
 MAX_CONTENT_CHARACTERS: Final = 2000
 MAX_DESCRIPTION_CHARACTERS: Final = 1024
@@ -41,12 +55,21 @@ class Picture:
     description: str
 
 
+class Controls(StrEnum):
+    """What a job's message offers: NONE nothing, RUNNING to cancel it."""
+
+    NONE = "none"
+    RUNNING = "running"
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a message becomes. picture None leaves its attachments as they are."""
+    """What a message becomes. picture None leaves its attachments as they are, unless drops_picture."""
 
     content: str
     picture: Picture | None = None
+    controls: Controls = Controls.NONE
+    drops_picture: bool = False
 
 
 def escape(text: str) -> str:
@@ -66,7 +89,16 @@ def escape(text: str) -> str:
 def render_update(
     request: GenerationRequest, update: Update, *, language: Language, loading: bool, resumed: bool = False
 ) -> Rendered:
-    """A job that waits or is being drawn; the bar counts image tokens.
+    """A job that waits or is being drawn. The arguments are those of `status_line`."""
+    status = status_line(request.num_images, update, language=language, loading=loading, resumed=resumed)
+    # What a previous run of the bot had shown of it is not how far it is now.
+    drops_picture = resumed and isinstance(update, Queued)
+    content = _under_prompt(request.prompt, [status])
+    return Rendered(content, controls=Controls.RUNNING, drops_picture=drops_picture)
+
+
+def status_line(num_images: int, update: Update, *, language: Language, loading: bool, resumed: bool = False) -> str:
+    """How far a job is; the bar counts image tokens.
 
     loading: the model isn't ready yet. resumed: the bot was restarted since the job was accepted.
     """
@@ -77,25 +109,41 @@ def render_update(
             else:
                 queued = Text("Queued, place {place}", place=position)
             if loading:
-                status = language.text("{queued}, the model is still loading.", queued=queued)
-            elif expected_start_s is not None:
-                status = language.text("{queued}, starts {soon}.", queued=queued, soon=_soon(expected_start_s))
-            else:
-                status = language.text("{queued}.", queued=queued)
+                return language.text("{queued}, the model is still loading.", queued=queued)
+            if expected_start_s is not None:
+                return language.text("{queued}, starts {soon}.", queued=queued, soon=_soon(expected_start_s))
+            return language.text("{queued}.", queued=queued)
         case Progress(done, total):
             fraction = min(1.0, done / max(1, total))
             filled = int(fraction * _BAR_CELLS)
             bar = "█" * filled + "░" * (_BAR_CELLS - filled)
-            status = language.plural(
+            return language.plural(
                 "Drawing {n} image  {bar} {percent} %",
                 "Drawing {n} images  {bar} {percent} %",
-                request.num_images,
+                num_images,
                 bar=f"`{bar}`",
                 percent=int(fraction * 100),
             )
         case Started() | Preview() | Finished():
-            status = language.plural("Drawing {n} image…", "Drawing {n} images…", request.num_images)
-    return Rendered(_under_prompt(request.prompt, [status]))
+            return language.plural("Drawing {n} image…", "Drawing {n} images…", num_images)
+
+
+def render_preview(request: GenerationRequest, pictures: Sequence[PreviewImage], *, language: Language) -> Picture:
+    """Unfinished pictures, one or more of a job's, as a small collage without numbers, since ranks come at the end.
+
+    An image that isn't among them is neutral grey, as is what isn't drawn of the others.
+    """
+    known = {picture.index: picture.pixels for picture in pictures}
+    blank = np.full_like(pictures[0].pixels, 128)
+    collage = make_collage([known.get(i, blank) for i in range(request.num_images)], is_numbered=False)
+    described = language.plural(
+        "{n} unfinished image of: {prompt}",
+        "{n} unfinished images of: {prompt}",
+        request.num_images,
+        prompt=request.prompt,
+    )
+    name = f"dalle-bot-{request.job_id}-unfinished.webp"
+    return Picture(name, encode_small(collage), _cut(described, MAX_DESCRIPTION_CHARACTERS))
 
 
 def _soon(seconds: float) -> Text:
@@ -109,12 +157,18 @@ def _soon(seconds: float) -> Text:
 
 def render_failure(prompt: str, sentence: str) -> Rendered:
     """The job ended without pictures. sentence: why, and what to do."""
-    return Rendered(_under_prompt(prompt, [sentence]))
+    return Rendered(_under_prompt(prompt, [sentence]), drops_picture=True)
+
+
+def cancelled_text(user_id: int) -> Text:
+    """For render_failure: who cancelled the job."""
+    return Text("Cancelled by {user}.", user=f"<@{user_id}>")
 
 
 def render_interrupted(prompt: str, *, language: Language) -> Rendered:
     """The bot stops while the job is under way."""
-    return render_failure(prompt, language.text("The bot is going offline. This job goes on when it is back."))
+    sentence = language.text("The bot is going offline. This job goes on when it is back.")
+    return Rendered(_under_prompt(prompt, [sentence]))
 
 
 def render_result(result: Result, *, language: Language, user_id: int, max_bytes: int) -> Rendered:
@@ -187,6 +241,12 @@ def _under_prompt(prompt: str, lines: list[str], *, if_shortened: str | None = N
         room = MAX_CONTENT_CHARACTERS - _length(f"**{_ELLIPSIS}**\n{body}")
         heading = _longest_escaped(prompt, room) + _ELLIPSIS
     return f"**{heading}**\n{body}"
+
+
+def escape_shortened(text: str, room: int) -> str:
+    """The escape of `text` within `room` UTF-16 units, with an ellipsis where something was left out."""
+    escaped = escape(text)
+    return escaped if _length(escaped) <= room else _longest_escaped(text, room - 1) + _ELLIPSIS
 
 
 def _longest_escaped(text: str, room: int) -> str:

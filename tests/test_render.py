@@ -1,26 +1,32 @@
 """Messages: what users read at each stage of a job, and what hostile prompts can't do in them."""
 
+import io
 import re
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from bot.catalogues import Languages
 from bot.collage import read_metadata
 from bot.engine.fake import expected_image
+from bot.engine.fake_pictures import expected_preview
 from bot.language import ENGLISH, Text
 from bot.render import (
     MAX_CONTENT_CHARACTERS,
     MAX_DESCRIPTION_CHARACTERS,
+    Controls,
     escape,
+    escape_shortened,
     render_failure,
     render_interrupted,
+    render_preview,
     render_result,
     render_update,
 )
-from bot.requests import Finished, GenerationRequest, Progress, Queued, Result, Sampling, Started, Update
+from bot.requests import Finished, GenerationRequest, PreviewImage, Progress, Queued, Result, Sampling, Started, Update
 
 USER_ID = 80351110224678912
 GERMAN = Languages.load().of("de")
@@ -87,6 +93,40 @@ def test_a_finished_job_before_its_pictures_are_encoded() -> None:
     assert render_update(make_request(), Finished(make_result()), language=ENGLISH, loading=False).content.endswith(
         "Drawing 4 images…"
     )
+
+
+def test_what_runs_can_be_cancelled_and_what_has_ended_can_not() -> None:
+    running = render_update(make_request(), Started(), language=ENGLISH, loading=False)
+    assert running.controls is Controls.RUNNING
+    result = render_result(make_result(), language=ENGLISH, user_id=USER_ID, max_bytes=TEN_MIB)
+    ended = (render_failure("a", "It failed."), render_interrupted("a", language=ENGLISH), result)
+    assert {rendered.controls for rendered in ended} == {Controls.NONE}
+
+
+def test_a_preview_of_before_goes_when_a_job_ends_or_begins_anew() -> None:
+    assert render_failure("a red circle", "It failed.").drops_picture
+    resumed = render_update(make_request(), Queued(1), language=ENGLISH, loading=False, resumed=True)
+    drawing = render_update(make_request(), Progress(1, 2), language=ENGLISH, loading=False, resumed=True)
+    assert (resumed.drops_picture, drawing.drops_picture) == (True, False)
+
+
+def test_a_preview_shows_what_is_known_and_grey_for_the_rest() -> None:
+    pixels = expected_preview(7, 200, 2, num_rows=4, image_size_px=32)
+    picture = render_preview(make_request(num_images=2), [PreviewImage(1, pixels, 2)], language=ENGLISH)
+    assert picture.filename.endswith("-unfinished.webp")
+    assert picture.description == "2 unfinished images of: a red circle"
+    shown = Image.open(io.BytesIO(picture.data)).convert("RGB")
+    quarter, lower = shown.width // 4, shown.height * 3 // 4
+    known = [shown.getpixel((3 * quarter, y)) for y in (shown.height // 4, lower)]
+    unknown = shown.getpixel((quarter, lower))
+    for found, wanted in zip([*known, unknown], [(2, 7, 200), (128,) * 3, (128,) * 3], strict=True):
+        assert isinstance(found, tuple)
+        assert max(abs(a - b) for a, b in zip(found, wanted, strict=True)) < 12
+
+
+def test_a_text_that_is_shortened_shows_it() -> None:
+    assert escape_shortened("a *b*", 9) == r"a \*b\*"
+    assert escape_shortened("a *b* and more", 9) == r"a \*b\*…"
 
 
 def test_a_failure_and_an_interruption_are_one_sentence_below_the_prompt() -> None:

@@ -1,9 +1,10 @@
-"""What the bot needs in a channel to keep its promises there. Called by the cogs before any work starts."""
+"""What the bot needs in a channel to keep its promises there, and what people may do. Called before any work starts."""
 
 import discord
 
 from bot.errors import MissingPermissionError
 from bot.language import Text
+from bot.store import JobRecord
 
 
 def required_permissions(*, in_thread: bool) -> dict[str, Text]:
@@ -16,6 +17,13 @@ def required_permissions(*, in_thread: bool) -> dict[str, Text]:
     else:
         send = {"send_messages": Text("Send Messages")}
     return {"view_channel": Text("View Channel"), **send, "attach_files": Text("Attach Files")}
+
+
+def may_manage(interaction: discord.Interaction, job: JobRecord) -> bool:
+    """Whether whoever pressed or called may end this job: its requester, or in its channel who may delete messages."""
+    granted = interaction.permissions
+    is_moderator = granted.manage_messages or granted.administrator
+    return interaction.user.id == job.user_id or (is_moderator and interaction.channel_id == job.channel_id)
 
 
 def check_app_permissions(interaction: discord.Interaction) -> int:

@@ -1,4 +1,4 @@
-"""Takes up, after a restart, the jobs that the store still holds. Called once by the imagine cog, before the gateway
+"""Takes up, after a restart, the jobs that the store still holds. Called once by the client, before the gateway
 connects, on the event loop.
 
 A job with a message is submitted again and delivered to that message by the bot's own token. The limits on new jobs,
@@ -13,8 +13,10 @@ from typing import Final
 import discord
 
 from bot.catalogues import Languages
-from bot.cogs.delivery import AcceptedJob, Deliveries
+from bot.cogs.delivery import Deliveries
+from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
+from bot.cogs.previews import preview_interval_s
 from bot.cogs.updates import submit_job
 from bot.errors import DalleBotError, ExecutorClosedError, StoreError
 from bot.executor.base import Executor
@@ -45,9 +47,10 @@ async def resume_jobs(
             sentence = language.text("The bot stopped before it could answer.")
             deliveries.reject(job.id, job.prompt, JobState.EXPIRED, sentence)
             continue
-        message = JobMessage(client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id))
+        partial = client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id)
+        message = JobMessage(partial, job.id, language)
         try:
-            with deliveries.accepting(accepted_before=True):
+            with deliveries.accepting(job.id, accepted_before=True):
                 deliveries.start(await _submit(job, message, executor, language))
         except ExecutorClosedError as error:
             _log.warning("job %s waits for the next start: %s", job.id, error)
@@ -70,6 +73,7 @@ async def _submit(job: JobRecord, message: JobMessage, executor: Executor, langu
         sampling=SamplingOverrides(job.condition_scale, job.top_k, job.top_p, job.temperature),
         negative_prompt=job.negative_prompt,
         image_tokens=job.image_tokens,
+        preview_interval_s=preview_interval_s(job.guild_id, job.num_images),
         job_id=job.id,
     )
     updates, first = await submit_job(executor, request, accepted_before=True)

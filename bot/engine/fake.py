@@ -55,6 +55,7 @@ class FakeChunk:
     engine: "FakeEngine"
     num_resets: int
     num_occupied: int
+    previews_s: float
 
     def wait(self) -> None:
         self.engine.pass_chunk(self)
@@ -97,7 +98,8 @@ class FakeEngine:
     """Implements Engine. The logs (`log`, `calls`, `prompts`, `assignments`) may be read from any thread.
 
     Each `Chunk.wait` takes delay_s, and delay_per_slot_s for each occupied slot, by calling `sleep`, which may as well
-    move a clock of the test's own. preview_polls: how often a preview is asked before it is ready.
+    move a clock of the test's own. preview_polls: how often a preview is asked before it is ready. preview_s: how much
+    longer it makes the next chunk.
 
     log: every verb in the order of the calls. calls: verb → number of calls. prompts: every row of every prefill, in
     order. assignments: every assignment of every insert that succeeded, in order.
@@ -113,6 +115,7 @@ class FakeEngine:
         max_text_tokens: int = 64,
         max_preview: int = 3,
         preview_polls: int = 1,
+        preview_s: float = 0.0,
         delay_s: float = 0.0,
         delay_per_slot_s: float = 0.0,
         sleep: Callable[[float], None] = time.sleep,
@@ -127,6 +130,8 @@ class FakeEngine:
         self._info = ModelInfo("fake", image_length, num_rows, image_size_px, max_text_tokens, sampling)
         self._max_preview = max_preview
         self._preview_polls = preview_polls
+        self._preview_s = preview_s
+        self._num_previews = 0
         self._delay_s = delay_s
         self._delay_per_slot_s = delay_per_slot_s
         self._sleep = sleep
@@ -194,14 +199,15 @@ class FakeEngine:
             drawn = drawn_tokens(drawing.prompt, drawing.assignment.seed, occupant.image, self._info.image_length)
             drawing.tokens[drawing.position : end] = drawn[drawing.position : end]
             drawing.position = positions[occupant.slot] = end
-        return FakeChunk(positions, self, self.calls["reset"], self.num_occupied)
+        previews_s, self._num_previews = self._num_previews * self._preview_s, 0
+        return FakeChunk(positions, self, self.calls["reset"], self.num_occupied, previews_s)
 
     def pass_chunk(self, chunk: FakeChunk) -> None:
         """The inside of FakeChunk.wait. Raises RuntimeError for a chunk from before a reset."""
         self.begin_waiting("wait", chunk.num_resets)
         if self._gate is not None:
             self._gate.hold()
-        delay_s = self._delay_s + self._delay_per_slot_s * chunk.num_occupied
+        delay_s = self._delay_s + self._delay_per_slot_s * chunk.num_occupied + chunk.previews_s
         if delay_s:
             self._sleep(delay_s)
 
@@ -223,6 +229,7 @@ class FakeEngine:
         if len(slots) > self._max_preview:
             raise ValueError(f"A preview shows at most {self._max_preview} slots, not {len(slots)}.")
         drawings = [self._drawing(slot) for slot in slots]
+        self._num_previews += 1
         row_length = self._info.image_length // self._info.num_rows
         done_rows = tuple(drawing.position // row_length for drawing in drawings)
         pixels = [

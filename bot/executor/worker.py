@@ -75,7 +75,8 @@ def run_engine(
 class _Flight:
     """What a round has dispatched. chunk: None if no slot had a token left to draw. moving: who takes part in it.
 
-    complete: whose images come with `images`. dispatched_s: when, on the loop's clock.
+    complete: whose images come with `images`. dispatched_s: when, on the loop's clock. is_after_preview: whether the
+    device has a preview to make before.
     """
 
     chunk: Chunk | None
@@ -83,6 +84,7 @@ class _Flight:
     complete: tuple[Occupant[Run], ...]
     images: PendingImages | None
     dispatched_s: float
+    is_after_preview: bool
 
 
 class EngineLoop:
@@ -110,8 +112,10 @@ class EngineLoop:
         self._entrance = Entrance(engine, self._slots, self._runs, post=post, fail=self._fail, clock=clock)
         self._previews = Previews(engine, post=post, clock=clock)
         self._pace = PaceMeter()
+        self._pace_without_previews = PaceMeter()
         self._flight: _Flight | None = None
         self._settled_s = clock()
+        self._has_previewed = False
 
     def run(self) -> None:
         """Returns once the backlog is closed. Raises what `Engine.reset` raises."""
@@ -129,7 +133,7 @@ class EngineLoop:
             self._drop(job)
         self._entrance.enter(self._backlog.admit(len(self._slots.free_slots)), self._restarted)
         ahead = self._dispatch()
-        self._previews.dispatch(self._slots.occupants)
+        self._has_previewed = self._previews.dispatch(self._slots.occupants)
         self._post(LoadChanged(self._load()))
         if self._flight is not None:
             self._settle(self._flight)
@@ -149,7 +153,7 @@ class EngineLoop:
         complete = tuple(o for o in occupants if o.owner.dispatched[o.image] >= self._image_length)
         images = self._engine.collect([o.slot for o in complete]) if complete else None
         self._free(complete)
-        return _Flight(chunk, occupants, complete, images, self._clock())
+        return _Flight(chunk, occupants, complete, images, self._clock(), self._has_previewed)
 
     def _load(self) -> EngineLoad:
         dispatched = [o.owner.dispatched[o.image] for o in self._slots.occupants]
@@ -180,7 +184,13 @@ class EngineLoop:
         """The device was at work on this chunk since the one before it was done, or since it was dispatched."""
         since_s = max(self._settled_s, flight.dispatched_s)
         self._settled_s = self._clock()
-        self._pace.record(len(flight.moving), self._chunk_tokens, self._settled_s - since_s)
+        seconds, num_occupied = self._settled_s - since_s, len(flight.moving)
+        self._pace.record(num_occupied, self._chunk_tokens, seconds)
+        if not flight.is_after_preview:
+            self._pace_without_previews.record(num_occupied, self._chunk_tokens, seconds)
+        elif (pace := self._pace_without_previews.pace) is not None:
+            usual_s = pace.seconds_per_token(num_occupied) * self._chunk_tokens
+            self._previews.charge(max(0.0, seconds - usual_s))
 
     def _tell_progress(self, chunk: Chunk, moving: Sequence[Occupant[Run]]) -> None:
         moved: dict[Run, None] = {}

@@ -10,14 +10,12 @@ from bot.sandbox.command_registry import CHAT_INPUT, MESSAGE_MENU, USER_MENU, Co
 from bot.sandbox.errors import LineError
 from bot.sandbox.forms import filled_in
 from bot.sandbox.interactions import COMMAND, COMPONENT, MODAL_SUBMIT, Interaction, InteractionDesk
-from bot.sandbox.lines import Choose, Click, Menu, Slash, Submit
+from bot.sandbox.lines import Action, Choose, Click, Menu, Slash, Submit
 from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import Message, MessageJson
 from bot.sandbox.options import Arguments
 from bot.sandbox.spelling import by_spelling, shown_name
 from bot.sandbox.world import Channel, Member, World
-
-Action = Slash | Click | Choose | Menu | Submit
 
 
 class Actions:

@@ -9,6 +9,7 @@ as NAME                                  go on as another member (moderator has 
 as NAME in LOCALE                        the same, with a client in that language: de, en-US, pt-BR
 in CHANNEL                               go on in another channel
 wait SECONDS                             watch the channel for a while
+begin LINE                               one of the first five, without waiting for more than its first answer
 """
 
 import math
@@ -71,7 +72,18 @@ class Wait:
     seconds: float
 
 
-Line = Slash | Click | Choose | Menu | Submit | As | In | Wait
+Action = Slash | Click | Choose | Menu | Submit
+"""What makes an interaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """An action whose further answers aren't waited for, as people do who have more to say."""
+
+    action: Action
+
+
+Line = Action | As | In | Wait | Begin
 
 _VERBS: Final[dict[str, Callable[[str], Line]]] = {
     "click": Click,
@@ -93,11 +105,16 @@ def parse_line(line: str) -> Line:
         return _member(rest)
     if verb == "wait":
         return Wait(_seconds(rest))
+    if verb == "begin":
+        begun = parse_line(rest)
+        if isinstance(begun, Action):
+            return Begin(begun)
     if verb in _VERBS and rest:
         return _VERBS[verb](rest)
     forms = "/COMMAND option:value, click LABEL, choose VALUE, menu NAME, submit LABEL:text, as NAME"
     raise LineError(
-        f"Can't play the line {line!r}; a line is one of: {forms}, as NAME in LOCALE, in CHANNEL, wait SECONDS."
+        f"Can't play the line {line!r}; a line is one of: {forms}, as NAME in LOCALE, in CHANNEL, wait SECONDS, "
+        "begin LINE."
     )
 
 

@@ -2,9 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -12,121 +9,16 @@ from unittest.mock import MagicMock
 import discord
 import pytest
 
-from bot.cogs.delivery import AcceptedJob, Deliveries
+from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import UNKNOWN_MESSAGE, JobMessage
-from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.updates import UpdateReader
 from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import ExecutorClosedError, QueueFullError
-from bot.executor.local import LocalExecutor
 from bot.language import ENGLISH
-from bot.pictures import PictureFolder
-from bot.requests import GenerationRequest, Queued
-from bot.store import JobRecord, JobState, JobStore, NewJob, Store
+from bot.requests import GenerationRequest, Queued, new_job_id
+from bot.store import JobState
+from tests.cogs.desk import TEN_MIB, TIMEOUT_S, Recorded, open_desk, refusal
 from tests.conftest import eventually
-
-TEN_MIB = 10 * 1024 * 1024
-TIMEOUT_S = 20.0
-
-
-@dataclass
-class Recorded:
-    """The edits of one message: their contents, and how many files each carried. Raises `refusals` first, if any."""
-
-    contents: list[str] = field(default_factory=list)
-    num_files: list[int] = field(default_factory=list)
-    refusals: list[discord.HTTPException] = field(default_factory=list)
-    has_picture: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def edit(self, *, content: str, attachments: list[discord.File], **_: object) -> None:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.contents.append(content)
-        self.num_files.append(len(attachments) if attachments is not discord.utils.MISSING else 0)
-        if self.num_files[-1]:
-            self.has_picture.set()
-
-
-@dataclass
-class Desk:
-    """What a test works with."""
-
-    store: JobStore
-    executor: LocalExecutor
-    deliveries: Deliveries
-    recorded: Recorded = field(default_factory=Recorded)
-
-    async def accept(self, prompt: str = "a red circle", *, user_id: int = 1, num_images: int = 2) -> GenerationRequest:
-        """Does what the cog does, up to the delivery's start."""
-        request = GenerationRequest(prompt, num_images, seed=3, requester=str(user_id))
-        new = NewJob(
-            id=request.job_id,
-            prompt=prompt,
-            num_images=num_images,
-            seed=3,
-            user_id=user_id,
-            channel_id=20,
-            interaction_id=int(request.job_id, 16),
-        )
-        await self.store.create(new)
-        updates = UpdateReader(await self.executor.submit(request))
-        await self.store.acknowledge(request.job_id, 20, 30)
-        partial = MagicMock(spec=discord.PartialMessage, id=30, edit=self.recorded.edit)
-        message = JobMessage(partial)
-        self.deliveries.start(
-            AcceptedJob(
-                request=request,
-                user_id=user_id,
-                message=message,
-                updates=updates,
-                first=Queued(1),
-                language=ENGLISH,
-                stored=JobState.ACKNOWLEDGED,
-                max_bytes=TEN_MIB,
-            )
-        )
-        return request
-
-    async def wait_for(self, request: GenerationRequest, state: JobState) -> JobRecord:
-        async with asyncio.timeout(TIMEOUT_S):
-            while True:
-                job = await self.store.get(request.job_id)
-                assert job is not None
-                if job.state is state:
-                    return job
-                await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def open_desk(
-    folder: Path,
-    engine_factory: Callable[[], FakeEngine] = FakeEngine,
-    *,
-    edit_interval_s: float = 0.0,
-    max_deliveries: int = 10,
-    retry_pauses_s: tuple[float, ...] = (0.0,),
-) -> AsyncIterator[Desk]:
-    async with (
-        Store.open(f"sqlite+aiosqlite:///{folder / 'store.sqlite3'}") as store,
-        LocalExecutor(engine_factory, max_jobs=10, max_jobs_per_user=5, chunk_tokens=4) as executor,
-    ):
-        deliveries = Deliveries(
-            store=store.jobs,
-            executor=executor,
-            keeper=ResultKeeper(store.images, PictureFolder(folder / "pictures", 2**30)),
-            max_deliveries=max_deliveries,
-            edit_interval_s=edit_interval_s,
-            retry_pauses_s=retry_pauses_s,
-        )
-        try:
-            yield Desk(store.jobs, executor, deliveries)
-        finally:
-            await deliveries.aclose()
-
-
-def refusal(status: int, code: int) -> discord.HTTPException:
-    kind = discord.NotFound if status == 404 else discord.HTTPException
-    return kind(MagicMock(status=status, reason="refused"), {"code": code, "message": "refused"})
 
 
 async def test_a_job_ends_with_one_picture_and_a_record_of_it(tmp_path: Path) -> None:
@@ -283,7 +175,8 @@ async def test_a_store_that_fails_costs_the_record_and_not_the_pictures(
     async with open_desk(tmp_path) as desk:
         request = GenerationRequest("not stored", 1, seed=1, requester="1")
         updates = UpdateReader(await desk.executor.submit(request))
-        message = JobMessage(MagicMock(spec=discord.PartialMessage, id=30, edit=desk.recorded.edit))
+        partial = MagicMock(spec=discord.PartialMessage, id=30, edit=desk.recorded.edit)
+        message = JobMessage(partial, request.job_id, ENGLISH)
         desk.deliveries.start(
             AcceptedJob(request, 1, message, updates, Queued(1), ENGLISH, JobState.ACKNOWLEDGED, TEN_MIB)
         )
@@ -303,7 +196,7 @@ async def test_closing_tells_the_user_and_leaves_the_job_unfinished(tmp_path: Pa
         assert desk.recorded.contents == [
             "**a red circle**\nThe bot is going offline. This job goes on when it is back."
         ]
-        with pytest.raises(ExecutorClosedError, match="going offline"), desk.deliveries.accepting():
+        with pytest.raises(ExecutorClosedError, match="going offline"), desk.deliveries.accepting(new_job_id()):
             pass
         gate.open()
 
@@ -314,7 +207,7 @@ async def test_closing_waits_for_a_job_that_is_being_accepted(tmp_path: Path) ->
         closing = asyncio.Event()
 
         async def accept() -> None:
-            with desk.deliveries.accepting():
+            with desk.deliveries.accepting(new_job_id()):
                 closing.set()
                 await asyncio.sleep(0.05)
                 await desk.accept()
@@ -331,9 +224,9 @@ async def test_the_number_of_deliveries_is_bounded(tmp_path: Path) -> None:
     gate = Gate()
     async with open_desk(tmp_path, lambda: FakeEngine(gate=gate), max_deliveries=1) as desk:
         request = await desk.accept()
-        with pytest.raises(QueueFullError, match="1 jobs are under way"), desk.deliveries.accepting():
+        with pytest.raises(QueueFullError, match="1 jobs are under way"), desk.deliveries.accepting(new_job_id()):
             pass
-        with desk.deliveries.accepting(accepted_before=True):
+        with desk.deliveries.accepting(new_job_id(), accepted_before=True):
             second = await desk.accept()
         gate.open()
         await desk.wait_for(request, JobState.DELIVERED)

@@ -60,7 +60,7 @@ async def test_a_german_command_is_answered_in_german(open_stage: OpenStage) -> 
     async with open_stage() as stage:
         await stage.play("as anna in de")
         _, acknowledged, *_, done = await stage.play("/zeichne beschreibung:a red circle bilder:1 seed:7")
-        assert acknowledged.text == "a red circle\nIn der Warteschlange, Platz 1."
+        assert acknowledged.text == "a red circle\nIn der Warteschlange, Platz 1.\n[Abbrechen]"
         assert re.search(r"1 Bild für @anna · Seed 7 · \d+,\d s\nBewertung: \d+,\d\n", done.text)
         # Discord sends the English names, whatever it shows; and who came before still reads English.
         await stage.play("as user")

@@ -1,7 +1,7 @@
 import pytest
 
 from bot.sandbox.errors import LineError
-from bot.sandbox.lines import As, Click, In, Line, Slash, Wait, parse_line
+from bot.sandbox.lines import As, Begin, Click, In, Line, Slash, Wait, parse_line
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ from bot.sandbox.lines import As, Click, In, Line, Slash, Wait, parse_line
         ("  as anna in pt-BR ", As("anna", "pt-BR")),
         ("in gallery", In("gallery")),
         ("wait 0.5", Wait(0.5)),
+        ("begin /imagine prompt:a", Begin(Slash("imagine prompt:a"))),
+        ("begin click Cancel", Begin(Click("Cancel"))),
     ],
 )
 def test_what_a_line_means(text: str, line: Line) -> None:
@@ -27,6 +29,9 @@ def test_what_a_line_means(text: str, line: Line) -> None:
         ("as anna in German", "Discord has no language 'German'; it has en-US, .*, de, "),
         ("as anna in  de", "Discord has no language ' de'"),
         ("wait long", "wait needs a number of seconds"),
+        ("begin as alice", "Can't play the line 'begin as alice'"),
+        ("begin begin click A", "Can't play the line"),
+        ("begin dance", "Can't play the line 'dance'"),
         ("dance", "Can't play the line 'dance'"),
     ],
 )
