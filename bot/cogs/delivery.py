@@ -170,9 +170,14 @@ class Deliveries:
             else:
                 await self._hand_over(job, result)
         except JobCancelledError as error:
-            said = error.text if entry.cancelled_by is None else cancelled_text(entry.cancelled_by)
-            sentence = job.language.tell(said)
-            await self._give_up(request.job_id, request.prompt, JobState.CANCELLED, sentence, job.message)
+            if entry.cancelled_by is None:
+                sentence = job.language.tell(error)
+                await self._give_up(request.job_id, request.prompt, JobState.CANCELLED, sentence, job.message)
+            else:
+                # Here the record comes first: what somebody cancelled must not come back with a restart.
+                sentence = job.language.tell(cancelled_text(entry.cancelled_by))
+                await self._record(request.job_id, JobState.CANCELLED, error=sentence)
+                await job.message.show(render_failure(request.prompt, sentence))
         except ExecutorClosedError:
             # The engine is lost and the program about to end: the job stays in the store for the next start.
             await job.message.show(render_interrupted(request.prompt, language=job.language))

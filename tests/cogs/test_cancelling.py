@@ -223,6 +223,16 @@ def resumed_edits(stage: Stage) -> int:
     return sum("Resumed" in str(e.payload) for e in stage.sandbox.requests if e.method == "PATCH")
 
 
+async def test_a_job_that_was_finished_before_the_restart(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await stage.play("/imagine prompt:a red circle images:2")
+        job = await stage.job(JobState.DELIVERED)
+    async with open_stage() as stage:
+        await post_button(stage, f"1:cancel:{job.id}")
+        said = await answer_alone(stage, "click Forged")
+    assert said == "It is too late to cancel this job: its pictures are there."
+
+
 async def test_a_job_that_the_restart_could_not_take_up(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:

@@ -19,6 +19,8 @@ from bot.store import JobState
 from tests.cogs.desk import TEN_MIB, TIMEOUT_S, open_desk, refusal
 from tests.conftest import eventually
 
+JOB_ID = "0123456789ab"
+
 
 async def test_a_job_ends_with_one_picture_and_a_record_of_it(tmp_path: Path) -> None:
     async with open_desk(tmp_path) as desk:
@@ -160,6 +162,47 @@ async def test_a_store_that_fails_costs_the_record_and_not_the_pictures(
             await desk.recorded.has_picture.wait()
         await desk.deliveries.aclose()
     assert f"job {request.job_id} could not be recorded as delivered" in caplog.text
+
+
+async def test_a_cancelled_job_is_recorded_before_its_message_says_so(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate), edit_interval_s=60.0) as desk:
+        request = await desk.accept()
+        await desk.wait_for(request, JobState.RUNNING)
+        desk.recorded.refusals = [refusal(503, 0)]
+        assert await desk.deliveries.cancel(request.job_id, 7) is True
+        assert (await desk.wait_for(request, JobState.CANCELLED)).error == "Cancelled by <@7>."
+        await eventually(lambda: not desk.recorded.refusals)
+        assert await desk.deliveries.cancel(request.job_id, 7) is False
+        gate.open()
+    assert desk.recorded.contents == []
+
+
+async def test_a_job_can_be_cancelled_while_it_is_being_accepted(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate)) as desk:
+        submit = desk.executor.submit
+
+        async def submit_and_cancel(request: GenerationRequest) -> object:
+            stream = await submit(request)
+            assert await desk.deliveries.cancel(request.job_id, 7)
+            return stream
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(desk.executor, "submit", submit_and_cancel)
+            with desk.deliveries.accepting(JOB_ID):
+                request = await desk.accept(job_id=JOB_ID)
+        await desk.wait_for(request, JobState.CANCELLED)
+        await eventually(lambda: desk.recorded.contents[-1:] == ["**a red circle**\nCancelled by <@7>."])
+        gate.open()
+
+
+async def test_a_job_that_was_not_accepted_in_the_end_is_forgotten(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk:
+        with pytest.raises(ZeroDivisionError), desk.deliveries.accepting(JOB_ID):
+            raise ZeroDivisionError
+        assert await desk.deliveries.cancel(JOB_ID, 7) is False
+        assert desk.deliveries.standing(JOB_ID) is None
 
 
 async def test_closing_tells_the_user_and_leaves_the_job_unfinished(tmp_path: Path) -> None:
