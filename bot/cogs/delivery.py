@@ -124,8 +124,13 @@ class Deliveries:
             raise JobEndedError("Somebody has just cancelled this job.")
         # Before anything is awaited, so that the delivery knows it when it hears of the end.
         entry.cancelled_by = user_id
-        if not await self._executor.cancel(job_id):
-            entry.cancelled_by = None
+        is_cancelled = False
+        try:
+            is_cancelled = await self._executor.cancel(job_id)
+        finally:
+            if not is_cancelled:
+                entry.cancelled_by = None
+        if not is_cancelled:
             raise JobEndedError("It is too late to cancel this job: its pictures are on their way.")
         return True
 
@@ -165,6 +170,8 @@ class Deliveries:
         entry = self._under_way[request.job_id]
         try:
             result = await self._follower(job, entry).follow()
+            if result is None and entry.cancelled_by is not None:
+                raise JobCancelledError("The job was cancelled.")
             if result is None:
                 await job.message.show(render_interrupted(request.prompt, language=job.language))
             else:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from pathlib import Path
-from unittest.mock import MagicMock
+from unittest.mock import AsyncMock, MagicMock
 
 import discord
 import pytest
@@ -12,7 +12,7 @@ from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import UNKNOWN_MESSAGE, JobMessage
 from bot.cogs.updates import UpdateReader
 from bot.engine.fake import FakeEngine, Faults, Gate
-from bot.errors import ExecutorClosedError, QueueFullError
+from bot.errors import ExecutorClosedError, JobEndedError, QueueFullError
 from bot.language import ENGLISH
 from bot.requests import GenerationRequest, Queued, new_job_id
 from bot.store import JobState
@@ -176,6 +176,33 @@ async def test_a_cancelled_job_is_recorded_before_its_message_says_so(tmp_path: 
         assert await desk.deliveries.cancel(request.job_id, 7) is False
         gate.open()
     assert desk.recorded.contents == []
+
+
+async def test_a_job_that_is_cancelled_as_the_bot_closes_does_not_come_back(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate), edit_interval_s=60.0) as desk:
+        request = await desk.accept()
+        await desk.wait_for(request, JobState.RUNNING)
+        await desk.deliveries.cancel(request.job_id, 7)
+        await desk.deliveries.aclose()
+        assert await desk.store.unfinished() == []
+        assert desk.recorded.contents == ["**a red circle**\nCancelled by <@7>."]
+        gate.open()
+
+
+async def test_a_cancellation_that_fails_can_be_tried_again(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate)) as desk:
+        request = await desk.accept()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(desk.executor, "cancel", AsyncMock(side_effect=TimeoutError))
+            with pytest.raises(TimeoutError):
+                await desk.deliveries.cancel(request.job_id, 7)
+        assert await desk.deliveries.cancel(request.job_id, 8)
+        with pytest.raises(JobEndedError, match="Somebody has just cancelled"):
+            await desk.deliveries.cancel(request.job_id, 9)
+        assert (await desk.wait_for(request, JobState.CANCELLED)).error == "Cancelled by <@8>."
+        gate.open()
 
 
 async def test_a_job_can_be_cancelled_while_it_is_being_accepted(tmp_path: Path) -> None:
