@@ -127,8 +127,13 @@ class Deliveries:
             raise JobEndedError("Somebody has just cancelled this job.")
         # Before anything is awaited, so that the delivery knows it when it hears of the end.
         entry.cancelled_by = user_id
-        if not await self._executor.cancel(job_id):
-            entry.cancelled_by = None
+        is_cancelled = False
+        try:
+            is_cancelled = await self._executor.cancel(job_id)
+        finally:
+            if not is_cancelled:
+                entry.cancelled_by = None
+        if not is_cancelled:
             raise JobEndedError("It is too late to cancel this job: its pictures are on their way.")
         return True
 
@@ -168,14 +173,21 @@ class Deliveries:
         entry = self._under_way[request.job_id]
         try:
             result = await self._follower(job, entry).follow()
+            if result is None and entry.cancelled_by is not None:
+                raise JobCancelledError("The job was cancelled.")
             if result is None:
                 await job.message.show(render_interrupted(request.prompt, language=job.language))
             else:
                 await self._hand_over(job, result)
         except JobCancelledError as error:
-            said = error.text if entry.cancelled_by is None else cancelled_text(entry.cancelled_by)
-            sentence = job.language.tell(said)
-            await self._give_up(request.job_id, request.prompt, JobState.CANCELLED, sentence, job.message)
+            if entry.cancelled_by is None:
+                sentence = job.language.tell(error)
+                await self._give_up(request.job_id, request.prompt, JobState.CANCELLED, sentence, job.message)
+            else:
+                # Here the record comes first: what somebody cancelled must not come back with a restart.
+                sentence = job.language.tell(cancelled_text(entry.cancelled_by))
+                await self._record(request.job_id, JobState.CANCELLED, error=sentence)
+                await job.message.show(render_failure(request.prompt, sentence))
         except ExecutorClosedError:
             # The engine is lost and the program about to end: the job stays in the store for the next start.
             await job.message.show(render_interrupted(request.prompt, language=job.language))

@@ -18,7 +18,7 @@ from bot.engine.fake import FakeEngine
 from bot.executor.local import LocalExecutor
 from bot.language import ENGLISH
 from bot.pictures import PictureFolder
-from bot.requests import GenerationRequest, Queued
+from bot.requests import GenerationRequest, Queued, new_job_id
 from bot.store import JobRecord, JobState, JobStore, NewJob, Store
 
 TEN_MIB = 10 * 1024 * 1024
@@ -68,10 +68,16 @@ class Desk:
         user_id: int = 1,
         num_images: int = 2,
         preview_interval_s: float | None = None,
+        job_id: str | None = None,
     ) -> GenerationRequest:
         """Does what the job desk does, up to the delivery's start."""
         request = GenerationRequest(
-            prompt, num_images, seed=3, requester=str(user_id), preview_interval_s=preview_interval_s
+            prompt,
+            num_images,
+            seed=3,
+            requester=str(user_id),
+            preview_interval_s=preview_interval_s,
+            job_id=job_id or new_job_id(),
         )
         new = NewJob(
             id=request.job_id,

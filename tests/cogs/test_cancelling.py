@@ -167,7 +167,7 @@ async def test_a_press_after_the_end(open_stage: OpenStage, state: JobState, sen
         job = await stage.job(state)
         await post_button(stage, f"1:cancel:{job.id}")
         assert await answer_alone(stage, "click Forged") == sentence
-        assert await stage.app.store.get(job.id) == job
+        assert await stage.app.store.jobs.get(job.id) == job
 
 
 async def test_a_job_that_is_not_in_the_store_any_more(open_stage: OpenStage) -> None:
@@ -223,6 +223,16 @@ def resumed_edits(stage: Stage) -> int:
     return sum("Resumed" in str(e.payload) for e in stage.sandbox.requests if e.method == "PATCH")
 
 
+async def test_a_job_that_was_finished_before_the_restart(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await stage.play("/imagine prompt:a red circle images:2")
+        job = await stage.job(JobState.DELIVERED)
+    async with open_stage() as stage:
+        await post_button(stage, f"1:cancel:{job.id}")
+        said = await answer_alone(stage, "click Forged")
+    assert said == "It is too late to cancel this job: its pictures are there."
+
+
 async def test_a_job_that_the_restart_could_not_take_up(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
@@ -239,7 +249,7 @@ async def test_a_job_that_the_restart_could_not_take_up(open_stage: OpenStage, m
             assert (await stage.job(JobState.CANCELLED)).error == f"Cancelled by <@{job.user_id}>."
             await eventually(lambda: any("Cancelled by" in str(e.payload) for e in stage.sandbox.requests))
     async with open_stage() as stage:
-        assert await stage.app.store.unfinished() == []
+        assert await stage.app.store.jobs.unfinished() == []
 
 
 async def test_a_bot_that_is_closing_says_so(open_stage: OpenStage) -> None:
@@ -250,7 +260,7 @@ async def test_a_bot_that_is_closing_says_so(open_stage: OpenStage) -> None:
         await post_button(stage, f"1:cancel:{job.id}")
         await stage.app.bot._deliveries.aclose()
         assert await answer_alone(stage, "click Forged") == "The bot is going offline. Try again when it is back."
-        assert (await stage.app.store.unfinished())[0].id == job.id
+        assert (await stage.app.store.jobs.unfinished())[0].id == job.id
         gate.open()
 
 

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import AsyncMock, MagicMock
 
 import discord
 import pytest
@@ -13,12 +13,14 @@ from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import UNKNOWN_MESSAGE, JobMessage
 from bot.cogs.updates import UpdateReader
 from bot.engine.fake import FakeEngine, Faults, Gate
-from bot.errors import ExecutorClosedError, QueueFullError
+from bot.errors import ExecutorClosedError, JobEndedError, QueueFullError
 from bot.language import ENGLISH
 from bot.requests import GenerationRequest, Queued, new_job_id
 from bot.store import JobState
 from tests.cogs.desk import TEN_MIB, TIMEOUT_S, Recorded, open_desk, refusal
 from tests.conftest import eventually
+
+JOB_ID = "0123456789ab"
 
 
 async def test_a_job_ends_with_one_picture_and_a_record_of_it(tmp_path: Path) -> None:
@@ -184,6 +186,74 @@ async def test_a_store_that_fails_costs_the_record_and_not_the_pictures(
             await desk.recorded.has_picture.wait()
         await desk.deliveries.aclose()
     assert f"job {request.job_id} could not be recorded as delivered" in caplog.text
+
+
+async def test_a_cancelled_job_is_recorded_before_its_message_says_so(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate), edit_interval_s=60.0) as desk:
+        request = await desk.accept()
+        await desk.wait_for(request, JobState.RUNNING)
+        desk.recorded.refusals = [refusal(503, 0)]
+        assert await desk.deliveries.cancel(request.job_id, 7) is True
+        assert (await desk.wait_for(request, JobState.CANCELLED)).error == "Cancelled by <@7>."
+        await eventually(lambda: not desk.recorded.refusals)
+        assert await desk.deliveries.cancel(request.job_id, 7) is False
+        gate.open()
+    assert desk.recorded.contents == []
+
+
+async def test_a_job_that_is_cancelled_as_the_bot_closes_does_not_come_back(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate), edit_interval_s=60.0) as desk:
+        request = await desk.accept()
+        await desk.wait_for(request, JobState.RUNNING)
+        await desk.deliveries.cancel(request.job_id, 7)
+        await desk.deliveries.aclose()
+        assert await desk.store.unfinished() == []
+        assert desk.recorded.contents == ["**a red circle**\nCancelled by <@7>."]
+        gate.open()
+
+
+async def test_a_cancellation_that_fails_can_be_tried_again(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate)) as desk:
+        request = await desk.accept()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(desk.executor, "cancel", AsyncMock(side_effect=TimeoutError))
+            with pytest.raises(TimeoutError):
+                await desk.deliveries.cancel(request.job_id, 7)
+        assert await desk.deliveries.cancel(request.job_id, 8)
+        with pytest.raises(JobEndedError, match="Somebody has just cancelled"):
+            await desk.deliveries.cancel(request.job_id, 9)
+        assert (await desk.wait_for(request, JobState.CANCELLED)).error == "Cancelled by <@8>."
+        gate.open()
+
+
+async def test_a_job_can_be_cancelled_while_it_is_being_accepted(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate)) as desk:
+        submit = desk.executor.submit
+
+        async def submit_and_cancel(request: GenerationRequest) -> object:
+            stream = await submit(request)
+            assert await desk.deliveries.cancel(request.job_id, 7)
+            return stream
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(desk.executor, "submit", submit_and_cancel)
+            with desk.deliveries.accepting(JOB_ID):
+                request = await desk.accept(job_id=JOB_ID)
+        await desk.wait_for(request, JobState.CANCELLED)
+        await eventually(lambda: desk.recorded.contents[-1:] == ["**a red circle**\nCancelled by <@7>."])
+        gate.open()
+
+
+async def test_a_job_that_was_not_accepted_in_the_end_is_forgotten(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk:
+        with pytest.raises(ZeroDivisionError), desk.deliveries.accepting(JOB_ID):
+            raise ZeroDivisionError
+        assert await desk.deliveries.cancel(JOB_ID, 7) is False
+        assert desk.deliveries.standing(JOB_ID) is None
 
 
 async def test_closing_tells_the_user_and_leaves_the_job_unfinished(tmp_path: Path) -> None:
