@@ -15,13 +15,15 @@ from typing import Final
 import aiohttp
 import discord
 
+from bot.catalogues import Languages
 from bot.client import DalleBot
 from bot.config import TOKEN_VARIABLE, Settings
 from bot.engine.base import Engine
 from bot.errors import ConfigError, DalleBotError
 from bot.executor.base import EngineState, Executor
 from bot.executor.local import LocalExecutor
-from bot.store import JobStore
+from bot.pictures import PictureFolder
+from bot.store import Store
 
 STOP_TIMEOUT_S: Final = 20.0
 ENGINE_CHECK_S: Final = 1.0
@@ -36,7 +38,7 @@ _log = logging.getLogger(__name__)
 class App:
     """What `open_app` built. Closed by leaving its context."""
 
-    store: JobStore
+    store: Store
     executor: Executor
     bot: DalleBot
 
@@ -48,10 +50,11 @@ async def open_app(
     """Opens the store (migrated), the executor (loading its engine in the background) and the client (offline yet).
 
     engine_factory: called once, on the executor's thread. cancel_start: tells it to give up.
-    Raises StoreError if the database can't be used.
+    Raises StoreError if the database can't be used, ConfigError if a catalogue of texts is damaged.
     """
+    languages = await asyncio.to_thread(Languages.load)
     async with contextlib.AsyncExitStack() as stack:
-        store = await stack.enter_async_context(JobStore.open(settings.store_url))
+        store = await stack.enter_async_context(Store.open(settings.store_url))
         executor = await stack.enter_async_context(
             LocalExecutor(
                 engine_factory,
@@ -64,7 +67,9 @@ async def open_app(
         bot = await stack.enter_async_context(
             DalleBot(
                 store=store,
+                pictures=PictureFolder(settings.pictures_dir, settings.store.max_picture_bytes),
                 executor=executor,
+                languages=languages,
                 max_deliveries=settings.queue.max_jobs + MAX_LINGERING,
                 default_images=settings.imagine.default_images,
                 max_images=settings.imagine.max_images,

@@ -14,12 +14,24 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.catalogues import Languages
+from bot.cogs.cancelling import Cancelling
 from bot.cogs.delivery import Deliveries
 from bot.cogs.imagine import ImagineCog
+from bot.cogs.job_desk import JobDesk
+from bot.cogs.queue import QueueCog
+from bot.cogs.result_keeper import ResultKeeper
+from bot.cogs.resume import resume_jobs
+from bot.cogs.translator import CommandTranslator
 from bot.error_handler import answer_error, explain
 from bot.errors import ConfigError, StoreError
 from bot.executor.base import Executor
-from bot.store import JobStore
+from bot.language import ENGLISH
+from bot.pictures import PictureFolder
+from bot.store import Store
+from bot.views.custom_id import Action
+from bot.views.job_control import JobControl
+from bot.views.presses import Presses
 
 _log = logging.getLogger(__name__)
 
@@ -30,22 +42,25 @@ class CommandTree(app_commands.CommandTree["DalleBot"]):
     async def on_error(
         self, interaction: discord.Interaction["DalleBot"], error: app_commands.AppCommandError, /
     ) -> None:
-        """Answers every failed command with one sentence."""
-        await answer_error(interaction, error)
+        """Answers every failed command with one sentence, in its user's language."""
+        await answer_error(interaction, error, interaction.client.languages.of(str(interaction.locale)))
 
 
 class DalleBot(commands.AutoShardedBot):
     """The bot. Make it on the running event loop and use it as `async with`.
 
-    max_deliveries: jobs under way at once, from acknowledgement to result. default_images, max_images: of /imagine.
+    languages: what it speaks. max_deliveries: jobs under way at once, from acknowledgement to result.
+    default_images, max_images: of /imagine.
     dev_guild_id: register the commands in this guild alone, where they appear at once; None registers them globally.
     """
 
     def __init__(
         self,
         *,
-        store: JobStore,
+        store: Store,
+        pictures: PictureFolder,
         executor: Executor,
+        languages: Languages,
         max_deliveries: int,
         default_images: int,
         max_images: int,
@@ -65,27 +80,48 @@ class DalleBot(commands.AutoShardedBot):
         )
         self._store = store
         self._executor = executor
-        self._deliveries = Deliveries(store=store, executor=executor, max_deliveries=max_deliveries)
+        self.languages = languages
+        keeper = ResultKeeper(store.images, pictures)
+        self._deliveries = Deliveries(store=store.jobs, executor=executor, keeper=keeper, max_deliveries=max_deliveries)
         self._default_images = default_images
         self._max_images = max_images
         self._dev_guild = discord.Object(dev_guild_id) if dev_guild_id is not None else None
 
     async def setup_hook(self) -> None:
         """Loads the cogs and registers the commands; discord.py calls it after login, before the gateway."""
+        await self.tree.set_translator(CommandTranslator(self.languages))
         await self.load_cogs()
         await self.sync_commands()
 
     async def load_cogs(self) -> None:
-        """Adds every command, and takes up the jobs that the last run left."""
-        imagine = ImagineCog(
+        """Adds every command and control, and takes up the jobs that the last run left, before new ones can come."""
+        desk = JobDesk(
             self,
-            store=self._store,
+            store=self._store.jobs,
             executor=self._executor,
             deliveries=self._deliveries,
-            default_images=self._default_images,
-            max_images=self._max_images,
+            languages=self.languages,
         )
-        await self.add_cog(imagine)
+        cancelling = Cancelling(self, store=self._store.jobs, deliveries=self._deliveries, languages=self.languages)
+        queue = QueueCog(
+            store=self._store.jobs,
+            executor=self._executor,
+            deliveries=self._deliveries,
+            cancelling=cancelling,
+            languages=self.languages,
+        )
+        await self.add_cog(ImagineCog(desk, default_images=self._default_images, max_images=self._max_images))
+        await self.add_cog(queue)
+        handlers = {Action.CANCEL: cancelling.press, Action.CANCEL_LISTED: queue.press}
+        self.presses = Presses(handlers, self.languages)
+        self.add_dynamic_items(JobControl)
+        await resume_jobs(
+            self,
+            store=self._store.jobs,
+            executor=self._executor,
+            deliveries=self._deliveries,
+            languages=self.languages,
+        )
 
     async def sync_commands(self) -> bool:
         """Registers the commands with Discord unless it has exactly these; True if it did.
@@ -96,9 +132,9 @@ class DalleBot(commands.AutoShardedBot):
         if self._dev_guild is not None:
             self.tree.copy_global_to(guild=self._dev_guild)
         key = f"commands/{self.application_id}/{self._dev_guild.id if self._dev_guild else 'global'}"
-        digest = self._commands_digest()
+        digest = await self._commands_digest()
         try:
-            known = await self._store.get_value(key)
+            known = await self._store.values.get(key)
         except StoreError as error:
             _log.warning("the hash of the registered commands could not be read, registering them anew: %s", error)
             known = None
@@ -113,16 +149,19 @@ class DalleBot(commands.AutoShardedBot):
             ) from error
         _log.info("registered %d commands with Discord", len(registered))
         try:
-            await self._store.set_value(key, digest)
+            await self._store.values.set(key, digest)
         except StoreError as error:
             _log.warning("the hash of the registered commands could not be stored: %s", error)
         return True
 
-    def _commands_digest(self) -> str:
-        """Changes with any command, and with the address of Discord's API: a stand-in hasn't heard of them yet."""
+    async def _commands_digest(self) -> str:
+        """Changes with any command or translation, and with the address of Discord's API: a stand-in hasn't heard of
+        them yet."""
         tree: app_commands.CommandTree[Any] = self.tree
+        translator = CommandTranslator(self.languages)
+        commands = tree.get_commands(guild=self._dev_guild)
         payload = sorted(
-            (command.to_dict(tree) for command in tree.get_commands(guild=self._dev_guild)),
+            [await command.get_translated_payload(tree, translator) for command in commands],
             key=lambda command: (command["type"], command["name"]),
         )
         text = json.dumps([discord.http.Route.BASE, payload], sort_keys=True)
@@ -132,7 +171,7 @@ class DalleBot(commands.AutoShardedBot):
         """Logs what an event listener raised; discord.py calls it inside the except block."""
         error = sys.exception()
         if error is not None:
-            explain(error, doing=f"event {event_method}")
+            explain(error, doing=f"event {event_method}", language=ENGLISH)
 
     async def close(self) -> None:
         """Lets deliveries end, within their bound, then leaves Discord. Safe to call twice."""

@@ -31,16 +31,17 @@ _OVERSAMPLE: Final = 4
 
 _COLUMNS: Final = (1, 2, 3, 2, 3, 3, 3, 3, 3)
 _WEBP_QUALITIES: Final = (95, 90, 85, 75, 60, 45, 30, 15, 5)
+_SMALL_QUALITY: Final = 60
 
 Pixels = npt.NDArray[np.uint8]
 
 
-def make_collage(images: Sequence[Pixels], *, tile_px: int = TILE_PX) -> Image.Image:
-    """Puts 1 to 9 pictures, each uint8 [height, width, 3] and all of one size, into a numbered grid, in order.
+def make_collage(images: Sequence[Pixels], *, tile_px: int = TILE_PX, is_numbered: bool = True) -> Image.Image:
+    """Puts 1 to 9 pictures, each uint8 [height, width, 3] and all of one size, into a grid, in order.
 
     Grids are 1x1, 2x1, 3x1, 2x2, 3x2 and 3x3; a last row that isn't full is centred. Pictures smaller than `tile_px`
-    are enlarged by a whole factor; a lone picture is shown at up to SINGLE_PX and without a number. Returns an RGB
-    image, 800 px wide for three columns of TILE_PX. Raises ValueError for arrays of other kinds or numbers.
+    are enlarged by a whole factor; a lone picture is shown at up to SINGLE_PX and has no number. Returns an RGB image,
+    800 px wide for three columns of TILE_PX. Raises ValueError for arrays of other kinds or numbers.
     """
     height, width = _common_size(images)
     lone = len(images) == 1
@@ -57,7 +58,7 @@ def make_collage(images: Sequence[Pixels], *, tile_px: int = TILE_PX) -> Image.I
         indent = (columns - in_row) * (width + GAP_PX) // 2
         corner = (GAP_PX + indent + column * (width + GAP_PX), GAP_PX + row * (height + GAP_PX))
         collage.paste(_enlarged(pixels, factor), corner, mask)
-        if not lone:
+        if is_numbered and not lone:
             badge = _badge(str(number + 1), round(min(width, height) * _BADGE))
             inset = round(badge.width * 0.25)
             collage.paste(badge, (corner[0] + inset, corner[1] + inset), badge)
@@ -132,8 +133,17 @@ def encode_within(image: Image.Image, metadata: Mapping[str, str], max_bytes: in
         if len(data) <= max_bytes:
             return data, "webp"
     raise JobFailedError(
-        f"The picture needs at least {len(data):,} bytes, and {max_bytes:,} may be attached here: ask for fewer images."
+        "The picture needs at least {needed:,} bytes, and {limit:,} may be attached here: ask for fewer images.",
+        needed=len(data),
+        limit=max_bytes,
     )
+
+
+def encode_small(image: Image.Image) -> bytes:
+    """`image` at half its size as WebP, good enough for what is shown for some seconds: 5 to 40 kB."""
+    data = io.BytesIO()
+    image.reduce(2).save(data, "WEBP", quality=_SMALL_QUALITY, method=2)
+    return data.getvalue()
 
 
 def _encode_webp(image: Image.Image, metadata: Mapping[str, str], quality: int) -> bytes:

@@ -98,9 +98,11 @@ class ImagineSettings(_Section):
 
 
 class StoreSettings(_Section):
-    """url: SQLAlchemy's form, with an async driver. None is a SQLite file in data_dir. It may hold a password."""
+    """url: SQLAlchemy's form, with an async driver. None is a SQLite file in data_dir. It may hold a password.
+    max_picture_bytes: for the pictures of finished jobs, in data_dir."""
 
     url: SecretStr | None = None
+    max_picture_bytes: int = Field(10 * 2**30, ge=2**20)
 
 
 class LogSettings(_Section):
@@ -121,7 +123,7 @@ def default_data_dir() -> Path:
 
 
 class Settings(BaseSettings):
-    """Every setting. Frozen; safe to print, since secrets are SecretStr. data_dir: database, compiled code."""
+    """Every setting. Frozen; safe to print, since secrets are SecretStr. data_dir: what the bot keeps."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -152,6 +154,11 @@ class Settings(BaseSettings):
         if self.store.url is not None:
             return self.store.url.get_secret_value()
         return f"sqlite+aiosqlite:///{(self.data_dir / STORE_FILE).as_posix()}"
+
+    @property
+    def pictures_dir(self) -> Path:
+        """Where the pictures of finished jobs are kept."""
+        return self.data_dir / "pictures"
 
     @property
     def compile_cache_dir(self) -> Path | None:

@@ -19,34 +19,42 @@ import discord
 from discord import app_commands
 
 from bot.errors import JobError, RequestError, StoreError
+from bot.language import Language
 
 UNKNOWN_INTERACTION: Final = 10062
 
 _log = logging.getLogger(__name__)
 
 
-def explain(error: BaseException, *, doing: str) -> str:
+def explain(error: BaseException, *, doing: str, language: Language) -> str:
     """The sentence for the user, by the policy above. doing: what failed, for the log ("/imagine", "job 3f…")."""
     cause = _cause(error)
     if isinstance(cause, RequestError | JobError):
-        return str(cause)
+        return language.tell(cause)
     if isinstance(cause, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
-        return "This command has changed since Discord last loaded it. Reload Discord (Ctrl+R) and try again."
+        return language.text(
+            "This command has changed since Discord last loaded it. Reload Discord (Ctrl+R) and try again."
+        )
     incident = secrets.token_hex(3)
     _log.error("%s failed (id %s)", doing, incident, exc_info=cause)
     if isinstance(cause, StoreError):
-        return f"The bot's database has a problem (id {incident}). Try again in some minutes."
-    return f"Something went wrong (id {incident}). Try again; if it goes on, tell the bot's owner this id."
+        return language.text(
+            "The bot's database has a problem (id {incident}). Try again in some minutes.", incident=incident
+        )
+    return language.text(
+        "Something went wrong (id {incident}). Try again; if it goes on, tell the bot's owner this id.",
+        incident=incident,
+    )
 
 
-async def answer_error(interaction: discord.Interaction, error: BaseException) -> None:
+async def answer_error(interaction: discord.Interaction, error: BaseException, language: Language) -> None:
     """Tells the user, and only that user, what `explain` says. Never raises what Discord answers to that."""
     name = f"/{interaction.command.qualified_name}" if interaction.command is not None else "an interaction"
     cause = _cause(error)
     if isinstance(cause, discord.NotFound) and cause.code == UNKNOWN_INTERACTION:
         _log.warning("%s of user %d was answered too late for Discord", name, interaction.user.id)
         return
-    sentence = explain(cause, doing=name)
+    sentence = explain(cause, doing=name, language=language)
     mentions = discord.AllowedMentions.none()
     try:
         if interaction.response.is_done():

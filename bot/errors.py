@@ -6,12 +6,14 @@
     │   ├── CheckpointNotFoundError   nothing at that name or path
     │   ├── FetchError                they could not be brought here: network, rights, disk, damaged on the way
     │   └── CheckpointMismatchError   the files disagree with the network that they should fill
-    ├── RequestError                  the person who asked can mend it; the text may be shown to them as it is
+    ├── RequestError                  the person who asked can mend it; the text is shown to them
     │   ├── InvalidPromptError
     │   ├── InvalidParameterError
     │   ├── QueueFullError
     │   ├── UserLimitError
-    │   └── MissingPermissionError
+    │   ├── MissingPermissionError
+    │   ├── UnknownControlError
+    │   └── JobEndedError
     ├── JobError                      an accepted job ended without pictures
     │   ├── JobCancelledError
     │   ├── JobFailedError            the engine could not finish it; others go on
@@ -23,11 +25,23 @@ The sandbox adds two of its own (bot/sandbox/errors.py).
 
 Each message is one or two sentences: what is wrong, named by its key, option or file, and what to do about it.
 Messages never hold secrets.
+
+People on Discord may see RequestError and JobError, in their language: these take a template and its values, or a Text
+(bot/language.py). The others are for whoever runs the bot, in English.
 """
+
+from bot.language import Text
 
 
 class DalleBotError(Exception):
-    """Base of the tree. `str(error)` is written for people."""
+    """Base of the tree. `str(error)` is written for people, in English; `text` is the same for any language.
+
+    message: a Text, or a template for `values`; without values it is taken as it is, braces and all.
+    """
+
+    def __init__(self, message: str | Text = "", /, **values: object) -> None:
+        self.text = message if isinstance(message, Text) else Text(message, **values)
+        super().__init__(str(self.text))
 
 
 class ConfigError(DalleBotError):
@@ -51,7 +65,7 @@ class CheckpointMismatchError(CheckpointError):
 
 
 class RequestError(DalleBotError):
-    """The person who asked can mend it; the message may be shown to them unchanged."""
+    """The person who asked can mend it; the message is shown to them."""
 
 
 class InvalidPromptError(RequestError):
@@ -72,6 +86,14 @@ class UserLimitError(RequestError):
 
 class MissingPermissionError(RequestError):
     """The user or the bot lacks a permission that the command needs in this channel."""
+
+
+class UnknownControlError(RequestError):
+    """A button or select whose custom_id this version of the bot can't read."""
+
+
+class JobEndedError(RequestError):
+    """It is too late for what was asked of a job, or there is no such job."""
 
 
 class JobError(DalleBotError):

@@ -59,7 +59,7 @@ class Imagined:
             "model": self.result.model,
             "images": images,
             "collage": str(self.collage),
-            "notices": list(self.result.notices),
+            "notices": [str(notice) for notice in self.result.notices],
             "timings": dict(self.timings),
         }
 

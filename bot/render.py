@@ -1,19 +1,34 @@
 """Jobs as Discord messages: pure functions from a request, an update or a result to text and a picture.
 
-The cogs call them; `render_result` takes a fraction of a second of CPU, so it is called on a worker thread. Nothing
-here touches the network, so a test needs no Discord.
+The cogs call them; `render_preview` and `render_result` take a fraction of a second of CPU, so they are called on a
+worker thread. Nothing here touches the network, so a test needs no Discord.
 
 Prompts come from strangers. In a message they are always escaped: no mention, no markdown, no link, no unfurling.
 """
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
-from bot.collage import encode_within, make_collage
-from bot.requests import Finished, GenerationRequest, Preview, Progress, Queued, Result, Sampling, Started, Update
+import numpy as np
+
+from bot.collage import encode_small, encode_within, make_collage
+from bot.language import Language, Text
+from bot.requests import (
+    Finished,
+    GenerationRequest,
+    Preview,
+    PreviewImage,
+    Progress,
+    Queued,
+    Result,
+    Sampling,
+    Started,
+    Update,
+)
 
 MAX_CONTENT_CHARACTERS: Final = 2000
 MAX_DESCRIPTION_CHARACTERS: Final = 1024
@@ -22,7 +37,7 @@ MAX_MODEL_CHARACTERS: Final = 80
 
 _BAR_CELLS: Final = 10
 _ELLIPSIS: Final = "…"
-_SHORTENED: Final = "The prompt is shown shortened; the picture's metadata holds all of it."
+_SHORTENED: Final = Text("The prompt is shown shortened; the picture's metadata holds all of it.")
 
 _MARKDOWN = re.compile(r"[\\*_~`|<>\[\]]")
 _LINE_START = re.compile(r"\A[#-]")
@@ -40,12 +55,21 @@ class Picture:
     description: str
 
 
+class Controls(StrEnum):
+    """What a job's message offers: NONE nothing, RUNNING to cancel it."""
+
+    NONE = "none"
+    RUNNING = "running"
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a message becomes. picture None leaves its attachments as they are."""
+    """What a message becomes. picture None leaves its attachments as they are, unless drops_picture."""
 
     content: str
     picture: Picture | None = None
+    controls: Controls = Controls.NONE
+    drops_picture: bool = False
 
 
 def escape(text: str) -> str:
@@ -62,51 +86,92 @@ def escape(text: str) -> str:
     return plain.replace("@", "@\u200b")
 
 
-def render_update(request: GenerationRequest, update: Update, *, loading: bool, resumed: bool = False) -> Rendered:
-    """A job that waits or is being drawn; the bar counts image tokens.
+def render_update(
+    request: GenerationRequest, update: Update, *, language: Language, loading: bool, resumed: bool = False
+) -> Rendered:
+    """A job that waits or is being drawn. The arguments are those of `status_line`."""
+    status = status_line(request.num_images, update, language=language, loading=loading, resumed=resumed)
+    # What a previous run of the bot had shown of it is not how far it is now.
+    drops_picture = resumed and isinstance(update, Queued)
+    content = _under_prompt(request.prompt, [status])
+    return Rendered(content, controls=Controls.RUNNING, drops_picture=drops_picture)
+
+
+def status_line(num_images: int, update: Update, *, language: Language, loading: bool, resumed: bool = False) -> str:
+    """How far a job is; the bar counts image tokens.
 
     loading: the model isn't ready yet. resumed: the bot was restarted since the job was accepted.
     """
     match update:
         case Queued(position, expected_start_s):
-            status = "Resumed after a restart: queued" if resumed else "Queued"
-            status += f", place {position}"
-            if loading:
-                status += ", the model is still loading."
-            elif expected_start_s is not None:
-                status += f", starts {_soon(expected_start_s)}."
+            if resumed:
+                queued = Text("Resumed after a restart: queued, place {place}", place=position)
             else:
-                status += "."
+                queued = Text("Queued, place {place}", place=position)
+            if loading:
+                return language.text("{queued}, the model is still loading.", queued=queued)
+            if expected_start_s is not None:
+                return language.text("{queued}, starts {soon}.", queued=queued, soon=_soon(expected_start_s))
+            return language.text("{queued}.", queued=queued)
         case Progress(done, total):
             fraction = min(1.0, done / max(1, total))
             filled = int(fraction * _BAR_CELLS)
             bar = "█" * filled + "░" * (_BAR_CELLS - filled)
-            status = f"Drawing {_images(request.num_images)}  `{bar}` {int(fraction * 100)} %"
+            return language.plural(
+                "Drawing {n} image  {bar} {percent} %",
+                "Drawing {n} images  {bar} {percent} %",
+                num_images,
+                bar=f"`{bar}`",
+                percent=int(fraction * 100),
+            )
         case Started() | Preview() | Finished():
-            status = f"Drawing {_images(request.num_images)}{_ELLIPSIS}"
-    return Rendered(_under_prompt(request.prompt, [status]))
+            return language.plural("Drawing {n} image…", "Drawing {n} images…", num_images)
 
 
-def _soon(seconds: float) -> str:
+def render_preview(request: GenerationRequest, pictures: Sequence[PreviewImage], *, language: Language) -> Picture:
+    """Unfinished pictures, one or more of a job's, as a small collage without numbers, since ranks come at the end.
+
+    An image that isn't among them is neutral grey, as is what isn't drawn of the others.
+    """
+    known = {picture.index: picture.pixels for picture in pictures}
+    blank = np.full_like(pictures[0].pixels, 128)
+    collage = make_collage([known.get(i, blank) for i in range(request.num_images)], is_numbered=False)
+    described = language.plural(
+        "{n} unfinished image of: {prompt}",
+        "{n} unfinished images of: {prompt}",
+        request.num_images,
+        prompt=request.prompt,
+    )
+    name = f"dalle-bot-{request.job_id}-unfinished.webp"
+    return Picture(name, encode_small(collage), _cut(described, MAX_DESCRIPTION_CHARACTERS))
+
+
+def _soon(seconds: float) -> Text:
     """As coarse as the forecast is good."""
     if seconds < 5:
-        return "in a moment"
+        return Text("in a moment")
     if seconds < 90:
-        return f"in about {5 * max(1, round(seconds / 5))} s"
-    return f"in about {round(seconds / 60)} min"
+        return Text("in about {seconds} s", seconds=5 * max(1, round(seconds / 5)))
+    return Text("in about {minutes} min", minutes=round(seconds / 60))
 
 
 def render_failure(prompt: str, sentence: str) -> Rendered:
     """The job ended without pictures. sentence: why, and what to do."""
+    return Rendered(_under_prompt(prompt, [sentence]), drops_picture=True)
+
+
+def cancelled_text(user_id: int) -> Text:
+    """For render_failure: who cancelled the job."""
+    return Text("Cancelled by {user}.", user=f"<@{user_id}>")
+
+
+def render_interrupted(prompt: str, *, language: Language) -> Rendered:
+    """The bot stops while the job is under way."""
+    sentence = language.text("The bot is going offline. This job goes on when it is back.")
     return Rendered(_under_prompt(prompt, [sentence]))
 
 
-def render_interrupted(prompt: str) -> Rendered:
-    """The bot stops while the job is under way."""
-    return render_failure(prompt, "The bot is going offline. This job goes on when it is back.")
-
-
-def render_result(result: Result, *, user_id: int, max_bytes: int) -> Rendered:
+def render_result(result: Result, *, language: Language, user_id: int, max_bytes: int) -> Rendered:
     """A finished job: caption and numbered collage, best first.
 
     user_id: who asked; shown as a mention, which doesn't ping because the client sends AllowedMentions.none().
@@ -117,18 +182,27 @@ def render_result(result: Result, *, user_id: int, max_bytes: int) -> Rendered:
     data, extension = encode_within(collage, picture_metadata(result), min(max_bytes, MAX_REQUEST_BYTES))
     filename = f"dalle-bot-{request.job_id}.{extension.lstrip('.')}"
     lines = [
-        f"{_images(len(result.images))} for <@{user_id}> · seed {request.seed} · {result.seconds:.1f} s",
-        _scores_text(result),
+        language.plural(
+            "{n} image for {user} · seed {seed} · {seconds:.1f} s",
+            "{n} images for {user} · seed {seed} · {seconds:.1f} s",
+            len(result.images),
+            user=f"<@{user_id}>",
+            seed=request.seed,
+            seconds=result.seconds,
+        ),
+        _scores_text(result, language),
         f"-# {escape(_cut(result.model, MAX_MODEL_CHARACTERS))} · {_sampling_text(result.sampling)}",
-        *(escape(notice) for notice in result.notices),
+        *(escape(language.tell(notice)) for notice in result.notices),
     ]
-    description = _cut(f"{_images(len(result.images))} of: {request.prompt}", MAX_DESCRIPTION_CHARACTERS)
-    content = _under_prompt(request.prompt, lines, if_shortened=_SHORTENED)
-    return Rendered(content, Picture(filename, data, description))
+    description = language.plural(
+        "{n} image of: {prompt}", "{n} images of: {prompt}", len(result.images), prompt=request.prompt
+    )
+    content = _under_prompt(request.prompt, lines, if_shortened=language.tell(_SHORTENED))
+    return Rendered(content, Picture(filename, data, _cut(description, MAX_DESCRIPTION_CHARACTERS)))
 
 
 def picture_metadata(result: Result) -> Mapping[str, str]:
-    """What the picture itself says of its making."""
+    """What the picture itself says of its making, in English: programs read it too."""
     request = result.request
     metadata = {
         "prompt": request.prompt,
@@ -150,15 +224,12 @@ def _sampling_text(sampling: Sampling) -> str:
     )
 
 
-def _scores_text(result: Result) -> str:
+def _scores_text(result: Result, language: Language) -> str:
     first, *others = result.images
     if not others:
-        return f"Score: {first.score:.1f}"
-    return "Scores, best first: " + " · ".join(f"{n}: {image.score:.1f}" for n, image in enumerate(result.images, 1))
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count} images"
+        return language.text("Score: {score:.1f}", score=first.score)
+    scores = (f"{rank}: {language.show(image.score, '.1f')}" for rank, image in enumerate(result.images, 1))
+    return language.text("Scores, best first: {scores}", scores=" · ".join(scores))
 
 
 def _under_prompt(prompt: str, lines: list[str], *, if_shortened: str | None = None) -> str:
@@ -170,6 +241,12 @@ def _under_prompt(prompt: str, lines: list[str], *, if_shortened: str | None = N
         room = MAX_CONTENT_CHARACTERS - _length(f"**{_ELLIPSIS}**\n{body}")
         heading = _longest_escaped(prompt, room) + _ELLIPSIS
     return f"**{heading}**\n{body}"
+
+
+def escape_shortened(text: str, room: int) -> str:
+    """The escape of `text` within `room` UTF-16 units, with an ellipsis where something was left out."""
+    escaped = escape(text)
+    return escaped if _length(escaped) <= room else _longest_escaped(text, room - 1) + _ELLIPSIS
 
 
 def _longest_escaped(text: str, room: int) -> str:

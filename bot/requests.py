@@ -10,12 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.errors import InvalidParameterError, InvalidPromptError
+from bot.language import Text
 
 MAX_PROMPT_CHARACTERS: Final = 1000
 MAX_IMAGES: Final = 9
 MAX_SEED: Final = 2**32 - 1
 _MAX_IMAGE_TOKEN: Final = 2**31 - 1
 MAX_LABELS: Final = 64
+
+THE_PROMPT: Final = Text("The prompt")
+THE_NEGATIVE_PROMPT: Final = Text("The negative prompt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +38,28 @@ SAMPLING_BOUNDS: Final[Mapping[str, Bounds]] = {
 }
 
 
-def check_number(name: str, value: float, low: float, high: float) -> None:
+def check_number(name: str | Text, value: float, low: float, high: float) -> None:
     """Raises InvalidParameterError unless `low <= value <= high` (so NaN is refused too)."""
     if not low <= value <= high:
-        raise InvalidParameterError(f"{name} must be between {low:.10g} and {high:.10g}, not {value:.10g}.")
+        raise InvalidParameterError(
+            "{name} must be between {low:.10g} and {high:.10g}, not {value:.10g}.",
+            name=name,
+            low=low,
+            high=high,
+            value=value,
+        )
 
 
-def check_whole(name: str, value: int, low: int, high: int) -> None:
+def check_whole(name: str | Text, value: int, low: int, high: int) -> None:
     """Raises InvalidParameterError unless value is a whole number and `low <= value <= high`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise InvalidParameterError(f"{name} must be a whole number between {low} and {high}, not {value!r:.40}.")
+        raise InvalidParameterError(
+            "{name} must be a whole number between {low} and {high}, not {value!r:.40}.",
+            name=name,
+            low=low,
+            high=high,
+            value=value,
+        )
     check_number(name, value, low, high)
 
 
@@ -87,7 +103,7 @@ class SamplingOverrides:
         return Sampling(**{name: getattr(defaults, name) if v is None else v for name, v in chosen.items()})
 
 
-def check_prompt(text: str, name: str = "The prompt") -> str:
+def check_prompt(text: str, name: str | Text = THE_PROMPT) -> str:
     """Returns `text` with every run of white space made one space and none at the ends.
 
     Raises InvalidPromptError if nothing readable is left, if it is longer than MAX_PROMPT_CHARACTERS, or if it
@@ -95,16 +111,21 @@ def check_prompt(text: str, name: str = "The prompt") -> str:
     """
     prompt = " ".join(text.split())
     if not prompt:
-        raise InvalidPromptError(f"{name} is empty: describe the picture in a few words.")
+        raise InvalidPromptError("{name} is empty: describe the picture in a few words.", name=name)
     if len(prompt) > MAX_PROMPT_CHARACTERS:
         raise InvalidPromptError(
-            f"{name} has {len(prompt)} characters; at most {MAX_PROMPT_CHARACTERS} are allowed. Shorten it."
+            "{name} has {count} characters; at most {limit} are allowed. Shorten it.",
+            name=name,
+            count=len(prompt),
+            limit=MAX_PROMPT_CHARACTERS,
         )
     bad = next((c for c in prompt if unicodedata.category(c) in ("Cc", "Cs")), None)
     if bad is not None:
-        raise InvalidPromptError(f"{name} holds a control character (U+{ord(bad):04X}): remove it.")
+        raise InvalidPromptError(
+            "{name} holds a control character (U+{code:04X}): remove it.", name=name, code=ord(bad)
+        )
     if not any(unicodedata.category(c)[0] in "LN" for c in prompt):
-        raise InvalidPromptError(f"{name} has no letters or digits: describe the picture in words.")
+        raise InvalidPromptError("{name} has no letters or digits: describe the picture in words.", name=name)
     return prompt
 
 
@@ -150,19 +171,19 @@ class GenerationRequest:
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompt", check_prompt(self.prompt))
         if self.negative_prompt is not None:
-            object.__setattr__(self, "negative_prompt", check_prompt(self.negative_prompt, "The negative prompt"))
-        check_whole("images", self.num_images, 1, MAX_IMAGES)
-        check_whole("seed", self.seed, 0, MAX_SEED)
+            object.__setattr__(self, "negative_prompt", check_prompt(self.negative_prompt, THE_NEGATIVE_PROMPT))
+        check_whole(Text("images"), self.num_images, 1, MAX_IMAGES)
+        check_whole(Text("seed"), self.seed, 0, MAX_SEED)
         for token in self.image_tokens:
-            check_whole("an image token", token, 0, _MAX_IMAGE_TOKEN)
-        check_number("weight", self.weight, WEIGHT_BOUNDS.low, WEIGHT_BOUNDS.high)
-        check_number("the number of labels", len(self.labels), 0, MAX_LABELS)
+            check_whole(Text("an image token"), token, 0, _MAX_IMAGE_TOKEN)
+        check_number(Text("weight"), self.weight, WEIGHT_BOUNDS.low, WEIGHT_BOUNDS.high)
+        check_number(Text("the number of labels"), len(self.labels), 0, MAX_LABELS)
         if isinstance(self.labels, str):
             raise InvalidParameterError("labels must be several texts, not one: put it into a tuple.")
-        labels = tuple(check_prompt(label, "A label") for label in self.labels)
+        labels = tuple(check_prompt(label, Text("A label")) for label in self.labels)
         twice = next((label for i, label in enumerate(labels) if label in labels[:i]), None)
         if twice is not None:
-            raise InvalidParameterError(f"The label “{twice:.40}” is given twice: name it once.")
+            raise InvalidParameterError("The label “{label:.40}” is given twice: name it once.", label=twice)
         object.__setattr__(self, "labels", labels)
         if self.preview_interval_s is not None:
             bounds = PREVIEW_INTERVAL_BOUNDS_S
@@ -202,7 +223,7 @@ class Result:
     model: str
     sampling: Sampling
     images: tuple[GeneratedImage, ...]
-    notices: tuple[str, ...]
+    notices: tuple[Text, ...]
     seconds: float
 
 

@@ -78,7 +78,7 @@ class Stage:
         """The newest job, or another one, once it is in `state`."""
         async with asyncio.timeout(TIMEOUT_S):
             while True:
-                job = await self.app.store.get(self.job_ids[index]) if self.job_ids else None
+                job = await self.app.store.jobs.get(self.job_ids[index]) if self.job_ids else None
                 if job is not None and job.state is state:
                     return job
                 await asyncio.sleep(0.02)

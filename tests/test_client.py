@@ -10,12 +10,14 @@ import discord
 import pytest
 from discord import app_commands
 
+from bot.catalogues import Languages
 from bot.client import DalleBot
 from bot.engine.fake import FakeEngine
 from bot.errors import ConfigError, InvalidPromptError, StoreError
 from bot.executor.local import LocalExecutor
+from bot.pictures import PictureFolder
 from bot.sandbox import Exchange, Sandbox
-from bot.store import JobStore
+from bot.store import Store, ValueStore
 from tests import discord_description
 from tests.conftest import TIMEOUT_S, OpenStage
 
@@ -23,8 +25,8 @@ PRIVILEGED = discord.Intents(members=True, presences=True, message_content=True)
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[JobStore]:
-    async with JobStore.open(f"sqlite+aiosqlite:///{tmp_path / 'store.sqlite3'}") as store:
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'store.sqlite3'}") as store:
         yield store
 
 
@@ -34,10 +36,12 @@ async def executor() -> AsyncIterator[LocalExecutor]:
         yield executor
 
 
-def make_bot(store: JobStore, executor: LocalExecutor, *, dev_guild_id: int | None = None) -> DalleBot:
+def make_bot(store: Store, executor: LocalExecutor, *, dev_guild_id: int | None = None) -> DalleBot:
     return DalleBot(
         store=store,
+        pictures=PictureFolder(Path("never written"), 2**20),
         executor=executor,
+        languages=Languages.load(),
         max_deliveries=4,
         default_images=9,
         max_images=9,
@@ -46,7 +50,7 @@ def make_bot(store: JobStore, executor: LocalExecutor, *, dev_guild_id: int | No
 
 
 @pytest.fixture
-async def bot(store: JobStore, executor: LocalExecutor) -> AsyncIterator[DalleBot]:
+async def bot(store: Store, executor: LocalExecutor) -> AsyncIterator[DalleBot]:
     """A bot with all its commands that isn't connected."""
     async with make_bot(store, executor) as bot:
         await bot.load_cogs()
@@ -106,7 +110,7 @@ async def test_commands_are_registered_once_and_again_when_they_change(
 
 
 async def test_another_api_has_to_be_told_anew(
-    store: JobStore, executor: LocalExecutor, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    store: Store, executor: LocalExecutor, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with make_bot(store, executor) as bot:
         await bot.login(sandbox.token)
@@ -116,13 +120,13 @@ async def test_another_api_has_to_be_told_anew(
 
 
 async def test_a_store_that_fails_costs_a_registration_and_nothing_else(
-    store: JobStore, executor: LocalExecutor, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    store: Store, executor: LocalExecutor, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def down(*_: object) -> None:
         raise StoreError("It is locked.")
 
-    monkeypatch.setattr(JobStore, "get_value", down)
-    monkeypatch.setattr(JobStore, "set_value", down)
+    monkeypatch.setattr(ValueStore, "get", down)
+    monkeypatch.setattr(ValueStore, "set", down)
     async with make_bot(store, executor) as bot:
         await bot.login(sandbox.token)
         assert await bot.sync_commands() is True
@@ -130,7 +134,7 @@ async def test_a_store_that_fails_costs_a_registration_and_nothing_else(
 
 
 async def test_a_development_guild_gets_the_commands_for_itself(
-    open_stage: OpenStage, store: JobStore, executor: LocalExecutor, sandbox: Sandbox
+    open_stage: OpenStage, store: Store, executor: LocalExecutor, sandbox: Sandbox
 ) -> None:
     async with open_stage() as stage:
         await asyncio.wait_for(stage.app.bot.wait_until_ready(), TIMEOUT_S)
@@ -139,11 +143,11 @@ async def test_a_development_guild_gets_the_commands_for_itself(
         await bot.login(sandbox.token)
     (exchange,) = registrations(sandbox)[1:]
     assert exchange.path_template == "/applications/{application_id}/guilds/{guild_id}/commands"
-    assert [command["name"] for command in exchange.payload] == ["imagine"]
+    assert [command["name"] for command in exchange.payload] == ["imagine", "queue"]
 
 
 async def test_a_development_guild_without_the_bot_is_a_configuration_error(
-    store: JobStore, executor: LocalExecutor, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    store: Store, executor: LocalExecutor, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with make_bot(store, executor, dev_guild_id=1) as bot:
         forbidden = discord.Forbidden(MagicMock(status=403, reason="Forbidden"), {"code": 50001, "message": "no"})
@@ -162,7 +166,7 @@ async def test_a_failed_listener_is_logged_with_an_id(bot: DalleBot, caplog: pyt
 
 
 async def test_errors_of_commands_reach_the_policy(bot: DalleBot) -> None:
-    interaction = MagicMock(spec=discord.Interaction)
+    interaction = MagicMock(spec=discord.Interaction, client=bot, locale=discord.Locale.british_english)
     interaction.response.is_done = MagicMock(return_value=False)
     interaction.response.send_message = sent = MagicMock(side_effect=lambda *_, **__: asyncio.sleep(0))
     command = bot.tree.get_command("imagine")

@@ -6,7 +6,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, PngImagePlugin
 
-from bot.collage import BACKGROUND, GAP_PX, encode_png, encode_within, make_collage, read_metadata
+from bot.collage import BACKGROUND, GAP_PX, encode_png, encode_small, encode_within, make_collage, read_metadata
 from bot.errors import JobFailedError
 
 METADATA = {
@@ -84,6 +84,19 @@ def test_numbers_stay_in_their_corner() -> None:
     tile = collage[GAP_PX : GAP_PX + 256, GAP_PX : GAP_PX + 256]
     assert (tile[44:, 10:246] == 250).all()
     assert (tile[10:246, 44:] == 250).all()
+
+
+def test_numbers_can_be_left_out() -> None:
+    collage = np.asarray(make_collage([flat((250, 250, 250))] * 2, is_numbered=False))
+    assert (collage[GAP_PX + 10 : GAP_PX + 246, GAP_PX + 10 : GAP_PX + 246] == 250).all()
+
+
+def test_a_small_encoding_is_half_as_wide_and_far_lighter() -> None:
+    collage = make_collage([np.asarray(noise(64))] * 9)
+    data = encode_small(collage)
+    small = Image.open(io.BytesIO(data))
+    assert (small.format, small.size) == ("WEBP", (collage.width // 2, collage.height // 2))
+    assert len(data) < len(encode_png(collage, {})) / 5
 
 
 def test_enlarging_makes_no_new_colours_beside_an_edge() -> None:

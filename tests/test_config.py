@@ -95,6 +95,7 @@ def test_defaults() -> None:
     assert settings.discord.token is None
     assert settings.store_url == f"sqlite+aiosqlite:///{default_data_dir().as_posix()}/dalle-bot.sqlite3"
     assert settings.compile_cache_dir == default_data_dir() / "compile-cache"
+    assert settings.pictures_dir == default_data_dir() / "pictures"
 
 
 def test_derived_paths_follow_the_file(tmp_path: Path) -> None:
@@ -165,6 +166,10 @@ def test_settings_are_frozen() -> None:
         (
             "[imagine]\nmax_images = 4\n",
             "imagine.default_images is 9; expected at most imagine.max_images, which is 4.",
+        ),
+        (
+            "[store]\nmax_picture_bytes = 10\n",
+            "store.max_picture_bytes is 10; expected greater than or equal to 1048576.",
         ),
         ("queue = 3\n", "queue has a wrong value (not shown); expected"),
         ("[queue]\nmax_job = 3\n", "there is no setting queue.max_job; did you mean queue.max_jobs?"),

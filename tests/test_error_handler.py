@@ -9,8 +9,10 @@ import discord
 import pytest
 from discord import app_commands
 
+from bot.catalogues import Languages
 from bot.error_handler import UNKNOWN_INTERACTION, answer_error, explain
 from bot.errors import InvalidPromptError, JobFailedError, QueueFullError, StoreError
+from bot.language import ENGLISH
 
 GENERIC = re.compile(
     r"Something went wrong \(id ([0-9a-f]{6})\)\. Try again; if it goes on, tell the bot's owner this id\."
@@ -41,12 +43,12 @@ def refusal(status: int, code: int) -> discord.HTTPException:
 def test_errors_that_people_can_mend_are_told_unchanged_and_not_logged(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert explain(invoke_error(error), doing="/imagine") == str(error)
+    assert explain(invoke_error(error), doing="/imagine", language=ENGLISH) == str(error)
     assert not caplog.records
 
 
 def test_a_store_error_is_an_id_for_the_user_and_its_sentence_for_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    sentence = explain(invoke_error(StoreError("/srv/bot.sqlite3 is locked.")), doing="/imagine")
+    sentence = explain(invoke_error(StoreError("/srv/bot.sqlite3 is locked.")), doing="/imagine", language=ENGLISH)
     match = re.fullmatch(
         r"The bot's database has a problem \(id ([0-9a-f]{6})\)\. Try again in some minutes\.", sentence
     )
@@ -59,7 +61,7 @@ def test_anything_else_is_an_id_for_the_user_and_a_traceback_for_the_log(caplog:
     try:
         raise ZeroDivisionError("secret internals")
     except ZeroDivisionError as error:
-        sentence = explain(invoke_error(error), doing="/imagine")
+        sentence = explain(invoke_error(error), doing="/imagine", language=ENGLISH)
     match = GENERIC.fullmatch(sentence)
     assert match
     assert match[1] in caplog.text
@@ -68,13 +70,31 @@ def test_anything_else_is_an_id_for_the_user_and_a_traceback_for_the_log(caplog:
 
 
 def test_an_outdated_command_says_how_to_refresh(caplog: pytest.LogCaptureFixture) -> None:
-    assert "Reload Discord" in explain(app_commands.CommandNotFound("imagine", []), doing="/imagine")
+    assert "Reload Discord" in explain(app_commands.CommandNotFound("imagine", []), doing="/imagine", language=ENGLISH)
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            QueueFullError(
+                "The queue is full: {count} of {limit} places are taken. Try again in a few minutes.", count=3, limit=3
+            ),
+            r"Die Warteschlange ist voll: 3 von 3 Plätzen sind belegt\. Versuche es in ein paar Minuten noch einmal\.",
+        ),
+        (StoreError("locked"), r"Die Datenbank des Bots hat ein Problem \(Kennung [0-9a-f]{6}\)\. .*"),
+        (ZeroDivisionError("bug"), r"Etwas ist schiefgegangen \(Kennung [0-9a-f]{6}\)\. .*"),
+        (app_commands.CommandNotFound("imagine", []), r"Dieser Befehl hat sich geändert, .*"),
+    ],
+)
+def test_the_user_is_told_in_their_language(error: Exception, sentence: str) -> None:
+    assert re.fullmatch(sentence, explain(error, doing="/imagine", language=Languages.load().of("de")))
 
 
 async def test_the_first_answer_is_ephemeral() -> None:
     interaction = make_interaction()
-    await answer_error(interaction, invoke_error(InvalidPromptError("Write words.")))
+    await answer_error(interaction, invoke_error(InvalidPromptError("Write words.")), ENGLISH)
     call = interaction.response.send_message.await_args
     assert call.args == ("Write words.",)
     assert call.kwargs["ephemeral"] is True
@@ -83,7 +103,7 @@ async def test_the_first_answer_is_ephemeral() -> None:
 
 async def test_after_an_answer_the_sentence_is_an_ephemeral_followup() -> None:
     interaction = make_interaction(answered=True)
-    await answer_error(interaction, invoke_error(InvalidPromptError("Write words.")))
+    await answer_error(interaction, invoke_error(InvalidPromptError("Write words.")), ENGLISH)
     interaction.response.send_message.assert_not_awaited()
     assert interaction.followup.send.await_args.kwargs["ephemeral"] is True
 
@@ -94,12 +114,12 @@ async def test_discord_refusing_the_answer_is_logged_and_goes_no_further(
 ) -> None:
     interaction = make_interaction()
     interaction.response.send_message.side_effect = failure
-    await answer_error(interaction, invoke_error(InvalidPromptError("Write words.")))
+    await answer_error(interaction, invoke_error(InvalidPromptError("Write words.")), ENGLISH)
     assert "could not tell user 11 why /imagine failed" in caplog.text
 
 
 async def test_an_interaction_that_died_is_not_answered_again(caplog: pytest.LogCaptureFixture) -> None:
     interaction = make_interaction()
-    await answer_error(interaction, invoke_error(refusal(404, UNKNOWN_INTERACTION)))
+    await answer_error(interaction, invoke_error(refusal(404, UNKNOWN_INTERACTION)), ENGLISH)
     interaction.response.send_message.assert_not_awaited()
     assert [record.levelno for record in caplog.records] == [logging.WARNING]

@@ -16,10 +16,21 @@ FLOORS: Final = {
     6: {"bot.__main__", "bot.app", "bot.commands", "bot.imagine", "bot.sandbox", "bot.bench", "bot.doctor"},
     5: {"bot.client", "bot.cogs", "bot.views", "bot.render", "bot.error_handler"},
     4: {"bot.executor"},
-    3: {"bot.engine", "bot.moderation", "bot.store", "bot.collage"},
+    3: {"bot.engine", "bot.moderation", "bot.store", "bot.pictures", "bot.collage"},
     2: {"bot.checkpoints", "bot.demo", "bot.fetch"},
     1: {"bot.models"},
-    0: {"bot.config", "bot.errors", "bot.log", "bot.telemetry", "bot.requests", "bot.startup"},
+    0: {
+        "bot.catalogues",
+        "bot.config",
+        "bot.errors",
+        "bot.guild_settings",
+        "bot.language",
+        "bot.log",
+        "bot.messages",
+        "bot.requests",
+        "bot.startup",
+        "bot.telemetry",
+    },
 }
 FLOOR_OF: Final = {part: floor for floor, parts in FLOORS.items() for part in parts}
 

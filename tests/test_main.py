@@ -69,6 +69,8 @@ def test_help_names_every_command_and_needs_no_heavy_library() -> None:
         (["imagine", "a circle", "--model", "./nowhere"], "There is no model './nowhere'"),
         (["run"], "DISCORD_TOKEN is not set"),
         (["sandbox", "--json"], "--json needs at least one --say"),
+        (["sandbox", "--say", "as anna in German"], "Discord has no language 'German'"),
+        (["catalogue", "klingon"], "There is no language 'klingon'"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(call: Call, args: list[str], complaint: str) -> None:
@@ -310,3 +312,9 @@ def test_a_missing_file_is_wrong_usage(call: Call, model: Path) -> None:
     outcome = call("imagine", "a red circle", "--model", str(model))
     assert (outcome.code, outcome.out) == (2, "")
     assert str(model / "clip") in outcome.err
+
+
+def test_a_catalogue_is_written_and_what_is_left_is_counted(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.messages.update_catalogue", lambda code: (Path(f"locales/{code}.po"), 3))
+    outcome = call("catalogue", "fr")
+    assert (outcome.code, outcome.out) == (0, "locales/fr.po (3 to translate)\n")

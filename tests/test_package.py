@@ -15,7 +15,8 @@ from bot.fetch.locate import DEMO_FOLDER
 from tests.test_imports import imported
 
 ROOT: Final = Path(__file__).parents[1]
-PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT: Final = PYPROJECT["project"]
 EXTRAS: Final = PROJECT["optional-dependencies"]
 
 # Never imported by name: who needs them, then.
@@ -27,6 +28,7 @@ INDIRECT: Final = {
     "pytest-xdist": "pytest",
 }
 MAX_DEMO_BYTES: Final = 12_000_000
+PACKAGE_DATA: Final = PYPROJECT["tool"]["setuptools"]["package-data"]
 
 
 def distribution(requirement: str) -> str:
@@ -73,6 +75,14 @@ def test_what_is_declared_is_imported(extra: str, folders: list[str]) -> None:
 
 def test_the_installed_version_is_the_programs() -> None:
     assert version("dalle-bot") == PROJECT["version"] == __version__
+
+
+def test_what_is_no_program_is_installed_too() -> None:
+    package = ROOT / "bot"
+    installed = {path for pattern in PACKAGE_DATA["bot"] for path in package.glob(pattern) if path.is_file()}
+    others = {path for path in package.rglob("*.*") if path.suffix not in (".py", ".pyc") and path.is_file()}
+    assert package / "locales" / "de.po" in installed
+    assert others <= installed
 
 
 def test_the_demo_checkpoint_is_complete_and_small() -> None:

@@ -115,7 +115,7 @@ def test_the_invite_link_asks_for_what_the_bot_needs() -> None:
     told = re.search(rf"`{value}` is exactly these (\w+) permissions.*?: (.*?)\.", README, re.DOTALL)
     assert told
     assert told[1] == "four"
-    assert set(re.split(r",\s+", " ".join(told[2].split()))) == set(needed.values())
+    assert set(re.split(r",\s+", " ".join(told[2].split()))) == set(map(str, needed.values()))
 
 
 def test_every_setting_is_listed_with_its_default() -> None:

@@ -1,9 +1,10 @@
 """Jobs under way: one task each, from the acknowledged message to the one that shows the result.
 
-The imagine cog starts deliveries, the client closes them; all on the event loop. Rendering goes to a worker thread.
+The job desk starts deliveries, their buttons cancel them, the client closes them; all on the event loop. Rendering goes
+to a worker thread.
 
-A delivery records its job's state, edits the message at most once in EDIT_INTERVAL_S and never twice with the same
-text, and ends with pictures or with one sentence. A store that fails meanwhile costs the record, not the pictures.
+A delivery records its job's state, has a Follower show how far it is, keeps the result and ends with pictures or with
+one sentence. A store that fails meanwhile costs the record, not the pictures.
 """
 
 import asyncio
@@ -14,41 +15,36 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from bot.cogs.follower import AcceptedJob, Follower
 from bot.cogs.job_message import JobMessage, Shown
-from bot.cogs.updates import UpdateReader
+from bot.cogs.result_keeper import ResultKeeper
+from bot.cogs.standing import Standing
 from bot.error_handler import explain
-from bot.errors import ExecutorClosedError, JobCancelledError, QueueFullError, StoreError
-from bot.executor.base import EngineState, Executor
-from bot.render import render_failure, render_interrupted, render_result, render_update
-from bot.requests import Finished, GenerationRequest, Queued, Result, Update
+from bot.errors import ExecutorClosedError, JobCancelledError, JobEndedError, QueueFullError, StoreError
+from bot.executor.base import Executor
+from bot.language import Text
+from bot.render import Rendered, cancelled_text, render_failure, render_interrupted, render_result
+from bot.requests import Result
 from bot.store import JobState, JobStore
 
 EDIT_INTERVAL_S: Final = 3.0
-REFRESH_S: Final = 30.0
 STORE_TIMEOUT_S: Final = 10.0
 RENDER_TIMEOUT_S: Final = 60.0
 CLOSE_TIMEOUT_S: Final = 10.0
 RETRY_PAUSES_S: Final = (2.0, 10.0, 30.0, 60.0, 120.0, 240.0, 300.0, 300.0)  # about 18 minutes
 
+_GOING_OFFLINE: Final = Text("The bot is going offline. Try again when it is back.")
+
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedJob:
-    """A job whose message exists.
+@dataclass(eq=False, slots=True)
+class _UnderWay:
+    """A job between its acceptance and its end. standing: None until its delivery has begun. cancelled_by: who did."""
 
-    first: the update that the message shows. stored: the job's state in the store. max_bytes: Discord's limit for an
-    attachment. resumed: a previous run of the bot accepted it.
-    """
-
-    request: GenerationRequest
-    user_id: int
-    message: JobMessage
-    updates: UpdateReader
-    first: Update
-    stored: JobState
-    max_bytes: int
-    resumed: bool = False
+    has_started: bool = False
+    standing: Standing | None = None
+    cancelled_by: int | None = None
 
 
 class Deliveries:
@@ -63,6 +59,7 @@ class Deliveries:
         *,
         store: JobStore,
         executor: Executor,
+        keeper: ResultKeeper,
         max_deliveries: int,
         clock: Callable[[], float] = time.monotonic,
         edit_interval_s: float = EDIT_INTERVAL_S,
@@ -70,41 +67,85 @@ class Deliveries:
     ) -> None:
         self._store = store
         self._executor = executor
+        self._keeper = keeper
         self._max_deliveries = max_deliveries
         self._clock = clock
         self._edit_interval_s = edit_interval_s
         self._retry_pauses_s = retry_pauses_s
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._under_way: dict[str, _UnderWay] = {}
         self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @contextmanager
-    def accepting(self, *, accepted_before: bool = False) -> Iterator[None]:
-        """Around everything from the decision to accept a job to its start; closing waits for it.
+    def accepting(self, job_id: str, *, accepted_before: bool = False) -> Iterator[None]:
+        """Around everything from the decision to accept a job to its start; closing waits for it. Inside, the job can
+        be cancelled already.
 
         accepted_before: a job of a previous run, which `max_deliveries` doesn't refuse. Raises QueueFullError or
         ExecutorClosedError if no further delivery may start.
         """
         if self._closing.done():
-            raise ExecutorClosedError("The bot is going offline. Try again when it is back.")
+            raise ExecutorClosedError(_GOING_OFFLINE)
         if not accepted_before and len(self._tasks) >= self._max_deliveries:
-            raise QueueFullError(f"{len(self._tasks)} jobs are under way, as many as fit. Try again in some minutes.")
+            raise QueueFullError(
+                "{count} jobs are under way, as many as fit. Try again in some minutes.", count=len(self._tasks)
+            )
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        entry = self._under_way[job_id] = _UnderWay()
         try:
             yield
         finally:
             self._tasks.discard(task)
+            if not entry.has_started:
+                del self._under_way[job_id]
 
     def start(self, job: AcceptedJob) -> None:
         """Takes over an accepted job, its reader included."""
+        entry = self._under_way.setdefault(job.request.job_id, _UnderWay())
+        entry.has_started, entry.standing = True, Standing(job.first)
         self._track(self._deliver(job), job.request.job_id)
+
+    def standing(self, job_id: str) -> Standing | None:
+        """How far a job is; None if it isn't under way here."""
+        entry = self._under_way.get(job_id)
+        return None if entry is None else entry.standing
+
+    async def cancel(self, job_id: str, user_id: int) -> bool:
+        """Ends a job in the name of a user, which its message then says. False if it isn't under way here.
+
+        Raises JobEndedError if somebody was faster or its pictures are finished, ExecutorClosedError if the bot is
+        closing.
+        """
+        if self._closing.done():
+            raise ExecutorClosedError(_GOING_OFFLINE)
+        entry = self._under_way.get(job_id)
+        if entry is None:
+            return False
+        if entry.cancelled_by is not None:
+            raise JobEndedError("Somebody has just cancelled this job.")
+        # Before anything is awaited, so that the delivery knows it when it hears of the end.
+        entry.cancelled_by = user_id
+        is_cancelled = False
+        try:
+            is_cancelled = await self._executor.cancel(job_id)
+        finally:
+            if not is_cancelled:
+                entry.cancelled_by = None
+        if not is_cancelled:
+            raise JobEndedError("It is too late to cancel this job: its pictures are on their way.")
+        return True
 
     def reject(
         self, job_id: str, prompt: str, state: JobState, sentence: str, *, message: JobMessage | None = None
     ) -> None:
         """Ends a stored job that gets no delivery, in the background: tells its message, if it has one, why."""
         self._track(self._give_up(job_id, prompt, state, sentence, message), job_id)
+
+    def show(self, job_id: str, message: JobMessage, rendered: Rendered) -> None:
+        """Edits the message of a job that isn't under way, in the background."""
+        self._track(message.show(rendered), job_id)
 
     async def aclose(self) -> None:
         """Lets finished jobs reach their messages and tells the others that they wait for the restart; bounded.
@@ -129,54 +170,56 @@ class Deliveries:
 
     async def _deliver(self, job: AcceptedJob) -> None:
         request = job.request
+        entry = self._under_way[request.job_id]
         try:
-            result = await self._follow(job)
+            result = await self._follower(job, entry).follow()
+            if result is None and entry.cancelled_by is not None:
+                raise JobCancelledError("The job was cancelled.")
             if result is None:
-                await job.message.show(render_interrupted(request.prompt))
+                await job.message.show(render_interrupted(request.prompt, language=job.language))
             else:
                 await self._hand_over(job, result)
         except JobCancelledError as error:
-            await self._give_up(request.job_id, request.prompt, JobState.CANCELLED, str(error), job.message)
+            if entry.cancelled_by is None:
+                sentence = job.language.tell(error)
+                await self._give_up(request.job_id, request.prompt, JobState.CANCELLED, sentence, job.message)
+            else:
+                # Here the record comes first: what somebody cancelled must not come back with a restart.
+                sentence = job.language.tell(cancelled_text(entry.cancelled_by))
+                await self._record(request.job_id, JobState.CANCELLED, error=sentence)
+                await job.message.show(render_failure(request.prompt, sentence))
         except ExecutorClosedError:
             # The engine is lost and the program about to end: the job stays in the store for the next start.
-            await job.message.show(render_interrupted(request.prompt))
+            await job.message.show(render_interrupted(request.prompt, language=job.language))
         except Exception as error:
             await self._executor.cancel(request.job_id)
-            sentence = explain(error, doing=f"job {request.job_id}")
+            sentence = explain(error, doing=f"job {request.job_id}", language=job.language)
             await self._give_up(request.job_id, request.prompt, JobState.FAILED, sentence, job.message)
         finally:
+            del self._under_way[request.job_id]
             await job.updates.aclose()
 
-    async def _follow(self, job: AcceptedJob) -> Result | None:
-        """Shows the updates until the result is there. None: the bot is closing. Raises the stream's JobErrors."""
-        update, changed = job.first, job.resumed
-        has_started = False
-        next_edit = self._clock() + (0.0 if job.resumed else self._edit_interval_s)
-        if job.stored is not JobState.QUEUED:
-            await self._record(job.request.job_id, JobState.QUEUED)
-        while not self._closing.done():
-            if not has_started and not isinstance(update, Queued):
-                await self._record(job.request.job_id, JobState.RUNNING)
-                has_started = True
-            if isinstance(update, Finished):
-                return update.result
-            if changed and self._clock() >= next_edit:
-                loading = self._executor.status.state is EngineState.LOADING
-                shown = await job.message.show(render_update(job.request, update, loading=loading, resumed=job.resumed))
-                if shown is Shown.GONE:
-                    await self._executor.cancel(job.request.job_id)
-                    raise JobCancelledError("Its message was deleted.")
-                changed, next_edit = False, self._clock() + self._edit_interval_s
-            timeout_s = max(0.0, next_edit - self._clock()) if changed else REFRESH_S
-            following = await job.updates.next(timeout_s, unless=self._closing)
-            # Nothing new also asks for an edit: the model may have become ready. It costs nothing if no word changed.
-            update, changed = following or update, True
-        return None
+    def _follower(self, job: AcceptedJob, entry: _UnderWay) -> Follower:
+        def tell(standing: Standing) -> None:
+            entry.standing = standing
+
+        return Follower(
+            job,
+            executor=self._executor,
+            closing=self._closing,
+            record=lambda state: self._record(job.request.job_id, state),
+            tell=tell,
+            clock=self._clock,
+            edit_interval_s=self._edit_interval_s,
+        )
 
     async def _hand_over(self, job: AcceptedJob, result: Result) -> None:
         await self._record(job.request.job_id, JobState.DELIVERING)
+        await self._keeper.keep(result)
         async with asyncio.timeout(RENDER_TIMEOUT_S):
-            rendered = await asyncio.to_thread(render_result, result, user_id=job.user_id, max_bytes=job.max_bytes)
+            rendered = await asyncio.to_thread(
+                render_result, result, language=job.language, user_id=job.user_id, max_bytes=job.max_bytes
+            )
         shown = await job.message.show(rendered)
         for pause_s in self._retry_pauses_s:
             if shown is not Shown.UNREACHED:
@@ -189,9 +232,12 @@ class Deliveries:
             case Shown.DONE:
                 await self._record(job.request.job_id, JobState.DELIVERED, result=_summary(result))
             case Shown.GONE:
-                await self._record(job.request.job_id, JobState.FAILED, error="Its message was deleted.")
+                sentence = job.language.text("Its message was deleted.")
+                await self._record(job.request.job_id, JobState.FAILED, error=sentence)
             case Shown.REFUSED:
-                sentence = "Discord did not take the pictures. Tell the bot's owner: the bot's log says why."
+                sentence = job.language.text(
+                    "Discord did not take the pictures. Tell the bot's owner: the bot's log says why."
+                )
                 await self._give_up(job.request.job_id, job.request.prompt, JobState.FAILED, sentence, job.message)
             case Shown.UNREACHED:
                 # It stays DELIVERING, so the next start draws the same pictures and tries again.

@@ -16,7 +16,9 @@ from typing import Final
 import aiohttp
 import discord
 
+from bot.language import Language
 from bot.render import Picture, Rendered
+from bot.views.job_control import view_of
 
 TOKEN_LIFE_S: Final = 14 * 60.0  # a minute less than Discord's 15, for edits that wait at a rate limit
 EDIT_TIMEOUT_S: Final = 60.0
@@ -45,19 +47,24 @@ class Shown(StrEnum):
 class JobMessage:
     """A message that the bot may edit.
 
-    message: channel and message id, for the bot's own token. interaction: whose token goes first; None after a
-    restart. shown: the content that the message has now, if known. clock: seconds, as time.monotonic.
+    message: channel and message id, for the bot's own token. job_id, language: of its controls. interaction: whose
+    token goes first; None after a restart. shown: what the message shows now, if known. clock: seconds, as
+    time.monotonic.
     """
 
     def __init__(
         self,
         message: discord.PartialMessage,
+        job_id: str,
+        language: Language,
         *,
         interaction: discord.Interaction | None = None,
-        shown: str | None = None,
+        shown: Rendered | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._message = message
+        self._job_id = job_id
+        self._language = language
         self._interaction = interaction
         self._shown = shown
         self._clock = clock
@@ -68,7 +75,7 @@ class JobMessage:
         """Makes the message look like `rendered`; returns at once if it does already. Never raises Discord's errors."""
         if self._gone:
             return Shown.GONE
-        if rendered.picture is None and rendered.content == self._shown:
+        if self._is_shown(rendered):
             return Shown.DONE
         try:
             async with asyncio.timeout(EDIT_TIMEOUT_S):
@@ -79,15 +86,23 @@ class JobMessage:
                 return Shown.GONE
             _log.warning("message %d could not be edited: %s", self._message.id, error or type(error).__name__)
             return Shown.REFUSED if _is_final(error) else Shown.UNREACHED
-        self._shown = rendered.content
+        self._shown = rendered
         return Shown.DONE
+
+    def _is_shown(self, rendered: Rendered) -> bool:
+        """Whether an edit would change nothing: nothing about the pictures and no word."""
+        if self._shown is None or rendered.picture is not None:
+            return False
+        is_same = (rendered.content, rendered.controls) == (self._shown.content, self._shown.controls)
+        return is_same and rendered.drops_picture in (False, self._shown.drops_picture)
 
     async def _edit(self, rendered: Rendered) -> None:
         if self._interaction is not None and self._clock() < self._token_ends:
             try:
                 await self._interaction.edit_original_response(
                     content=rendered.content,
-                    attachments=_attachments(rendered.picture),
+                    attachments=_attachments(rendered),
+                    view=view_of(rendered.controls, self._job_id, self._language),
                     allowed_mentions=discord.AllowedMentions.none(),
                 )
             except discord.HTTPException as error:
@@ -100,7 +115,8 @@ class JobMessage:
                 return
         await self._message.edit(
             content=rendered.content,
-            attachments=_attachments(rendered.picture),
+            attachments=_attachments(rendered),
+            view=view_of(rendered.controls, self._job_id, self._language),
             allowed_mentions=discord.AllowedMentions.none(),
         )
 
@@ -114,9 +130,10 @@ def _is_final(error: BaseException) -> bool:
     return isinstance(error, discord.HTTPException) and 400 <= error.status < 500 and error.status != TOO_MANY_REQUESTS
 
 
-def _attachments(picture: Picture | None) -> list[discord.File]:
+def _attachments(rendered: Rendered) -> list[discord.File]:
     """For an edit: MISSING keeps what is there. A file is made anew each time, since discord.py closes it."""
-    if picture is None:
-        kept: list[discord.File] = discord.utils.MISSING
-        return kept
-    return [discord.File(io.BytesIO(picture.data), filename=picture.filename, description=picture.description)]
+    picture: Picture | None = rendered.picture
+    if picture is not None:
+        return [discord.File(io.BytesIO(picture.data), filename=picture.filename, description=picture.description)]
+    kept: list[discord.File] = discord.utils.MISSING
+    return [] if rendered.drops_picture else kept

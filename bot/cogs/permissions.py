@@ -1,17 +1,29 @@
-"""What the bot needs in a channel to keep its promises there. Called by the cogs before any work starts."""
+"""What the bot needs in a channel to keep its promises there, and what people may do. Called before any work starts."""
 
 import discord
 
 from bot.errors import MissingPermissionError
+from bot.language import Text
+from bot.store import JobRecord
 
 
-def required_permissions(*, in_thread: bool) -> dict[str, str]:
+def required_permissions(*, in_thread: bool) -> dict[str, Text]:
     """Attribute of discord.Permissions → the name that Discord shows for it.
 
     Without them the bot's own token could not deliver once the interaction's has expired.
     """
-    send = {"send_messages_in_threads": "Send Messages in Threads"} if in_thread else {"send_messages": "Send Messages"}
-    return {"view_channel": "View Channel", **send, "attach_files": "Attach Files"}
+    if in_thread:
+        send = {"send_messages_in_threads": Text("Send Messages in Threads")}
+    else:
+        send = {"send_messages": Text("Send Messages")}
+    return {"view_channel": Text("View Channel"), **send, "attach_files": Text("Attach Files")}
+
+
+def may_manage(interaction: discord.Interaction, job: JobRecord) -> bool:
+    """Whether whoever pressed or called may end this job: its requester, or in its channel who may delete messages."""
+    granted = interaction.permissions
+    is_moderator = granted.manage_messages or granted.administrator
+    return interaction.user.id == job.user_id or (is_moderator and interaction.channel_id == job.channel_id)
 
 
 def check_app_permissions(interaction: discord.Interaction) -> int:
@@ -27,6 +39,7 @@ def check_app_permissions(interaction: discord.Interaction) -> int:
     required = required_permissions(in_thread=isinstance(interaction.channel, discord.Thread))
     missing = [name for attribute, name in required.items() if not getattr(granted, attribute)]
     if missing and not granted.administrator:
-        names = " and ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)
-        raise MissingPermissionError(f"I lack {names} in this channel. Ask a moderator to grant this to me.")
+        raise MissingPermissionError(
+            "I lack {permissions} in this channel. Ask a moderator to grant this to me.", permissions=tuple(missing)
+        )
     return interaction.channel_id

@@ -1,4 +1,4 @@
-"""Takes up, after a restart, the jobs that the store still holds. Called once by the imagine cog, before the gateway
+"""Takes up, after a restart, the jobs that the store still holds. Called once by the client, before the gateway
 connects, on the event loop.
 
 A job with a message is submitted again and delivered to that message by the bot's own token. The limits on new jobs,
@@ -12,11 +12,15 @@ from typing import Final
 
 import discord
 
-from bot.cogs.delivery import AcceptedJob, Deliveries
+from bot.catalogues import Languages
+from bot.cogs.delivery import Deliveries
+from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
+from bot.cogs.previews import preview_interval_s
 from bot.cogs.updates import submit_job
 from bot.errors import DalleBotError, ExecutorClosedError, StoreError
 from bot.executor.base import Executor
+from bot.language import Language
 from bot.requests import GenerationRequest, SamplingOverrides
 from bot.store import JobRecord, JobState, JobStore
 
@@ -26,8 +30,11 @@ MAX_BYTES: Final = 10 * 1024 * 1024  # what every Discord channel takes; the int
 _log = logging.getLogger(__name__)
 
 
-async def resume_jobs(client: discord.Client, *, store: JobStore, executor: Executor, deliveries: Deliveries) -> None:
-    """Starts a delivery for each unfinished job, oldest first. A job that can't go on is failed and its user told."""
+async def resume_jobs(
+    client: discord.Client, *, store: JobStore, executor: Executor, deliveries: Deliveries, languages: Languages
+) -> None:
+    """Starts a delivery for each unfinished job, oldest first. A job that can't go on is failed and its user told, in
+    the language in which the job was asked for."""
     try:
         async with asyncio.timeout(STORE_TIMEOUT_S):
             jobs = await store.unfinished()
@@ -35,23 +42,28 @@ async def resume_jobs(client: discord.Client, *, store: JobStore, executor: Exec
         _log.error("unfinished jobs could not be read, so none is resumed: %s", error)
         return
     for job in jobs:
+        language = languages.of(job.locale)
         if job.message_id is None:
-            deliveries.reject(job.id, job.prompt, JobState.EXPIRED, "The bot stopped before it could answer.")
+            sentence = language.text("The bot stopped before it could answer.")
+            deliveries.reject(job.id, job.prompt, JobState.EXPIRED, sentence)
             continue
-        message = JobMessage(client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id))
+        partial = client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id)
+        message = JobMessage(partial, job.id, language)
         try:
-            with deliveries.accepting(accepted_before=True):
-                deliveries.start(await _submit(job, message, executor))
+            with deliveries.accepting(job.id, accepted_before=True):
+                deliveries.start(await _submit(job, message, executor, language))
         except ExecutorClosedError as error:
             _log.warning("job %s waits for the next start: %s", job.id, error)
         except DalleBotError as error:
-            sentence = f"The bot was restarted and could not take this job up again. {error}"
+            sentence = language.text(
+                "The bot was restarted and could not take this job up again. {reason}", reason=error.text
+            )
             deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence, message=message)
     if jobs:
         _log.info("%d unfinished jobs were found", len(jobs))
 
 
-async def _submit(job: JobRecord, message: JobMessage, executor: Executor) -> AcceptedJob:
+async def _submit(job: JobRecord, message: JobMessage, executor: Executor, language: Language) -> AcceptedJob:
     request = GenerationRequest(
         prompt=job.prompt,
         num_images=job.num_images,
@@ -60,6 +72,8 @@ async def _submit(job: JobRecord, message: JobMessage, executor: Executor) -> Ac
         guild=str(job.guild_id),
         sampling=SamplingOverrides(job.condition_scale, job.top_k, job.top_p, job.temperature),
         negative_prompt=job.negative_prompt,
+        image_tokens=job.image_tokens,
+        preview_interval_s=preview_interval_s(job.guild_id, job.num_images),
         job_id=job.id,
     )
     updates, first = await submit_job(executor, request, accepted_before=True)
@@ -69,6 +83,7 @@ async def _submit(job: JobRecord, message: JobMessage, executor: Executor) -> Ac
         message=message,
         updates=updates,
         first=first,
+        language=language,
         stored=job.state,
         max_bytes=MAX_BYTES,
         resumed=True,

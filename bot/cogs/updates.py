@@ -19,15 +19,14 @@ class UpdateReader:
         self._updates = aiter(stream)
         self._read: asyncio.Future[Update] | None = None
 
-    async def next(self, timeout_s: float, *, unless: asyncio.Future[Any] | None = None) -> Update | None:
-        """The next update, or None after `timeout_s` seconds or as soon as `unless` is done.
+    async def next(self, timeout_s: float, *unless: asyncio.Future[Any]) -> Update | None:
+        """The next update, or None after `timeout_s` seconds or as soon as one of `unless` is done.
 
         Raises what the stream raises: JobCancelledError, JobFailedError or ExecutorClosedError.
         """
         if self._read is None:
             self._read = asyncio.ensure_future(anext(self._updates))
-        waiting_for = {self._read} if unless is None else {self._read, unless}
-        await asyncio.wait(waiting_for, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({self._read, *unless}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         if not self._read.done():
             return None
         read, self._read = self._read, None

@@ -64,7 +64,7 @@ def imagine(
         print(json.dumps(done.to_json() | {"start": start_up.rounded()}))
         return
     for notice in done.result.notices:
-        console.print(notice, style="yellow", markup=False)
+        console.print(str(notice), style="yellow", markup=False)
     scores = " · ".join(f"{rank}: {image.score:.2f}" for rank, image in enumerate(done.result.images, start=1))
     print(f"{done.collage}  (seed {request.seed}; scores, best first: {scores})")
     for text, label_scores in zip(request.labels, done.label_scores(), strict=True):

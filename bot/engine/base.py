@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bot.language import Text
 from bot.requests import MAX_SEED, GeneratedImage, Sampling
 
 
@@ -44,7 +45,7 @@ class Prefix(Protocol):
     """What `prefill` computed for some prompts, on the device; opaque to callers but for this."""
 
     @property
-    def notices(self) -> tuple[tuple[str, ...], ...]:
+    def notices(self) -> tuple[tuple[Text, ...], ...]:
         """For each prompt, sentences that its user should read (shortened to the model's length, say)."""
 
 
@@ -85,7 +86,7 @@ class Chunk(Protocol):
 class FailedSlot:
     """Why one slot gave no image."""
 
-    sentence: str
+    sentence: Text
 
 
 class PendingImages(Protocol):

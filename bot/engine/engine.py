@@ -30,6 +30,7 @@ from bot.engine.shapes import ChunkShapes
 from bot.engine.slots import Occupant, SlotTable
 from bot.engine.state import DecodeState, idle_state
 from bot.errors import InvalidParameterError
+from bot.language import Text
 from bot.models.dalle_bart import Memory
 from bot.models.network import Params
 from bot.requests import GeneratedImage, Sampling
@@ -38,7 +39,7 @@ from bot.startup import StartUp
 _MAX_LABELS: Final = 1024
 """How many labels are remembered."""
 
-_NOT_FINITE = "The model computed numbers that are not finite; try another seed or milder parameters."
+_NOT_FINITE = Text("The model computed numbers that are not finite; try another seed or milder parameters.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class JaxPrefix:
     """Encoded prompts, on the device."""
 
     rows: tuple[_Row, ...]
-    notices: tuple[tuple[str, ...], ...]
+    notices: tuple[tuple[Text, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,9 @@ class JaxEngine:
         for label in labels:
             if label not in self._labels:
                 if self._bundle.clip_tokenizer.encode([label]).num_dropped[0]:
-                    raise InvalidParameterError(f"The label “{label:.40}…” is longer than CLIP reads. Shorten it.")
+                    raise InvalidParameterError(
+                        "The label “{label:.40}…” is longer than CLIP reads. Shorten it.", label=label
+                    )
                 scale = np.exp(np.float32(self._bundle.clip_params["logit_scale"]))
                 self._labels[label] = scale * np.asarray(self._text_vector(label))[0]
             self._labels.move_to_end(label)
@@ -283,11 +286,15 @@ class JaxEngine:
         tokens, limit = assignment.image_tokens, self._bundle.vqgan_config.n_embed
         if len(tokens) > self._info.image_length:
             raise InvalidParameterError(
-                f"image_tokens has {len(tokens)} codes; a picture of this model has {self._info.image_length}."
+                "image_tokens has {count} codes; a picture of this model has {limit}.",
+                count=len(tokens),
+                limit=self._info.image_length,
             )
         wrong = next((token for token in tokens if not 0 <= token < limit), None)
         if wrong is not None:
-            raise InvalidParameterError(f"image_tokens holds {wrong}; this model's codes are 0 to {limit - 1}.")
+            raise InvalidParameterError(
+                "image_tokens holds {code}; this model's codes are 0 to {last}.", code=wrong, last=limit - 1
+            )
 
     @cached_property
     def _unconditional(self) -> Memory:

@@ -28,6 +28,7 @@ from bot.engine.fake_pictures import (
 )
 from bot.engine.slots import SlotTable
 from bot.errors import DalleBotError, InvalidParameterError
+from bot.language import Text
 from bot.requests import GeneratedImage, Sampling
 
 __all__ = ["FakeChunk", "FakeEngine", "FakePending", "FakePrefix", "Faults", "Gate", "Verb", "expected_image"]
@@ -43,7 +44,7 @@ class FakePrefix:
     """
 
     prompts: tuple[PromptText, ...]
-    notices: tuple[tuple[str, ...], ...]
+    notices: tuple[tuple[Text, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class FakeChunk:
     engine: "FakeEngine"
     num_resets: int
     num_occupied: int
+    previews_s: float
 
     def wait(self) -> None:
         self.engine.pass_chunk(self)
@@ -96,7 +98,8 @@ class FakeEngine:
     """Implements Engine. The logs (`log`, `calls`, `prompts`, `assignments`) may be read from any thread.
 
     Each `Chunk.wait` takes delay_s, and delay_per_slot_s for each occupied slot, by calling `sleep`, which may as well
-    move a clock of the test's own. preview_polls: how often a preview is asked before it is ready.
+    move a clock of the test's own. preview_polls: how often a preview is asked before it is ready. preview_s: how much
+    longer it makes the next chunk.
 
     log: every verb in the order of the calls. calls: verb → number of calls. prompts: every row of every prefill, in
     order. assignments: every assignment of every insert that succeeded, in order.
@@ -112,6 +115,7 @@ class FakeEngine:
         max_text_tokens: int = 64,
         max_preview: int = 3,
         preview_polls: int = 1,
+        preview_s: float = 0.0,
         delay_s: float = 0.0,
         delay_per_slot_s: float = 0.0,
         sleep: Callable[[float], None] = time.sleep,
@@ -126,6 +130,8 @@ class FakeEngine:
         self._info = ModelInfo("fake", image_length, num_rows, image_size_px, max_text_tokens, sampling)
         self._max_preview = max_preview
         self._preview_polls = preview_polls
+        self._preview_s = preview_s
+        self._num_previews = 0
         self._delay_s = delay_s
         self._delay_per_slot_s = delay_per_slot_s
         self._sleep = sleep
@@ -171,7 +177,9 @@ class FakeEngine:
         for a in assignments:
             if len(a.image_tokens) > self._info.image_length or not all(0 <= t < NUM_CODES for t in a.image_tokens):
                 raise InvalidParameterError(
-                    f"image_tokens must be at most {self._info.image_length} codes between 0 and {NUM_CODES - 1}."
+                    "image_tokens must be at most {limit} codes between 0 and {last}.",
+                    limit=self._info.image_length,
+                    last=NUM_CODES - 1,
                 )
         for a in assignments:
             tokens = np.full(self._info.image_length, -1, np.int32)
@@ -191,14 +199,15 @@ class FakeEngine:
             drawn = drawn_tokens(drawing.prompt, drawing.assignment.seed, occupant.image, self._info.image_length)
             drawing.tokens[drawing.position : end] = drawn[drawing.position : end]
             drawing.position = positions[occupant.slot] = end
-        return FakeChunk(positions, self, self.calls["reset"], self.num_occupied)
+        previews_s, self._num_previews = self._num_previews * self._preview_s, 0
+        return FakeChunk(positions, self, self.calls["reset"], self.num_occupied, previews_s)
 
     def pass_chunk(self, chunk: FakeChunk) -> None:
         """The inside of FakeChunk.wait. Raises RuntimeError for a chunk from before a reset."""
         self.begin_waiting("wait", chunk.num_resets)
         if self._gate is not None:
             self._gate.hold()
-        delay_s = self._delay_s + self._delay_per_slot_s * chunk.num_occupied
+        delay_s = self._delay_s + self._delay_per_slot_s * chunk.num_occupied + chunk.previews_s
         if delay_s:
             self._sleep(delay_s)
 
@@ -220,6 +229,7 @@ class FakeEngine:
         if len(slots) > self._max_preview:
             raise ValueError(f"A preview shows at most {self._max_preview} slots, not {len(slots)}.")
         drawings = [self._drawing(slot) for slot in slots]
+        self._num_previews += 1
         row_length = self._info.image_length // self._info.num_rows
         done_rows = tuple(drawing.position // row_length for drawing in drawings)
         pixels = [
@@ -271,9 +281,11 @@ class FakeEngine:
             if text in self._faults.refused_prompts:
                 raise RuntimeError(f"fault: {text!r} is refused")
 
-    def _notices(self, prompt: str) -> tuple[str, ...]:
+    def _notices(self, prompt: str) -> tuple[Text, ...]:
         limit = self._info.max_text_tokens
-        return (f"The prompt was shortened to {limit} words.",) if len(prompt.split()) > limit else ()
+        if len(prompt.split()) <= limit:
+            return ()
+        return (Text("The prompt was shortened to {limit} words.", limit=limit),)
 
     def _drawing(self, slot: int) -> _Drawing:
         occupant = self._slots.at(slot)
@@ -290,7 +302,7 @@ class FakeEngine:
     def _collect_one(self, drawing: _Drawing) -> GeneratedImage | FailedSlot:
         assignment = drawing.assignment
         if (assignment.seed, assignment.index) in self._faults.not_finite:
-            return FailedSlot("The model gave numbers that are not finite.")
+            return FailedSlot(Text("The model gave numbers that are not finite."))
         return expected_image(
             drawing.prompt,
             assignment.seed,

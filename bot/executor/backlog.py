@@ -8,6 +8,7 @@ import threading
 
 from bot.errors import ExecutorClosedError
 from bot.executor.scheduler import Admission, Job, Lineup, Scheduler
+from bot.language import Text
 
 
 class Backlog:
@@ -17,7 +18,7 @@ class Backlog:
         self._scheduler = scheduler
         self._changed = threading.Condition()
         self._cancelled: list[Job] = []
-        self._closed_because: str | None = None
+        self._closed_because: Text | None = None
 
     def add(self, job: Job, *, accepted_before: bool = False) -> int:
         """Accepts a job and returns its position. Raises QueueFullError, UserLimitError or ExecutorClosedError."""
@@ -49,7 +50,7 @@ class Backlog:
         with self._changed:
             return self._scheduler.num_waiting, len(self._scheduler.started)
 
-    def close(self, sentence: str) -> None:
+    def close(self, sentence: Text) -> None:
         """Forgets every job and refuses further ones with ExecutorClosedError(sentence). The first sentence stays."""
         with self._changed:
             if self._closed_because is None:

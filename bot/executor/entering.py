@@ -14,6 +14,7 @@ from bot.errors import DalleBotError
 from bot.executor.events import Event, JobUpdate
 from bot.executor.running import Run, assignment, reason
 from bot.executor.scheduler import Admission, Job
+from bot.language import Text
 from bot.requests import Started
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class Entrance:
         runs: dict[Job, Run],
         *,
         post: Callable[[Event], None],
-        fail: Callable[[Job, str, Exception], None],
+        fail: Callable[[Job, Text, Exception], None],
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
@@ -77,7 +78,8 @@ class Entrance:
             labels = [self._engine.label_vectors(r.labels) if r.labels else None for r in requests]
         except Exception as error:
             if len(jobs) == 1:
-                self._fail(jobs[0], f"The model could not read the prompt. {reason(error)}", error)
+                sentence = Text("The model could not read the prompt. {reason}", reason=reason(error))
+                self._fail(jobs[0], sentence, error)
                 return
             for job in jobs:
                 self._prefill([job], restarted)
@@ -110,7 +112,7 @@ class Entrance:
             for occupant in occupants:
                 self._slots.release(occupant)
             if len(entering) == 1:
-                self._fail(entering[0][0].job, str(error), error)
+                self._fail(entering[0][0].job, error.text, error)
                 return
             for pair in entering:
                 self._insert([pair])

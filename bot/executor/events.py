@@ -6,6 +6,7 @@ from bot.engine.base import ModelInfo
 from bot.errors import JobFailedError
 from bot.executor.forecast import EngineLoad
 from bot.executor.scheduler import Job
+from bot.language import Text
 from bot.requests import Update
 
 
@@ -20,7 +21,7 @@ class EngineReady:
 class EngineFailed:
     """The thread has ended; the backlog is closed, and all its jobs are lost. sentence: why, for people."""
 
-    sentence: str
+    sentence: Text
 
 
 @dataclass(frozen=True, slots=True)

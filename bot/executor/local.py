@@ -22,6 +22,7 @@ from bot.executor.places import Places
 from bot.executor.scheduler import Job, Scheduler
 from bot.executor.stream import JobStream
 from bot.executor.worker import run_engine
+from bot.language import Text
 from bot.requests import Finished, GenerationRequest, Queued, Started, Update
 
 logger = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ class LocalExecutor:
         """Ends every job with JobCancelledError and the thread with its present chunk. Safe to call twice."""
         self._state = EngineState.CLOSED
         self._places.close()
-        self._backlog.close("The bot is stopping: ask again when it is back.")
+        self._backlog.close(Text("The bot is stopping: ask again when it is back."))
         self._fail_all(lambda: JobCancelledError("The job was cancelled because the bot is stopping."))
         if self._thread is None:
             return
@@ -146,7 +147,7 @@ class LocalExecutor:
             self._loop.call_soon_threadsafe(self._on_event, event)
         except RuntimeError:
             # The loop was closed without `aclose`: nobody is left to draw for, so the thread ends.
-            self._backlog.close("The event loop is closed.")
+            self._backlog.close(Text("The event loop is closed."))
 
     def _on_event(self, event: Event) -> None:
         if self._state is EngineState.CLOSED:

@@ -1,17 +1,22 @@
 """Unfinished pictures for those who asked for them, without ever stopping the loop. Engine thread only.
 
 One preview is under way at most, and a job has one per interval at most, of the pictures that have waited longest for
-one. It is looked at between chunks, and taken once it is ready.
+one. It is looked at between chunks, and taken once it is ready. Where pictures are dear, as on a CPU, all jobs together
+have fewer: drawing comes first.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from bot.engine.base import Engine, PendingPreview
 from bot.engine.slots import Occupant
 from bot.executor.events import Event, JobUpdate
 from bot.executor.running import Run
 from bot.requests import Preview, PreviewImage
+
+MAX_SHARE: Final = 0.1
+"""Of the device's time, for previews."""
 
 
 @dataclass(eq=False, slots=True)
@@ -42,18 +47,20 @@ class Previews:
         self._row_length = engine.info.image_length // engine.info.num_rows
         self._shown: dict[Run, _Shown] = {}
         self._dispatched: _Dispatched | None = None
+        self._rests_until_s = clock()
 
-    def dispatch(self, occupants: Iterable[Occupant[Run]]) -> None:
-        """Dispatches one for the job that is longest overdue, unless one is under way or nobody has a new row."""
-        if self._dispatched is not None:
-            return
+    def dispatch(self, occupants: Iterable[Occupant[Run]]) -> bool:
+        """Dispatches one for the job that is longest overdue, unless one is under way, the last one was too dear or
+        nobody has a new row. Returns whether it did."""
         now_s = self._clock()
+        if self._dispatched is not None or now_s < self._rests_until_s:
+            return False
         candidates: dict[Run, list[Occupant[Run]]] = {}
         for occupant in occupants:
             if self._overdue_s(occupant.owner, now_s) >= 0 and self._has_news(occupant):
                 candidates.setdefault(occupant.owner, []).append(occupant)
         if not candidates:
-            return
+            return False
         run = max(candidates, key=lambda run: self._overdue_s(run, now_s))
         shown = self._shown[run]
         waited = list(shown.rows)
@@ -64,6 +71,11 @@ class Previews:
         for occupant in chosen:
             del shown.rows[occupant.image]
             shown.rows[occupant.image] = self._num_rows(occupant)
+        return True
+
+    def charge(self, seconds: float) -> None:
+        """The last preview held up the device for so long: there is none until this is MAX_SHARE of the time."""
+        self._rests_until_s = self._clock() + seconds * (1 / MAX_SHARE - 1)
 
     def pick_up(self) -> None:
         """Posts the preview under way if it is ready."""

@@ -9,6 +9,7 @@ from bot.engine.base import Prefix, SlotAssignment
 from bot.engine.slots import Occupant
 from bot.errors import DalleBotError
 from bot.executor.scheduler import Job
+from bot.language import Text
 from bot.requests import GeneratedImage, Sampling
 
 
@@ -26,7 +27,7 @@ class Run:
     job: Job
     prefix: Prefix | None
     row: int
-    notices: tuple[str, ...]
+    notices: tuple[Text, ...]
     sampling: Sampling
     label_vectors: npt.NDArray[np.float32] | None
     started_s: float
@@ -62,8 +63,8 @@ def assignment(occupant: Occupant[Run]) -> SlotAssignment:
     )
 
 
-def reason(error: Exception) -> str:
+def reason(error: Exception) -> Text:
     """A sentence for people: our own errors are written for them, any other may hold anything."""
     if isinstance(error, DalleBotError):
-        return str(error)
-    return "The engine failed in an unexpected way: try again; the bot's log holds the reason."
+        return error.text
+    return Text("The engine failed in an unexpected way: try again; the bot's log holds the reason.")

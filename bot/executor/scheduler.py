@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bot.errors import QueueFullError, UserLimitError
 from bot.executor.turns import Ticket, Turns
+from bot.language import Text
 from bot.requests import WEIGHT_BOUNDS, GenerationRequest
 
 
@@ -130,13 +131,20 @@ class Scheduler:
         num_own = sum(job.request.requester == requester for jobs in (self._waiting, self._started) for job in jobs)
         if num_own >= self._max_jobs_per_user:
             raise UserLimitError(
-                f"You have {num_own} unfinished requests, and {self._max_jobs_per_user} is the limit for one person: "
-                "wait until one is done."
+                Text.plural(
+                    "You have {n} unfinished request, and {limit} is the limit for one person: wait until it is done.",
+                    "You have {n} unfinished requests, and {limit} is the limit for one person: "
+                    "wait until one is done.",
+                    num_own,
+                    limit=self._max_jobs_per_user,
+                )
             )
         num_jobs = self.num_waiting + len(self._started)
         if num_jobs >= self._max_jobs:
             raise QueueFullError(
-                f"The queue is full: {num_jobs} of {self._max_jobs} places are taken. Try again in a few minutes."
+                "The queue is full: {count} of {limit} places are taken. Try again in a few minutes.",
+                count=num_jobs,
+                limit=self._max_jobs,
             )
 
 

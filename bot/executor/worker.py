@@ -26,6 +26,7 @@ from bot.executor.pace import PaceMeter
 from bot.executor.previewing import Previews
 from bot.executor.running import Run, reason
 from bot.executor.scheduler import Job
+from bot.language import Text
 from bot.requests import Finished, GeneratedImage, Progress, Result
 
 logger = logging.getLogger(__name__)
@@ -51,12 +52,12 @@ def run_engine(
         loop = EngineLoop(engine, backlog, post, chunk_tokens=chunk_tokens, clock=clock)
     except StartCancelledError:
         # Whoever cancelled it has told the users.
-        sentence = "The bot is stopping: ask again when it is back."
+        sentence = Text("The bot is stopping: ask again when it is back.")
     except Exception as error:
         # A DalleBotError explains itself; of anything else the log needs to know where it came from.
         logger.error("The engine could not be built: %s", error, exc_info=not isinstance(error, DalleBotError))
         # Users are not told more: the reason names files and settings of whoever runs the bot.
-        sentence = "The image model could not be loaded. Whoever runs the bot finds the reason in its log."
+        sentence = Text("The image model could not be loaded. Whoever runs the bot finds the reason in its log.")
     else:
         logger.info("The engine is ready: %s with %d slots.", engine.info.name, engine.num_slots)
         post(EngineReady(engine.info))
@@ -65,7 +66,7 @@ def run_engine(
             return
         except Exception:
             logger.exception("The engine could not be reset; its thread ends.")
-            sentence = "The image engine failed and could not recover: restart the bot. Its log holds the reason."
+            sentence = Text("The image engine failed and could not recover: restart the bot. Its log holds the reason.")
     backlog.close(sentence)
     post(EngineFailed(sentence))
 
@@ -74,7 +75,8 @@ def run_engine(
 class _Flight:
     """What a round has dispatched. chunk: None if no slot had a token left to draw. moving: who takes part in it.
 
-    complete: whose images come with `images`. dispatched_s: when, on the loop's clock.
+    complete: whose images come with `images`. dispatched_s: when, on the loop's clock. is_after_preview: whether the
+    device has a preview to make before.
     """
 
     chunk: Chunk | None
@@ -82,6 +84,7 @@ class _Flight:
     complete: tuple[Occupant[Run], ...]
     images: PendingImages | None
     dispatched_s: float
+    is_after_preview: bool
 
 
 class EngineLoop:
@@ -109,8 +112,10 @@ class EngineLoop:
         self._entrance = Entrance(engine, self._slots, self._runs, post=post, fail=self._fail, clock=clock)
         self._previews = Previews(engine, post=post, clock=clock)
         self._pace = PaceMeter()
+        self._pace_without_previews = PaceMeter()
         self._flight: _Flight | None = None
         self._settled_s = clock()
+        self._has_previewed = False
 
     def run(self) -> None:
         """Returns once the backlog is closed. Raises what `Engine.reset` raises."""
@@ -128,7 +133,7 @@ class EngineLoop:
             self._drop(job)
         self._entrance.enter(self._backlog.admit(len(self._slots.free_slots)), self._restarted)
         ahead = self._dispatch()
-        self._previews.dispatch(self._slots.occupants)
+        self._has_previewed = self._previews.dispatch(self._slots.occupants)
         self._post(LoadChanged(self._load()))
         if self._flight is not None:
             self._settle(self._flight)
@@ -148,7 +153,7 @@ class EngineLoop:
         complete = tuple(o for o in occupants if o.owner.dispatched[o.image] >= self._image_length)
         images = self._engine.collect([o.slot for o in complete]) if complete else None
         self._free(complete)
-        return _Flight(chunk, occupants, complete, images, self._clock())
+        return _Flight(chunk, occupants, complete, images, self._clock(), self._has_previewed)
 
     def _load(self) -> EngineLoad:
         dispatched = [o.owner.dispatched[o.image] for o in self._slots.occupants]
@@ -179,7 +184,13 @@ class EngineLoop:
         """The device was at work on this chunk since the one before it was done, or since it was dispatched."""
         since_s = max(self._settled_s, flight.dispatched_s)
         self._settled_s = self._clock()
-        self._pace.record(len(flight.moving), self._chunk_tokens, self._settled_s - since_s)
+        seconds, num_occupied = self._settled_s - since_s, len(flight.moving)
+        self._pace.record(num_occupied, self._chunk_tokens, seconds)
+        if not flight.is_after_preview:
+            self._pace_without_previews.record(num_occupied, self._chunk_tokens, seconds)
+        elif (pace := self._pace_without_previews.pace) is not None:
+            usual_s = pace.seconds_per_token(num_occupied) * self._chunk_tokens
+            self._previews.charge(max(0.0, seconds - usual_s))
 
     def _tell_progress(self, chunk: Chunk, moving: Sequence[Occupant[Run]]) -> None:
         moved: dict[Run, None] = {}
@@ -193,7 +204,8 @@ class EngineLoop:
 
     def _take(self, run: Run, outcome: GeneratedImage | FailedSlot, image: int) -> None:
         if isinstance(outcome, FailedSlot):
-            self._fail(run.job, f"Image {image + 1} could not be drawn. {outcome.sentence}")
+            sentence = Text("Image {number} could not be drawn. {reason}", number=image + 1, reason=outcome.sentence)
+            self._fail(run.job, sentence)
             return
         run.take(outcome)
         if len(run.images) == run.job.request.num_images:
@@ -215,7 +227,7 @@ class EngineLoop:
             logger.info("Job %s is done: %d images in %.2f s.", request.job_id, request.num_images, seconds)
             self._post(JobUpdate(run.job, Finished(result)))
 
-    def _fail(self, job: Job, sentence: str, error: Exception | None = None) -> None:
+    def _fail(self, job: Job, sentence: Text, error: Exception | None = None) -> None:
         """Ends one job. The error goes to the log only: chained, it would keep the engine's arrays alive."""
         logger.error("Job %s failed: %s", job.request.job_id, sentence, exc_info=error)
         self._drop(job)
@@ -253,11 +265,11 @@ class EngineLoop:
         # First of all, because if it raises these jobs end with the executor, as all others do.
         self._engine.reset()
         if to_blame is not None:
-            self._fail(to_blame, f"The picture could not be started. {reason(error)}")
+            self._fail(to_blame, Text("The picture could not be started. {reason}", reason=reason(error)))
         else:
             for job in started:
                 if job in self._restarted:
-                    self._fail(job, f"The picture was lost twice. {reason(error)}")
+                    self._fail(job, Text("The picture was lost twice. {reason}", reason=reason(error)))
         for job in self._backlog.started():
             run = runs.get(job)
             if run is not None and run.was_told:

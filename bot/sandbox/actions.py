@@ -10,13 +10,12 @@ from bot.sandbox.command_registry import CHAT_INPUT, MESSAGE_MENU, USER_MENU, Co
 from bot.sandbox.errors import LineError
 from bot.sandbox.forms import filled_in
 from bot.sandbox.interactions import COMMAND, COMPONENT, MODAL_SUBMIT, Interaction, InteractionDesk
-from bot.sandbox.lines import Choose, Click, Menu, Slash, Submit
+from bot.sandbox.lines import Action, Choose, Click, Menu, Slash, Submit
 from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import Message, MessageJson
 from bot.sandbox.options import Arguments
+from bot.sandbox.spelling import by_spelling, shown_name
 from bot.sandbox.world import Channel, Member, World
-
-Action = Slash | Click | Choose | Menu | Submit
 
 
 class Actions:
@@ -54,11 +53,12 @@ class Actions:
         return self._desk.create(COMPONENT, data, member, channel, message)
 
     def _offered(self, kind: int, name: str, member: Member, channel: Channel) -> dict[str, Any]:
-        """The command of that type and name, if the member may use it here."""
-        usable = {command["name"]: command for command in self._commands.usable() if command["type"] == kind}
+        """The command of that type and name, in English or the member's language, if the member may use it here."""
+        commands = [command for command in self._commands.usable() if command["type"] == kind]
+        usable = by_spelling(commands, member.locale)
         sign = "/" if kind == CHAT_INPUT else ""
         if name not in usable:
-            names = ", ".join(f"{sign}{known}" for known in usable) or "none"
+            names = ", ".join(f"{sign}{shown_name(command, member.locale)}" for command in commands) or "none"
             what = "command" if kind == CHAT_INPUT else "context menu command"
             raise LineError(f"There is no {what} {sign}{name}; the client has registered {names}.")
         command = usable[name]
@@ -76,7 +76,7 @@ class Actions:
     def _slash(self, action: Slash, member: Member, channel: Channel) -> dict[str, Any]:
         name, _, text = action.text.partition(" ")
         command = self._offered(CHAT_INPUT, name, member, channel)
-        arguments = Arguments(self._world)
+        arguments = Arguments(self._world, member.locale)
         arguments.read(command, text)
         data: dict[str, Any] = {"id": command["id"], "name": command["name"], "type": CHAT_INPUT}
         if "guild_id" in command:
@@ -92,7 +92,8 @@ class Actions:
         message = next((m for m in self._messages.newest_first(channel.id) if m.viewer_id is None), None)
         if message is None:
             raise LineError(f"There is no message in {channel.name} to open a menu on.")
-        is_for_users = any(c["type"] == USER_MENU and c["name"] == action.name for c in self._commands.usable())
+        menus = [command for command in self._commands.usable() if command["type"] == USER_MENU]
+        is_for_users = action.name in by_spelling(menus, member.locale)
         command = self._offered(USER_MENU if is_for_users else MESSAGE_MENU, action.name, member, channel)
         data: dict[str, Any] = {"id": command["id"], "name": command["name"], "type": command["type"]}
         if not is_for_users:

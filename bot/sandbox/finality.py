@@ -17,6 +17,7 @@ from bot.sandbox import components as parts
 from bot.sandbox.messages import Message, shown_text
 
 _CANCEL_LABELS: Final = ("Cancel", "Stop")
+_CANCEL_ID: Final = re.compile(r"\bcancel\b")  # in whatever language its label is
 _AT_WORK: Final = re.compile(r"^(queued|resumed|waiting|loading|drawing|generating)\b", re.IGNORECASE | re.MULTILINE)
 
 
@@ -39,6 +40,11 @@ class Judge:
     _last_s: float | None = None
     _is_over: bool = False
     _awaits_update: bool = False
+
+    def see_before(self, message: Message) -> None:
+        """What was clicked on, as it was then."""
+        if self._is_at_work(message):
+            self._were_at_work.add(message.id)
 
     def see(self, message: Message, now_s: float) -> None:
         """A message was sent or edited."""
@@ -78,5 +84,8 @@ class Judge:
 
     def _is_at_work(self, message: Message) -> bool:
         buttons = (c for c in parts.walk(message.components) if c["type"] == parts.BUTTON and not c.get("disabled"))
-        can_cancel = any(parts.button_label(button) in _CANCEL_LABELS for button in buttons)
+        can_cancel = any(
+            parts.button_label(button) in _CANCEL_LABELS or _CANCEL_ID.search(button.get("custom_id") or "")
+            for button in buttons
+        )
         return message.is_loading or can_cancel or _AT_WORK.search(shown_text(message)) is not None

@@ -18,7 +18,7 @@ def modal_text(modal: dict[str, Any]) -> str:
 def filled_in(modal: dict[str, Any], text: str) -> dict[str, Any]:
     """The `data` of a modal submit. Raises LineError for unknown labels and for values that a field doesn't take."""
     fields = dict(_fields(modal["components"]))
-    given = split_options(f"The form {modal['title']!r}", list(fields), text)
+    given = split_options(f"The form {modal['title']!r}", {label: label for label in fields}, text)
     for label, field in fields.items():
         is_required = field.get("required") is not False and field["type"] != parts.CHECKBOX
         if is_required and not given.get(label) and not field.get("value"):

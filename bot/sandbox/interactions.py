@@ -235,7 +235,7 @@ class InteractionDesk:
             "channel_id": channel.id,
             "channel": world.channel_json(channel) | {"permissions": permissions},
             "member": world.member_json(member) | {"permissions": permissions},
-            "locale": "en-US",
+            "locale": member.locale,
             "guild_locale": "en-US",
             "app_permissions": str(world.permissions(world.bot, channel)),
             "entitlements": [],

@@ -6,8 +6,10 @@ choose VALUE                             the newest select that offers that valu
 menu NAME                                a context menu command, on the newest message
 submit LABEL:text LABEL:text             the form that is open
 as NAME                                  go on as another member (moderator has Manage Server)
+as NAME in LOCALE                        the same, with a client in that language: de, en-US, pt-BR
 in CHANNEL                               go on in another channel
 wait SECONDS                             watch the channel for a while
+begin LINE                               one of the first five, without waiting for more than its first answer
 """
 
 import math
@@ -15,9 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from discord import Locale
+
 from bot.sandbox.errors import LineError
 
 MAX_WAIT_S: Final = 3600.0
+LOCALES: Final = tuple(locale.value for locale in Locale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,10 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class As:
+    """locale: what the member's client is set to from now on; None leaves it."""
+
     name: str
+    locale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +72,24 @@ class Wait:
     seconds: float
 
 
-Line = Slash | Click | Choose | Menu | Submit | As | In | Wait
+Action = Slash | Click | Choose | Menu | Submit
+"""What makes an interaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """An action whose further answers aren't waited for, as people do who have more to say."""
+
+    action: Action
+
+
+Line = Action | As | In | Wait | Begin
 
 _VERBS: Final[dict[str, Callable[[str], Line]]] = {
     "click": Click,
     "choose": Choose,
     "menu": Menu,
     "submit": Submit,
-    "as": As,
     "in": In,
 }
 
@@ -83,12 +101,28 @@ def parse_line(line: str) -> Line:
         return Slash(text[1:])
     verb, _, rest = text.partition(" ")
     rest = rest.strip(" ")
+    if verb == "as" and rest:
+        return _member(rest)
     if verb == "wait":
         return Wait(_seconds(rest))
+    if verb == "begin":
+        begun = parse_line(rest)
+        if isinstance(begun, Action):
+            return Begin(begun)
     if verb in _VERBS and rest:
         return _VERBS[verb](rest)
-    forms = "/COMMAND option:value, click LABEL, choose VALUE, menu NAME, submit LABEL:text, as NAME, in CHANNEL"
-    raise LineError(f"Can't play the line {line!r}; a line is one of: {forms}, wait SECONDS.")
+    forms = "/COMMAND option:value, click LABEL, choose VALUE, menu NAME, submit LABEL:text, as NAME"
+    raise LineError(
+        f"Can't play the line {line!r}; a line is one of: {forms}, as NAME in LOCALE, in CHANNEL, wait SECONDS, "
+        "begin LINE."
+    )
+
+
+def _member(text: str) -> As:
+    name, separator, locale = text.partition(" in ")
+    if separator and locale not in LOCALES:
+        raise LineError(f"Discord has no language {locale!r}; it has {', '.join(LOCALES)}.")
+    return As(name, locale if separator else None)
 
 
 def _seconds(text: str) -> float:

@@ -5,11 +5,12 @@ A value reaches from `name:` to the next `name:` of another option of the comman
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bot.sandbox.errors import LineError
 from bot.sandbox.rules import SUB_COMMAND, SUB_COMMAND_GROUP
+from bot.sandbox.spelling import by_spelling, shown_name
 from bot.sandbox.world import World
 
 STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, NUMBER = 3, 4, 5, 6, 7, 8, 10
@@ -18,28 +19,32 @@ _MAX_STRING: Final = 6000
 
 
 class Arguments:
-    """The options of one use of a command. options, resolved: as an interaction's data carries them."""
+    """The options of one use of a command. options, resolved: as an interaction's data carries them.
 
-    def __init__(self, world: World) -> None:
+    locale: names may be given in this language.
+    """
+
+    def __init__(self, world: World, locale: str = "en-US") -> None:
         self._world = world
+        self._locale = locale
         self.options: list[dict[str, Any]] = []
         self.resolved: dict[str, dict[str, Any]] = {}
 
     def read(self, command: dict[str, Any], text: str) -> None:
         """Fills itself from the text behind the command's name. Raises LineError that names what is wrong."""
-        self.options = self._level(f"/{command['name']}", command.get("options") or (), text)
+        self.options = self._level(f"/{self._shown(command)}", command.get("options") or (), text)
 
     def _level(self, name: str, declared: Sequence[dict[str, Any]], text: str) -> list[dict[str, Any]]:
-        groups = {option["name"]: option for option in declared if option["type"] in (SUB_COMMAND, SUB_COMMAND_GROUP)}
+        groups = [option for option in declared if option["type"] in (SUB_COMMAND, SUB_COMMAND_GROUP)]
         if groups:
             word, _, rest = text.strip(" ").partition(" ")
-            if word not in groups:
-                raise LineError(f"{name} needs one of its sub-commands: {', '.join(groups)}.")
-            inner = groups[word]
+            inner = by_spelling(groups, self._locale).get(word)
+            if inner is None:
+                raise LineError(f"{name} needs one of its sub-commands: {', '.join(map(self._shown, groups))}.")
             inside = self._level(f"{name} {word}", inner.get("options") or (), rest)
-            return [{"name": word, "type": inner["type"], "options": inside}]
-        given = split_options(name, [option["name"] for option in declared], text)
-        missing = [option["name"] for option in declared if option.get("required") and not given.get(option["name"])]
+            return [{"name": inner["name"], "type": inner["type"], "options": inside}]
+        given = split_options(name, {word: o["name"] for word, o in by_spelling(declared, self._locale).items()}, text)
+        missing = [self._shown(o) for o in declared if o.get("required") and not given.get(o["name"])]
         if missing:
             raise LineError(f"{name} needs a value for {', '.join(missing)}: write {missing[0]}:VALUE.")
         return [
@@ -48,21 +53,26 @@ class Arguments:
             if given.get(option["name"])
         ]
 
+    def _shown(self, item: dict[str, Any]) -> str:
+        return shown_name(item, self._locale)
+
     def _value(self, option: dict[str, Any], text: str) -> Any:
-        name, kind = option["name"], option["type"]
+        name, kind = self._shown(option), option["type"]
         if option.get("choices"):
-            choices = {str(choice[key]): choice["value"] for key in ("value", "name") for choice in option["choices"]}
+            choices = {str(choice["value"]): choice for choice in option["choices"]}
+            choices |= by_spelling(option["choices"], self._locale)
             if text not in choices:
-                names = ", ".join(choice["name"] for choice in option["choices"])
-                raise LineError(f"{name} must be one of {names}, not {text!r}.")
-            return choices[text]
+                raise LineError(
+                    f"{name} must be one of {', '.join(map(self._shown, option['choices']))}, not {text!r}."
+                )
+            return choices[text]["value"]
         if kind == STRING:
             low, high = option.get("min_length", 0), option.get("max_length", _MAX_STRING)
             if not low <= len(text) <= high:
                 raise LineError(f"{name} must have {low} to {high} characters; it has {len(text)}.")
             return text
         if kind in (INTEGER, NUMBER):
-            return _number(option, text)
+            return _number(name, option, text)
         if kind == BOOLEAN:
             if text.lower() not in _BOOLEANS:
                 raise LineError(f"{name} must be true or false, not {text!r}.")
@@ -92,11 +102,13 @@ class Arguments:
         raise LineError(f"The sandbox can't fill in {name}: its option type {kind} is not supported.")
 
 
-def split_options(command: str, names: Sequence[str], text: str) -> dict[str, str]:
-    """`{name: value}` from `name:value name:value`; values are trimmed of spaces, as Discord does.
+def split_options(command: str, spellings: Mapping[str, str], text: str) -> dict[str, str]:
+    """`{name: value}` from `spelling:value spelling:value`; values are trimmed of spaces, as Discord does.
 
+    spellings: each word that may be written → the option's name.
     Raises LineError for text before the first option, an option given twice, and what looks like a misspelt name."""
     found: list[re.Match[str]] = []
+    names = list(spellings)
     if names:
         longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
         found = list(re.finditer(rf"(?:(?<= )|^)({longest_first}):", text))
@@ -107,9 +119,9 @@ def split_options(command: str, names: Sequence[str], text: str) -> dict[str, st
     given: dict[str, str] = {}
     ends = [*(after.start() for after in found[1:]), len(text)]
     for match, end in zip(found, ends, strict=False):
-        name, value = match[1], text[match.end() : end]
+        name, value = spellings[match[1]], text[match.end() : end]
         if name in given:
-            raise LineError(f"{command} has {name} twice; give it once.")
+            raise LineError(f"{command} has {match[1]} twice; give it once.")
         for word in re.findall(r"(?:(?<= )|^)([\w-]+):(?=\S)", value):
             if close := difflib.get_close_matches(word, names, 1, 0.75):
                 raise LineError(f"{command} has no option {word!r}; did you mean {close[0]!r}?")
@@ -121,9 +133,9 @@ def _known(names: Sequence[str]) -> str:
     return f"it has {', '.join(names)}" if names else "it takes none"
 
 
-def _number(option: dict[str, Any], text: str) -> int | float:
+def _number(name: str, option: dict[str, Any], text: str) -> int | float:
     """Discord's client keeps numbers within plus and minus 2**53 and the option's own range."""
-    name, is_whole = option["name"], option["type"] == INTEGER
+    is_whole = option["type"] == INTEGER
     low, high = option.get("min_value", -(2**53)), option.get("max_value", 2**53)
     try:
         value = int(text) if is_whole else float(text)

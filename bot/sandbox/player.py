@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final
 
 from bot.sandbox.actions import Actions
@@ -11,7 +12,7 @@ from bot.sandbox.finality import Judge, Patience
 from bot.sandbox.forms import modal_text
 from bot.sandbox.happenings import Board, Happening, HappeningKind
 from bot.sandbox.interactions import DEFERRED_UPDATE, UPDATE, Interaction, InteractionDesk
-from bot.sandbox.lines import As, In, Wait, parse_line
+from bot.sandbox.lines import As, Begin, In, Wait, parse_line
 from bot.sandbox.markdown import as_read
 from bot.sandbox.messages import Message, shown_text
 from bot.sandbox.transcript import Event, EventKind
@@ -64,7 +65,11 @@ class Player:
         action = parse_line(line)
         if isinstance(action, As):
             self._member = self._world.member_named(action.name)
-            yield Event(0.0, EventKind.NOTE, f"now playing as {self._member.name}")
+            note = f"now playing as {self._member.name}"
+            if action.locale is not None:
+                self._member = self._world.speaking(self._member, action.locale)
+                note += f" in {action.locale}"
+            yield Event(0.0, EventKind.NOTE, note)
         elif isinstance(action, In):
             self._channel = self._world.channel_named(action.channel)
             yield Event(0.0, EventKind.NOTE, f"now in {self._channel.name}")
@@ -74,9 +79,15 @@ class Player:
             if action.seconds > timeout_s:
                 yield Event(timeout_s, EventKind.TIMEOUT, f"Stopped waiting after {timeout_s:g} s.")
         else:
-            interaction = self._actions.begin(action, self._member, self._channel, self._form)
-            async for event in self._answer(interaction, start_s, timeout_s):
-                yield event
+            is_begun = isinstance(action, Begin)
+            interaction = self._actions.begin(
+                action.action if isinstance(action, Begin) else action, self._member, self._channel, self._form
+            )
+            async with aclosing(self._answer(interaction, start_s, timeout_s)) as answers:
+                async for event in answers:
+                    yield event
+                    if is_begun:
+                        return
 
     async def _watch(self, start_s: float, seconds: float) -> AsyncGenerator[Event, None]:
         """Everything that can be seen in the channel for a while."""
@@ -93,6 +104,8 @@ class Player:
 
     async def _answer(self, interaction: Interaction, start_s: float, timeout_s: float) -> AsyncGenerator[Event, None]:
         judge = Judge(self._patience)
+        if interaction.source is not None:
+            judge.see_before(interaction.source)
         related = _targets(interaction)
         loop = asyncio.get_running_loop()
         with self._board.subscription() as queue:

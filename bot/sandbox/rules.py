@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bot.sandbox import components as parts
+from bot.sandbox.spelling import shown_name
 
 MAX_CONTENT_CHARACTERS: Final = 2000
 MAX_EMBED_CHARACTERS: Final = 6000
@@ -162,8 +163,9 @@ def check_commands(commands: Sequence[dict[str, Any]]) -> list[Problem]:
 def _check_command(command: dict[str, Any]) -> Iterator[Problem]:
     description = command.get("description") or ""
     if (command.get("type") or 1) != 1:
-        if not 1 <= len(command["name"]) <= 32:
-            yield Problem("name", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 32 in length.")
+        for path, name in _spellings(command, "name"):
+            if not 1 <= len(name) <= 32:
+                yield Problem(path, "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 32 in length.")
         if description or command.get("options"):
             yield Problem("description", "APPLICATION_COMMAND_CONTEXT_MENU", "A context menu has no description.")
         return
@@ -175,13 +177,14 @@ def _check_command(command: dict[str, Any]) -> Iterator[Problem]:
 
 def _check_name_and_options(item: dict[str, Any]) -> Iterator[Problem]:
     """The rules that a command, a sub-command and an option share."""
-    name = item["name"]
-    if not _COMMAND_NAME.fullmatch(name) or name != name.lower():
-        yield Problem("name", "APPLICATION_COMMAND_INVALID_NAME", "Command name is invalid")
-    if not 1 <= len(item.get("description") or "") <= 100:
-        yield Problem("description", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 100 in length.")
+    for path, name in _spellings(item, "name"):
+        if not _COMMAND_NAME.fullmatch(name) or name != name.lower():
+            yield Problem(path, "APPLICATION_COMMAND_INVALID_NAME", "Command name is invalid")
+    for path, description in _spellings(item, "description"):
+        if not 1 <= len(description) <= 100:
+            yield Problem(path, "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 100 in length.")
     options = item.get("options") or ()
-    if len({option["name"] for option in options}) < len(options):
+    if not _are_unique(options):
         yield Problem("options", "APPLICATION_COMMAND_OPTIONS_NAME_INVALID", "Option names must be unique")
     if len(options) > 25:
         yield Problem("options", "BASE_TYPE_MAX_LENGTH", "Must be 25 or fewer in length.")
@@ -199,7 +202,11 @@ def _check_choices(option: dict[str, Any]) -> Iterator[Problem]:
     choices = option.get("choices") or ()
     if len(choices) > 25:
         yield Problem("choices", "BASE_TYPE_MAX_LENGTH", "Must be 25 or fewer in length.")
-    if len({choice["name"] for choice in choices}) < len(choices):
+    for index, choice in enumerate(choices):
+        for path, name in _spellings(choice, "name"):
+            if not 1 <= len(name) <= 100:
+                yield Problem(f"choices.{index}.{path}", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 100 in length.")
+    if not _are_unique(choices):
         yield Problem("choices", "APPLICATION_COMMAND_OPTIONS_CHOICE_NAMES_UNIQUE", "Choice names must be unique")
     if choices and option.get("autocomplete"):
         yield Problem("choices", "APPLICATION_COMMAND_AUTOCOMPLETE", "An option has choices or autocomplete, not both.")
@@ -208,9 +215,27 @@ def _check_choices(option: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(low, "APPLICATION_COMMAND_OPTIONS_RANGE", f"{low} must not exceed {high}.")
 
 
+def _spellings(item: dict[str, Any], key: str) -> Iterator[tuple[str, str]]:
+    """(path, text) of a name or description: the text itself and what it is in other languages."""
+    yield key, item.get(key) or ""
+    for locale, text in (item.get(f"{key}_localizations") or {}).items():
+        yield f"{key}_localizations.{locale}", text
+
+
+def _are_unique(items: Sequence[dict[str, Any]]) -> bool:
+    """Whether no two of these options or choices have the same name in any language."""
+    locales = {locale for item in items for locale in item.get("name_localizations") or {}}
+    return all(len({shown_name(item, locale) for item in items}) == len(items) for locale in (*locales, ""))
+
+
 def _command_characters(item: dict[str, Any]) -> int:
-    total = len(item["name"]) + len(item.get("description") or "")
+    """Of names, descriptions and values, each in the language in which it is longest."""
+    total = _longest(item, "name") + _longest(item, "description")
     for option in item.get("options") or ():
         total += _command_characters(option)
-        total += sum(len(choice["name"]) + len(str(choice["value"])) for choice in option.get("choices") or ())
+        total += sum(_longest(choice, "name") + len(str(choice["value"])) for choice in option.get("choices") or ())
     return total
+
+
+def _longest(item: dict[str, Any], key: str) -> int:
+    return max(len(text) for _, text in _spellings(item, key))

@@ -5,7 +5,7 @@ Read by the routes, the gateway and the player, on the sandbox's event loop.
 
 import base64
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from discord import Permissions
@@ -45,12 +45,13 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A user who is in the guild."""
+    """A user who is in the guild. locale: the language of their client, as Discord names it."""
 
     id: str
     name: str
     role_ids: tuple[str, ...] = ()
     is_bot: bool = False
+    locale: str = "en-US"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,11 @@ class World:
         member = Member(self.snowflakes.new(), name)
         self.members[member.id] = member
         return member
+
+    def speaking(self, member: Member, locale: str) -> Member:
+        """The member, whose client is set to `locale` from now on."""
+        self.members[member.id] = replace(member, locale=locale)
+        return self.members[member.id]
 
     def channel_named(self, name: str) -> Channel:
         """Raises LineError if there is none of that name."""

@@ -1,10 +1,29 @@
-"""Every job with its parameters, state and message ids, in SQL.
+"""Every job with its parameters, state and message ids, its results, and what guilds and users have set, in SQL.
 
-The client's cogs use `JobStore` on the event loop. Frozen dataclasses go in and come out; no row or session leaves.
+The client's cogs use `Store` on the event loop. Frozen dataclasses go in and come out; no row or session leaves.
 """
 
+from bot.store.images import ImageStore
 from bot.store.jobs import JobStore
-from bot.store.records import JobRecord, NewJob
+from bot.store.records import Favourite, JobKind, JobRecord, NewJob, SettingChange, StoredImage
 from bot.store.states import FINAL_STATES, JobState, may_move
+from bot.store.store import Store
+from bot.store.styles import Style
+from bot.store.values import ValueStore
 
-__all__ = ["FINAL_STATES", "JobRecord", "JobState", "JobStore", "NewJob", "may_move"]
+__all__ = [
+    "FINAL_STATES",
+    "Favourite",
+    "ImageStore",
+    "JobKind",
+    "JobRecord",
+    "JobState",
+    "JobStore",
+    "NewJob",
+    "SettingChange",
+    "Store",
+    "StoredImage",
+    "Style",
+    "ValueStore",
+    "may_move",
+]

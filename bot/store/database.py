@@ -1,4 +1,4 @@
-"""The connection pool and its transactions. Only bot.store.jobs uses it, on the event loop.
+"""The connection pool and its transactions. Only the parts of the store use it, on the event loop.
 
 SQLite is the default. PostgreSQL takes psycopg, whose one URL serves both asyncio and the blocking migrations.
 """
@@ -31,6 +31,7 @@ _SQLITE_REFUSALS: Final = (
     ("disk is full", "can't grow: the disk is full."),
     ("UNIQUE constraint failed: jobs.interaction_id", "already holds a job of this interaction."),
     ("UNIQUE constraint failed: jobs.id", "already holds a job with this id."),
+    ("FOREIGN KEY constraint failed", "does not hold the job that this belongs to."),
 )
 
 

@@ -1,20 +1,16 @@
-"""The store's face: jobs and a few values, each call one transaction. Used by the cogs, on the event loop."""
+"""Jobs with their states and message ids, each call one transaction. Used by the cogs, on the event loop."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import Row, Select, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import StoreError
-from bot.store.database import BUSY_TIMEOUT_S, Database, create_engine, describe, parse_url, sqlite_file
-from bot.store.migrate import migrate
+from bot.store.database import Database
 from bot.store.records import JobRecord, NewJob
-from bot.store.schema import jobs, settings
+from bot.store.schema import jobs
 from bot.store.states import FINAL_STATES, JobState, sources_of
 
 
@@ -27,28 +23,6 @@ class JobStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> AsyncIterator[Self]:
-        """Opens the database at `url`, creates or upgrades its tables, closes it at the end.
-
-        busy_timeout_s: how long a call waits while another program writes to the same SQLite file.
-        """
-        parsed = parse_url(url)
-        file = sqlite_file(parsed)
-        if file is not None:
-            try:
-                await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreError(f"The folder {file.parent} can't be made: {error.strerror}.") from error
-        await asyncio.to_thread(migrate, parsed, busy_timeout_s)
-        engine = await asyncio.to_thread(create_engine, parsed, busy_timeout_s)
-        database = Database(describe(parsed), engine)
-        try:
-            yield cls(database)
-        finally:
-            await database.aclose()
 
     async def create(self, job: NewJob) -> JobRecord:
         """Stores a job as `received`. Refuses a second job with the same id or of the same interaction."""
@@ -91,18 +65,15 @@ class JobStore:
         newest_first = (jobs.c.created_at.desc(), jobs.c.id.desc())
         return await self._select(select(jobs).where(jobs.c.user_id == user_id).order_by(*newest_first).limit(limit))
 
-    async def get_value(self, key: str) -> str | None:
-        """What `set_value` stored under this key, or None."""
-        async with self._database.transaction() as connection:
-            value: str | None = await connection.scalar(select(settings.c.value).where(settings.c.key == key))
-            return value
+    async def delete(self, job_id: str) -> bool:
+        """Marks a job as deleted; its record stays. False if there is no such job or if it was marked before.
 
-    async def set_value(self, key: str, value: str) -> None:
-        """Stores a small text under a key of at most 100 characters, over what was there."""
+        Of several callers at once, one gets True.
+        """
+        present = (jobs.c.id == job_id) & jobs.c.deleted_at.is_(None)
         async with self._database.transaction() as connection:
-            changed = await connection.execute(update(settings).where(settings.c.key == key).values(value=value))
-            if not changed.rowcount:
-                await connection.execute(insert(settings).values(key=key, value=value))
+            marked = await connection.execute(update(jobs).where(present).values(deleted_at=datetime.now(UTC)))
+            return marked.rowcount == 1
 
     async def _select(self, query: Select[Any]) -> list[JobRecord]:
         async with self._database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""Brings a database to the present schema. `JobStore.open` calls it at every start, in a thread of its own."""
+"""Brings a database to the present schema. `Store.open` calls it at every start, in a thread of its own."""
 
 import threading
 from typing import Final

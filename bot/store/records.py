@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from bot.requests import new_job_id
 from bot.store.states import JobState
+
+JobKind = Literal["imagine", "reroll", "vary", "again"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +20,9 @@ class NewJob:
     condition_scale, top_k, top_p, temperature, model: None for the default, which the job's result names once drawn.
     negative_prompt: None for the model's unconditional prompt. guild_id: None in a direct message.
     interaction_id: unique, so one interaction can't become two jobs, even if two bots run with the same token.
-    locale: the user's language as Discord names it ("en-US").
+    locale: the user's language as Discord names it ("en-US"). kind: how it was asked for. parent_id, parent_rank: the
+    job, and which of its pictures, that this one comes from; it may have been deleted since. image_tokens: what every
+    picture starts with. is_private: its result is for the requester alone.
     """
 
     id: str = field(default_factory=new_job_id)
@@ -33,6 +40,11 @@ class NewJob:
     channel_id: int
     interaction_id: int
     locale: str | None = None
+    kind: JobKind = "imagine"
+    parent_id: str | None = None
+    parent_rank: int | None = None
+    image_tokens: tuple[int, ...] = ()
+    is_private: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +53,7 @@ class JobRecord(NewJob):
 
     message_id: the message that shows the job; None before `acknowledged`. created_at, updated_at: aware, in UTC.
     error: a sentence for the user, if it failed. result: what was drawn, as JSON (order, scores, seconds, sampling).
+    deleted_at: when its result was deleted, aware, in UTC.
     """
 
     state: JobState
@@ -49,3 +62,44 @@ class JobRecord(NewJob):
     updated_at: datetime
     error: str | None
     result: dict[str, Any] | None
+    deleted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredImage:
+    """One picture of a job, without its pixels.
+
+    rank: 1 is the best. index: which image of the job's seed it is. score: CLIP's, for the prompt. model: what drew
+    and ranked it; to another one, tokens and vector mean something else. tokens: int32 [image_length]. vector: float32
+    [projection_dim], CLIP's, of unit length; kept as float16.
+    """
+
+    rank: int
+    index: int
+    score: float
+    model: str
+    tokens: npt.NDArray[np.int32]
+    vector: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Favourite:
+    """A picture that somebody wants to find again. id: grows with time, for paging. created_at: aware, in UTC."""
+
+    id: int
+    user_id: int
+    job_id: str
+    rank: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingChange:
+    """One key of a guild's settings that somebody changed. old, new: as JSON. changed_at: aware, in UTC."""
+
+    guild_id: int
+    user_id: int
+    key: str
+    old: Any
+    new: Any
+    changed_at: datetime

@@ -1,47 +1,26 @@
 """The tables as they are now. bot/store/migrations leads here from any older version; a test compares the two."""
 
-from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
+    ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
+    UniqueConstraint,
+    false,
 )
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """Aware datetimes in UTC. SQLite keeps no time zone, so it is taken off on the way in and put back on the way out.
-
-    Binding a naive datetime raises ValueError: it could mean any zone.
-    """
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a stored time needs a time zone")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
+from bot.store.column_types import TokenTuple, UtcDateTime
 
 # Names make constraints alterable on every database.
 metadata: Final = MetaData(
@@ -49,6 +28,7 @@ metadata: Final = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     }
 )
 
@@ -77,8 +57,15 @@ jobs: Final = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     Column("error", Text),
     Column("result", JSON(none_as_null=True)),
+    Column("kind", String(16), nullable=False, server_default="imagine"),
+    Column("parent_id", String(12)),
+    Column("parent_rank", Integer),
+    Column("image_tokens", TokenTuple),
+    Column("is_private", Boolean, nullable=False, server_default=false()),
+    Column("deleted_at", UtcDateTime),
     Index(None, "state", "created_at"),
     Index(None, "user_id", "created_at"),
+    Index(None, "guild_id", "created_at"),
     Index(None, "message_id"),
 )
 
@@ -87,4 +74,63 @@ settings: Final = Table(
     metadata,
     Column("key", String(100), primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+# SQLite numbers rows by itself only where the key is INTEGER, which holds 64 bits there.
+_RowNumber: Final = BigInteger().with_variant(Integer, "sqlite")
+
+images: Final = Table(
+    "images",
+    metadata,
+    Column("job_id", String(12), primary_key=True),
+    Column("rank", Integer, primary_key=True, autoincrement=False),
+    Column("index", Integer, nullable=False),
+    Column("score", Float(53), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("tokens", LargeBinary, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
+)
+
+favourites: Final = Table(
+    "favourites",
+    metadata,
+    Column("id", _RowNumber, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("job_id", String(12), nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["job_id", "rank"], ["images.job_id", "images.rank"], ondelete="CASCADE"),
+    UniqueConstraint("user_id", "job_id", "rank"),
+    Index(None, "job_id", "rank"),
+)
+
+styles: Final = Table(
+    "styles",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", String(32), primary_key=True),
+    Column("prompt", Text, nullable=False),
+    Column("negative", Text),
+    Column("created_by", BigInteger, nullable=False),
+)
+
+guilds: Final = Table(
+    "guilds",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("settings", Text, nullable=False),
+)
+
+setting_changes: Final = Table(
+    "setting_changes",
+    metadata,
+    Column("id", _RowNumber, primary_key=True),
+    Column("guild_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("key", String(100), nullable=False),
+    Column("old", JSON(none_as_null=True)),
+    Column("new", JSON(none_as_null=True)),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Index(None, "guild_id", "id"),
 )

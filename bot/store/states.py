@@ -26,8 +26,8 @@ class JobState(StrEnum):
 
 _ABANDONED: Final = frozenset({JobState.CANCELLED, JobState.FAILED, JobState.EXPIRED})
 
-# RUNNING and DELIVERING may go back to QUEUED: pictures aren't stored, so after a restart the job is drawn again, and
-# its seed makes the same pictures. A job whose pictures are on their way can't be cancelled any more.
+# RUNNING and DELIVERING may go back to QUEUED: after a restart the job is drawn again, and its seed makes the same
+# pictures. A job whose pictures are on their way can't be cancelled any more.
 TRANSITIONS: Final[Mapping[JobState, frozenset[JobState]]] = {
     JobState.RECEIVED: _ABANDONED | {JobState.ACKNOWLEDGED},
     JobState.ACKNOWLEDGED: _ABANDONED | {JobState.QUEUED},

@@ -2,125 +2,25 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from unittest.mock import MagicMock
+from typing import Any
+from unittest.mock import AsyncMock, MagicMock
 
 import discord
 import pytest
 
-from bot.cogs.delivery import AcceptedJob, Deliveries
+from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import UNKNOWN_MESSAGE, JobMessage
 from bot.cogs.updates import UpdateReader
 from bot.engine.fake import FakeEngine, Faults, Gate
-from bot.errors import ExecutorClosedError, QueueFullError
-from bot.executor.local import LocalExecutor
-from bot.requests import GenerationRequest, Queued
-from bot.store import JobRecord, JobState, JobStore, NewJob
+from bot.errors import ExecutorClosedError, JobEndedError, QueueFullError
+from bot.language import ENGLISH
+from bot.requests import GenerationRequest, Queued, new_job_id
+from bot.store import JobState
+from tests.cogs.desk import TEN_MIB, TIMEOUT_S, Recorded, open_desk, refusal
 from tests.conftest import eventually
 
-TEN_MIB = 10 * 1024 * 1024
-TIMEOUT_S = 20.0
-
-
-@dataclass
-class Recorded:
-    """The edits of one message: their contents, and how many files each carried. Raises `refusals` first, if any."""
-
-    contents: list[str] = field(default_factory=list)
-    num_files: list[int] = field(default_factory=list)
-    refusals: list[discord.HTTPException] = field(default_factory=list)
-    has_picture: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def edit(self, *, content: str, attachments: list[discord.File], **_: object) -> None:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.contents.append(content)
-        self.num_files.append(len(attachments) if attachments is not discord.utils.MISSING else 0)
-        if self.num_files[-1]:
-            self.has_picture.set()
-
-
-@dataclass
-class Desk:
-    """What a test works with."""
-
-    store: JobStore
-    executor: LocalExecutor
-    deliveries: Deliveries
-    recorded: Recorded = field(default_factory=Recorded)
-
-    async def accept(self, prompt: str = "a red circle", *, user_id: int = 1, num_images: int = 2) -> GenerationRequest:
-        """Does what the cog does, up to the delivery's start."""
-        request = GenerationRequest(prompt, num_images, seed=3, requester=str(user_id))
-        new = NewJob(
-            id=request.job_id,
-            prompt=prompt,
-            num_images=num_images,
-            seed=3,
-            user_id=user_id,
-            channel_id=20,
-            interaction_id=int(request.job_id, 16),
-        )
-        await self.store.create(new)
-        updates = UpdateReader(await self.executor.submit(request))
-        await self.store.acknowledge(request.job_id, 20, 30)
-        partial = MagicMock(spec=discord.PartialMessage, id=30, edit=self.recorded.edit)
-        message = JobMessage(partial)
-        self.deliveries.start(
-            AcceptedJob(
-                request=request,
-                user_id=user_id,
-                message=message,
-                updates=updates,
-                first=Queued(1),
-                stored=JobState.ACKNOWLEDGED,
-                max_bytes=TEN_MIB,
-            )
-        )
-        return request
-
-    async def wait_for(self, request: GenerationRequest, state: JobState) -> JobRecord:
-        async with asyncio.timeout(TIMEOUT_S):
-            while True:
-                job = await self.store.get(request.job_id)
-                assert job is not None
-                if job.state is state:
-                    return job
-                await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def open_desk(
-    folder: Path,
-    engine_factory: Callable[[], FakeEngine] = FakeEngine,
-    *,
-    edit_interval_s: float = 0.0,
-    max_deliveries: int = 10,
-    retry_pauses_s: tuple[float, ...] = (0.0,),
-) -> AsyncIterator[Desk]:
-    async with (
-        JobStore.open(f"sqlite+aiosqlite:///{folder / 'store.sqlite3'}") as store,
-        LocalExecutor(engine_factory, max_jobs=10, max_jobs_per_user=5, chunk_tokens=4) as executor,
-    ):
-        deliveries = Deliveries(
-            store=store,
-            executor=executor,
-            max_deliveries=max_deliveries,
-            edit_interval_s=edit_interval_s,
-            retry_pauses_s=retry_pauses_s,
-        )
-        try:
-            yield Desk(store, executor, deliveries)
-        finally:
-            await deliveries.aclose()
-
-
-def refusal(status: int, code: int) -> discord.HTTPException:
-    kind = discord.NotFound if status == 404 else discord.HTTPException
-    return kind(MagicMock(status=status, reason="refused"), {"code": code, "message": "refused"})
+JOB_ID = "0123456789ab"
 
 
 async def test_a_job_ends_with_one_picture_and_a_record_of_it(tmp_path: Path) -> None:
@@ -133,6 +33,29 @@ async def test_a_job_ends_with_one_picture_and_a_record_of_it(tmp_path: Path) ->
     assert sorted(job.result["order"]) == [0, 1, 2]
     assert job.result["scores"] == sorted(job.result["scores"], reverse=True)
     assert job.result["sampling"] == {"condition_scale": 1.0, "top_k": 0, "top_p": 1.0, "temperature": 1.0}
+
+
+async def test_a_result_is_kept_before_it_is_delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    when_shown: list[bool] = []
+    edit = Recorded.edit
+
+    async def looking(recorded: Recorded, *, attachments: list[discord.File], **others: Any) -> None:
+        if attachments is not discord.utils.MISSING:
+            when_shown.append(any((tmp_path / "pictures").glob("*/*/2.png")))
+        await edit(recorded, attachments=attachments, **others)
+
+    monkeypatch.setattr(Recorded, "edit", looking)
+    async with open_desk(tmp_path) as desk:
+        await desk.wait_for(await desk.accept(num_images=2), JobState.DELIVERED)
+    assert when_shown == [True]
+
+
+async def test_a_result_that_can_not_be_kept_is_delivered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "pictures").write_text("a file")
+    async with open_desk(tmp_path) as desk:
+        await desk.wait_for(await desk.accept(), JobState.DELIVERED)
+    assert desk.recorded.num_files[-1] == 1
+    assert "its pictures could not be kept" in caplog.text
 
 
 async def test_progress_is_shown_but_not_more_often_than_the_interval(tmp_path: Path) -> None:
@@ -254,12 +177,83 @@ async def test_a_store_that_fails_costs_the_record_and_not_the_pictures(
     async with open_desk(tmp_path) as desk:
         request = GenerationRequest("not stored", 1, seed=1, requester="1")
         updates = UpdateReader(await desk.executor.submit(request))
-        message = JobMessage(MagicMock(spec=discord.PartialMessage, id=30, edit=desk.recorded.edit))
-        desk.deliveries.start(AcceptedJob(request, 1, message, updates, Queued(1), JobState.ACKNOWLEDGED, TEN_MIB))
+        partial = MagicMock(spec=discord.PartialMessage, id=30, edit=desk.recorded.edit)
+        message = JobMessage(partial, request.job_id, ENGLISH)
+        desk.deliveries.start(
+            AcceptedJob(request, 1, message, updates, Queued(1), ENGLISH, JobState.ACKNOWLEDGED, TEN_MIB)
+        )
         async with asyncio.timeout(TIMEOUT_S):
             await desk.recorded.has_picture.wait()
         await desk.deliveries.aclose()
     assert f"job {request.job_id} could not be recorded as delivered" in caplog.text
+
+
+async def test_a_cancelled_job_is_recorded_before_its_message_says_so(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate), edit_interval_s=60.0) as desk:
+        request = await desk.accept()
+        await desk.wait_for(request, JobState.RUNNING)
+        desk.recorded.refusals = [refusal(503, 0)]
+        assert await desk.deliveries.cancel(request.job_id, 7) is True
+        assert (await desk.wait_for(request, JobState.CANCELLED)).error == "Cancelled by <@7>."
+        await eventually(lambda: not desk.recorded.refusals)
+        assert await desk.deliveries.cancel(request.job_id, 7) is False
+        gate.open()
+    assert desk.recorded.contents == []
+
+
+async def test_a_job_that_is_cancelled_as_the_bot_closes_does_not_come_back(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate), edit_interval_s=60.0) as desk:
+        request = await desk.accept()
+        await desk.wait_for(request, JobState.RUNNING)
+        await desk.deliveries.cancel(request.job_id, 7)
+        await desk.deliveries.aclose()
+        assert await desk.store.unfinished() == []
+        assert desk.recorded.contents == ["**a red circle**\nCancelled by <@7>."]
+        gate.open()
+
+
+async def test_a_cancellation_that_fails_can_be_tried_again(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate)) as desk:
+        request = await desk.accept()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(desk.executor, "cancel", AsyncMock(side_effect=TimeoutError))
+            with pytest.raises(TimeoutError):
+                await desk.deliveries.cancel(request.job_id, 7)
+        assert await desk.deliveries.cancel(request.job_id, 8)
+        with pytest.raises(JobEndedError, match="Somebody has just cancelled"):
+            await desk.deliveries.cancel(request.job_id, 9)
+        assert (await desk.wait_for(request, JobState.CANCELLED)).error == "Cancelled by <@8>."
+        gate.open()
+
+
+async def test_a_job_can_be_cancelled_while_it_is_being_accepted(tmp_path: Path) -> None:
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate)) as desk:
+        submit = desk.executor.submit
+
+        async def submit_and_cancel(request: GenerationRequest) -> object:
+            stream = await submit(request)
+            assert await desk.deliveries.cancel(request.job_id, 7)
+            return stream
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(desk.executor, "submit", submit_and_cancel)
+            with desk.deliveries.accepting(JOB_ID):
+                request = await desk.accept(job_id=JOB_ID)
+        await desk.wait_for(request, JobState.CANCELLED)
+        await eventually(lambda: desk.recorded.contents[-1:] == ["**a red circle**\nCancelled by <@7>."])
+        gate.open()
+
+
+async def test_a_job_that_was_not_accepted_in_the_end_is_forgotten(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk:
+        with pytest.raises(ZeroDivisionError), desk.deliveries.accepting(JOB_ID):
+            raise ZeroDivisionError
+        assert await desk.deliveries.cancel(JOB_ID, 7) is False
+        assert desk.deliveries.standing(JOB_ID) is None
 
 
 async def test_closing_tells_the_user_and_leaves_the_job_unfinished(tmp_path: Path) -> None:
@@ -272,7 +266,7 @@ async def test_closing_tells_the_user_and_leaves_the_job_unfinished(tmp_path: Pa
         assert desk.recorded.contents == [
             "**a red circle**\nThe bot is going offline. This job goes on when it is back."
         ]
-        with pytest.raises(ExecutorClosedError, match="going offline"), desk.deliveries.accepting():
+        with pytest.raises(ExecutorClosedError, match="going offline"), desk.deliveries.accepting(new_job_id()):
             pass
         gate.open()
 
@@ -283,7 +277,7 @@ async def test_closing_waits_for_a_job_that_is_being_accepted(tmp_path: Path) ->
         closing = asyncio.Event()
 
         async def accept() -> None:
-            with desk.deliveries.accepting():
+            with desk.deliveries.accepting(new_job_id()):
                 closing.set()
                 await asyncio.sleep(0.05)
                 await desk.accept()
@@ -300,9 +294,9 @@ async def test_the_number_of_deliveries_is_bounded(tmp_path: Path) -> None:
     gate = Gate()
     async with open_desk(tmp_path, lambda: FakeEngine(gate=gate), max_deliveries=1) as desk:
         request = await desk.accept()
-        with pytest.raises(QueueFullError, match="1 jobs are under way"), desk.deliveries.accepting():
+        with pytest.raises(QueueFullError, match="1 jobs are under way"), desk.deliveries.accepting(new_job_id()):
             pass
-        with desk.deliveries.accepting(accepted_before=True):
+        with desk.deliveries.accepting(new_job_id(), accepted_before=True):
             second = await desk.accept()
         gate.open()
         await desk.wait_for(request, JobState.DELIVERED)

@@ -32,7 +32,7 @@ async def test_a_prompt_becomes_a_ranked_collage_in_the_acknowledged_message(
         job = await stage.job(JobState.DELIVERED)
     assert (said.kind, acknowledged.kind, done.kind) == (EventKind.SAY, EventKind.ACK, EventKind.EDIT)
     assert acknowledged.t_s < ACK_LIMIT_S
-    assert acknowledged.text == "a red circle\nQueued, place 1."
+    assert acknowledged.text == "a red circle\nQueued, place 1.\n[Cancel]"
     assert not any(event.is_ephemeral for event in (acknowledged, *between, done))
     assert acknowledged.message_id == done.message_id == str(job.message_id)
     assert "4 images for @user · seed 7" in done.text
@@ -65,16 +65,19 @@ async def test_while_the_model_loads_jobs_wait_and_say_so(open_stage: OpenStage)
         acknowledged = await stage.begin("/imagine prompt:a red circle")
         loading.set()
         await stage.job(JobState.DELIVERED)
-    assert acknowledged.text == "a red circle\nQueued, place 1, the model is still loading."
+    assert acknowledged.text == "a red circle\nQueued, place 1, the model is still loading.\n[Cancel]"
 
 
 async def test_progress_is_edited_into_the_message_every_three_seconds(open_stage: OpenStage) -> None:
-    async with open_stage(lambda: FakeEngine(image_length=256, delay_s=0.25)) as stage:
+    async with open_stage(lambda: FakeEngine(image_length=256, num_rows=16, delay_s=0.25)) as stage:
         events = await stage.play("/imagine prompt:a red circle images:4")
     progress = [event for event in events if "Drawing 4 images" in event.text]
     assert progress
     assert all(re.search(r"█*░* \d+ %", event.text) for event in progress)
     assert all(later.t_s - earlier.t_s > 2.5 for earlier, later in pairwise([events[1], *progress]))
+    # A preview comes with it, and the result takes its place.
+    assert [name.endswith("-unfinished.webp") for name in progress[-1].files] == [True]
+    assert [name.endswith(".png") for name in events[-1].files] == [True]
 
 
 async def test_two_jobs_at_once_get_their_own_pictures(open_stage: OpenStage, tmp_path: Path) -> None:
@@ -136,7 +139,7 @@ async def test_the_third_unfinished_job_of_a_user_is_refused(open_stage: OpenSta
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
         await stage.begin("/imagine prompt:one", player="first")
         second = await stage.begin("/imagine prompt:two", player="second")
-        assert second.text == "two\nQueued, place 1."
+        assert second.text == "two\nQueued, place 1.\n[Cancel]"
         answer = await stage.answer("/imagine prompt:three")
         assert answer.is_ephemeral
         assert "2" in answer.text
@@ -252,5 +255,5 @@ async def test_a_shutdown_during_a_job_tells_its_message(open_stage: OpenStage) 
         await stage.app.bot.close()
         last = edits(stage.sandbox.requests, BY_TOKEN)[-1]
         assert last.payload["content"].endswith("The bot is going offline. This job goes on when it is back.")
-        assert [job.id for job in await stage.app.store.unfinished()] == stage.job_ids
+        assert [job.id for job in await stage.app.store.jobs.unfinished()] == stage.job_ids
         gate.open()

@@ -7,8 +7,10 @@ import discord
 import pytest
 
 from bot.cogs.job_message import TOKEN_LIFE_S, UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, JobMessage, Shown
-from bot.render import Picture, Rendered
+from bot.language import ENGLISH
+from bot.render import Controls, Picture, Rendered
 
+JOB_ID = "0123456789ab"
 TEXT = Rendered("Queued, place 2.")
 PICTURE = Rendered("done", Picture("a.png", b"png", "A picture"))
 
@@ -24,13 +26,13 @@ class Clock:
 class Setup:
     """A message with both ways to it mocked."""
 
-    def __init__(self, *, shown: str | None = None) -> None:
+    def __init__(self, *, shown: Rendered | None = None) -> None:
         self.clock = Clock()
         self.by_token = AsyncMock()
         self.by_bot = AsyncMock()
         interaction = MagicMock(spec=discord.Interaction, edit_original_response=self.by_token)
         partial = MagicMock(spec=discord.PartialMessage, id=99, edit=self.by_bot)
-        self.message = JobMessage(partial, interaction=interaction, shown=shown, clock=self.clock)
+        self.message = JobMessage(partial, JOB_ID, ENGLISH, interaction=interaction, shown=shown, clock=self.clock)
 
     def counts(self) -> tuple[int, int]:
         return self.by_token.await_count, self.by_bot.await_count
@@ -52,11 +54,37 @@ async def test_the_interactions_token_goes_first() -> None:
 
 
 async def test_the_same_content_is_not_sent_twice() -> None:
-    setup = Setup(shown=TEXT.content)
+    setup = Setup(shown=TEXT)
     assert await setup.message.show(TEXT) is Shown.DONE
     assert setup.counts() == (0, 0)
     await setup.message.show(Rendered("Queued, place 1."))
     await setup.message.show(Rendered("Queued, place 1."))
+    assert setup.counts() == (1, 0)
+
+
+async def test_controls_come_with_every_edit_and_go_with_the_last() -> None:
+    setup = Setup()
+    await setup.message.show(Rendered("Drawing", controls=Controls.RUNNING))
+    await setup.message.show(Rendered("Drawing"))
+    running, ended = (call.kwargs["view"] for call in setup.by_token.await_args_list)
+    assert [item.custom_id for item in running.children] == [f"1:cancel:{JOB_ID}"]
+    assert ended is None
+
+
+async def test_a_preview_stays_until_something_else_is_shown() -> None:
+    setup = Setup()
+    for rendered in (PICTURE, TEXT, Rendered("Cancelled.", drops_picture=True)):
+        await setup.message.show(rendered)
+    uploaded, kept, dropped = (call.kwargs["attachments"] for call in setup.by_token.await_args_list)
+    assert [file.filename for file in uploaded] == ["a.png"]
+    assert kept is discord.utils.MISSING
+    assert dropped == []
+
+
+async def test_the_same_words_are_sent_again_to_drop_a_picture_and_then_no_more() -> None:
+    setup = Setup(shown=TEXT)
+    for _ in range(2):
+        await setup.message.show(Rendered(TEXT.content, drops_picture=True))
     assert setup.counts() == (1, 0)
 
 

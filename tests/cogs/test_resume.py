@@ -36,11 +36,35 @@ async def test_a_restart_resumes_the_job_in_the_same_message(open_stage: OpenSta
 
 async def test_a_job_that_was_never_acknowledged_expires_at_the_restart(open_stage: OpenStage) -> None:
     async with open_stage() as stage:
-        await stage.app.store.create(
+        await stage.app.store.jobs.create(
             NewJob(prompt="lost", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=3)
         )
     async with open_stage() as stage:
         assert (await stage.job(JobState.EXPIRED)).error == "The bot stopped before it could answer."
+
+
+async def test_a_variation_starts_with_the_same_tokens_after_a_restart(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = NewJob(
+        prompt="varied",
+        num_images=1,
+        seed=1,
+        user_id=1,
+        channel_id=2,
+        interaction_id=3,
+        kind="vary",
+        image_tokens=(200, 201, 202),
+    )
+    async with open_stage() as stage:
+        await stage.app.store.jobs.create(job)
+        await stage.app.store.jobs.acknowledge(job.id, 2, 4)
+    submit = AsyncMock(side_effect=ExecutorClosedError("No model."))
+    monkeypatch.setattr(LocalExecutor, "submit", submit)
+    async with open_stage():
+        pass
+    (request,) = submit.call_args.args
+    assert (request.job_id, request.image_tokens) == (job.id, (200, 201, 202))
 
 
 async def test_limits_that_are_lower_now_refuse_no_job_that_was_accepted(

@@ -31,7 +31,7 @@ async def test_another_event_ends_the_wait_early() -> None:
     closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     stream = JobStream()
     reader = UpdateReader(stream)
-    waiting = asyncio.create_task(reader.next(60, unless=closing))
+    waiting = asyncio.create_task(reader.next(60, closing))
     await asyncio.sleep(0)
     closing.set_result(None)
     async with asyncio.timeout(5):

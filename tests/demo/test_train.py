@@ -71,7 +71,10 @@ def test_what_is_trained_on_a_folder_can_be_drawn_with(data: Path, tmp_path: Pat
     engine = JaxEngine(bundle, num_slots=1)
     assert (engine.info.name, engine.info.sampling) == ("mine", DEMO_SAMPLING)
     prefix = engine.prefill([PromptText("gray number 3"), PromptText("a gray dragon")])
-    assert prefix.notices == ((), ("I don't know “a” and “dragon”, and drew the rest.",))
+    assert [list(map(str, row)) for row in prefix.notices] == [
+        [],
+        ["I don't know “a” and “dragon”, and drew the rest."],
+    ]
     engine.insert(prefix, [SlotAssignment(0, 0, 0, 7, DEMO_SAMPLING)])
     engine.step(engine.info.image_length)
     [image] = engine.collect([0]).wait()

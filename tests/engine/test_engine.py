@@ -281,20 +281,20 @@ def test_prompts_do_not_depend_on_the_company_that_they_are_read_in(engine: JaxE
 def test_what_was_cut_off_is_told(engine: JaxEngine) -> None:
     fits, long = "a a a", " ".join(["a"] * 40)
     prefix = engine.prefill([PromptText(fits), PromptText(long), PromptText(fits, long), PromptText(long, long)])
-    none, prompt, negative, both = prefix.notices
-    assert none == ()
+    none, prompt, negative, both = ([str(notice) for notice in row] for row in prefix.notices)
+    assert none == []
     assert len(prompt) == len(negative) == 1
     assert prompt[0].startswith(f"The prompt is longer than the model reads ({MAX_TEXT_TOKENS} tokens): its last ")
     assert prompt[0].endswith(" tokens were left out.")
     assert negative[0] == prompt[0].replace("The prompt", "The negative prompt")
-    assert both == (*prompt, *negative)
+    assert both == [*prompt, *negative]
 
 
 def test_one_token_too_many_is_told_in_the_singular(engine: JaxEngine, bundle: Bundle) -> None:
     dropped = {n: bundle.prompt_tokenizer.encode([" ".join(["a"] * n)]).num_dropped[0] for n in range(10, 20)}
     words = next(n for n, count in dropped.items() if count == 1)
     [[notice]] = engine.prefill([PromptText(" ".join(["a"] * words))]).notices
-    assert notice.endswith("its last 1 token was left out.")
+    assert str(notice).endswith("its last 1 token was left out.")
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_numbers_that_are_not_finite_fail_their_own_slot(poisoned: JaxEngine) ->
     poisoned.insert(poisoned.prefill([POISON, BLUE]), [assignment(1), assignment(2, row=1)])
     failed, blue = completed(poisoned, [1, 2])
     assert isinstance(failed, FailedSlot)
-    assert failed.sentence.startswith("The model computed numbers that are not finite")
+    assert str(failed.sentence).startswith("The model computed numbers that are not finite")
     assert_same(image(blue), alone)
 
 

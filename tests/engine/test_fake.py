@@ -8,6 +8,7 @@ import pytest
 from bot.engine.base import Engine, FailedSlot, PromptText, SlotAssignment
 from bot.engine.fake import FakeEngine, Faults, Gate, Verb, expected_image
 from bot.errors import InvalidParameterError
+from bot.language import Text
 from bot.requests import GeneratedImage, Sampling
 
 SAMPLING = Sampling(1.0, 0, 1.0, 1.0)
@@ -88,7 +89,7 @@ def test_image_tokens_that_do_not_fit_are_refused_and_nothing_is_inserted(tokens
 
 def test_a_prompt_with_too_many_words_has_a_notice() -> None:
     prefix = FakeEngine(max_text_tokens=2).prefill([PromptText("a cat"), PromptText("a red cat")])
-    assert prefix.notices == ((), ("The prompt was shortened to 2 words.",))
+    assert prefix.notices == ((), (Text("The prompt was shortened to {limit} words.", limit=2),))
 
 
 def test_broken_contracts_are_refused() -> None:
@@ -213,7 +214,7 @@ def test_an_image_that_is_not_finite_is_a_failed_slot() -> None:
     engine.step(1)
     good, bad = engine.collect([0, 1]).wait()
     assert isinstance(good, GeneratedImage)
-    assert bad == FailedSlot("The model gave numbers that are not finite.")
+    assert bad == FailedSlot(Text("The model gave numbers that are not finite."))
 
 
 def test_a_gate_holds_waits_one_by_one() -> None:

@@ -12,7 +12,12 @@ from bot.demo.vocabulary import write_prompt_tokenizer
 from bot.engine.base import PromptText
 from bot.engine.engine import JaxEngine
 from bot.engine.notices import negative_prompt_notices, prompt_notices
+from bot.language import Text
 from tests.golden.tiny_model import MAX_TEXT_TOKENS
+
+
+def told(notices: tuple[Text, ...]) -> tuple[str, ...]:
+    return tuple(map(str, notices))
 
 
 def encoded(*words: str, all_unknown: bool = False, dropped: int = 0) -> EncodedText:
@@ -34,14 +39,18 @@ def encoded(*words: str, all_unknown: bool = False, dropped: int = 0) -> Encoded
 )
 def test_unknown_words_are_named_up_to_a_few(words: tuple[str, ...], listed: str) -> None:
     text = encoded(*words)
-    assert prompt_notices(text) == (f"I don't know {listed}, and drew the rest.",)
-    assert negative_prompt_notices(text) == (f"I don't know {listed} in the negative prompt, and avoided the rest.",)
+    assert told(prompt_notices(text)) == (f"I don't know {listed}, and drew the rest.",)
+    assert told(negative_prompt_notices(text)) == (
+        f"I don't know {listed} in the negative prompt, and avoided the rest.",
+    )
 
 
 def test_nothing_is_known() -> None:
     text = encoded("dragon", all_unknown=True)
-    assert prompt_notices(text) == ("I know none of these words, and drew what came to mind.",)
-    assert negative_prompt_notices(text) == ("I know none of the words of the negative prompt, so it changed little.",)
+    assert told(prompt_notices(text)) == ("I know none of these words, and drew what came to mind.",)
+    assert told(negative_prompt_notices(text)) == (
+        "I know none of the words of the negative prompt, so it changed little.",
+    )
 
 
 def test_all_is_known() -> None:
@@ -49,7 +58,7 @@ def test_all_is_known() -> None:
 
 
 def test_what_was_cut_off_comes_first() -> None:
-    cut, unknown = negative_prompt_notices(encoded("dragon", dropped=2))
+    cut, unknown = told(negative_prompt_notices(encoded("dragon", dropped=2)))
     assert cut == ("The negative prompt is longer than the model reads (12 tokens): its last 2 tokens were left out.")
     assert "“dragon”" in unknown
 
@@ -59,7 +68,7 @@ def test_the_engine_tells_them_for_both_texts(bundle: Bundle, tmp_path: Path) ->
     tokenizer = PromptTokenizer.load(tmp_path, max_length=MAX_TEXT_TOKENS, normalize=True)
     engine = JaxEngine(replace(bundle, prompt_tokenizer=tokenizer), num_slots=1)
     prompts = [PromptText("a red circle"), PromptText("A red Dragon"), PromptText("dragon", "a Pirate")]
-    assert engine.prefill(prompts).notices == (
+    assert tuple(map(told, engine.prefill(prompts).notices)) == (
         (),
         ("I don't know “Dragon”, and drew the rest.",),
         (

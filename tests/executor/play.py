@@ -8,6 +8,7 @@ from bot.executor.backlog import Backlog
 from bot.executor.events import Event, JobFailure, JobUpdate
 from bot.executor.scheduler import Job, Scheduler
 from bot.executor.worker import run_engine
+from bot.language import Text
 from bot.requests import Finished, GenerationRequest, Result, Update
 
 
@@ -77,4 +78,4 @@ class Play:
         self.events.append(event)
         self.on_event(event)
         if self.backlog.counts() == (0, 0):
-            self.backlog.close("The play is over.")
+            self.backlog.close(Text("The play is over."))

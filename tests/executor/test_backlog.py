@@ -5,6 +5,7 @@ import pytest
 from bot.errors import ExecutorClosedError
 from bot.executor.backlog import Backlog
 from bot.executor.scheduler import Admission, Job, Lineup, Scheduler
+from bot.language import Text
 
 from .drive import PATIENCE_S, ask
 
@@ -55,8 +56,8 @@ def test_a_restart_brings_back_what_had_started_and_was_not_cancelled(backlog: B
 
 def test_close_forgets_all_jobs_and_keeps_its_first_sentence(backlog: Backlog) -> None:
     backlog.add(Job(ask()))
-    backlog.close("The first.")
-    backlog.close("The second.")
+    backlog.close(Text("The first."))
+    backlog.close(Text("The second."))
     assert backlog.counts() == (0, 0)
     with pytest.raises(ExecutorClosedError, match=r"The first\."):
         backlog.add(Job(ask()))
@@ -81,6 +82,6 @@ def test_an_idle_wait_is_woken(backlog: Backlog, event: str) -> None:
         case "cancel":
             backlog.cancel(started)
         case _:
-            backlog.close("Stopping.")
+            backlog.close(Text("Stopping."))
     thread.join(PATIENCE_S)
     assert woken == [event != "close"]

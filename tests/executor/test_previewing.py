@@ -94,6 +94,16 @@ def test_nothing_is_dispatched_without_a_new_row() -> None:
     assert drawn.calls["preview"] == 1
 
 
+def test_dear_previews_take_a_tenth_of_the_time() -> None:
+    clock = FakeClock()
+    requests = [ask(requester=name, preview_interval_s=0.1) for name in ("ann", "bob")]
+    drawn = engine(clock, image_length=100 * CHUNK, num_rows=100, preview_s=2.0, preview_polls=3)
+    Play(*requests, clock=clock).run(drawn, chunk_tokens=CHUNK)
+    # 100 chunks of a second each, and previews of two.
+    share = drawn.calls["preview"] * 2.0 / clock()
+    assert 0.05 < share < 0.15
+
+
 def test_jobs_have_one_by_turns() -> None:
     clock = FakeClock()
     requests = [ask(requester=name, preview_interval_s=1.0) for name in ("ann", "bob")]

@@ -10,6 +10,7 @@ from bot.engine.fake import FakeEngine, Faults, Verb
 from bot.errors import ExecutorClosedError
 from bot.executor.events import EngineFailed, Event, JobFailure, JobUpdate
 from bot.executor.scheduler import Job
+from bot.language import Text
 from bot.requests import Progress, Started
 
 from .drive import ask, check_result
@@ -106,7 +107,7 @@ def test_a_reset_that_fails_ends_everything(caplog: pytest.LogCaptureFixture) ->
     faults = Faults(raises={("step", 1): RuntimeError("boom"), ("reset", 1): RuntimeError("gone")})
     play = Play(ask(num_images=4), ask()).run(FakeEngine(num_slots=4, faults=faults))
     sentence = "The image engine failed and could not recover: restart the bot. Its log holds the reason."
-    assert play.events[-1] == EngineFailed(sentence)
+    assert play.events[-1] == EngineFailed(Text(sentence))
     assert not any(isinstance(event, JobFailure) for event in play.events)
     with pytest.raises(ExecutorClosedError, match="restart the bot"):
         play.backlog.add(Job(ask()))

@@ -14,6 +14,7 @@ from bot.engine.fake import FakeEngine, FakePending, FakePrefix, Faults
 from bot.engine.fake_pictures import expected_label_vector
 from bot.errors import CheckpointNotFoundError, InvalidParameterError
 from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, JobUpdate
+from bot.language import Text
 from bot.requests import GeneratedImage, Progress, Started
 
 from .drive import ask, check_result
@@ -138,7 +139,7 @@ def test_what_a_request_says_reaches_the_engine_and_its_notices_the_result() -> 
     assert engine.prompts == [PromptText("a b c", "blurry")]
     (assignment,) = engine.assignments
     assert (assignment.seed, assignment.image_tokens, assignment.sampling) == (7, (1, 2), engine.info.sampling)
-    assert play.result(0).notices == ("The prompt was shortened to 2 words.",)
+    assert play.result(0).notices == (Text("The prompt was shortened to {limit} words.", limit=2),)
 
 
 class PrefixWatchingEngine(FakeEngine):
@@ -251,7 +252,7 @@ def test_a_factory_that_fails_tells_users_that_and_the_log_why(caplog: pytest.Lo
 
     play = Play(ask()).run_factory(fail)
     sentence = "The image model could not be loaded. Whoever runs the bot finds the reason in its log."
-    assert play.events == [EngineFailed(sentence)]
+    assert play.events == [EngineFailed(Text(sentence))]
     assert "There is no model called 'demmo'" in caplog.text
     assert play.backlog.counts() == (0, 0)
 
@@ -262,7 +263,7 @@ def test_a_factory_that_fails_does_not_show_a_foreign_error(caplog: pytest.LogCa
 
     (event,) = Play(ask()).run_factory(fail).events
     assert isinstance(event, EngineFailed)
-    assert "secret path" not in event.sentence
+    assert "secret path" not in str(event.sentence)
     assert "secret path" in caplog.text
 
 

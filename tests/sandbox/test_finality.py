@@ -32,6 +32,8 @@ def final_at(*messages: Message) -> float | None:
         (replace(PLAIN, components=row("Again")), 150),
         (replace(PLAIN, components=row("Cancel", disabled=True)), 150),
         (replace(PLAIN, components=row("Cancel")), None),
+        (replace(PLAIN, components=row("Abbrechen", custom_id="1:cancel:7")), None),
+        (replace(PLAIN, components=row("1 abbrechen", custom_id="1:cancel_listed:7")), 150),
         (replace(PLAIN, attachments=(PICTURE,), components=row("Cancel")), None),
         (replace(PLAIN, content="**cats**\nQueued, place 2."), None),
         (replace(PLAIN, content="Drawing 4 images…"), None),
@@ -48,6 +50,14 @@ def test_nothing_yet() -> None:
 
 def test_what_was_at_work_and_no_longer_is() -> None:
     assert final_at(replace(PLAIN, content="Queued"), replace(PLAIN, content="The engine failed.")) == 60
+
+
+def test_a_click_that_ends_what_was_at_work() -> None:
+    judge = Judge(PATIENCE)
+    judge.see_before(replace(PLAIN, content="Drawing 4 images…"))
+    assert judge.final_at_s() is None
+    judge.see(replace(PLAIN, content="Cancelled by @user."), 50.0)
+    assert judge.final_at_s() == 60
 
 
 def test_all_messages_count() -> None:

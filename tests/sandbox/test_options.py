@@ -7,7 +7,7 @@ from bot.sandbox.errors import LineError
 from bot.sandbox.options import Arguments, split_options
 from bot.sandbox.world import World
 
-NAMES = ["prompt", "images", "top_k"]
+NAMES = {"prompt": "prompt", "images": "images", "top_k": "top_k"}
 COMMAND: dict[str, Any] = {
     "name": "imagine",
     "options": [
@@ -126,3 +126,54 @@ def test_sub_commands() -> None:
         read("queue", GROUP)
     with pytest.raises(LineError, match="/settings queue limit needs a value for jobs"):
         read("queue limit", GROUP)
+
+
+GERMAN: dict[str, Any] = {
+    "name": "imagine",
+    "name_localizations": {"de": "zeichne"},
+    "options": [
+        {"type": 3, "name": "prompt", "name_localizations": {"de": "beschreibung"}, "required": True},
+        {
+            "type": 3,
+            "name": "size",
+            "name_localizations": {"de": "größe"},
+            "choices": [{"name": "Small", "name_localizations": {"de": "Klein"}, "value": "s"}],
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "text", ["beschreibung:ein Kreis größe:Klein", "prompt:ein Kreis size:Small", "prompt:ein Kreis größe:s"]
+)
+def test_a_member_may_use_the_names_of_their_language(text: str) -> None:
+    arguments = Arguments(World(Clock()), "de")
+    arguments.read(GERMAN, text)
+    assert [(option["name"], option["value"]) for option in arguments.options] == [
+        ("prompt", "ein Kreis"),
+        ("size", "s"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("größe:Klein", "/zeichne needs a value for beschreibung: write beschreibung:VALUE"),
+        ("prompt:a beschreibung:b", "/zeichne has beschreibung twice"),
+        ("prompt:a größe:Riesig", "größe must be one of Klein, not 'Riesig'"),
+    ],
+)
+def test_what_is_wrong_is_told_with_the_names_of_the_language(text: str, complaint: str) -> None:
+    with pytest.raises(LineError, match=complaint):
+        Arguments(World(Clock()), "de").read(GERMAN, text)
+
+
+def test_names_of_another_language_mean_nothing() -> None:
+    with pytest.raises(LineError, match="has no option 'beschreibung'"):
+        read("beschreibung:ein Kreis", GERMAN)
+    groups = GROUP | {"options": [GROUP["options"][1] | {"name_localizations": {"de": "zeige"}}]}
+    arguments = Arguments(World(Clock()), "de")
+    arguments.read(groups, "zeige")
+    assert [option["name"] for option in arguments.options] == ["show"]
+    with pytest.raises(LineError, match="needs one of its sub-commands: show"):
+        read("zeige", groups)

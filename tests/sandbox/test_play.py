@@ -31,6 +31,23 @@ async def test_the_transcript_and_the_picture_of_one_line(settings: Settings, tm
     assert not settings.data_dir.exists(), "a real bot's jobs stay out of the sandbox"
 
 
+async def test_a_job_that_was_begun_is_cancelled(settings: Settings, tmp_path: Path) -> None:
+    transcript = await play(
+        ["begin /imagine prompt:a red circle images:2", "/queue", "click Cancel", "/queue"],
+        settings=settings,
+        engine_factory=lambda: FakeEngine(image_length=640, delay_s=0.5),
+    )
+    said = [number for number, event in enumerate(transcript) if event.kind is EventKind.SAY]
+    begun, listed, cancelled, empty = (
+        transcript[start + 1 : end] for start, end in zip(said, [*said[1:], len(transcript)], strict=True)
+    )
+    assert [event.kind for event in begun] == [EventKind.ACK]
+    assert [event.is_ephemeral for event in listed] == [True]
+    assert "a red circle" in listed[0].text
+    assert cancelled[-1].text == "a red circle\nCancelled by @user."
+    assert empty[-1].text.startswith("You have no unfinished jobs.")
+
+
 async def test_a_given_folder_keeps_the_store(settings: Settings, tmp_path: Path) -> None:
     await play(["wait 0"], settings=settings, engine_factory=FakeEngine, data_dir=tmp_path / "kept")
     assert (tmp_path / "kept" / "dalle-bot.sqlite3").exists()

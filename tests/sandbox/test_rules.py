@@ -75,7 +75,7 @@ def test_modals() -> None:
 
 COMMAND: dict[str, Any] = {"name": "imagine", "description": "Draws", "type": 1}
 OPTION: dict[str, Any] = {"name": "prompt", "description": "What", "type": 3}
-CHOICE = {"name": "A", "value": "a"}
+CHOICE: dict[str, Any] = {"name": "A", "value": "a"}
 
 
 def test_a_right_command_is_fine() -> None:
@@ -100,6 +100,18 @@ def test_a_right_command_is_fine() -> None:
             COMMAND | {"options": [OPTION | {"type": 1, "options": [OPTION | {"name": "X"}]}]},
             "0.options.0.options.0.name",
         ),
+        (COMMAND | {"name_localizations": {"de": "zwei Wörter"}}, "0.name_localizations.de"),
+        (COMMAND | {"name_localizations": {"de": "Groß"}}, "0.name_localizations.de"),
+        (COMMAND | {"description_localizations": {"de": "x" * 101}}, "0.description_localizations.de"),
+        (
+            COMMAND | {"options": [OPTION | {"name_localizations": {"de": "b"}}, OPTION | {"name": "b"}]},
+            "0.options",
+        ),
+        (
+            COMMAND | {"options": [OPTION | {"choices": [CHOICE | {"name_localizations": {"de": ""}}]}]},
+            "0.options.0.choices.0.name_localizations.de",
+        ),
+        ({"name": "Menu", "name_localizations": {"de": "x" * 33}, "type": 3}, "0.name_localizations.de"),
         ({"name": "", "type": 3}, "0.name"),
         ({"name": "Menu", "type": 3, "description": "no"}, "0.description"),
         ({"name": "x", "type": 9}, ""),
@@ -113,6 +125,12 @@ def test_sets_of_commands() -> None:
     assert codes(rules.check_commands([COMMAND, COMMAND])) == ["APPLICATION_COMMANDS_DUPLICATE_NAME"]
     menus = [{"name": f"Menu {i}", "type": 3} for i in range(16)]
     assert codes(rules.check_commands(menus)) == ["APPLICATION_COMMANDS_MAX"]
-    choices = [{"name": f"{i:0100}", "value": "v" * 100} for i in range(25)]
+    choices: list[dict[str, Any]] = [{"name": f"{i:0100}", "value": "v" * 100} for i in range(25)]
     large = COMMAND | {"options": [OPTION | {"name": f"o{i}", "choices": choices} for i in range(2)]}
+    assert codes(rules.check_commands([large])) == ["APPLICATION_COMMAND_TOO_LARGE"]
+    # In each language it counts what it needs there.
+    longer = [
+        choice | {"name": str(i), "name_localizations": {"de": choice["name"]}} for i, choice in enumerate(choices)
+    ]
+    large = COMMAND | {"options": [OPTION | {"name": f"o{i}", "choices": longer} for i in range(2)]}
     assert codes(rules.check_commands([large])) == ["APPLICATION_COMMAND_TOO_LARGE"]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import OperationalError
 
 from bot.errors import StoreError
-from bot.store import JobStore, NewJob
+from bot.store import NewJob, Store
 from bot.store.database import create_engine, describe, parse_url, refusals_of
 
 JOB = NewJob(prompt="a red circle", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=3)
@@ -26,7 +26,7 @@ def url_of(file: Path) -> str:
 
 
 async def open_and_close(url: str, busy_timeout_s: float = 5) -> None:
-    async with JobStore.open(url, busy_timeout_s=busy_timeout_s):
+    async with Store.open(url, busy_timeout_s=busy_timeout_s):
         pass
 
 
@@ -61,18 +61,18 @@ async def test_a_locked_file_is_named_at_start(file: Path) -> None:
 
 
 async def test_a_locked_file_is_named_at_work_and_works_again(file: Path) -> None:
-    async with JobStore.open(url_of(file), busy_timeout_s=0.01) as store:
+    async with Store.open(url_of(file), busy_timeout_s=0.01) as store:
         with locked(file):
             with pytest.raises(StoreError, match="is locked by another program"):
-                await store.create(JOB)
-            assert await store.unfinished() == []
-        assert (await store.create(JOB)).id == JOB.id
+                await store.jobs.create(JOB)
+            assert await store.jobs.unfinished() == []
+        assert (await store.jobs.create(JOB)).id == JOB.id
 
 
 async def test_a_short_lock_is_waited_for(file: Path) -> None:
-    async with JobStore.open(url_of(file), busy_timeout_s=10) as store:
+    async with Store.open(url_of(file), busy_timeout_s=10) as store:
         with locked(file):
-            creation = asyncio.create_task(store.create(JOB))
+            creation = asyncio.create_task(store.jobs.create(JOB))
             done, _ = await asyncio.wait([creation], timeout=0.05)
             assert not done
         assert (await creation).id == JOB.id
@@ -101,8 +101,8 @@ def test_a_file_in_place_of_the_folder(file: Path) -> None:
 
 async def test_folders_with_odd_names(tmp_path: Path) -> None:
     file = tmp_path / "50% größer #1" / "bot.sqlite3"
-    async with JobStore.open(url_of(file)) as store:
-        await store.create(JOB)
+    async with Store.open(url_of(file)) as store:
+        await store.jobs.create(JOB)
     assert file.exists()
 
 
@@ -141,9 +141,9 @@ def test_network_errors_are_store_errors() -> None:
 
 
 async def test_a_caller_may_stop_waiting(file: Path) -> None:
-    async with JobStore.open(url_of(file), busy_timeout_s=0.2) as store:
+    async with Store.open(url_of(file), busy_timeout_s=0.2) as store:
         with locked(file), pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await store.create(JOB)
-        assert await store.unfinished() == []
-        assert (await store.create(JOB)).id == JOB.id
+                await store.jobs.create(JOB)
+        assert await store.jobs.unfinished() == []
+        assert (await store.jobs.create(JOB)).id == JOB.id

@@ -1,0 +1,102 @@
+"""Ending a job by button: who may, what is too late for it, and the press of the button on the job's message.
+
+Called on the event loop by the presses of controls. What a custom_id claims decides nothing: the store says whose job
+it is, and Discord what the one who pressed may do.
+"""
+
+import asyncio
+from typing import Any, Final, assert_never
+
+import discord
+
+from bot.catalogues import Languages
+from bot.cogs.delivery import Deliveries
+from bot.cogs.job_message import JobMessage
+from bot.cogs.permissions import may_manage
+from bot.errors import JobEndedError, MissingPermissionError, StoreError
+from bot.render import cancelled_text, render_failure
+from bot.store import JobRecord, JobState, JobStore
+from bot.views.custom_id import CustomId
+
+STORE_TIMEOUT_S: Final = 1.0
+CANCEL_TIMEOUT_S: Final = 1.0
+
+
+class Cancelling:
+    """Cancels jobs for people."""
+
+    def __init__(
+        self, client: discord.Client, *, store: JobStore, deliveries: Deliveries, languages: Languages
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._deliveries = deliveries
+        self._languages = languages
+
+    async def press(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
+        """The button on the job's message, which then says who pressed it. Raises as `cancel` does."""
+        await self.cancel(interaction, pressed.job_id)
+        await interaction.response.defer()
+
+    async def cancel(self, interaction: discord.Interaction[Any], job_id: str) -> JobRecord:
+        """Ends a job in the name of the interaction's user and returns its record from before.
+
+        Raises JobEndedError if it is too late or there is no such job, MissingPermissionError if the user may not,
+        ExecutorClosedError if the bot is closing, StoreError.
+        """
+        job = await self._load(job_id)
+        if not may_manage(interaction, job):
+            raise MissingPermissionError(
+                "Only {user} can cancel this job, or a member with the permission “Manage Messages”.",
+                user=f"<@{job.user_id}>",
+            )
+        _check_unfinished(job)
+        async with asyncio.timeout(CANCEL_TIMEOUT_S):
+            is_under_way = await self._deliveries.cancel(job_id, interaction.user.id)
+        if not is_under_way:
+            await self._cancel_in_store(job, interaction.user.id)
+        return job
+
+    async def _load(self, job_id: str) -> JobRecord:
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                job = await self._store.get(job_id)
+        except TimeoutError as error:
+            raise StoreError(f"Job {job_id} could not be read in time.") from error
+        if job is None:
+            raise JobEndedError("This job is not known any more.")
+        return job
+
+    async def _cancel_in_store(self, job: JobRecord, user_id: int) -> None:
+        """For a job that waits for another start of the bot, or has just ended."""
+        language = self._languages.of(job.locale)
+        sentence = language.tell(cancelled_text(user_id))
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                await self._store.move(job.id, JobState.CANCELLED, error=sentence)
+        except StoreError:
+            _check_unfinished(await self._load(job.id))
+            raise
+        except TimeoutError as error:
+            raise StoreError(f"Job {job.id} could not be moved in time.") from error
+        if job.message_id is not None:
+            partial = self._client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id)
+            message = JobMessage(partial, job.id, language)
+            self._deliveries.show(job.id, message, render_failure(job.prompt, sentence))
+
+
+def _check_unfinished(job: JobRecord) -> None:
+    """Raises JobEndedError, with what became of it, if a job can't be cancelled any more."""
+    match job.state:
+        case JobState.RECEIVED | JobState.ACKNOWLEDGED | JobState.QUEUED | JobState.RUNNING:
+            return
+        case JobState.DELIVERING:
+            raise JobEndedError("It is too late to cancel this job: its pictures are on their way.")
+        case JobState.DELIVERED:
+            raise JobEndedError("It is too late to cancel this job: its pictures are there.")
+        case JobState.CANCELLED:
+            raise JobEndedError("This job was cancelled already.")
+        case JobState.FAILED | JobState.EXPIRED:
+            raise JobEndedError("This job has ended already, without pictures.")
+        case never:
+            assert_never(never)

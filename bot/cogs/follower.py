@@ -1,0 +1,117 @@
+"""Shows on a job's message how far it is, until its result is there. Used by the deliveries, on the event loop.
+
+The message is edited at most once in an interval, never twice with the same text, and always by the one task that
+delivers the result afterwards: so no preview can come behind it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bot.cogs.job_message import JobMessage, Shown
+from bot.cogs.previews import PreviewEncoder
+from bot.cogs.standing import Standing
+from bot.cogs.updates import UpdateReader
+from bot.errors import JobCancelledError
+from bot.executor.base import EngineState, Executor
+from bot.language import Language
+from bot.render import render_update
+from bot.requests import Finished, GenerationRequest, Queued, Result, Update
+from bot.store import JobState
+
+REFRESH_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedJob:
+    """A job whose message exists.
+
+    first: the update that the message shows. language: that of whoever asked. stored: the job's state in the store.
+    max_bytes: Discord's limit for an attachment. resumed: a previous run of the bot accepted it.
+    """
+
+    request: GenerationRequest
+    user_id: int
+    message: JobMessage
+    updates: UpdateReader
+    first: Update
+    language: Language
+    stored: JobState
+    max_bytes: int
+    resumed: bool = False
+
+
+class Follower:
+    """Follows one job.
+
+    closing: done once the bot closes. record: stores a state. tell: told how far the job is whenever that changes.
+    clock: seconds. edit_interval_s: between two edits.
+    """
+
+    def __init__(
+        self,
+        job: AcceptedJob,
+        *,
+        executor: Executor,
+        closing: asyncio.Future[None],
+        record: Callable[[JobState], Awaitable[None]],
+        tell: Callable[[Standing], None],
+        clock: Callable[[], float],
+        edit_interval_s: float,
+    ) -> None:
+        self._job = job
+        self._executor = executor
+        self._closing = closing
+        self._record = record
+        self._tell = tell
+        self._clock = clock
+        self._edit_interval_s = edit_interval_s
+        self._previews = PreviewEncoder(job.request, job.language)
+
+    async def follow(self) -> Result | None:
+        """Shows the updates until the result is there. None: the bot is closing. Raises the stream's JobErrors."""
+        try:
+            return await self._follow()
+        finally:
+            self._previews.close()
+
+    async def _follow(self) -> Result | None:
+        job = self._job
+        standing, changed = Standing(job.first), job.resumed
+        has_started = False
+        next_edit = self._clock() + (0.0 if job.resumed else self._edit_interval_s)
+        if job.stored is not JobState.QUEUED:
+            await self._record(JobState.QUEUED)
+        while not self._closing.done():
+            self._tell(standing)
+            if not has_started and not isinstance(standing.update, Queued):
+                await self._record(JobState.RUNNING)
+                has_started = True
+            if isinstance(standing.update, Finished):
+                return standing.update.result
+            if changed and self._clock() >= next_edit:
+                self._previews.offer(standing.pictures)
+                if not self._previews.under_way:
+                    await self._show(standing.update)
+                    changed, next_edit = False, self._clock() + self._edit_interval_s
+            is_waiting = changed and not self._previews.under_way
+            timeout_s = max(0.0, next_edit - self._clock()) if is_waiting else REFRESH_S
+            following = await job.updates.next(timeout_s, self._closing, *self._previews.under_way)
+            # Nothing new also asks for an edit: the model may have become ready. It costs nothing if no word changed.
+            changed = True
+            if following is not None:
+                standing = standing.after(following)
+        return None
+
+    async def _show(self, update: Update) -> None:
+        loading = self._executor.status.state is EngineState.LOADING
+        job = self._job
+        text = render_update(job.request, update, language=job.language, loading=loading, resumed=job.resumed)
+        rendered = replace(text, picture=self._previews.take())
+        shown = await job.message.show(rendered)
+        if shown is Shown.REFUSED and rendered.picture is not None:
+            self._previews.refuse()
+        if shown is Shown.GONE:
+            await self._executor.cancel(job.request.job_id)
+            raise JobCancelledError("Its message was deleted.")

@@ -1,0 +1,204 @@
+"""What a guild's administrators may set: frozen, validated, and kept as JSON. Pure; bot.store keeps it.
+
+In the JSON stands only what differs from the defaults, so that a guild follows them where it never chose.
+"""
+
+import datetime
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from bot.errors import InvalidParameterError
+from bot.requests import MAX_IMAGES, SAMPLING_BOUNDS, Bounds, check_number, check_whole
+
+ResultFormat = Literal["png", "webp"]
+
+MAX_LISTED: Final = 100
+MAX_ID: Final = 2**63 - 1
+MAX_COOLDOWN_S: Final = 24 * 60 * 60
+COUNT_BOUNDS: Final[Mapping[str, Bounds]] = {
+    "default_images": Bounds(1, MAX_IMAGES),
+    "max_images": Bounds(1, MAX_IMAGES),
+    "max_jobs_per_user": Bounds(1, 100_000),
+    "daily_images": Bounds(1, 100_000),
+}
+
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?")
+_SWITCHES: Final = ("is_paused", "previews")
+_LISTS: Final = ("allowed_channels", "allowed_roles")
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """A time of the day, every day, in which nothing is drawn. From start to end, over midnight if end is earlier.
+
+    start, end: of the clocks in that zone. zone: the IANA name of a time zone. Raises InvalidParameterError for one
+    that isn't known here, and if start is end.
+    """
+
+    start: datetime.time
+    end: datetime.time
+    zone: str
+
+    def __post_init__(self) -> None:
+        if self.start == self.end:
+            raise InvalidParameterError("quiet_hours must end at another time than they start.")
+        try:
+            ZoneInfo(self.zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise InvalidParameterError(
+                "quiet_hours: there is no time zone {zone:.40}; write its name as in Europe/Berlin.", zone=self.zone
+            ) from None
+
+    def cover(self, moment: datetime.datetime) -> bool:
+        """Whether `moment`, an aware time, lies within them."""
+        local = moment.astimezone(ZoneInfo(self.zone)).time()
+        if self.start < self.end:
+            return self.start <= local < self.end
+        return local >= self.start or local < self.end
+
+
+def _check_ids(key: str, ids: tuple[int, ...]) -> tuple[int, ...]:
+    """Without those that stand there twice."""
+    for number in ids:
+        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MAX_ID:
+            raise InvalidParameterError(
+                "{key} holds {given!r:.40}, which is no id of Discord's.", key=key, given=number
+            )
+    ids = tuple(dict.fromkeys(ids))
+    if len(ids) > MAX_LISTED:
+        raise InvalidParameterError(
+            "{key} has {count} entries; at most {limit} fit.", key=key, count=len(ids), limit=MAX_LISTED
+        )
+    return ids
+
+
+def _check_limit(key: str, value: Any, bounds: Bounds, *, is_whole: bool) -> None:
+    if value is None:
+        return
+    if is_whole:
+        check_whole(key, value, int(bounds.low), int(bounds.high))
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidParameterError("{key} must be a number.", key=key)
+    else:
+        check_number(key, value, bounds.low, bounds.high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuildSettings:
+    """Validates itself: raises InvalidParameterError, which names the key and what it may be.
+
+    allowed_channels, allowed_roles: ids, at most MAX_LISTED of each; () for all. default_images,
+    default_condition_scale and so on: for requests that don't say; None for the bot's or the model's own. max_images,
+    max_condition_scale and so on: the most that a request may say; None for the bot's. max_jobs_per_user: unfinished
+    ones; None for the bot's.
+    cooldown_s: between two requests of one user. daily_images: of one user; None for any number. language: a code such
+    as "de" or "pt-BR" for everybody; None for each user's own. previews: whether unfinished pictures are shown.
+    """
+
+    allowed_channels: tuple[int, ...] = ()
+    allowed_roles: tuple[int, ...] = ()
+    max_images: int | None = None
+    default_images: int | None = None
+    max_condition_scale: float | None = None
+    default_condition_scale: float | None = None
+    max_top_k: int | None = None
+    default_top_k: int | None = None
+    max_top_p: float | None = None
+    default_top_p: float | None = None
+    max_temperature: float | None = None
+    default_temperature: float | None = None
+    max_jobs_per_user: int | None = None
+    cooldown_s: int = 0
+    daily_images: int | None = None
+    result_format: ResultFormat = "png"
+    language: str | None = None
+    quiet_hours: QuietHours | None = None
+    is_paused: bool = False
+    previews: bool = True
+
+    def __post_init__(self) -> None:
+        for key in _LISTS:
+            object.__setattr__(self, key, _check_ids(key, getattr(self, key)))
+        for key, bounds in COUNT_BOUNDS.items():
+            _check_limit(key, getattr(self, key), bounds, is_whole=True)
+        for name, bounds in SAMPLING_BOUNDS.items():
+            for key in (f"max_{name}", f"default_{name}"):
+                _check_limit(key, getattr(self, key), bounds, is_whole=name == "top_k")
+        for name in ("images", *SAMPLING_BOUNDS):
+            self._check_default(name)
+        check_whole("cooldown_s", self.cooldown_s, 0, MAX_COOLDOWN_S)
+        for key in _SWITCHES:
+            if not isinstance(getattr(self, key), bool):
+                raise InvalidParameterError("{key} must be on or off.", key=key)
+        if self.result_format not in get_args(ResultFormat):
+            raise InvalidParameterError("result_format must be png or webp.")
+        if self.language is not None and not _LANGUAGE.fullmatch(self.language):
+            raise InvalidParameterError(
+                "language must be a code such as de or pt-BR, not {given:.40}.", given=self.language
+            )
+
+    def _check_default(self, name: str) -> None:
+        default, most = getattr(self, f"default_{name}"), getattr(self, f"max_{name}")
+        if default is not None and most is not None and exceeds(name, default, most):
+            raise InvalidParameterError(
+                "default_{name} is {default:.10g}, and max_{name} is {most:.10g}: the default must not be more.",
+                name=name,
+                default=default,
+                most=most,
+            )
+
+
+DEFAULTS: Final = GuildSettings()
+
+
+def exceeds(name: str, value: float, most: float) -> bool:
+    """Whether the parameter `name` is more than `most`, the most that is allowed. A top_k of 0 keeps all, so it is."""
+    if name == "top_k":
+        value, most = value or math.inf, most or math.inf
+    return value > most
+
+
+def json_of(settings: GuildSettings) -> dict[str, Any]:
+    """What differs from the defaults, as JSON."""
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    return {key: _as_json(value) for key, value in values.items() if value != getattr(DEFAULTS, key)}
+
+
+def settings_from(values: Mapping[str, Any]) -> tuple[GuildSettings, dict[str, str]]:
+    """The settings that `json_of` made `values` of, and what is wrong with them: key -> sentence.
+
+    A damaged value falls back to its default. Keys that this version doesn't know are passed over.
+    """
+    kept: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    settings = DEFAULTS
+    for key in (field.name for field in fields(GuildSettings) if field.name in values):
+        try:
+            given = kept | {key: _from_json(key, values[key])}
+            settings, kept = GuildSettings(**given), given
+        except (InvalidParameterError, TypeError, ValueError, LookupError) as error:
+            problems[key] = str(error)
+    return settings, problems
+
+
+def _as_json(value: object) -> Any:
+    match value:
+        case tuple():
+            return list(value)
+        case QuietHours(start, end, zone):
+            return {"start": start.isoformat("minutes"), "end": end.isoformat("minutes"), "zone": zone}
+        case _:
+            return value
+
+
+def _from_json(key: str, value: Any) -> Any:
+    if key in _LISTS:
+        return tuple(value)
+    if key == "quiet_hours" and value is not None:
+        start, end = (datetime.time.fromisoformat(value[name]).replace(tzinfo=None) for name in ("start", "end"))
+        return QuietHours(start, end, value["zone"])
+    return value

@@ -1,0 +1,113 @@
+"""The pictures of finished jobs on disk: one PNG each, in `<folder>/<first two of the job id>/<job id>/<rank>.png`.
+
+Every method blocks: callers use a worker thread, and may use several at once. A picture is a file that is whole or
+isn't there; one that a power cut has damaged counts as missing.
+"""
+
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from bot.errors import StoreError
+
+_JOB_ID: Final = re.compile(r"[0-9a-f]{12}")
+_PNG_END: Final = b"IEND\xaeB`\x82"
+_BLOCK_BYTES: Final = 4096
+_KEPT_SHARE: Final = 0.9
+
+
+class PictureFolder:
+    """A folder of at most `max_bytes` on disk: the pictures of the oldest jobs give way to new ones.
+
+    job_id: 12 lower-case hexadecimal digits; ValueError for anything else. rank: 1 is the best. Methods raise
+    StoreError if the disk or the rights are at fault.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._total_bytes: int | None = None  # None until the folder was looked through
+
+    def save(self, job_id: str, pngs: Sequence[bytes]) -> None:
+        """Keeps the pictures of a job, best first, over those that it has already."""
+        folder = self._folder_of(job_id)
+        with self._lock, self._refusals("written"):
+            # Unknown again if the disk fails half way.
+            known_bytes, self._total_bytes = self._total_bytes, None
+            replaced = _size_of(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            for rank, png in enumerate(pngs, 1):
+                part = folder / f"{rank}.png.part"
+                part.write_bytes(png)
+                part.replace(folder / f"{rank}.png")
+            if known_bytes is None:
+                self._total_bytes = sum(size for _, size, _ in self._jobs())
+            else:
+                self._total_bytes = known_bytes + _size_of(folder) - replaced
+            if self._total_bytes > self._max_bytes:
+                self._make_room()
+
+    def load(self, job_id: str, rank: int) -> bytes | None:
+        """The PNG file of a picture; None if it isn't kept (any more)."""
+        with self._refusals("read"):
+            try:
+                png = (self._folder_of(job_id) / f"{rank}.png").read_bytes()
+            except FileNotFoundError:
+                return None
+        return png if png.endswith(_PNG_END) else None
+
+    def delete(self, job_id: str) -> None:
+        """Forgets the pictures of a job, if there are any."""
+        folder = self._folder_of(job_id)
+        with self._lock, self._refusals("written"):
+            self._remove(folder, _size_of(folder))
+
+    def _folder_of(self, job_id: str) -> Path:
+        if not _JOB_ID.fullmatch(job_id):
+            raise ValueError(f"{job_id!r:.40} is no job id")
+        return self._folder / job_id[:2] / job_id
+
+    def _make_room(self) -> None:
+        """Goes a little below the limit, since looking through the folder takes a while."""
+        jobs = sorted(self._jobs())
+        self._total_bytes = sum(size for _, size, _ in jobs)
+        for _, size, folder in jobs:
+            if self._total_bytes <= self._max_bytes * _KEPT_SHARE:
+                break
+            self._remove(folder, size)
+
+    def _remove(self, folder: Path, size: int) -> None:
+        if folder.exists():
+            shutil.rmtree(folder)
+        if self._total_bytes is not None:
+            self._total_bytes -= size
+
+    def _jobs(self) -> Iterator[tuple[float, int, Path]]:
+        """Each job's time of writing, bytes and folder."""
+        for folder in self._folder.glob("??/*"):
+            if _JOB_ID.fullmatch(folder.name):
+                yield folder.stat().st_mtime, _size_of(folder), folder
+
+    @contextmanager
+    def _refusals(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"The pictures in {self._folder} can't be {verb}: {error.strerror}. Check the disk and the rights."
+            ) from error
+
+
+def _size_of(folder: Path) -> int:
+    """Bytes on disk, where files take whole blocks; 0 if there is no such folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return sum(-(-entry.stat().st_size // _BLOCK_BYTES) * _BLOCK_BYTES for entry in entries)
+    except FileNotFoundError:
+        return 0

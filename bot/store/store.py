@@ -1,0 +1,62 @@
+"""Opens the database and hands out the store's parts. Built by app.py, used by the cogs, on the event loop."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+
+from bot.errors import StoreError
+from bot.store.database import BUSY_TIMEOUT_S, Database, create_engine, describe, parse_url, sqlite_file
+from bot.store.favourites import FavouriteStore
+from bot.store.guilds import GuildStore
+from bot.store.images import ImageStore
+from bot.store.jobs import JobStore
+from bot.store.migrate import migrate
+from bot.store.styles import StyleStore
+from bot.store.values import ValueStore
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The parts share one database. Every method of theirs may raise StoreError; what it returned is committed.
+
+    A cancelled call ends only when SQLite stops waiting, `busy_timeout_s` at most. It is rolled back, unless the
+    cancellation came during its commit.
+    """
+
+    jobs: JobStore
+    values: ValueStore
+    images: ImageStore
+    favourites: FavouriteStore
+    styles: StyleStore
+    guilds: GuildStore
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> AsyncIterator[Self]:
+        """Opens the database at `url`, creates or upgrades its tables, closes it at the end.
+
+        busy_timeout_s: how long a call waits while another program writes to the same SQLite file.
+        """
+        parsed = parse_url(url)
+        file = sqlite_file(parsed)
+        if file is not None:
+            try:
+                await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"The folder {file.parent} can't be made: {error.strerror}.") from error
+        await asyncio.to_thread(migrate, parsed, busy_timeout_s)
+        engine = await asyncio.to_thread(create_engine, parsed, busy_timeout_s)
+        database = Database(describe(parsed), engine)
+        try:
+            yield cls(
+                jobs=JobStore(database),
+                values=ValueStore(database),
+                images=ImageStore(database),
+                favourites=FavouriteStore(database),
+                styles=StyleStore(database),
+                guilds=GuildStore(database),
+            )
+        finally:
+            await database.aclose()

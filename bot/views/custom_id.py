@@ -1,0 +1,55 @@
+"""What a control's custom_id says: `<version>:<action>:<job id>[:<argument>]`. Pure.
+
+Discord gives it back with a press, perhaps years later, so whatever isn't exactly of this form is refused. It says what
+was pressed and never who may press it.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from bot.errors import UnknownControlError
+
+VERSION: Final = 1
+MAX_CHARACTERS: Final = 100  # Discord's limit
+
+# Any custom_id of ours, of whatever version: those that `CustomId.parse` refuses deserve a sentence too.
+OURS: Final = re.compile(r"\d{1,4}:[\s\S]*")
+
+_FORM: Final = re.compile(r"([1-9]\d{0,3}):([a-z_]{1,32}):([0-9a-f]{12})(?::([\w.-]{1,48}))?", re.ASCII)
+
+
+class Action(StrEnum):
+    """What a control does. CANCEL: ends its job. CANCEL_LISTED: the same from a list of jobs, which is shown anew."""
+
+    CANCEL = "cancel"
+    CANCEL_LISTED = "cancel_listed"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomId:
+    """argument: 1 to 48 ASCII letters, digits, `_`, `.` and `-`; "" for none. job_id: as new_job_id makes it.
+
+    Raises ValueError for other values: they are the program's own.
+    """
+
+    action: Action
+    job_id: str
+    argument: str = ""
+
+    def __post_init__(self) -> None:
+        if not _FORM.fullmatch(str(self)):
+            raise ValueError(f"{str(self)!r} is no custom_id.")
+
+    def __str__(self) -> str:
+        """At most MAX_CHARACTERS long."""
+        return f"{VERSION}:{self.action}:{self.job_id}" + (f":{self.argument}" if self.argument else "")
+
+    @classmethod
+    def parse(cls, text: str) -> "CustomId":
+        """What `str` made. Raises UnknownControlError for everything else."""
+        match = _FORM.fullmatch(text)
+        if match is None or match[1] != str(VERSION) or match[2] not in set(Action):
+            raise UnknownControlError("This control is not from this version of the bot. Use the command again.")
+        return cls(Action(match[2]), match[3], match[4] or "")

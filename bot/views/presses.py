@@ -1,0 +1,29 @@
+"""From a pressed control to whoever acts on it. Filled by the client, called by the controls, on the event loop."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import discord
+
+from bot.catalogues import Languages
+from bot.error_handler import answer_error
+from bot.views.custom_id import Action, CustomId
+
+PressHandler = Callable[[discord.Interaction[Any], CustomId], Awaitable[None]]
+
+
+class Presses:
+    """handlers: for each action what a press does. A handler answers the interaction, within its 3 seconds, or raises;
+    it checks by itself whether the one who pressed may do that."""
+
+    def __init__(self, handlers: Mapping[Action, PressHandler], languages: Languages) -> None:
+        self._handlers = handlers
+        self._languages = languages
+
+    async def press(self, interaction: discord.Interaction[Any], custom_id: str) -> None:
+        """Acts on a press, or answers with one sentence. Raises nothing."""
+        try:
+            pressed = CustomId.parse(custom_id)
+            await self._handlers[pressed.action](interaction, pressed)
+        except Exception as error:
+            await answer_error(interaction, error, self._languages.of(str(interaction.locale)))

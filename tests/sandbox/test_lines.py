@@ -1,0 +1,40 @@
+import pytest
+
+from bot.sandbox.errors import LineError
+from bot.sandbox.lines import As, Begin, Click, In, Line, Slash, Wait, parse_line
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("/imagine prompt:as bob in de", Slash("imagine prompt:as bob in de")),
+        ("click Cancel", Click("Cancel")),
+        ("as anna", As("anna")),
+        ("as anna in de", As("anna", "de")),
+        ("  as anna in pt-BR ", As("anna", "pt-BR")),
+        ("in gallery", In("gallery")),
+        ("wait 0.5", Wait(0.5)),
+        ("begin /imagine prompt:a", Begin(Slash("imagine prompt:a"))),
+        ("begin click Cancel", Begin(Click("Cancel"))),
+    ],
+)
+def test_what_a_line_means(text: str, line: Line) -> None:
+    assert parse_line(text) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("as", "a line is one of: .* as NAME in LOCALE, in CHANNEL"),
+        ("as anna in German", "Discord has no language 'German'; it has en-US, .*, de, "),
+        ("as anna in  de", "Discord has no language ' de'"),
+        ("wait long", "wait needs a number of seconds"),
+        ("begin as alice", "Can't play the line 'begin as alice'"),
+        ("begin begin click A", "Can't play the line"),
+        ("begin dance", "Can't play the line 'dance'"),
+        ("dance", "Can't play the line 'dance'"),
+    ],
+)
+def test_a_line_without_a_meaning(text: str, complaint: str) -> None:
+    with pytest.raises(LineError, match=complaint):
+        parse_line(text)

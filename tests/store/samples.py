@@ -1,0 +1,39 @@
+"""Jobs and pictures for the tests of the store."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bot.store import NewJob, StoredImage
+
+SNOWFLAKE = 2**62 + 1
+
+
+def url_of(folder: Path) -> str:
+    return f"sqlite+aiosqlite:///{folder / 'data' / 'bot.sqlite3'}"
+
+
+def new_job(number: int = 1, **changes: Any) -> NewJob:
+    values: dict[str, Any] = {
+        "prompt": "a red circle",
+        "num_images": 9,
+        "seed": 2**32 - 1,
+        "user_id": SNOWFLAKE,
+        "channel_id": SNOWFLAKE + 1,
+        "interaction_id": SNOWFLAKE + number,
+    }
+    return NewJob(**(values | changes))
+
+
+def picture(rank: int, **changes: Any) -> StoredImage:
+    """A picture whose tokens and vector tell its rank."""
+    values: dict[str, Any] = {
+        "rank": rank,
+        "index": rank + 3,
+        "score": 25.25 - rank,
+        "model": "demo",
+        "tokens": np.array([rank, 2**31 - 1, 0], np.int32),
+        "vector": np.array([rank / 4, -0.5], np.float32),
+    }
+    return StoredImage(**(values | changes))

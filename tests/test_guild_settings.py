@@ -1,0 +1,157 @@
+import json
+from dataclasses import fields, replace
+from datetime import UTC, datetime, time
+from typing import Any
+
+import pytest
+
+from bot.errors import InvalidParameterError
+from bot.guild_settings import DEFAULTS, MAX_LISTED, GuildSettings, QuietHours, json_of, settings_from
+
+NIGHT = QuietHours(time(22), time(7, 30), "Europe/Berlin")
+OTHERS: dict[str, Any] = {
+    "allowed_channels": (2**63 - 1, 5),
+    "allowed_roles": (7,),
+    "max_images": 4,
+    "default_images": 2,
+    "max_condition_scale": 20.5,
+    "default_condition_scale": 10.0,
+    "max_top_k": 0,
+    "default_top_k": 256,
+    "max_top_p": 0.9,
+    "default_top_p": 0.5,
+    "max_temperature": 2.0,
+    "default_temperature": 1.1,
+    "max_jobs_per_user": 2,
+    "cooldown_s": 30,
+    "daily_images": 90,
+    "result_format": "webp",
+    "language": "pt-BR",
+    "quiet_hours": NIGHT,
+    "is_paused": True,
+    "previews": False,
+}
+
+
+def test_every_setting_survives_json() -> None:
+    assert set(OTHERS) == {field.name for field in fields(GuildSettings)}
+    settings = GuildSettings(**OTHERS)
+    values = json_of(settings)
+    assert set(values) == set(OTHERS), "each of these differs from its default"
+    assert settings_from(json.loads(json.dumps(values))) == (settings, {})
+
+
+def test_defaults_leave_nothing_behind() -> None:
+    assert json_of(DEFAULTS) == {}
+    assert settings_from({}) == (DEFAULTS, {})
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"allowed_channels": (1, 0)}, "allowed_channels holds 0, which is no id of Discord's."),
+        ({"allowed_channels": (2**63,)}, "allowed_channels holds 9223372036854775808, which is no id"),
+        ({"allowed_roles": ("7",)}, "allowed_roles holds '7', which is no id"),
+        (
+            {"allowed_roles": tuple(range(1, MAX_LISTED + 2))},
+            f"allowed_roles has {MAX_LISTED + 1} entries; at most {MAX_LISTED} fit.",
+        ),
+        ({"default_images": 0}, "default_images must be between 1 and 9, not 0."),
+        ({"max_images": 10}, "max_images must be between 1 and 9, not 10."),
+        ({"max_images": 2.5}, "max_images must be a whole number between 1 and 9, not 2.5."),
+        ({"max_images": True}, "max_images must be a whole number between 1 and 9, not True."),
+        ({"max_images": 3, "default_images": 4}, "default_images is 4, and max_images is 3: the default must not be"),
+        ({"max_top_k": 50, "default_top_k": 0}, "default_top_k is 0, and max_top_k is 50: the default must not be"),
+        ({"max_top_k": 0.5}, "max_top_k must be a whole number between 0 and 65536"),
+        ({"default_top_p": 0.001}, "default_top_p must be between 0.01 and 1, not 0.001."),
+        ({"default_top_p": "1"}, "default_top_p must be a number."),
+        ({"max_temperature": float("nan")}, "max_temperature must be between 0.05 and 5, not nan."),
+        ({"max_condition_scale": 51}, "max_condition_scale must be between 0 and 50, not 51."),
+        ({"max_jobs_per_user": 0}, "max_jobs_per_user must be between 1 and 100000, not 0."),
+        ({"cooldown_s": 86401}, "cooldown_s must be between 0 and 86400, not 86401."),
+        ({"cooldown_s": None}, "cooldown_s must be a whole number"),
+        ({"daily_images": 0}, "daily_images must be between 1 and 100000, not 0."),
+        ({"result_format": "gif"}, "result_format must be png or webp."),
+        ({"language": "Deutsch"}, "language must be a code such as de or pt-BR, not Deutsch."),
+        ({"is_paused": 1}, "is_paused must be on or off."),
+        ({"previews": None}, "previews must be on or off."),
+    ],
+)
+def test_wrong_values_are_named(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        GuildSettings(**values)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_an_id_that_stands_there_twice_counts_once() -> None:
+    assert GuildSettings(allowed_roles=(3, 1, 3)).allowed_roles == (3, 1)
+
+
+@pytest.mark.parametrize("zone", ["Atlantis/Capital", "../etc/passwd", "Europe", "", "x" * 300, "\x00"])
+def test_an_unknown_time_zone_is_named(zone: str) -> None:
+    with pytest.raises(InvalidParameterError, match="there is no time zone") as caught:
+        replace(NIGHT, zone=zone)
+    assert len(str(caught.value)) < 150
+
+
+def test_quiet_hours_of_no_length_are_refused() -> None:
+    with pytest.raises(InvalidParameterError, match="must end at another time"):
+        replace(NIGHT, end=NIGHT.start)
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_quiet"),
+    [
+        (datetime(2026, 1, 10, 20, 59, tzinfo=UTC), False),
+        (datetime(2026, 1, 10, 21, 0, tzinfo=UTC), True),
+        (datetime(2026, 1, 11, 6, 29, tzinfo=UTC), True),
+        (datetime(2026, 1, 11, 6, 30, tzinfo=UTC), False),
+        (datetime(2026, 7, 10, 20, 0, tzinfo=UTC), True),
+    ],
+)
+def test_quiet_hours_over_midnight_follow_the_zone_and_its_summer_time(moment: datetime, is_quiet: bool) -> None:
+    assert NIGHT.cover(moment) is is_quiet
+
+
+def test_quiet_hours_within_a_day() -> None:
+    noon = QuietHours(time(12), time(13), "UTC")
+    found = [noon.cover(datetime(2026, 1, 1, hour, tzinfo=UTC)) for hour in (11, 12, 13)]
+    assert found == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("allowed_channels", 5),
+        ("allowed_channels", "56"),
+        ("allowed_roles", [[1]]),
+        ("default_images", "many"),
+        ("max_images", {}),
+        ("default_top_p", []),
+        ("max_temperature", "hot"),
+        ("cooldown_s", None),
+        ("result_format", []),
+        ("language", 5),
+        ("quiet_hours", "always"),
+        ("quiet_hours", {"start": "22:00", "zone": "UTC"}),
+        ("quiet_hours", {"start": "22:00", "end": "25:00", "zone": "UTC"}),
+        ("quiet_hours", {"start": "22:00", "end": "07:00", "zone": 5}),
+        ("quiet_hours", {"start": 22, "end": 7, "zone": "UTC"}),
+        ("is_paused", "yes"),
+    ],
+)
+def test_a_damaged_value_falls_back_alone(key: str, value: Any) -> None:
+    settings, problems = settings_from({"daily_images": 5, key: value, "previews": False})
+    assert settings == GuildSettings(daily_images=5, previews=False)
+    assert list(problems) == [key]
+    assert problems[key]
+
+
+def test_of_two_values_that_contradict_each_other_the_limit_stays() -> None:
+    settings, problems = settings_from({"default_images": 9, "max_images": 4})
+    assert settings == GuildSettings(max_images=4)
+    assert list(problems) == ["default_images"]
+
+
+def test_keys_of_a_newer_version_are_passed_over() -> None:
+    assert settings_from({"aspect_ratio": "16:9", "cooldown_s": 5}) == (GuildSettings(cooldown_s=5), {})

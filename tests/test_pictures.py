@@ -1,0 +1,145 @@
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bot.collage import encode_png
+from bot.errors import StoreError
+from bot.pictures import PictureFolder
+
+ONE, TWO, THREE = "00" * 6, "0123456789ab", "01" + "f" * 10
+BLOCK = 4096
+
+
+def png(shade: int = 0) -> bytes:
+    return encode_png(Image.fromarray(np.full((2, 2, 3), shade, np.uint8)), {})
+
+
+def make(tmp_path: Path, max_bytes: int = 2**30) -> PictureFolder:
+    return PictureFolder(tmp_path / "pictures", max_bytes)
+
+
+def age(tmp_path: Path, job_id: str, time_s: int) -> None:
+    os.utime(tmp_path / "pictures" / job_id[:2] / job_id, (time_s, time_s))
+
+
+def kept(folder: PictureFolder) -> list[str]:
+    return [job_id for job_id in (ONE, TWO, THREE) if folder.load(job_id, 1)]
+
+
+def test_pictures_come_back_by_rank(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    folder.save(TWO, [png(1), png(2)])
+    assert [folder.load(TWO, rank) for rank in (1, 2, 3)] == [png(1), png(2), None]
+    assert folder.load(ONE, 1) is None
+    names = sorted(path.name for path in (tmp_path / "pictures" / "01" / TWO).iterdir())
+    assert names == ["1.png", "2.png"]
+
+
+def test_another_folder_object_finds_them(tmp_path: Path) -> None:
+    make(tmp_path).save(TWO, [png()])
+    assert make(tmp_path).load(TWO, 1) == png()
+
+
+def test_saving_again_replaces(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    for shade in (1, 2):
+        folder.save(TWO, [png(shade)])
+    assert folder.load(TWO, 1) == png(2)
+
+
+def test_deleting(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    folder.save(TWO, [png()])
+    folder.save(THREE, [png()])
+    for _ in range(2):
+        folder.delete(TWO)
+    assert kept(folder) == [THREE]
+
+
+@pytest.mark.parametrize("damaged", [b"", png()[:-1], bytes(len(png()))])
+def test_a_damaged_picture_counts_as_missing(tmp_path: Path, damaged: bytes) -> None:
+    folder = make(tmp_path)
+    folder.save(TWO, [png()])
+    (tmp_path / "pictures" / "01" / TWO / "1.png").write_bytes(damaged)
+    assert folder.load(TWO, 1) is None
+
+
+@pytest.mark.parametrize("job_id", ["", "..", "../../etc/pw", "0123456789AB", "0123456789abc", "0123456789ab\n"])
+def test_what_is_no_job_id_reaches_no_file(tmp_path: Path, job_id: str) -> None:
+    folder = make(tmp_path)
+    with pytest.raises(ValueError, match="is no job id"):
+        folder.load(job_id, 1)
+    with pytest.raises(ValueError, match="is no job id"):
+        folder.save(job_id, [])
+    with pytest.raises(ValueError, match="is no job id"):
+        folder.delete(job_id)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_oldest_jobs_give_way_when_there_is_too_much(tmp_path: Path) -> None:
+    folder = make(tmp_path, max_bytes=2 * BLOCK)
+    for time_s, job_id in enumerate((TWO, ONE)):
+        folder.save(job_id, [png()])
+        age(tmp_path, job_id, time_s)
+    assert kept(folder) == [ONE, TWO]
+    folder.save(THREE, [png()])
+    assert kept(folder) == [THREE], "a little more than needed is made free"
+
+
+def test_what_another_run_has_left_counts(tmp_path: Path) -> None:
+    make(tmp_path).save(ONE, [png()])
+    age(tmp_path, ONE, 1)
+    folder = make(tmp_path, max_bytes=3 * BLOCK)
+    folder.save(TWO, [png(), png()])
+    assert kept(folder) == [ONE, TWO]
+    folder.save(THREE, [png()])
+    assert kept(folder) == [THREE], "a little more than needed is made free"
+
+
+def test_replaced_and_deleted_pictures_do_not_count(tmp_path: Path) -> None:
+    folder = make(tmp_path, max_bytes=2 * BLOCK)
+    folder.save(ONE, [png()])
+    age(tmp_path, ONE, 1)
+    for _ in range(5):
+        folder.save(TWO, [png()])
+        folder.save(THREE, [])
+        folder.delete(THREE)
+    assert kept(folder) == [ONE, TWO]
+
+
+def test_files_of_somebody_else_stay(tmp_path: Path) -> None:
+    folder = make(tmp_path, max_bytes=BLOCK)
+    strange = tmp_path / "pictures" / "01" / "README"
+    strange.parent.mkdir(parents=True)
+    strange.write_text("x" * 3 * BLOCK)
+    folder.save(TWO, [png()])
+    folder.save(THREE, [png()])
+    assert strange.exists()
+
+
+def test_threads_may_save_at_once(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    start = threading.Barrier(4)
+
+    def save(number: int) -> None:
+        start.wait(10)
+        folder.save(f"{number:012x}", [png(number)] * 3)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(save, number) for number in range(4)]:
+            done.result()
+    assert [folder.load(f"{number:012x}", 3) for number in range(4)] == [png(number) for number in range(4)]
+
+
+def test_a_folder_that_can_not_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pictures").write_text("a file")
+    folder = make(tmp_path)
+    with pytest.raises(StoreError, match=r"The pictures in .*pictures can't be written: .*Check the disk"):
+        folder.save(TWO, [png()])
+    with pytest.raises(StoreError, match="can't be read"):
+        folder.load(TWO, 1)
