@@ -1,8 +1,10 @@
 """The whole training at one step a stage, small: what it writes is a model that the engine can draw with."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,17 +44,28 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks and batches that compile and run fast."""
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Networks and batches that compile and run fast, and are not optimised: each program runs once or twice."""
 
     def small_config(vocabulary: int, vqgan_config: VQGANConfig) -> DalleBartConfig:
         return replace(full_config(vocabulary, vqgan_config), encoder_layers=1, decoder_layers=1)
 
-    full_config = train_dalle_bart.config
+    def small_config_json(vocabulary: int, eos_id: int, size_px: int) -> dict[str, Any]:
+        options = full_config_json(vocabulary, eos_id, size_px)
+        for tower in ("text_config", "vision_config"):
+            options[tower]["num_hidden_layers"] = 1
+        return options
+
+    full_config, full_config_json = train_dalle_bart.config, train_clip.config_json
     monkeypatch.setattr(train_dalle_bart, "config", small_config)
+    monkeypatch.setattr(train_clip, "config_json", small_config_json)
     monkeypatch.setattr(train, "SIZE_PX", SIZE_PX)
     for module in (train_vqgan, train_dalle_bart, train_clip):
         monkeypatch.setattr(module, "BATCH", 4)
+    monkeypatch.setattr(train_clip, "SPOILT", 2)
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.mark.slow
