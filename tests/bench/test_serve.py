@@ -15,7 +15,7 @@ from bot.errors import ConfigError, JobFailedError
 from bot.startup import StartUp
 
 CHUNK_TOKENS: Final = 4
-DELAY_S: Final = 0.002
+DELAY_S: Final = 0.006
 
 
 def fake(faults: Faults | None = None) -> FakeEngine:
