@@ -20,6 +20,7 @@ from bot.cogs.delivery import Deliveries
 from bot.cogs.imagine import ImagineCog
 from bot.cogs.job_desk import JobDesk
 from bot.cogs.queue import QueueCog
+from bot.cogs.result_controls import result_handlers
 from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.resume import resume_jobs
 from bot.cogs.translator import CommandTranslator
@@ -81,6 +82,7 @@ class DalleBot(commands.AutoShardedBot):
         self._store = store
         self._executor = executor
         self.languages = languages
+        self._pictures = pictures
         keeper = ResultKeeper(store.images, pictures)
         self._deliveries = Deliveries(store=store.jobs, executor=executor, keeper=keeper, max_deliveries=max_deliveries)
         self._default_images = default_images
@@ -112,7 +114,19 @@ class DalleBot(commands.AutoShardedBot):
         )
         await self.add_cog(ImagineCog(desk, default_images=self._default_images, max_images=self._max_images))
         await self.add_cog(queue)
-        handlers = {Action.CANCEL: cancelling.press, Action.CANCEL_LISTED: queue.press}
+        handlers = {
+            Action.CANCEL: cancelling.press,
+            Action.CANCEL_LISTED: queue.press,
+            **result_handlers(
+                self,
+                store=self._store,
+                pictures=self._pictures,
+                executor=self._executor,
+                desk=desk,
+                languages=self.languages,
+                max_images=self._max_images,
+            ),
+        }
         self.presses = Presses(handlers, self.languages)
         self.add_dynamic_items(JobControl)
         await resume_jobs(

@@ -215,10 +215,16 @@ class Deliveries:
 
     async def _hand_over(self, job: AcceptedJob, result: Result) -> None:
         await self._record(job.request.job_id, JobState.DELIVERING)
-        await self._keeper.keep(result)
+        is_kept = await self._keeper.keep(result)
         async with asyncio.timeout(RENDER_TIMEOUT_S):
             rendered = await asyncio.to_thread(
-                render_result, result, language=job.language, user_id=job.user_id, max_bytes=job.max_bytes
+                render_result,
+                result,
+                language=job.language,
+                user_id=job.user_id,
+                max_bytes=job.max_bytes,
+                origin=job.origin,
+                is_kept=is_kept,
             )
         shown = await job.message.show(rendered)
         for pause_s in self._retry_pauses_s:

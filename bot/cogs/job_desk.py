@@ -17,14 +17,16 @@ from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
+from bot.cogs.origin import origin_text
 from bot.cogs.permissions import check_app_permissions
 from bot.cogs.previews import preview_interval_s
 from bot.cogs.updates import UpdateReader, submit_job
 from bot.errors import DalleBotError, StoreError
 from bot.executor.base import EngineState, Executor
+from bot.language import Text
 from bot.render import render_update
 from bot.requests import GenerationRequest, Update
-from bot.store import JobState, JobStore, NewJob
+from bot.store import JobKind, JobRecord, JobState, JobStore, NewJob
 from bot.views.job_control import view_of
 
 STORE_TIMEOUT_S: Final = 1.0
@@ -51,41 +53,36 @@ class JobDesk:
         self._deliveries = deliveries
         self._languages = languages
 
-    async def accept(self, interaction: discord.Interaction, request: GenerationRequest) -> None:
+    async def accept(
+        self,
+        interaction: discord.Interaction,
+        request: GenerationRequest,
+        *,
+        kind: JobKind = "imagine",
+        parent: JobRecord | None = None,
+        parent_rank: int | None = None,
+    ) -> None:
         """Makes `request` a job of the interaction's user, in its channel, and answers the interaction with it.
 
+        parent, parent_rank: the job, and which of its pictures, that this one comes from; its message names them.
         Raises MissingPermissionError, StoreError, QueueFullError, UserLimitError or ExecutorClosedError, and what
         Discord refuses the answer with; then there is no job, or it is failed in the store.
         """
         channel_id = check_app_permissions(interaction)
         request = replace(request, preview_interval_s=preview_interval_s(interaction.guild_id, request.num_images))
         with self._deliveries.accepting(request.job_id):
-            await self._commit(interaction, channel_id, request)
+            job = _new_job(interaction, channel_id, request, kind, parent, parent_rank)
+            await self._commit(job)
             try:
                 updates, first = await submit_job(self._executor, request)
             except DalleBotError as error:
                 sentence = self._languages.of(str(interaction.locale)).tell(error)
                 self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
                 raise
-            await self._acknowledge(interaction, channel_id, request, updates, first)
+            origin = None if parent is None else origin_text(kind, parent, parent_rank)
+            await self._acknowledge(interaction, channel_id, request, updates, first, origin)
 
-    async def _commit(self, interaction: discord.Interaction, channel_id: int, request: GenerationRequest) -> None:
-        sampling = request.sampling
-        job = NewJob(
-            id=request.job_id,
-            prompt=request.prompt,
-            num_images=request.num_images,
-            seed=request.seed,
-            condition_scale=sampling.condition_scale,
-            top_k=sampling.top_k,
-            top_p=sampling.top_p,
-            temperature=sampling.temperature,
-            user_id=interaction.user.id,
-            guild_id=interaction.guild_id,
-            channel_id=channel_id,
-            interaction_id=interaction.id,
-            locale=str(interaction.locale),
-        )
+    async def _commit(self, job: NewJob) -> None:
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 await self._store.create(job)
@@ -99,6 +96,7 @@ class JobDesk:
         request: GenerationRequest,
         updates: UpdateReader,
         first: Update,
+        origin: Text | None,
     ) -> None:
         loading = self._executor.status.state is EngineState.LOADING
         language = self._languages.of(str(interaction.locale))
@@ -134,5 +132,37 @@ class JobDesk:
             language=language,
             stored=JobState.ACKNOWLEDGED,
             max_bytes=interaction.filesize_limit,
+            origin=origin,
         )
         self._deliveries.start(job)
+
+
+def _new_job(
+    interaction: discord.Interaction,
+    channel_id: int,
+    request: GenerationRequest,
+    kind: JobKind,
+    parent: JobRecord | None,
+    parent_rank: int | None,
+) -> NewJob:
+    sampling = request.sampling
+    return NewJob(
+        id=request.job_id,
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        num_images=request.num_images,
+        seed=request.seed,
+        condition_scale=sampling.condition_scale,
+        top_k=sampling.top_k,
+        top_p=sampling.top_p,
+        temperature=sampling.temperature,
+        user_id=interaction.user.id,
+        guild_id=interaction.guild_id,
+        channel_id=channel_id,
+        interaction_id=interaction.id,
+        locale=str(interaction.locale),
+        kind=kind,
+        parent_id=None if parent is None else parent.id,
+        parent_rank=parent_rank,
+        image_tokens=request.image_tokens,
+    )

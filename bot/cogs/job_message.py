@@ -102,7 +102,7 @@ class JobMessage:
                 await self._interaction.edit_original_response(
                     content=rendered.content,
                     attachments=_attachments(rendered),
-                    view=view_of(rendered.controls, self._job_id, self._language),
+                    view=self._view(rendered),
                     allowed_mentions=discord.AllowedMentions.none(),
                 )
             except discord.HTTPException as error:
@@ -116,9 +116,12 @@ class JobMessage:
         await self._message.edit(
             content=rendered.content,
             attachments=_attachments(rendered),
-            view=view_of(rendered.controls, self._job_id, self._language),
+            view=self._view(rendered),
             allowed_mentions=discord.AllowedMentions.none(),
         )
+
+    def _view(self, rendered: Rendered) -> discord.ui.View | None:
+        return view_of(rendered.controls, self._job_id, self._language, scores=rendered.scores)
 
 
 def _is_gone(error: BaseException) -> bool:
