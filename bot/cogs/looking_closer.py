@@ -5,6 +5,7 @@ Handlers of presses, on the event loop. Every answer is for whoever pressed alon
 
 import asyncio
 import io
+from collections.abc import Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -44,8 +45,9 @@ class LookingCloser:
 
     async def look(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """The picture whose rank was chosen, with its own controls."""
-        values = (interaction.data or {}).get("values") or [""]
-        result, image = await self._find(interaction, pressed.job_id, str(values[0]))
+        data: Mapping[str, Any] = interaction.data or {}
+        (rank,) = data.get("values") or ("",)
+        result, image = await self._find(interaction, pressed.job_id, rank)
         png = await self._source.png(interaction, result, image)
         language = self._language(interaction)
         await answer_alone(
