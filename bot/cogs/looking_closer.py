@@ -142,4 +142,5 @@ def enlarge_png(png: bytes, max_bytes: int) -> tuple[bytes, str, tuple[int, int]
 def _notes(png: PngFile, language: Language) -> list[str]:
     if not png.is_redrawn:
         return []
-    return [f"-# {language.text('Its file was not kept any more, so the picture was made again from its tokens.')}"]
+    said = language.text("Its file was not kept any more, so the picture was made again from its tokens.")
+    return [f"-# {said}"]
