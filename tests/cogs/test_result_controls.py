@@ -345,3 +345,26 @@ async def test_a_result_that_could_not_be_kept_has_no_controls(open_stage: OpenS
     settings.pictures_dir.write_text("a file")
     async with open_stage(engine) as stage:
         assert "[" not in (await stage.play(DRAW))[-1].text
+
+
+async def test_a_copy_as_a_direct_message(open_stage: OpenStage, tmp_path: Path) -> None:
+    async with open_stage(engine) as stage:
+        job = await draw(stage)
+        await stage.play("as alice")
+        await stage.play("choose 2")
+        seen = await stage.play("click Send me a copy")
+    (copy,) = (event for event in seen if event.text.startswith("Direct message:\n"))
+    assert f"Picture 2 of 3 · score {job.result['scores'][1]:.1f} · seed 5 · job {job.id}" in copy.text
+    data = (tmp_path / "out" / copy.files[0]).read_bytes()
+    np.testing.assert_array_equal(pixels_of(data), expected_pixels(job, 2))
+    assert "I sent it to you as a direct message." in [event.text for event in seen if event.is_ephemeral]
+
+
+async def test_closed_direct_messages_are_a_sentence(open_stage: OpenStage) -> None:
+    async with open_stage(engine) as stage:
+        await draw(stage)
+        await stage.play("as hermit")
+        await stage.play("choose 2")
+        said = (await stage.play("click Send me a copy"))[-1]
+    assert said.is_ephemeral
+    assert said.text.startswith("Discord does not let me write to you: allow direct messages")
