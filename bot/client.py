@@ -122,6 +122,7 @@ class DalleBot(commands.AutoShardedBot):
                 store=self._store,
                 pictures=self._pictures,
                 executor=self._executor,
+                deliveries=self._deliveries,
                 desk=desk,
                 languages=self.languages,
                 max_images=self._max_images,

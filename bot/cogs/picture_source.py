@@ -11,6 +11,7 @@ from typing import Any, Final
 import discord
 
 from bot.cogs.answering import think
+from bot.cogs.delivery import Deliveries
 from bot.cogs.job_requests import request_of
 from bot.cogs.result_keeper import encode_kept
 from bot.cogs.results import KeptResult
@@ -22,7 +23,7 @@ from bot.render import picture_metadata
 from bot.requests import Finished, Result, new_job_id
 from bot.store import StoredImage
 
-READ_TIMEOUT_S: Final = 1.0
+READ_TIMEOUT_S: Final = 0.5
 REDRAW_TIMEOUT_S: Final = 120.0
 
 _log = logging.getLogger(__name__)
@@ -37,11 +38,12 @@ class PngFile:
 
 
 class PictureSource:
-    """pictures: the folder. executor: draws what the folder has no more."""
+    """pictures: the folder. executor: draws what the folder has no more. deliveries: wait for that when they close."""
 
-    def __init__(self, pictures: PictureFolder, executor: Executor) -> None:
+    def __init__(self, pictures: PictureFolder, executor: Executor, deliveries: Deliveries) -> None:
         self._pictures = pictures
         self._executor = executor
+        self._deliveries = deliveries
 
     async def png(self, interaction: discord.Interaction[Any], result: KeptResult, image: StoredImage) -> PngFile:
         """A picture of a result, with its metadata. Drawing it again counts as a job of the interaction's user.
@@ -72,17 +74,18 @@ class PictureSource:
             requester=str(interaction.user.id),
             job_id=new_job_id(),
         )
-        updates, _ = await submit_job(self._executor, request)
-        try:
-            async with asyncio.timeout(REDRAW_TIMEOUT_S):
-                drawn = await _finished(updates)
-        except TimeoutError as error:
-            raise JobEndedError(
-                "The picture has to be drawn again, and the line is too long for that now. Try again later."
-            ) from error
-        finally:
-            await self._executor.cancel(request.job_id)
-            await updates.aclose()
+        with self._deliveries.accepting(request.job_id):
+            updates, _ = await submit_job(self._executor, request)
+            try:
+                async with asyncio.timeout(REDRAW_TIMEOUT_S):
+                    drawn = await _finished(updates)
+            except TimeoutError as error:
+                raise JobEndedError(
+                    "The picture has to be drawn again, and the line is too long for that now. Try again later."
+                ) from error
+            finally:
+                await self._executor.cancel(request.job_id)
+                await updates.aclose()
         about_all = picture_metadata(request_of(job), drawn.sampling, drawn.model)
         return await asyncio.to_thread(encode_kept, drawn.images[0].pixels, about_all, image)
 

@@ -6,6 +6,7 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.deleting import Deleting
+from bot.cogs.delivery import Deliveries
 from bot.cogs.downloading import Downloading
 from bot.cogs.job_desk import JobDesk
 from bot.cogs.looking_closer import LookingCloser
@@ -25,13 +26,14 @@ def result_handlers(
     store: Store,
     pictures: PictureFolder,
     executor: Executor,
+    deliveries: Deliveries,
     desk: JobDesk,
     languages: Languages,
     max_images: int,
 ) -> Mapping[Action, PressHandler]:
     """For Presses: the controls of Controls.RESULT and of single pictures."""
     results = Results(store)
-    source = PictureSource(pictures, executor)
+    source = PictureSource(pictures, executor, deliveries)
     closer = LookingCloser(results, source, store.favourites, languages)
     remaking = Remaking(results, desk, executor, max_images=max_images)
     downloading = Downloading(results, source, languages)

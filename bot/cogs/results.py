@@ -4,6 +4,8 @@ What a custom_id claims decides nothing. The store says what there is, and Disco
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,25 +34,38 @@ class KeptResult:
 
 
 class Results:
-    """What presses find. Methods raise JobEndedError, with what became of it, and StoreError."""
+    """What presses find, within STORE_TIMEOUT_S. Raises JobEndedError, with what became of it, and StoreError."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    async def any_job(self, interaction: discord.Interaction[Any], job_id: str) -> JobRecord:
+        """A job that has or had pictures, if the interaction's user may see them."""
+        async with _in_time(job_id):
+            return await self._any_job(interaction, job_id)
+
     async def job(self, interaction: discord.Interaction[Any], job_id: str) -> JobRecord:
-        """A job whose pictures were there and were not deleted, if the interaction's user may see them."""
-        job = await self.any_job(interaction, job_id)
+        """The same, unless they were deleted."""
+        async with _in_time(job_id):
+            return await self._job(interaction, job_id)
+
+    async def result(self, interaction: discord.Interaction[Any], job_id: str) -> KeptResult:
+        """The same with its pictures."""
+        async with _in_time(job_id):
+            job = await self._job(interaction, job_id)
+            images = await self._store.images.of(job_id)
+        if not images:
+            raise JobEndedError("The pictures of this job are not kept any more.")
+        return KeptResult(job, tuple(images))
+
+    async def _job(self, interaction: discord.Interaction[Any], job_id: str) -> JobRecord:
+        job = await self._any_job(interaction, job_id)
         if job.deleted_at is not None:
             raise JobEndedError("The pictures of this job were deleted.")
         return job
 
-    async def any_job(self, interaction: discord.Interaction[Any], job_id: str) -> JobRecord:
-        """The same, deleted or not."""
-        try:
-            async with asyncio.timeout(STORE_TIMEOUT_S):
-                job = await self._store.jobs.get(job_id)
-        except TimeoutError as error:
-            raise StoreError(f"Job {job_id} could not be read in time.") from error
+    async def _any_job(self, interaction: discord.Interaction[Any], job_id: str) -> JobRecord:
+        job = await self._store.jobs.get(job_id)
         # Whoever may not see it learns nothing of it.
         if job is None or not may_see(interaction, job):
             raise JobEndedError("This job is not known any more.")
@@ -60,17 +75,14 @@ class Results:
             raise JobEndedError("This job has ended already, without pictures.")
         return job
 
-    async def result(self, interaction: discord.Interaction[Any], job_id: str) -> KeptResult:
-        """The same with its pictures."""
-        job = await self.job(interaction, job_id)
-        try:
-            async with asyncio.timeout(STORE_TIMEOUT_S):
-                images = await self._store.images.of(job_id)
-        except TimeoutError as error:
-            raise StoreError(f"The pictures of job {job_id} could not be read in time.") from error
-        if not images:
-            raise JobEndedError("The pictures of this job are not kept any more.")
-        return KeptResult(job, tuple(images))
+
+@asynccontextmanager
+async def _in_time(job_id: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            yield
+    except TimeoutError as error:
+        raise StoreError(f"Job {job_id} could not be read in time.") from error
 
 
 def parse_rank(text: str) -> int:

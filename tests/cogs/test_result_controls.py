@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 from unittest.mock import AsyncMock
 
 import numpy as np
@@ -38,9 +39,13 @@ def pixels_of(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
-def expected_pixels(job: JobRecord, rank: int) -> np.ndarray:
+def result_of(job: JobRecord) -> dict[str, Any]:
     assert job.result is not None
-    index = job.result["order"][rank - 1]
+    return job.result
+
+
+def expected_pixels(job: JobRecord, rank: int) -> np.ndarray:
+    index = result_of(job)["order"][rank - 1]
     return expected_image(job.prompt, job.seed, index, image_length=16, image_size_px=8).pixels
 
 
@@ -54,7 +59,7 @@ async def test_a_picture_in_full_with_its_metadata_and_alternative_text(open_sta
         job = await draw(stage)
         answer = await stage.answer("choose 2")
     assert answer.is_ephemeral
-    assert f"Picture 2 of 3 · score {job.result['scores'][1]:.1f} · seed 5 · job {job.id}" in answer.text
+    assert f"Picture 2 of 3 · score {result_of(job)['scores'][1]:.1f} · seed 5 · job {job.id}" in answer.text
     assert answer.text.endswith("[Vary subtly] [Vary] [Vary strongly]\n[Enlarge] [Send me a copy] [Favourite]")
     data = (tmp_path / "out" / answer.files[0]).read_bytes()
     np.testing.assert_array_equal(pixels_of(data), expected_pixels(job, 2))
@@ -139,8 +144,8 @@ async def test_all_pictures_in_a_zip(open_stage: OpenStage, tmp_path: Path) -> N
         about = json.loads(archive.read("job.json"))
         np.testing.assert_array_equal(pixels_of(archive.read("3.png")), expected_pixels(job, 3))
     assert (about["job"], about["prompt"], about["seed"]) == (job.id, "a red circle", 5)
-    assert about["sampling"] == job.result["sampling"]
-    assert [image["score"] for image in about["images"]] == job.result["scores"]
+    assert about["sampling"] == result_of(job)["sampling"]
+    assert [image["score"] for image in about["images"]] == result_of(job)["scores"]
     assert [image["file"] for image in about["images"]] == ["1.png", "2.png", "3.png"]
 
 
@@ -235,6 +240,20 @@ async def test_a_message_that_discord_keeps_goes_with_the_next_press(
     assert any(e.method == "DELETE" and e.path.endswith(f"/{job.message_id}") for e in stage.sandbox.requests)
 
 
+async def test_a_message_that_somebody_deleted_first(open_stage: OpenStage) -> None:
+    async with open_stage(engine) as stage:
+        job = await draw(stage)
+        await stage.play("choose 1")
+        await stage.play("click Delete")
+        assert job.message_id is not None
+        channel = stage.app.bot.get_partial_messageable(job.channel_id)
+        await channel.get_partial_message(job.message_id).delete()
+        shown = (await stage.play("click Vary"))[-1]
+        assert f"Varied from picture 1 of job {job.id}." in shown.text
+        assert (await stage.play("click Delete for good"))[-1].text == "Deleted."
+        assert (await stage.app.store.images.of(job.id)) == []
+
+
 @pytest.mark.parametrize(
     ("action", "sentence"),
     [
@@ -262,7 +281,7 @@ async def test_presses_on_what_is_gone_or_forged(open_stage: OpenStage, action: 
         assert len(stage.job_ids) == 1
 
 
-async def test_a_job_of_another_guild_or_a_hidden_channel_is_not_known(open_stage: OpenStage) -> None:
+async def test_a_job_of_another_guild_is_not_known(open_stage: OpenStage) -> None:
     async with open_stage(engine) as stage:
         job = await draw(stage)
         await post_button(stage, f"1:enlarge:{job.id}:1", channel="gallery")
@@ -354,7 +373,7 @@ async def test_a_copy_as_a_direct_message(open_stage: OpenStage, tmp_path: Path)
         await stage.play("choose 2")
         seen = await stage.play("click Send me a copy")
     (copy,) = (event for event in seen if event.text.startswith("Direct message:\n"))
-    assert f"Picture 2 of 3 · score {job.result['scores'][1]:.1f} · seed 5 · job {job.id}" in copy.text
+    assert f"Picture 2 of 3 · score {result_of(job)['scores'][1]:.1f} · seed 5 · job {job.id}" in copy.text
     data = (tmp_path / "out" / copy.files[0]).read_bytes()
     np.testing.assert_array_equal(pixels_of(data), expected_pixels(job, 2))
     assert "I sent it to you as a direct message." in [event.text for event in seen if event.is_ephemeral]
