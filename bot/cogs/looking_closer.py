@@ -46,8 +46,8 @@ class LookingCloser:
     async def look(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """The picture whose rank was chosen, with its own controls."""
         data: Mapping[str, Any] = interaction.data or {}
-        (rank,) = data.get("values") or ("",)
-        result, image = await self._find(interaction, pressed.job_id, rank)
+        chosen = next(iter(data.get("values") or ()), "")
+        result, image = await self._find(interaction, pressed.job_id, chosen)
         png = await self._source.png(interaction, result, image)
         language = self._language(interaction)
         await answer_alone(

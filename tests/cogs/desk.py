@@ -146,5 +146,7 @@ async def open_desk(
 
 
 def refusal(status: int, code: int) -> discord.HTTPException:
-    kind = discord.NotFound if status == 404 else discord.HTTPException
-    return kind(MagicMock(status=status, reason="refused"), {"code": code, "message": "refused"})
+    kinds = {403: discord.Forbidden, 404: discord.NotFound}
+    return kinds.get(status, discord.HTTPException)(
+        MagicMock(status=status, reason="refused"), {"code": code, "message": "refused"}
+    )
