@@ -34,6 +34,7 @@ MAX_CONTENT_CHARACTERS: Final = 2000
 MAX_DESCRIPTION_CHARACTERS: Final = 1024
 MAX_REQUEST_BYTES: Final = 24 * 1024 * 1024  # Discord takes 25 MiB per request; the rest is for the other fields
 MAX_MODEL_CHARACTERS: Final = 80
+MAX_NEGATIVE_UNITS: Final = 300
 
 _BAR_CELLS: Final = 10
 _ELLIPSIS: Final = "…"
@@ -211,7 +212,7 @@ def render_result(
         ),
         _scores_text(result, language),
         f"-# {escape(_cut(result.model, MAX_MODEL_CHARACTERS))} · {_sampling_text(result.sampling)}",
-        *([] if origin is None else [f"-# {language.tell(origin)}"]),
+        *(f"-# {language.tell(said)}" for said in (_negative_text(request), origin) if said is not None),
         *(escape(language.tell(notice)) for notice in result.notices),
     ]
     description = language.plural(
@@ -246,6 +247,13 @@ def _sampling_text(sampling: Sampling) -> str:
         f"condition_scale {sampling.condition_scale:g} · top_k {sampling.top_k} · "
         f"top_p {sampling.top_p:g} · temperature {sampling.temperature:g}"
     )
+
+
+def _negative_text(request: GenerationRequest) -> Text | None:
+    if request.negative_prompt is None:
+        return None
+    shortened = escape_shortened(request.negative_prompt, MAX_NEGATIVE_UNITS)
+    return Text("Negative prompt: {negative}", negative=shortened)
 
 
 def _scores_text(result: Result, language: Language) -> str:

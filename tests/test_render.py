@@ -157,6 +157,16 @@ def test_a_kept_result_has_controls_and_a_job_from_another_names_it() -> None:
     assert "Varied" not in lost.content
 
 
+def test_the_caption_names_a_negative_prompt() -> None:
+    result = make_result()
+    result = replace(result, request=replace(result.request, negative_prompt="*red* " * 150))
+    rendered = render_result(result, language=ENGLISH, user_id=USER_ID, max_bytes=TEN_MIB)
+    line = rendered.content.splitlines()[4]
+    assert line.startswith(r"-# Negative prompt: \*red\* \*red\*")
+    assert line.endswith("…")
+    assert len(line) < 330
+
+
 def test_the_caption_in_german() -> None:
     notice = Text(
         "I don't know {words}, and drew the rest.", words=(Text("“{word}”", word="{*}"), Text("“{word}”", word="b"))
