@@ -48,8 +48,8 @@ class JobMessage:
     """A message that the bot may edit.
 
     message: channel and message id, for the bot's own token. job_id, language: of its controls. interaction: whose
-    token goes first; None after a restart. shown: what the message shows now, if known. clock: seconds, as
-    time.monotonic.
+    token goes first; None after a restart. is_follow_up: it isn't the interaction's first answer. shown: what the
+    message shows now, if known. clock: seconds, as time.monotonic.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class JobMessage:
         language: Language,
         *,
         interaction: discord.Interaction | None = None,
+        is_follow_up: bool = False,
         shown: Rendered | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,6 +67,7 @@ class JobMessage:
         self._job_id = job_id
         self._language = language
         self._interaction = interaction
+        self._is_follow_up = is_follow_up
         self._shown = shown
         self._clock = clock
         self._token_ends = clock() + TOKEN_LIFE_S
@@ -99,12 +101,7 @@ class JobMessage:
     async def _edit(self, rendered: Rendered) -> None:
         if self._interaction is not None and self._clock() < self._token_ends:
             try:
-                await self._interaction.edit_original_response(
-                    content=rendered.content,
-                    attachments=_attachments(rendered),
-                    view=view_of(rendered.controls, self._job_id, self._language),
-                    allowed_mentions=discord.AllowedMentions.none(),
-                )
+                await self._edit_by_token(self._interaction, rendered)
             except discord.HTTPException as error:
                 # 400 and 413 are about the content, which would be refused again.
                 if error.status in (400, 413) or _is_gone(error):
@@ -119,6 +116,22 @@ class JobMessage:
             view=view_of(rendered.controls, self._job_id, self._language),
             allowed_mentions=discord.AllowedMentions.none(),
         )
+
+    async def _edit_by_token(self, interaction: discord.Interaction, rendered: Rendered) -> None:
+        view = view_of(rendered.controls, self._job_id, self._language)
+        mentions = discord.AllowedMentions.none()
+        if self._is_follow_up:
+            await interaction.followup.edit_message(
+                self._message.id,
+                content=rendered.content,
+                attachments=_attachments(rendered),
+                view=view,
+                allowed_mentions=mentions,
+            )
+        else:
+            await interaction.edit_original_response(
+                content=rendered.content, attachments=_attachments(rendered), view=view, allowed_mentions=mentions
+            )
 
 
 def _is_gone(error: BaseException) -> bool:

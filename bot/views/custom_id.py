@@ -21,10 +21,16 @@ _FORM: Final = re.compile(r"([1-9]\d{0,3}):([a-z_]{1,32}):([0-9a-f]{12})(?::([\w
 
 
 class Action(StrEnum):
-    """What a control does. CANCEL: ends its job. CANCEL_LISTED: the same from a list of jobs, which is shown anew."""
+    """What a control does.
+
+    CANCEL: ends its job. CANCEL_LISTED: the same from a list of jobs, which is shown anew. DRAW_VARIANTS,
+    FORGET_VARIANTS: the answers to a question that has an id like a job's.
+    """
 
     CANCEL = "cancel"
     CANCEL_LISTED = "cancel_listed"
+    DRAW_VARIANTS = "draw_variants"
+    FORGET_VARIANTS = "forget_variants"
 
 
 @dataclass(frozen=True, slots=True)
