@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Final, TypeVar
 
 import discord
@@ -140,7 +139,10 @@ class ImagineCog(commands.Cog):
             seed=seed,
             sampling=SamplingOverrides(condition_scale, top_k, top_p, temperature),
         )
-        accept = partial(self._desk.accept, requests=requests, is_private=bool(private))
+
+        async def accept(answered: discord.Interaction) -> None:
+            await self._desk.accept(answered, *requests, is_private=bool(private))
+
         if len(prompts) > len(given):
             await self._questions.ask(interaction, requests, accept)
         else:
@@ -185,7 +187,10 @@ class ImagineCog(commands.Cog):
             last=last,
         )
         is_private = last.is_private if private is None else private
-        accept = partial(self._desk.accept, requests=requests, kind="again", parent_id=last.id, is_private=is_private)
+
+        async def accept(answered: discord.Interaction) -> None:
+            await self._desk.accept(answered, *requests, kind="again", parent=last, is_private=is_private)
+
         if len(prompts) > 1:
             await self._questions.ask(interaction, requests, accept)
         else:

@@ -26,7 +26,7 @@ from bot.errors import DalleBotError, StoreError
 from bot.executor.base import EngineState, Executor
 from bot.render import render_update
 from bot.requests import GenerationRequest, Update
-from bot.store import JobKind, JobState, JobStore, NewJob
+from bot.store import JobKind, JobRecord, JobState, JobStore, NewJob
 from bot.views.job_control import view_of
 
 STORE_TIMEOUT_S: Final = 1.0
@@ -65,24 +65,23 @@ class JobDesk:
     async def accept(
         self,
         interaction: discord.Interaction,
-        requests: Sequence[GenerationRequest],
-        *,
+        *requests: GenerationRequest,
         kind: JobKind = "imagine",
-        parent_id: str | None = None,
+        parent: JobRecord | None = None,
         is_private: bool = False,
     ) -> None:
         """Makes each request a job of the interaction's user, in its channel: the first one's message answers the
         interaction, the others' follow it. Either all become jobs or none.
 
-        kind, parent_id, is_private: as NewJob has them. Raises MissingPermissionError, StoreError, QueueFullError,
-        UserLimitError or ExecutorClosedError, and what Discord refuses a message with; then there is no job, or it is
-        failed in the store.
+        kind, is_private: as NewJob has them. parent: the job that these come from. Raises MissingPermissionError,
+        StoreError, QueueFullError, UserLimitError or ExecutorClosedError, and what Discord refuses a message with;
+        then there is no job, or it is failed in the store.
         """
         channel_id = check_app_permissions(interaction)
-        requests = [
+        requests = tuple(
             replace(request, preview_interval_s=preview_interval_s(interaction.guild_id, request.num_images))
             for request in requests
-        ]
+        )
         with self._deliveries.accepting(*(request.job_id for request in requests)):
             await self._executor.check_room(str(interaction.user.id), len(requests))
             await self._commit(
@@ -101,7 +100,7 @@ class JobDesk:
                         interaction_part=part,
                         locale=str(interaction.locale),
                         kind=kind,
-                        parent_id=parent_id,
+                        parent_id=None if parent is None else parent.id,
                         image_tokens=request.image_tokens,
                         is_private=is_private,
                     )
