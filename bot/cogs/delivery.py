@@ -237,6 +237,12 @@ class Deliveries:
             case Shown.GONE:
                 sentence = job.language.text("Its message was deleted.")
                 await self._record(job.request.job_id, JobState.FAILED, error=sentence)
+            case Shown.CLOSED:
+                sentence = job.language.text(
+                    "The private answer could not be edited any more, and its user takes no direct messages."
+                )
+                _log.warning("job %s: undelivered, as its user takes no direct messages", job.request.job_id)
+                await self._record(job.request.job_id, JobState.EXPIRED, error=sentence)
             case Shown.REFUSED:
                 sentence = job.language.text(
                     "Discord did not take the pictures. Tell the bot's owner: the bot's log says why."

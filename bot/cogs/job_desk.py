@@ -8,8 +8,9 @@ its user gets.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -17,15 +18,17 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
+from bot.cogs.edit_window import check_wait, is_short_lived
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
 from bot.cogs.permissions import check_app_permissions
 from bot.cogs.previews import preview_interval_s
+from bot.cogs.private_message import PrivateMessage
 from bot.cogs.updates import UpdateReader, submit_job
-from bot.errors import DalleBotError, StoreError
+from bot.errors import DalleBotError, StoreError, WaitTooLongError
 from bot.executor.base import EngineState, Executor
 from bot.render import render_update
-from bot.requests import GenerationRequest, Update
+from bot.requests import GenerationRequest, Queued, Update
 from bot.store import JobKind, JobRecord, JobState, JobStore, NewJob
 from bot.views.job_control import view_of
 
@@ -73,11 +76,13 @@ class JobDesk:
         """Makes each request a job of the interaction's user, in its channel: the first one's message answers the
         interaction, the others' follow it. Either all become jobs or none.
 
-        kind, is_private: as NewJob has them. parent: the job that these come from. Raises MissingPermissionError,
-        StoreError, QueueFullError, UserLimitError or ExecutorClosedError, and what Discord refuses a message with;
-        then there is no job, or it is failed in the store.
+        kind: as NewJob has it. parent: the job that these come from. is_private: for the user's eyes alone.
+        Raises MissingPermissionError, StoreError, QueueFullError, UserLimitError, WaitTooLongError or
+        ExecutorClosedError, and what Discord refuses a message with; then there is no job, or it is failed in the
+        store.
         """
         channel_id = check_app_permissions(interaction)
+        short_lived = is_short_lived(interaction, is_private=is_private)
         requests = tuple(
             replace(request, preview_interval_s=preview_interval_s(interaction.guild_id, request.num_images))
             for request in requests
@@ -102,12 +107,12 @@ class JobDesk:
                         kind=kind,
                         parent_id=None if parent is None else parent.id,
                         image_tokens=request.image_tokens,
-                        is_private=is_private,
+                        is_private=short_lived,
                     )
                     for part, request in enumerate(requests)
                 ]
             )
-            submitted = await self._submit(interaction, requests)
+            submitted = await self._submit(interaction, requests, is_bounded=short_lived)
             await self._acknowledge_all(interaction, channel_id, submitted, is_private=is_private)
 
     async def _commit(self, jobs: Sequence[NewJob]) -> None:
@@ -118,9 +123,9 @@ class JobDesk:
             raise StoreError("The job could not be stored in time. Try again in a minute.") from error
 
     async def _submit(
-        self, interaction: discord.Interaction, requests: Sequence[GenerationRequest]
+        self, interaction: discord.Interaction, requests: Sequence[GenerationRequest], *, is_bounded: bool
     ) -> list[_Submitted]:
-        """All of them; if one is refused, none stays."""
+        """All or none of them. is_bounded: they must be done while their answer can be edited."""
         outcomes = await asyncio.gather(
             *(submit_job(self._executor, request) for request in requests), return_exceptions=True
         )
@@ -131,7 +136,13 @@ class JobDesk:
         ]
         refusal = next((outcome for outcome in outcomes if isinstance(outcome, BaseException)), None)
         if refusal is None:
-            return submitted
+            try:
+                for job in submitted if is_bounded else ():
+                    check_wait(self._expected_end_s(job))
+            except WaitTooLongError as error:
+                refusal = error
+            else:
+                return submitted
         for job in submitted:
             await self._withdraw(job)
         if isinstance(refusal, DalleBotError):
@@ -139,6 +150,12 @@ class JobDesk:
             for request in requests:
                 self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
         raise refusal
+
+    def _expected_end_s(self, job: _Submitted) -> float | None:
+        """At the earliest; None while nothing is measured."""
+        start_s = job.first.expected_start_s if isinstance(job.first, Queued) else None
+        drawing_s = self._executor.drawing_s(job.request)
+        return None if drawing_s is None else (start_s or 0.0) + drawing_s
 
     async def _withdraw(self, job: _Submitted) -> None:
         await self._executor.cancel(job.request.job_id)
@@ -183,18 +200,22 @@ class JobDesk:
         except (StoreError, TimeoutError) as error:
             # The pictures still come; only a restart in between would lose them.
             _log.error("job %s: the message id could not be stored: %s", request.job_id, error)
-        message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
+        discord_message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
+        make_message: Callable[..., JobMessage] = JobMessage
+        if is_short_lived(interaction, is_private=is_private):
+            make_message = partial(PrivateMessage, self._client, interaction.user.id)
+        message = make_message(
+            discord_message,
+            request.job_id,
+            language,
+            interaction=interaction,
+            is_follow_up=is_follow_up,
+            shown=rendered,
+        )
         accepted = AcceptedJob(
             request=request,
             user_id=interaction.user.id,
-            message=JobMessage(
-                message,
-                request.job_id,
-                language,
-                interaction=interaction,
-                is_follow_up=is_follow_up,
-                shown=rendered,
-            ),
+            message=message,
             updates=job.updates,
             first=job.first,
             language=language,

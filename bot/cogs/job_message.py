@@ -17,13 +17,15 @@ import aiohttp
 import discord
 
 from bot.language import Language
-from bot.render import Picture, Rendered
+from bot.render import Rendered
 from bot.views.job_control import view_of
 
 TOKEN_LIFE_S: Final = 14 * 60.0  # a minute less than Discord's 15, for edits that wait at a rate limit
 EDIT_TIMEOUT_S: Final = 60.0
 UNKNOWN_CHANNEL: Final = 10003
 UNKNOWN_MESSAGE: Final = 10008
+UNKNOWN_USER: Final = 10013
+CANNOT_MESSAGE_USER: Final = 50007
 TOO_MANY_REQUESTS: Final = 429
 
 _log = logging.getLogger(__name__)
@@ -34,12 +36,14 @@ _TransportError = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutE
 class Shown(StrEnum):
     """What came of an edit; the log says why it failed.
 
-    GONE: the message or its channel was deleted. REFUSED: Discord takes no such edit. UNREACHED: Discord did not answer
+    GONE: the message or its channel was deleted. CLOSED: it can't be edited any more, and its user takes no direct
+    messages. REFUSED: Discord takes no such edit. UNREACHED: Discord did not answer
     or had a fault of its own, so that the same edit may succeed later.
     """
 
     DONE = "done"
     GONE = "gone"
+    CLOSED = "closed"
     REFUSED = "refused"
     UNREACHED = "unreached"
 
@@ -87,6 +91,8 @@ class JobMessage:
                 self._gone = True
                 return Shown.GONE
             _log.warning("message %d could not be edited: %s", self._message.id, error or type(error).__name__)
+            if isinstance(error, discord.HTTPException) and error.code in (CANNOT_MESSAGE_USER, UNKNOWN_USER):
+                return Shown.CLOSED
             return Shown.REFUSED if _is_final(error) else Shown.UNREACHED
         self._shown = rendered
         return Shown.DONE
@@ -110,6 +116,9 @@ class JobMessage:
                 self._interaction = None
             else:
                 return
+        await self._edit_by_bot(rendered)
+
+    async def _edit_by_bot(self, rendered: Rendered) -> None:
         await self._message.edit(
             content=rendered.content,
             attachments=_attachments(rendered),
@@ -144,9 +153,14 @@ def _is_final(error: BaseException) -> bool:
 
 
 def _attachments(rendered: Rendered) -> list[discord.File]:
-    """For an edit: MISSING keeps what is there. A file is made anew each time, since discord.py closes it."""
-    picture: Picture | None = rendered.picture
-    if picture is not None:
-        return [discord.File(io.BytesIO(picture.data), filename=picture.filename, description=picture.description)]
+    """For an edit: MISSING keeps what is there."""
     kept: list[discord.File] = discord.utils.MISSING
-    return [] if rendered.drops_picture else kept
+    return make_files(rendered) if rendered.picture is not None or rendered.drops_picture else kept
+
+
+def make_files(rendered: Rendered) -> list[discord.File]:
+    """For a new message. A file is made anew each time, since discord.py closes it."""
+    picture = rendered.picture
+    if picture is None:
+        return []
+    return [discord.File(io.BytesIO(picture.data), filename=picture.filename, description=picture.description)]

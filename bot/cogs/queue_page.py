@@ -72,7 +72,8 @@ def _status(job: ListedJob, status: ExecutorStatus, language: Language) -> str:
 
 
 def _link(job: JobRecord) -> str:
-    """A space and the job's message, if it has one; Discord shows its address as a link with the channel's name."""
-    if job.message_id is None:
+    """A space and the job's message, if it has one that can be linked to; Discord shows its address as a link with the
+    channel's name."""
+    if job.message_id is None or job.is_private:
         return ""
     return f" https://discord.com/channels/{job.guild_id or '@me'}/{job.channel_id}/{job.message_id}"
