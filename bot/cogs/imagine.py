@@ -30,7 +30,7 @@ from bot.store import JobRecord, JobStore
 from bot.store.styles import MAX_NAME_CHARACTERS
 from bot.variants import expand_all
 
-STORE_TIMEOUT_S: Final = 1.0
+STORE_TIMEOUT_S: Final = 0.5  # there is more to do within Discord's 3 seconds
 
 _SCALE = SAMPLING_BOUNDS["condition_scale"]
 _TOP_K = SAMPLING_BOUNDS["top_k"]

@@ -7,7 +7,8 @@ from bot.errors import InvalidParameterError, StoreError
 from bot.store import Style
 from bot.store.styles import StyleStore, style_name
 
-STORE_TIMEOUT_S: Final = 1.0
+READ_TIMEOUT_S: Final = 0.5  # a command that draws has more to do within Discord's 3 seconds
+WRITE_TIMEOUT_S: Final = 1.5
 MAX_SUGGESTED: Final = 25  # Discord's limit
 
 
@@ -36,7 +37,7 @@ class StyleBook:
         if guild_id is None:
             return []
         try:
-            async with asyncio.timeout(STORE_TIMEOUT_S):
+            async with asyncio.timeout(READ_TIMEOUT_S):
                 return await self._store.of(guild_id)
         except TimeoutError as error:
             raise StoreError("The styles could not be read in time.") from error
@@ -44,7 +45,7 @@ class StyleBook:
     async def add(self, guild_id: int, style: Style) -> None:
         """Raises InvalidParameterError as StyleStore.add does."""
         try:
-            async with asyncio.timeout(STORE_TIMEOUT_S):
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
                 await self._store.add(guild_id, style)
         except TimeoutError as error:
             raise StoreError("The style could not be stored in time.") from error
@@ -53,7 +54,7 @@ class StyleBook:
         """The name of the style that is gone now. Raises InvalidParameterError if the guild has none of that name."""
         wanted = style_name(name)
         try:
-            async with asyncio.timeout(STORE_TIMEOUT_S):
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
                 was_there = await self._store.remove(guild_id, wanted)
         except TimeoutError as error:
             raise StoreError("The style could not be removed in time.") from error

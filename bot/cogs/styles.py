@@ -1,5 +1,6 @@
 """/style: the guild's styles, which /imagine and /again put around prompts. Called by discord.py."""
 
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,7 +11,7 @@ from discord.ext import commands
 
 from bot.catalogues import Languages
 from bot.cogs.style_book import StyleBook
-from bot.errors import MissingPermissionError
+from bot.errors import MissingPermissionError, StoreError
 from bot.language import Language, Text
 from bot.render import escape, escape_shortened
 from bot.store import Style
@@ -18,6 +19,8 @@ from bot.store.styles import MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS
 
 MAX_PAGE_UNITS: Final = 1900
 MAX_TEXT_UNITS: Final = 150
+
+_log = logging.getLogger(__name__)
 
 StyleName = Range[str, 1, MAX_NAME_CHARACTERS]
 StyleText = Range[str, 1, MAX_TEXT_CHARACTERS]
@@ -81,7 +84,11 @@ async def style_choices(
     styles: StyleBook, interaction: discord.Interaction, typed: str
 ) -> list[app_commands.Choice[str]]:
     """What an option for a style's name offers."""
-    names = await styles.suggestions(interaction.guild_id, typed)
+    try:
+        names = await styles.suggestions(interaction.guild_id, typed)
+    except StoreError as error:
+        _log.warning("styles could not be suggested: %s", error)
+        return []
     return [app_commands.Choice(name=name, value=name) for name in names]
 
 

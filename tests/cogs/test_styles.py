@@ -1,15 +1,15 @@
 """/style and the option `style`, as members meet them: the real client in a sandbox."""
 
+import asyncio
 from pathlib import Path
-from unittest.mock import MagicMock
 
 import pytest
 
-from bot.cogs.imagine import ImagineCog
 from bot.cogs.style_book import MAX_SUGGESTED, StyleBook
-from bot.errors import InvalidParameterError
+from bot.errors import InvalidParameterError, StoreError
 from bot.store import JobState, Store, Style
-from tests.conftest import OpenStage
+from bot.store.styles import StyleStore
+from tests.conftest import TIMEOUT_S, OpenStage
 from tests.store.samples import url_of
 
 NOBODY = "This server has no styles. Members with “Manage Server” can add some with /style add."
@@ -91,18 +91,32 @@ async def check_suggestions(store: Store) -> None:
         await book.named(None, "oil")
 
 
-async def test_both_commands_and_remove_complete_names(open_stage: OpenStage) -> None:
+@pytest.mark.parametrize(
+    ("line", "suggested"),
+    [
+        ("type /imagine prompt:a circle style:o", ["oil", "photo"]),
+        ("type /again style:oi", ["oil"]),
+        ("type /style remove name:", ["oil", "photo"]),
+        ("type /imagine style:x", ["No options match your search."]),
+    ],
+)
+async def test_names_are_suggested_while_they_are_typed(open_stage: OpenStage, line: str, suggested: list[str]) -> None:
     async with open_stage() as stage:
-        bot = stage.app.bot
-        await stage.app.store.styles.add(7, Style(name="oil", prompt="x", created_by=1))
-        cog = bot.get_cog("ImagineCog")
-        assert isinstance(cog, ImagineCog)
-        asker = MagicMock(guild_id=7)
-        assert [choice.value for choice in await cog.suggest_styles(asker, "o")] == ["oil"]
-        declared = {
-            (command.qualified_name, option.name)
-            for command in bot.tree.walk_commands()
-            for option in getattr(command, "parameters", ())
-            if option.autocomplete
-        }
-    assert declared == {("imagine", "style"), ("again", "style"), ("style remove", "name")}
+        await asyncio.wait_for(stage.app.bot.wait_until_ready(), TIMEOUT_S)
+        (guild,) = stage.app.bot.guilds
+        for name in ("photo", "oil"):
+            await stage.app.store.styles.add(guild.id, Style(name=name, prompt="x", created_by=1))
+        assert (await stage.answer(line)).text.splitlines() == suggested
+
+
+async def test_a_store_that_is_down_suggests_nothing(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def down(*_: object) -> None:
+        raise StoreError("It is locked.")
+
+    monkeypatch.setattr(StyleStore, "of", down)
+    async with open_stage() as stage:
+        assert (await stage.answer("type /imagine style:o")).text == "No options match your search."
+        assert (await stage.answer("/style list")).text.startswith("The bot's database has a problem")
+    assert "styles could not be suggested: It is locked." in caplog.text

@@ -33,6 +33,27 @@ async def test_alternatives_are_drawn_after_a_question(open_stage: OpenStage) ->
     assert deleted.message_id == question.message_id
 
 
+async def test_the_answer_to_a_private_question_is_private(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await stage.answer("/imagine prompt:a {red|blue} circle images:1 private:true")
+        events = await stage.play("click Draw 2 jobs")
+        assert (await stage.job(JobState.DELIVERED, index=1)).is_private
+    assert all(event.is_ephemeral for event in events[1:])
+
+
+async def test_the_question_in_german(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await stage.play("as anna in de")
+        question = await stage.answer("/zeichne beschreibung:ein {roter|blauer} Kreis bilder:1 privat:true")
+        assert question.text.splitlines() == [
+            "Das ergibt 2 Aufträge mit zusammen 2 Bildern:",
+            "1. ein roter Kreis",
+            "2. ein blauer Kreis",
+            "[2 Aufträge zeichnen] [Lieber nicht]",
+        ]
+        assert (await stage.answer("click Lieber nicht")).text == "Es wird nichts gezeichnet."
+
+
 async def test_never_mind(open_stage: OpenStage) -> None:
     async with open_stage() as stage:
         await stage.answer("/imagine prompt:a {red|blue} circle")
