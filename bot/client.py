@@ -23,7 +23,10 @@ from bot.cogs.queue import QueueCog
 from bot.cogs.result_controls import result_handlers
 from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.resume import resume_jobs
+from bot.cogs.style_book import StyleBook
+from bot.cogs.styles import StyleCog
 from bot.cogs.translator import CommandTranslator
+from bot.cogs.variant_questions import VariantQuestions
 from bot.error_handler import answer_error, explain
 from bot.errors import ConfigError, StoreError
 from bot.executor.base import Executor
@@ -112,11 +115,23 @@ class DalleBot(commands.AutoShardedBot):
             cancelling=cancelling,
             languages=self.languages,
         )
-        await self.add_cog(ImagineCog(desk, default_images=self._default_images, max_images=self._max_images))
-        await self.add_cog(queue)
+        questions = VariantQuestions(self.languages)
+        styles = StyleBook(self._store.styles)
+        imagine = ImagineCog(
+            desk,
+            store=self._store.jobs,
+            questions=questions,
+            styles=styles,
+            default_images=self._default_images,
+            max_images=self._max_images,
+        )
+        for cog in (imagine, queue, StyleCog(styles, self.languages)):
+            await self.add_cog(cog)
         handlers = {
             Action.CANCEL: cancelling.press,
             Action.CANCEL_LISTED: queue.press,
+            Action.DRAW_VARIANTS: questions.press_draw,
+            Action.FORGET_VARIANTS: questions.press_forget,
             **result_handlers(
                 self,
                 store=self._store,

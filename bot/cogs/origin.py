@@ -5,8 +5,8 @@ from bot.store import JobKind, JobRecord
 
 
 def message_address(job: JobRecord) -> str | None:
-    """The address of a job's message, which Discord shows as a link; None if it has none."""
-    if job.message_id is None:
+    """The address of a job's message, which Discord shows as a link; None if it has none that others can open."""
+    if job.message_id is None or job.is_private:
         return None
     return f"https://discord.com/channels/{job.guild_id or '@me'}/{job.channel_id}/{job.message_id}"
 

@@ -1,6 +1,6 @@
 """New jobs from finished ones: drawn again with another seed, or varied from one picture. Handlers of presses.
 
-Whoever presses owns the new job, in the channel of the press.
+Whoever presses owns the new job, in the channel of the press; what comes from a private job is private.
 """
 
 from dataclasses import replace
@@ -37,7 +37,7 @@ class Remaking:
         if job.image_tokens:
             check_model(self._executor, str((job.result or {}).get("model")))
         request = self._request(interaction, job)
-        await self._desk.accept(interaction, request, kind="reroll", parent=job)
+        await self._desk.accept(interaction, request, kind="reroll", parent=job, is_private=job.is_private)
 
     async def vary(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """New pictures that begin with the rows of one, as many rows as the strength says."""
@@ -50,7 +50,10 @@ class Remaking:
         num_rows = check_model(self._executor, image.model)
         kept = num_rows * QUARTERS[strength] // 4 * (len(image.tokens) // num_rows)
         request = replace(self._request(interaction, result.job), image_tokens=tuple(image.tokens[:kept].tolist()))
-        await self._desk.accept(interaction, request, kind="vary", parent=result.job, parent_rank=number)
+        job = result.job
+        await self._desk.accept(
+            interaction, request, kind="vary", parent=job, parent_rank=number, is_private=job.is_private
+        )
 
     def _request(self, interaction: discord.Interaction[Any], job: JobRecord) -> GenerationRequest:
         return replace(

@@ -1,7 +1,8 @@
 """Takes up, after a restart, the jobs that the store still holds. Called once by the client, before the gateway
 connects, on the event loop.
 
-A job with a message is submitted again and delivered to that message by the bot's own token. The limits on new jobs,
+A job with a message is submitted again and delivered to that message by the bot's own token, or, if it is private, as a
+direct message. The limits on new jobs,
 which may be lower now, don't refuse what was accepted already; the store bounds how many it returns. A job without a
 message was never promised to anybody and is closed.
 """
@@ -20,6 +21,7 @@ from bot.cogs.job_message import JobMessage
 from bot.cogs.job_requests import request_of
 from bot.cogs.origin import origin_text
 from bot.cogs.previews import preview_interval_s
+from bot.cogs.private_message import PrivateMessage
 from bot.cogs.updates import submit_job
 from bot.errors import DalleBotError, ExecutorClosedError, StoreError
 from bot.executor.base import Executor
@@ -54,7 +56,10 @@ async def resume_jobs(
             deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence)
             continue
         partial = client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id)
-        message = JobMessage(partial, job.id, language)
+        if job.is_private:
+            message: JobMessage = PrivateMessage(client, job.user_id, partial, job.id, language)
+        else:
+            message = JobMessage(partial, job.id, language)
         try:
             with deliveries.accepting(job.id, accepted_before=True):
                 deliveries.start(await _submit(job, message, executor, language, await _origin(job, store)))

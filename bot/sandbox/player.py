@@ -25,6 +25,7 @@ _KINDS: Final = {
     HappeningKind.DELETE: EventKind.DELETE,
     HappeningKind.DEFERRED: EventKind.ACK,
     HappeningKind.MODAL: EventKind.MODAL,
+    HappeningKind.CHOICES: EventKind.ACK,
     HappeningKind.FAILURE: EventKind.FAILURE,
 }
 
@@ -143,7 +144,7 @@ class Player:
         message = happening.message
         if happening.kind is HappeningKind.MODAL:
             self._form = interaction
-        if happening.kind in (HappeningKind.MODAL, HappeningKind.FAILURE):
+        if happening.kind in (HappeningKind.MODAL, HappeningKind.CHOICES, HappeningKind.FAILURE):
             judge.see_end()
         elif message is None:
             judge.see_deferred_update(now_s)

@@ -12,7 +12,14 @@ LINK = "[0123456789ab](https://discord.com/channels/7/5/9)"
 
 
 def make_job(**values: object) -> MagicMock:
-    given = {"id": "0123456789ab", "guild_id": 7, "channel_id": 5, "message_id": 9, "deleted_at": None}
+    given = {
+        "id": "0123456789ab",
+        "guild_id": 7,
+        "channel_id": 5,
+        "message_id": 9,
+        "deleted_at": None,
+        "is_private": False,
+    }
     return MagicMock(spec=JobRecord, **{**given, **values})
 
 
@@ -23,6 +30,7 @@ def make_job(**values: object) -> MagicMock:
         ("reroll", None, {}, f"Drawn again after job {LINK}."),
         ("again", None, {}, f"Drawn again after job {LINK}."),
         ("vary", 3, {"deleted_at": datetime.now(UTC)}, "Varied from picture 3 of job `0123456789ab`."),
+        ("vary", 3, {"is_private": True}, "Varied from picture 3 of job `0123456789ab`."),
         ("reroll", None, {"message_id": None}, "Drawn again after job `0123456789ab`."),
     ],
 )

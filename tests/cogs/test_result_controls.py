@@ -254,6 +254,21 @@ async def test_a_message_that_somebody_deleted_first(open_stage: OpenStage) -> N
         assert (await stage.app.store.images.of(job.id)) == []
 
 
+async def test_what_comes_from_a_private_job_is_private(open_stage: OpenStage) -> None:
+    async with open_stage(engine) as stage:
+        await stage.play(f"{DRAW} private:True")
+        first = await stage.job(JobState.DELIVERED)
+        await stage.play("choose 2")
+        for line in ("click Vary", "click Reroll"):
+            assert all(event.is_ephemeral for event in (await stage.play(line))[1:])
+            job = await stage.job(JobState.DELIVERED)
+            assert job.is_private
+            assert job.id != first.id
+        await post_button(stage, f"1:enlarge:{first.id}:1")
+        await stage.play("as moderator")
+        assert await answer_alone(stage, "click Forged") == "This job is not known any more."
+
+
 @pytest.mark.parametrize(
     ("action", "sentence"),
     [
