@@ -65,8 +65,8 @@ async def test_every_command_is_described_and_safe_to_leave_on(bot: DalleBot) ->
     commands = list(bot.tree.walk_commands())
     assert "imagine" in {command.qualified_name for command in commands}
     for command in commands:
-        is_command = isinstance(command, app_commands.Command)
-        for text in (command.description, *(p.description for p in (command.parameters if is_command else ()))):
+        parameters = command.parameters if isinstance(command, app_commands.Command) else []
+        for text in (command.description, *(parameter.description for parameter in parameters)):
             assert text != "…", f"/{command.qualified_name}: something has no description"
             assert len(text) <= 100
         if command.parent is not None:

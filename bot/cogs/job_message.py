@@ -110,13 +110,17 @@ class JobMessage:
                 await self._edit_by_token(self._interaction, rendered)
             except discord.HTTPException as error:
                 # 400 and 413 are about the content, which would be refused again.
-                if error.status in (400, 413) or _is_gone(error):
+                if error.status in (400, 413) or _is_gone(error) or not self._gives_up_token(error):
                     raise
                 _log.info("message %d: the interaction's token failed, using the bot's own", self._message.id)
                 self._interaction = None
             else:
                 return
         await self._edit_by_bot(rendered)
+
+    def _gives_up_token(self, error: discord.HTTPException) -> bool:
+        """Whether to go on with the bot's own token: always, as it reaches the same message."""
+        return True
 
     async def _edit_by_bot(self, rendered: Rendered) -> None:
         await self._message.edit(

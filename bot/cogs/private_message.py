@@ -36,6 +36,10 @@ class PrivateMessage(JobMessage):
         self._client = client
         self._user_id = user_id
 
+    def _gives_up_token(self, error: discord.HTTPException) -> bool:
+        """Not for a passing fault: the answer is the better place as long as it can be reached."""
+        return error.status in (401, 403, 404)
+
     async def _edit_by_bot(self, rendered: Rendered) -> None:
         """Sends what ends a job; its other states are passed over."""
         is_end = rendered.controls is not Controls.RUNNING and (rendered.picture is not None or rendered.drops_picture)

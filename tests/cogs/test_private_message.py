@@ -103,12 +103,12 @@ async def test_a_long_wait_is_refused_with_the_expected_time(
         assert (await stage.play("/imagine prompt:for all images:1"))[-1].files
 
 
-def make_message(send: AsyncMock) -> PrivateMessage:
-    """One whose interaction was lost in a restart."""
+def make_message(send: AsyncMock, interaction: discord.Interaction | None = None) -> PrivateMessage:
+    """One whose interaction was lost in a restart, if none is given."""
     client = MagicMock(spec=discord.Client)
     client.create_dm = AsyncMock(return_value=MagicMock(send=send))
     partial = MagicMock(spec=discord.PartialMessage, id=99, edit=AsyncMock(side_effect=AssertionError))
-    return PrivateMessage(client, 7, partial, "0123456789ab", ENGLISH)
+    return PrivateMessage(client, 7, partial, "0123456789ab", ENGLISH, interaction=interaction)
 
 
 async def test_only_the_end_of_a_job_is_worth_a_direct_message() -> None:
@@ -121,6 +121,16 @@ async def test_only_the_end_of_a_job_is_worth_a_direct_message() -> None:
     assert send.await_args_list[0].args == ("**a star**\nIt failed.",)
     assert await message.show(RESULT) is Shown.DONE
     assert [file.filename for file in send.await_args_list[1].kwargs["files"]] == ["a.png"]
+
+
+async def test_a_passing_fault_does_not_send_the_pictures_elsewhere() -> None:
+    send = AsyncMock()
+    edit = AsyncMock(side_effect=[refusal(503, 0), None, refusal(401, 50027)])
+    message = make_message(send, MagicMock(spec=discord.Interaction, edit_original_response=edit))
+    assert [await message.show(RESULT) for _ in range(2)] == [Shown.UNREACHED, Shown.DONE]
+    assert send.await_count == 0
+    assert await message.show(RESULT) is Shown.DONE
+    assert send.await_count == 1
 
 
 async def test_what_discord_says_to_a_direct_message() -> None:
