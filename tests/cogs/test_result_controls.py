@@ -169,9 +169,9 @@ async def test_a_favourite_and_none_any_more(open_stage: OpenStage) -> None:
         assert await stage.app.store.favourites.of(job.user_id, 10) == []
 
 
-async def delete(stage: Stage, player: str = "main") -> list[Event]:
-    await stage.sandbox.play("click Delete", TIMEOUT_S, player)
-    return await stage.sandbox.play("click Delete for good", TIMEOUT_S, player)
+async def delete(stage: Stage) -> list[Event]:
+    await stage.play("click Delete")
+    return await stage.play("click Delete for good")
 
 
 async def test_the_requester_deletes_after_being_asked(open_stage: OpenStage, settings: Settings) -> None:
@@ -219,10 +219,14 @@ async def test_two_who_confirm_at_once(
         return await mark(store, job_id)
 
     monkeypatch.setattr(JobStore, "delete", together)
+    monkeypatch.setattr("bot.cogs.deleting.STORE_TIMEOUT_S", TIMEOUT_S)
     async with open_stage(engine) as stage:
         await draw(stage)
         await stage.sandbox.play("as moderator", player="second")
-        seen = await asyncio.gather(delete(stage), delete(stage, "second"))
+        for player in ("main", "second"):
+            await stage.sandbox.play("click Delete", TIMEOUT_S, player)
+        confirmed = (stage.sandbox.play("click Delete for good", TIMEOUT_S, player) for player in ("main", "second"))
+        seen = await asyncio.gather(*confirmed)
     assert {events[-1].text for events in seen} == {"Deleted.", DELETED}
     assert list(settings.pictures_dir.glob("*/*/*.png")) == []
 
