@@ -20,9 +20,13 @@ from bot.cogs.delivery import Deliveries
 from bot.cogs.imagine import ImagineCog
 from bot.cogs.job_desk import JobDesk
 from bot.cogs.queue import QueueCog
+from bot.cogs.result_controls import result_handlers
 from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.resume import resume_jobs
+from bot.cogs.style_book import StyleBook
+from bot.cogs.styles import StyleCog
 from bot.cogs.translator import CommandTranslator
+from bot.cogs.variant_questions import VariantQuestions
 from bot.error_handler import answer_error, explain
 from bot.errors import ConfigError, StoreError
 from bot.executor.base import Executor
@@ -81,6 +85,7 @@ class DalleBot(commands.AutoShardedBot):
         self._store = store
         self._executor = executor
         self.languages = languages
+        self._pictures = pictures
         keeper = ResultKeeper(store.images, pictures)
         self._deliveries = Deliveries(store=store.jobs, executor=executor, keeper=keeper, max_deliveries=max_deliveries)
         self._default_images = default_images
@@ -110,9 +115,34 @@ class DalleBot(commands.AutoShardedBot):
             cancelling=cancelling,
             languages=self.languages,
         )
-        await self.add_cog(ImagineCog(desk, default_images=self._default_images, max_images=self._max_images))
-        await self.add_cog(queue)
-        handlers = {Action.CANCEL: cancelling.press, Action.CANCEL_LISTED: queue.press}
+        questions = VariantQuestions(self.languages)
+        styles = StyleBook(self._store.styles)
+        imagine = ImagineCog(
+            desk,
+            store=self._store.jobs,
+            questions=questions,
+            styles=styles,
+            default_images=self._default_images,
+            max_images=self._max_images,
+        )
+        for cog in (imagine, queue, StyleCog(styles, self.languages)):
+            await self.add_cog(cog)
+        handlers = {
+            Action.CANCEL: cancelling.press,
+            Action.CANCEL_LISTED: queue.press,
+            Action.DRAW_VARIANTS: questions.press_draw,
+            Action.FORGET_VARIANTS: questions.press_forget,
+            **result_handlers(
+                self,
+                store=self._store,
+                pictures=self._pictures,
+                executor=self._executor,
+                deliveries=self._deliveries,
+                desk=desk,
+                languages=self.languages,
+                max_images=self._max_images,
+            ),
+        }
         self.presses = Presses(handlers, self.languages)
         self.add_dynamic_items(JobControl)
         await resume_jobs(

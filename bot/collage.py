@@ -57,7 +57,7 @@ def make_collage(images: Sequence[Pixels], *, tile_px: int = TILE_PX, is_numbere
         in_row = min(columns, len(images) - row * columns)
         indent = (columns - in_row) * (width + GAP_PX) // 2
         corner = (GAP_PX + indent + column * (width + GAP_PX), GAP_PX + row * (height + GAP_PX))
-        collage.paste(_enlarged(pixels, factor), corner, mask)
+        collage.paste(enlarge(Image.fromarray(pixels), factor), corner, mask)
         if is_numbered and not lone:
             badge = _badge(str(number + 1), round(min(width, height) * _BADGE))
             inset = round(badge.width * 0.25)
@@ -76,9 +76,11 @@ def _common_size(images: Sequence[Pixels]) -> tuple[int, int]:
     return images[0].shape[0], images[0].shape[1]
 
 
-def _enlarged(pixels: Pixels, factor: int) -> Image.Image:
-    """Lanczos, held within the range of the neighbouring source pixels: sharp, and flat shapes get no halos."""
-    image = Image.fromarray(pixels)
+def enlarge(image: Image.Image, factor: int) -> Image.Image:
+    """An RGB picture `factor` times as wide and high.
+
+    Lanczos, held within the range of the neighbouring source pixels: sharp, and flat shapes get no halos.
+    """
     if factor == 1:
         return image
     size = (image.width * factor, image.height * factor)

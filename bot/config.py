@@ -78,7 +78,7 @@ class QueueSettings(_Section):
     """Unfinished jobs, waiting and running. max_jobs: of all users. max_jobs_per_user: of one user."""
 
     max_jobs: int = Field(100, ge=1, le=100_000)
-    max_jobs_per_user: int = Field(3, ge=1, le=100_000)
+    max_jobs_per_user: int = Field(8, ge=1, le=100_000)
 
 
 class ImagineSettings(_Section):

@@ -11,6 +11,7 @@
     │   ├── InvalidParameterError
     │   ├── QueueFullError
     │   ├── UserLimitError
+    │   ├── WaitTooLongError
     │   ├── MissingPermissionError
     │   ├── UnknownControlError
     │   └── JobEndedError
@@ -82,6 +83,10 @@ class QueueFullError(RequestError):
 
 class UserLimitError(RequestError):
     """This user has as many unfinished jobs as one user may have."""
+
+
+class WaitTooLongError(RequestError):
+    """The result would come when its message can't be edited any more."""
 
 
 class MissingPermissionError(RequestError):

@@ -148,7 +148,7 @@ def check_writable(out: Path, images_dir: Path | None) -> None:
 
 
 def _write(result: Result, out: Path, images_dir: Path | None) -> tuple[Path, ...]:
-    metadata = dict(picture_metadata(result))
+    metadata = dict(picture_metadata(result.request, result.sampling, result.model))
     files = []
     try:
         out.write_bytes(encode_png(make_collage([image.pixels for image in result.images]), metadata))

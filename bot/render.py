@@ -34,6 +34,7 @@ MAX_CONTENT_CHARACTERS: Final = 2000
 MAX_DESCRIPTION_CHARACTERS: Final = 1024
 MAX_REQUEST_BYTES: Final = 24 * 1024 * 1024  # Discord takes 25 MiB per request; the rest is for the other fields
 MAX_MODEL_CHARACTERS: Final = 80
+MAX_NEGATIVE_UNITS: Final = 300
 
 _BAR_CELLS: Final = 10
 _ELLIPSIS: Final = "…"
@@ -48,28 +49,36 @@ _BIDI_CONTROLS: Final = frozenset({"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RL
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A file to attach. description: the alternative text, at most MAX_DESCRIPTION_CHARACTERS."""
+    """A file to attach. description: the alternative text, cut to MAX_DESCRIPTION_CHARACTERS."""
 
     filename: str
     data: bytes
     description: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "description", _cut(self.description, MAX_DESCRIPTION_CHARACTERS))
+
 
 class Controls(StrEnum):
-    """What a job's message offers: NONE nothing, RUNNING to cancel it."""
+    """What a job's message offers: NONE nothing, RUNNING to cancel it, RESULT what can be done with kept pictures."""
 
     NONE = "none"
     RUNNING = "running"
+    RESULT = "result"
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a message becomes. picture None leaves its attachments as they are, unless drops_picture."""
+    """What a message becomes. picture None leaves its attachments as they are, unless drops_picture.
+
+    scores: of its pictures, best first, for Controls.RESULT.
+    """
 
     content: str
     picture: Picture | None = None
     controls: Controls = Controls.NONE
     drops_picture: bool = False
+    scores: tuple[float, ...] = ()
 
 
 def escape(text: str) -> str:
@@ -143,7 +152,7 @@ def render_preview(request: GenerationRequest, pictures: Sequence[PreviewImage],
         prompt=request.prompt,
     )
     name = f"dalle-bot-{request.job_id}-unfinished.webp"
-    return Picture(name, encode_small(collage), _cut(described, MAX_DESCRIPTION_CHARACTERS))
+    return Picture(name, encode_small(collage), described)
 
 
 def _soon(seconds: float) -> Text:
@@ -171,15 +180,26 @@ def render_interrupted(prompt: str, *, language: Language) -> Rendered:
     return Rendered(_under_prompt(prompt, [sentence]))
 
 
-def render_result(result: Result, *, language: Language, user_id: int, max_bytes: int) -> Rendered:
+def render_result(
+    result: Result,
+    *,
+    language: Language,
+    user_id: int,
+    max_bytes: int,
+    origin: Text | None = None,
+    is_kept: bool = False,
+) -> Rendered:
     """A finished job: caption and numbered collage, best first.
 
     user_id: who asked; shown as a mention, which doesn't ping because the client sends AllowedMentions.none().
-    max_bytes: the largest attachment that Discord takes here.
+    max_bytes: the largest attachment that Discord takes here. origin: which job it comes from. is_kept: whether its
+    pictures are in the store, which its controls need.
     """
     request = result.request
     collage = make_collage([image.pixels for image in result.images])
-    data, extension = encode_within(collage, picture_metadata(result), min(max_bytes, MAX_REQUEST_BYTES))
+    data, extension = encode_within(
+        collage, picture_metadata(request, result.sampling, result.model), min(max_bytes, MAX_REQUEST_BYTES)
+    )
     filename = f"dalle-bot-{request.job_id}.{extension.lstrip('.')}"
     lines = [
         language.plural(
@@ -192,23 +212,28 @@ def render_result(result: Result, *, language: Language, user_id: int, max_bytes
         ),
         _scores_text(result, language),
         f"-# {escape(_cut(result.model, MAX_MODEL_CHARACTERS))} · {_sampling_text(result.sampling)}",
+        *(f"-# {language.tell(said)}" for said in (_negative_text(request), origin) if said is not None),
         *(escape(language.tell(notice)) for notice in result.notices),
     ]
     description = language.plural(
         "{n} image of: {prompt}", "{n} images of: {prompt}", len(result.images), prompt=request.prompt
     )
     content = _under_prompt(request.prompt, lines, if_shortened=language.tell(_SHORTENED))
-    return Rendered(content, Picture(filename, data, _cut(description, MAX_DESCRIPTION_CHARACTERS)))
+    return Rendered(
+        content,
+        Picture(filename, data, description),
+        controls=Controls.RESULT if is_kept else Controls.NONE,
+        scores=tuple(image.score for image in result.images),
+    )
 
 
-def picture_metadata(result: Result) -> Mapping[str, str]:
+def picture_metadata(request: GenerationRequest, sampling: Sampling, model: str) -> Mapping[str, str]:
     """What the picture itself says of its making, in English: programs read it too."""
-    request = result.request
     metadata = {
         "prompt": request.prompt,
         "seed": str(request.seed),
-        "parameters": f"images {len(result.images)} · {_sampling_text(result.sampling)}",
-        "model": result.model,
+        "parameters": f"images {request.num_images} · {_sampling_text(sampling)}",
+        "model": model,
         "job": request.job_id,
         "software": "dalle-bot",
     }
@@ -222,6 +247,13 @@ def _sampling_text(sampling: Sampling) -> str:
         f"condition_scale {sampling.condition_scale:g} · top_k {sampling.top_k} · "
         f"top_p {sampling.top_p:g} · temperature {sampling.temperature:g}"
     )
+
+
+def _negative_text(request: GenerationRequest) -> Text | None:
+    if request.negative_prompt is None:
+        return None
+    shortened = escape_shortened(request.negative_prompt, MAX_NEGATIVE_UNITS)
+    return Text("Negative prompt: {negative}", negative=shortened)
 
 
 def _scores_text(result: Result, language: Language) -> str:

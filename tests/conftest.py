@@ -112,9 +112,9 @@ def open_stage(sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyP
     job_ids: list[str] = []
     create = JobStore.create
 
-    async def recording_create(store: JobStore, job: NewJob) -> JobRecord:
-        job_ids.append(job.id)
-        return await create(store, job)
+    async def recording_create(store: JobStore, *jobs: NewJob) -> JobRecord:
+        job_ids.extend(job.id for job in jobs)
+        return await create(store, *jobs)
 
     monkeypatch.setattr(JobStore, "create", recording_create)
 

@@ -235,6 +235,8 @@ def _as_described(exchange: Exchange) -> Any:
     if _is_commands(exchange) and isinstance(payload, list):
         for command in payload:
             command.pop("nsfw", None)
+    if exchange.path == "/users/@me/channels" and isinstance(payload.get("recipient_id"), int):
+        payload["recipient_id"] = str(payload["recipient_id"])
     return payload
 
 

@@ -65,10 +65,12 @@ async def test_every_command_is_described_and_safe_to_leave_on(bot: DalleBot) ->
     commands = list(bot.tree.walk_commands())
     assert "imagine" in {command.qualified_name for command in commands}
     for command in commands:
-        assert isinstance(command, app_commands.Command)
-        for text in (command.description, *(parameter.description for parameter in command.parameters)):
+        parameters = command.parameters if isinstance(command, app_commands.Command) else []
+        for text in (command.description, *(parameter.description for parameter in parameters)):
             assert text != "…", f"/{command.qualified_name}: something has no description"
             assert len(text) <= 100
+        if command.parent is not None:
+            continue  # Discord keeps these on the group
         payload: dict[str, Any] = command.to_dict(bot.tree)
         assert payload["contexts"] == [0], "messages elsewhere can't be edited with the bot's own token"
         assert payload["integration_types"] == [0]
@@ -143,7 +145,7 @@ async def test_a_development_guild_gets_the_commands_for_itself(
         await bot.login(sandbox.token)
     (exchange,) = registrations(sandbox)[1:]
     assert exchange.path_template == "/applications/{application_id}/guilds/{guild_id}/commands"
-    assert [command["name"] for command in exchange.payload] == ["imagine", "queue"]
+    assert [command["name"] for command in exchange.payload] == ["imagine", "again", "queue", "style"]
 
 
 async def test_a_development_guild_without_the_bot_is_a_configuration_error(

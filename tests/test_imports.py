@@ -30,6 +30,7 @@ FLOORS: Final = {
         "bot.requests",
         "bot.startup",
         "bot.telemetry",
+        "bot.variants",
     },
 }
 FLOOR_OF: Final = {part: floor for floor, parts in FLOORS.items() for part in parts}

@@ -145,6 +145,28 @@ def test_the_caption_says_how_the_pictures_came_to_be() -> None:
     assert lines[4] == "The prompt was shortened to 64 words."
 
 
+def test_a_kept_result_has_controls_and_a_job_from_another_names_it() -> None:
+    result = make_result()
+    origin = Text("Varied from {job}.", job="[0a](https://x/1)")
+    kept = render_result(result, language=ENGLISH, user_id=USER_ID, max_bytes=TEN_MIB, origin=origin, is_kept=True)
+    assert kept.controls is Controls.RESULT
+    assert kept.scores == tuple(image.score for image in result.images)
+    assert kept.content.splitlines()[4] == "-# Varied from [0a](https://x/1)."
+    lost = render_result(result, language=ENGLISH, user_id=USER_ID, max_bytes=TEN_MIB)
+    assert lost.controls is Controls.NONE
+    assert "Varied" not in lost.content
+
+
+def test_the_caption_names_a_negative_prompt() -> None:
+    result = make_result()
+    result = replace(result, request=replace(result.request, negative_prompt="*red* " * 150))
+    rendered = render_result(result, language=ENGLISH, user_id=USER_ID, max_bytes=TEN_MIB)
+    line = rendered.content.splitlines()[4]
+    assert line.startswith(r"-# Negative prompt: \*red\* \*red\*")
+    assert line.endswith("…")
+    assert len(line) < 330
+
+
 def test_the_caption_in_german() -> None:
     notice = Text(
         "I don't know {words}, and drew the rest.", words=(Text("“{word}”", word="{*}"), Text("“{word}”", word="b"))

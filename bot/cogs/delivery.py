@@ -77,29 +77,32 @@ class Deliveries:
         self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @contextmanager
-    def accepting(self, job_id: str, *, accepted_before: bool = False) -> Iterator[None]:
-        """Around everything from the decision to accept a job to its start; closing waits for it. Inside, the job can
-        be cancelled already.
+    def accepting(self, *job_ids: str, accepted_before: bool = False) -> Iterator[None]:
+        """Around everything from the decision to accept jobs to their start; closing waits for it. Inside, they can be
+        cancelled already.
 
         accepted_before: a job of a previous run, which `max_deliveries` doesn't refuse. Raises QueueFullError or
         ExecutorClosedError if no further delivery may start.
         """
         if self._closing.done():
             raise ExecutorClosedError(_GOING_OFFLINE)
-        if not accepted_before and len(self._tasks) >= self._max_deliveries:
+        num_taken = max(len(self._tasks), len(self._under_way))
+        if not accepted_before and num_taken + len(job_ids) > self._max_deliveries:
             raise QueueFullError(
-                "{count} jobs are under way, as many as fit. Try again in some minutes.", count=len(self._tasks)
+                "{count} jobs are under way, as many as fit. Try again in some minutes.", count=num_taken
             )
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        entry = self._under_way[job_id] = _UnderWay()
+        entries = {job_id: _UnderWay() for job_id in job_ids}
+        self._under_way |= entries
         try:
             yield
         finally:
             self._tasks.discard(task)
-            if not entry.has_started:
-                del self._under_way[job_id]
+            for job_id, entry in entries.items():
+                if not entry.has_started:
+                    del self._under_way[job_id]
 
     def start(self, job: AcceptedJob) -> None:
         """Takes over an accepted job, its reader included."""
@@ -215,10 +218,16 @@ class Deliveries:
 
     async def _hand_over(self, job: AcceptedJob, result: Result) -> None:
         await self._record(job.request.job_id, JobState.DELIVERING)
-        await self._keeper.keep(result)
+        is_kept = await self._keeper.keep(result)
         async with asyncio.timeout(RENDER_TIMEOUT_S):
             rendered = await asyncio.to_thread(
-                render_result, result, language=job.language, user_id=job.user_id, max_bytes=job.max_bytes
+                render_result,
+                result,
+                language=job.language,
+                user_id=job.user_id,
+                max_bytes=job.max_bytes,
+                origin=job.origin,
+                is_kept=is_kept,
             )
         shown = await job.message.show(rendered)
         for pause_s in self._retry_pauses_s:
@@ -234,6 +243,12 @@ class Deliveries:
             case Shown.GONE:
                 sentence = job.language.text("Its message was deleted.")
                 await self._record(job.request.job_id, JobState.FAILED, error=sentence)
+            case Shown.CLOSED:
+                sentence = job.language.text(
+                    "The private answer could not be edited any more, and its user takes no direct messages."
+                )
+                _log.warning("job %s: undelivered, as its user takes no direct messages", job.request.job_id)
+                await self._record(job.request.job_id, JobState.EXPIRED, error=sentence)
             case Shown.REFUSED:
                 sentence = job.language.text(
                     "Discord did not take the pictures. Tell the bot's owner: the bot's log says why."

@@ -15,7 +15,7 @@ from bot.cogs.standing import Standing
 from bot.cogs.updates import UpdateReader
 from bot.errors import JobCancelledError
 from bot.executor.base import EngineState, Executor
-from bot.language import Language
+from bot.language import Language, Text
 from bot.render import render_update
 from bot.requests import Finished, GenerationRequest, Queued, Result, Update
 from bot.store import JobState
@@ -29,6 +29,7 @@ class AcceptedJob:
 
     first: the update that the message shows. language: that of whoever asked. stored: the job's state in the store.
     max_bytes: Discord's limit for an attachment. resumed: a previous run of the bot accepted it.
+    origin: which job it comes from, if from one.
     """
 
     request: GenerationRequest
@@ -40,6 +41,7 @@ class AcceptedJob:
     stored: JobState
     max_bytes: int
     resumed: bool = False
+    origin: Text | None = None
 
 
 class Follower:

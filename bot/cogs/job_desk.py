@@ -1,13 +1,16 @@
 """The one way from an interaction to a delivery. Used by every command and button that makes a job; event loop.
 
-The order is the contract: check the bot's permissions, commit the job to the store, submit it, answer with a real
-message, store that message's id. Everything after that is the delivery's. Each wait before the answer is short, so that
-the sum stays well below Discord's 3 seconds; what fails before it is raised, for the one sentence that its user gets.
+The order is the contract: check the bot's permissions and the limits, commit the jobs to the store, submit them, answer
+with a real message for each, store its id. Everything after that is the delivery's. Each wait before the answer is
+short, so that the sum stays well below Discord's 3 seconds; what fails before it is raised, for the one sentence that
+its user gets.
 """
 
 import asyncio
 import logging
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -15,22 +18,35 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
+from bot.cogs.edit_window import check_wait, is_short_lived
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
+from bot.cogs.origin import origin_text
 from bot.cogs.permissions import check_app_permissions
 from bot.cogs.previews import preview_interval_s
+from bot.cogs.private_message import PrivateMessage
 from bot.cogs.updates import UpdateReader, submit_job
-from bot.errors import DalleBotError, StoreError
+from bot.errors import DalleBotError, StoreError, WaitTooLongError
 from bot.executor.base import EngineState, Executor
+from bot.language import Text
 from bot.render import render_update
-from bot.requests import GenerationRequest, Update
-from bot.store import JobState, JobStore, NewJob
+from bot.requests import GenerationRequest, Queued, Update
+from bot.store import JobKind, JobRecord, JobState, JobStore, NewJob
 from bot.views.job_control import view_of
 
 STORE_TIMEOUT_S: Final = 1.0
 ANSWER_TIMEOUT_S: Final = 10.0
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitted:
+    """A job that the executor has, with its updates and the first of them."""
+
+    request: GenerationRequest
+    updates: UpdateReader
+    first: Update
 
 
 class JobDesk:
@@ -51,88 +67,197 @@ class JobDesk:
         self._deliveries = deliveries
         self._languages = languages
 
-    async def accept(self, interaction: discord.Interaction, request: GenerationRequest) -> None:
-        """Makes `request` a job of the interaction's user, in its channel, and answers the interaction with it.
+    async def accept(
+        self,
+        interaction: discord.Interaction,
+        *requests: GenerationRequest,
+        kind: JobKind = "imagine",
+        parent: JobRecord | None = None,
+        parent_rank: int | None = None,
+        is_private: bool = False,
+    ) -> None:
+        """Makes each request a job of the interaction's user, in its channel: the first one's message answers the
+        interaction, the others' follow it. Either all become jobs or none.
 
-        Raises MissingPermissionError, StoreError, QueueFullError, UserLimitError or ExecutorClosedError, and what
-        Discord refuses the answer with; then there is no job, or it is failed in the store.
+        kind: as NewJob has it. parent, parent_rank: the job, and which of its pictures, that these come from; their
+        messages name them. is_private: for the user's eyes alone.
+        Raises MissingPermissionError, StoreError, QueueFullError, UserLimitError, WaitTooLongError or
+        ExecutorClosedError, and what Discord refuses a message with; then there is no job, or it is failed in the
+        store.
         """
         channel_id = check_app_permissions(interaction)
-        request = replace(request, preview_interval_s=preview_interval_s(interaction.guild_id, request.num_images))
-        with self._deliveries.accepting(request.job_id):
-            await self._commit(interaction, channel_id, request)
-            try:
-                updates, first = await submit_job(self._executor, request)
-            except DalleBotError as error:
-                sentence = self._languages.of(str(interaction.locale)).tell(error)
-                self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
-                raise
-            await self._acknowledge(interaction, channel_id, request, updates, first)
-
-    async def _commit(self, interaction: discord.Interaction, channel_id: int, request: GenerationRequest) -> None:
-        sampling = request.sampling
-        job = NewJob(
-            id=request.job_id,
-            prompt=request.prompt,
-            num_images=request.num_images,
-            seed=request.seed,
-            condition_scale=sampling.condition_scale,
-            top_k=sampling.top_k,
-            top_p=sampling.top_p,
-            temperature=sampling.temperature,
-            user_id=interaction.user.id,
-            guild_id=interaction.guild_id,
-            channel_id=channel_id,
-            interaction_id=interaction.id,
-            locale=str(interaction.locale),
+        short_lived = is_short_lived(interaction, is_private=is_private)
+        requests = tuple(
+            replace(request, preview_interval_s=preview_interval_s(interaction.guild_id, request.num_images))
+            for request in requests
         )
+        with self._deliveries.accepting(*(request.job_id for request in requests)):
+            await self._executor.check_room(str(interaction.user.id), len(requests))
+            await self._commit(
+                [
+                    NewJob(
+                        id=request.job_id,
+                        prompt=request.prompt,
+                        negative_prompt=request.negative_prompt,
+                        num_images=request.num_images,
+                        seed=request.seed,
+                        **asdict(request.sampling),
+                        user_id=interaction.user.id,
+                        guild_id=interaction.guild_id,
+                        channel_id=channel_id,
+                        interaction_id=interaction.id,
+                        interaction_part=part,
+                        locale=str(interaction.locale),
+                        kind=kind,
+                        parent_id=None if parent is None else parent.id,
+                        parent_rank=parent_rank,
+                        image_tokens=request.image_tokens,
+                        is_private=short_lived,
+                    )
+                    for part, request in enumerate(requests)
+                ]
+            )
+            submitted = await self._submit(interaction, requests, is_bounded=short_lived)
+            origin = None if parent is None else origin_text(kind, parent, parent_rank)
+            await self._acknowledge_all(interaction, channel_id, submitted, origin, is_private=is_private)
+
+    async def _commit(self, jobs: Sequence[NewJob]) -> None:
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
-                await self._store.create(job)
+                await self._store.create(*jobs)
         except TimeoutError as error:
             raise StoreError("The job could not be stored in time. Try again in a minute.") from error
+
+    async def _submit(
+        self, interaction: discord.Interaction, requests: Sequence[GenerationRequest], *, is_bounded: bool
+    ) -> list[_Submitted]:
+        """All or none of them. is_bounded: they must be done while their answer can be edited."""
+        outcomes = await asyncio.gather(
+            *(submit_job(self._executor, request) for request in requests), return_exceptions=True
+        )
+        submitted = [
+            _Submitted(request, *outcome)
+            for request, outcome in zip(requests, outcomes, strict=True)
+            if not isinstance(outcome, BaseException)
+        ]
+        refusal = next((outcome for outcome in outcomes if isinstance(outcome, BaseException)), None)
+        if refusal is None:
+            try:
+                for job in submitted if is_bounded else ():
+                    check_wait(self._expected_end_s(job))
+            except WaitTooLongError as error:
+                refusal = error
+            else:
+                return submitted
+        for job in submitted:
+            await self._withdraw(job)
+        if isinstance(refusal, DalleBotError):
+            sentence = self._languages.of(str(interaction.locale)).tell(refusal)
+            for request in requests:
+                self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
+        raise refusal
+
+    def _expected_end_s(self, job: _Submitted) -> float | None:
+        """At the earliest; None while nothing is measured."""
+        start_s = job.first.expected_start_s if isinstance(job.first, Queued) else None
+        drawing_s = self._executor.drawing_s(job.request)
+        return None if drawing_s is None else (start_s or 0.0) + drawing_s
+
+    async def _withdraw(self, job: _Submitted) -> None:
+        await self._executor.cancel(job.request.job_id)
+        await job.updates.aclose()
+
+    async def _acknowledge_all(
+        self,
+        interaction: discord.Interaction,
+        channel_id: int,
+        jobs: Sequence[_Submitted],
+        origin: Text | None,
+        *,
+        is_private: bool,
+    ) -> None:
+        """A message for each job, whose delivery starts with it. What Discord refused is raised at the end."""
+        refusal: Exception | None = None
+        for job in jobs:
+            if refusal is not None and not interaction.response.is_done():
+                await self._reject_unanswered(interaction, job)
+                continue
+            try:
+                await self._acknowledge(interaction, channel_id, job, origin, is_private=is_private)
+            except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+                refusal = error
+                await self._reject_unanswered(interaction, job)
+        if refusal is not None:
+            raise refusal
+
+    async def _reject_unanswered(self, interaction: discord.Interaction, job: _Submitted) -> None:
+        await self._withdraw(job)
+        language = self._languages.of(str(interaction.locale))
+        sentence = language.text("Discord did not take the answer to the command.")
+        self._deliveries.reject(job.request.job_id, job.request.prompt, JobState.FAILED, sentence)
 
     async def _acknowledge(
         self,
         interaction: discord.Interaction,
         channel_id: int,
-        request: GenerationRequest,
-        updates: UpdateReader,
-        first: Update,
+        job: _Submitted,
+        origin: Text | None,
+        *,
+        is_private: bool,
     ) -> None:
+        request = job.request
         loading = self._executor.status.state is EngineState.LOADING
         language = self._languages.of(str(interaction.locale))
-        rendered = render_update(request, first, language=language, loading=loading)
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                response = await interaction.response.send_message(
-                    rendered.content,
-                    view=view_of(rendered.controls, request.job_id, language) or discord.utils.MISSING,
-                    allowed_mentions=discord.AllowedMentions.none(),
-                )
-        except (discord.HTTPException, aiohttp.ClientError, OSError):
-            await self._executor.cancel(request.job_id)
-            await updates.aclose()
-            sentence = language.text("Discord did not take the answer to the command.")
-            self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
-            raise
-        message_id = response.message_id
-        assert message_id is not None, "Discord names the message when a message was the answer"
+        rendered = render_update(request, job.first, language=language, loading=loading)
+        is_follow_up = interaction.response.is_done()
+        view = view_of(rendered.controls, request.job_id, language)
+        message_id = await _send(interaction, rendered.content, view, is_private=is_private)
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 await self._store.acknowledge(request.job_id, channel_id, message_id)
         except (StoreError, TimeoutError) as error:
             # The pictures still come; only a restart in between would lose them.
             _log.error("job %s: the message id could not be stored: %s", request.job_id, error)
-        message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
-        job = AcceptedJob(
+        discord_message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
+        make_message: Callable[..., JobMessage] = JobMessage
+        if is_short_lived(interaction, is_private=is_private):
+            make_message = partial(PrivateMessage, self._client, interaction.user.id)
+        message = make_message(
+            discord_message,
+            request.job_id,
+            language,
+            interaction=interaction,
+            is_follow_up=is_follow_up,
+            shown=rendered,
+        )
+        accepted = AcceptedJob(
             request=request,
             user_id=interaction.user.id,
-            message=JobMessage(message, request.job_id, language, interaction=interaction, shown=rendered),
-            updates=updates,
-            first=first,
+            message=message,
+            updates=job.updates,
+            first=job.first,
             language=language,
             stored=JobState.ACKNOWLEDGED,
             max_bytes=interaction.filesize_limit,
+            origin=origin,
         )
-        self._deliveries.start(job)
+        self._deliveries.start(accepted)
+
+
+async def _send(
+    interaction: discord.Interaction, content: str, view: discord.ui.View | None, *, is_private: bool
+) -> int:
+    """Answers the interaction, or adds to its answer, and returns the message's id."""
+    mentions = discord.AllowedMentions.none()
+    shown = view or discord.utils.MISSING
+    async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        if interaction.response.is_done():
+            follow_up = await interaction.followup.send(
+                content, view=shown, ephemeral=is_private, allowed_mentions=mentions, wait=True
+            )
+            return follow_up.id
+        response = await interaction.response.send_message(
+            content, view=shown, ephemeral=is_private, allowed_mentions=mentions
+        )
+    assert response.message_id is not None, "Discord names the message when a message was the answer"
+    return response.message_id

@@ -17,13 +17,15 @@ import aiohttp
 import discord
 
 from bot.language import Language
-from bot.render import Picture, Rendered
+from bot.render import Rendered
 from bot.views.job_control import view_of
 
 TOKEN_LIFE_S: Final = 14 * 60.0  # a minute less than Discord's 15, for edits that wait at a rate limit
 EDIT_TIMEOUT_S: Final = 60.0
 UNKNOWN_CHANNEL: Final = 10003
 UNKNOWN_MESSAGE: Final = 10008
+UNKNOWN_USER: Final = 10013
+CANNOT_MESSAGE_USER: Final = 50007
 TOO_MANY_REQUESTS: Final = 429
 
 _log = logging.getLogger(__name__)
@@ -34,12 +36,14 @@ _TransportError = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutE
 class Shown(StrEnum):
     """What came of an edit; the log says why it failed.
 
-    GONE: the message or its channel was deleted. REFUSED: Discord takes no such edit. UNREACHED: Discord did not answer
+    GONE: the message or its channel was deleted. CLOSED: it can't be edited any more, and its user takes no direct
+    messages. REFUSED: Discord takes no such edit. UNREACHED: Discord did not answer
     or had a fault of its own, so that the same edit may succeed later.
     """
 
     DONE = "done"
     GONE = "gone"
+    CLOSED = "closed"
     REFUSED = "refused"
     UNREACHED = "unreached"
 
@@ -48,8 +52,8 @@ class JobMessage:
     """A message that the bot may edit.
 
     message: channel and message id, for the bot's own token. job_id, language: of its controls. interaction: whose
-    token goes first; None after a restart. shown: what the message shows now, if known. clock: seconds, as
-    time.monotonic.
+    token goes first; None after a restart. is_follow_up: it isn't the interaction's first answer. shown: what the
+    message shows now, if known. clock: seconds, as time.monotonic.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class JobMessage:
         language: Language,
         *,
         interaction: discord.Interaction | None = None,
+        is_follow_up: bool = False,
         shown: Rendered | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,6 +71,7 @@ class JobMessage:
         self._job_id = job_id
         self._language = language
         self._interaction = interaction
+        self._is_follow_up = is_follow_up
         self._shown = shown
         self._clock = clock
         self._token_ends = clock() + TOKEN_LIFE_S
@@ -85,6 +91,8 @@ class JobMessage:
                 self._gone = True
                 return Shown.GONE
             _log.warning("message %d could not be edited: %s", self._message.id, error or type(error).__name__)
+            if isinstance(error, discord.HTTPException) and error.code in (CANNOT_MESSAGE_USER, UNKNOWN_USER):
+                return Shown.CLOSED
             return Shown.REFUSED if _is_final(error) else Shown.UNREACHED
         self._shown = rendered
         return Shown.DONE
@@ -99,26 +107,47 @@ class JobMessage:
     async def _edit(self, rendered: Rendered) -> None:
         if self._interaction is not None and self._clock() < self._token_ends:
             try:
-                await self._interaction.edit_original_response(
-                    content=rendered.content,
-                    attachments=_attachments(rendered),
-                    view=view_of(rendered.controls, self._job_id, self._language),
-                    allowed_mentions=discord.AllowedMentions.none(),
-                )
+                await self._edit_by_token(self._interaction, rendered)
             except discord.HTTPException as error:
                 # 400 and 413 are about the content, which would be refused again.
-                if error.status in (400, 413) or _is_gone(error):
+                if error.status in (400, 413) or _is_gone(error) or not self._gives_up_token(error):
                     raise
                 _log.info("message %d: the interaction's token failed, using the bot's own", self._message.id)
                 self._interaction = None
             else:
                 return
+        await self._edit_by_bot(rendered)
+
+    def _gives_up_token(self, error: discord.HTTPException) -> bool:
+        """Whether to go on with the bot's own token: always, as it reaches the same message."""
+        return True
+
+    async def _edit_by_bot(self, rendered: Rendered) -> None:
         await self._message.edit(
             content=rendered.content,
             attachments=_attachments(rendered),
-            view=view_of(rendered.controls, self._job_id, self._language),
+            view=self._view(rendered),
             allowed_mentions=discord.AllowedMentions.none(),
         )
+
+    def _view(self, rendered: Rendered) -> discord.ui.View | None:
+        return view_of(rendered.controls, self._job_id, self._language, scores=rendered.scores)
+
+    async def _edit_by_token(self, interaction: discord.Interaction, rendered: Rendered) -> None:
+        view = self._view(rendered)
+        mentions = discord.AllowedMentions.none()
+        if self._is_follow_up:
+            await interaction.followup.edit_message(
+                self._message.id,
+                content=rendered.content,
+                attachments=_attachments(rendered),
+                view=view,
+                allowed_mentions=mentions,
+            )
+        else:
+            await interaction.edit_original_response(
+                content=rendered.content, attachments=_attachments(rendered), view=view, allowed_mentions=mentions
+            )
 
 
 def _is_gone(error: BaseException) -> bool:
@@ -131,9 +160,14 @@ def _is_final(error: BaseException) -> bool:
 
 
 def _attachments(rendered: Rendered) -> list[discord.File]:
-    """For an edit: MISSING keeps what is there. A file is made anew each time, since discord.py closes it."""
-    picture: Picture | None = rendered.picture
-    if picture is not None:
-        return [discord.File(io.BytesIO(picture.data), filename=picture.filename, description=picture.description)]
+    """For an edit: MISSING keeps what is there."""
     kept: list[discord.File] = discord.utils.MISSING
-    return [] if rendered.drops_picture else kept
+    return make_files(rendered) if rendered.picture is not None or rendered.drops_picture else kept
+
+
+def make_files(rendered: Rendered) -> list[discord.File]:
+    """For a new message. A file is made anew each time, since discord.py closes it."""
+    picture = rendered.picture
+    if picture is None:
+        return []
+    return [discord.File(io.BytesIO(picture.data), filename=picture.filename, description=picture.description)]

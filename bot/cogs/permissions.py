@@ -26,6 +26,22 @@ def may_manage(interaction: discord.Interaction, job: JobRecord) -> bool:
     return interaction.user.id == job.user_id or (is_moderator and interaction.channel_id == job.channel_id)
 
 
+def may_see(interaction: discord.Interaction, job: JobRecord) -> bool:
+    """Whether whoever pressed or called may look at a job's pictures: its requester anywhere, others where it was drawn
+    or, elsewhere in its server, if they can see that channel. A private job is its requester's alone."""
+    if interaction.user.id == job.user_id:
+        return True
+    if job.is_private or job.guild_id is None or interaction.guild_id != job.guild_id:
+        return False
+    if interaction.channel_id == job.channel_id:
+        return True
+    channel = interaction.guild.get_channel_or_thread(job.channel_id) if interaction.guild is not None else None
+    if channel is None or not isinstance(interaction.user, discord.Member):
+        return False
+    granted = channel.permissions_for(interaction.user)
+    return granted.view_channel and granted.read_message_history
+
+
 def check_app_permissions(interaction: discord.Interaction) -> int:
     """The id of the channel that `interaction` comes from.
 

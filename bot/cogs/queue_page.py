@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bot.cogs.origin import message_address
 from bot.cogs.standing import Standing
 from bot.executor.base import EngineState, ExecutorStatus
 from bot.language import Language, Text
@@ -73,6 +74,5 @@ def _status(job: ListedJob, status: ExecutorStatus, language: Language) -> str:
 
 def _link(job: JobRecord) -> str:
     """A space and the job's message, if it has one; Discord shows its address as a link with the channel's name."""
-    if job.message_id is None:
-        return ""
-    return f" https://discord.com/channels/{job.guild_id or '@me'}/{job.channel_id}/{job.message_id}"
+    address = message_address(job)
+    return "" if address is None else f" {address}"

@@ -5,8 +5,11 @@ Encoding and writing go to a worker thread. A failure costs the buttons of one m
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from bot.collage import encode_png
@@ -47,12 +50,18 @@ class ResultKeeper:
         return False
 
     def _write(self, result: Result) -> None:
-        about_all = picture_metadata(result)
-        pngs = []
-        for rank, image in enumerate(result.images, 1):
-            about_one = {"rank": str(rank), "index": str(image.index), "score": f"{image.score:.2f}"}
-            pngs.append(encode_png(Image.fromarray(image.pixels), {**about_all, **about_one}))
+        about_all = picture_metadata(result.request, result.sampling, result.model)
+        pngs = [
+            encode_kept(image.pixels, about_all, stored)
+            for image, stored in zip(result.images, _stored_images(result), strict=True)
+        ]
         self._pictures.save(result.request.job_id, pngs)
+
+
+def encode_kept(pixels: npt.NDArray[np.uint8], about_all: Mapping[str, str], stored: StoredImage) -> bytes:
+    """The PNG file of one picture. pixels: [height, width, 3]. about_all: the metadata of all pictures of its job."""
+    about_one = {"rank": str(stored.rank), "index": str(stored.index), "score": f"{stored.score:.2f}"}
+    return encode_png(Image.fromarray(pixels), {**about_all, **about_one})
 
 
 def _stored_images(result: Result) -> list[StoredImage]:

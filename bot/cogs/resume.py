@@ -1,13 +1,15 @@
 """Takes up, after a restart, the jobs that the store still holds. Called once by the client, before the gateway
 connects, on the event loop.
 
-A job with a message is submitted again and delivered to that message by the bot's own token. The limits on new jobs,
+A job with a message is submitted again and delivered to that message by the bot's own token, or, if it is private, as a
+direct message. The limits on new jobs,
 which may be lower now, don't refuse what was accepted already; the store bounds how many it returns. A job without a
 message was never promised to anybody and is closed.
 """
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Final
 
 import discord
@@ -16,12 +18,14 @@ from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
+from bot.cogs.job_requests import request_of
+from bot.cogs.origin import origin_text
 from bot.cogs.previews import preview_interval_s
+from bot.cogs.private_message import PrivateMessage
 from bot.cogs.updates import submit_job
 from bot.errors import DalleBotError, ExecutorClosedError, StoreError
 from bot.executor.base import Executor
-from bot.language import Language
-from bot.requests import GenerationRequest, SamplingOverrides
+from bot.language import Language, Text
 from bot.store import JobRecord, JobState, JobStore
 
 STORE_TIMEOUT_S: Final = 10.0
@@ -47,11 +51,18 @@ async def resume_jobs(
             sentence = language.text("The bot stopped before it could answer.")
             deliveries.reject(job.id, job.prompt, JobState.EXPIRED, sentence)
             continue
+        if job.deleted_at is not None:
+            sentence = language.text("Its pictures were deleted.")
+            deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence)
+            continue
         partial = client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id)
-        message = JobMessage(partial, job.id, language)
+        if job.is_private:
+            message: JobMessage = PrivateMessage(client, job.user_id, partial, job.id, language)
+        else:
+            message = JobMessage(partial, job.id, language)
         try:
             with deliveries.accepting(job.id, accepted_before=True):
-                deliveries.start(await _submit(job, message, executor, language))
+                deliveries.start(await _submit(job, message, executor, language, await _origin(job, store)))
         except ExecutorClosedError as error:
             _log.warning("job %s waits for the next start: %s", job.id, error)
         except DalleBotError as error:
@@ -63,19 +74,23 @@ async def resume_jobs(
         _log.info("%d unfinished jobs were found", len(jobs))
 
 
-async def _submit(job: JobRecord, message: JobMessage, executor: Executor, language: Language) -> AcceptedJob:
-    request = GenerationRequest(
-        prompt=job.prompt,
-        num_images=job.num_images,
-        seed=job.seed,
-        requester=str(job.user_id),
-        guild=str(job.guild_id),
-        sampling=SamplingOverrides(job.condition_scale, job.top_k, job.top_p, job.temperature),
-        negative_prompt=job.negative_prompt,
-        image_tokens=job.image_tokens,
-        preview_interval_s=preview_interval_s(job.guild_id, job.num_images),
-        job_id=job.id,
-    )
+async def _origin(job: JobRecord, store: JobStore) -> Text | None:
+    """Which job it comes from, if that can be told."""
+    if job.parent_id is None:
+        return None
+    try:
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            parent = await store.get(job.parent_id)
+    except (StoreError, TimeoutError) as error:
+        _log.warning("job %s is resumed without the job that it comes from: %s", job.id, error)
+        return None
+    return None if parent is None else origin_text(job.kind, parent, job.parent_rank)
+
+
+async def _submit(
+    job: JobRecord, message: JobMessage, executor: Executor, language: Language, origin: Text | None
+) -> AcceptedJob:
+    request = replace(request_of(job), preview_interval_s=preview_interval_s(job.guild_id, job.num_images))
     updates, first = await submit_job(executor, request, accepted_before=True)
     return AcceptedJob(
         request=request,
@@ -87,4 +102,5 @@ async def _submit(job: JobRecord, message: JobMessage, executor: Executor, langu
         stored=job.state,
         max_bytes=MAX_BYTES,
         resumed=True,
+        origin=origin,
     )

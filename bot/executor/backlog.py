@@ -29,6 +29,13 @@ class Backlog:
             self._changed.notify_all()
             return position
 
+    def check_room(self, requester: str, num_jobs: int) -> None:
+        """As Scheduler.check_room; raises ExecutorClosedError too."""
+        with self._changed:
+            if self._closed_because is not None:
+                raise ExecutorClosedError(self._closed_because)
+            self._scheduler.check_room(requester, num_jobs)
+
     def cancel(self, job: Job) -> bool:
         """Ends a job. If it has started, the engine thread learns of it at its next chunk. False if it has ended."""
         with self._changed:

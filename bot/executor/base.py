@@ -52,6 +52,12 @@ class Executor(Protocol):
         refuse it, but it counts in them. The caller bounds how many of these there are.
         """
 
+    def drawing_s(self, request: GenerationRequest) -> float | None:
+        """Seconds from a job's start to its end, as far as can be told; None while nothing is measured."""
+
+    async def check_room(self, requester: str, num_jobs: int) -> None:
+        """Raises what `submit` would, unless that many new jobs of one requester fit now. It keeps no place."""
+
     async def cancel(self, job_id: str) -> bool:
         """Ends a waiting or running job; its slots are free from the next chunk on. False if it isn't known."""
 

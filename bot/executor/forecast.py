@@ -9,6 +9,7 @@ from heapq import heapify, heappop, heappush
 
 from bot.executor.pace import Pace
 from bot.executor.scheduler import Job, Lineup
+from bot.requests import GenerationRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,15 @@ def expected_starts(load: EngineLoad, lineup: Lineup) -> dict[Job, float]:
             num_images -= num_entering
             num_free -= num_entering
     return {job: starts[job] for job in lineup.waiting}
+
+
+def drawing_s(load: EngineLoad, request: GenerationRequest) -> float | None:
+    """Seconds from a job's start to its last token if all slots are occupied; None while nothing is measured."""
+    if load.pace is None:
+        return None
+    num_waves = -(-request.num_images // load.num_slots)
+    num_tokens = num_waves * max(1, load.image_length - len(request.image_tokens))
+    return num_tokens * load.pace.seconds_per_token(load.num_slots)
 
 
 def _images(lineup: Lineup) -> Iterator[tuple[Job, int]]:

@@ -105,6 +105,14 @@ class LocalExecutor:
         self._places.welcome(job, position)
         return entry.stream
 
+    def drawing_s(self, request: GenerationRequest) -> float | None:
+        """Seconds from a job's start to its end under full load; None while nothing is measured."""
+        return self._places.drawing_s(request)
+
+    async def check_room(self, requester: str, num_jobs: int) -> None:
+        """Raises QueueFullError, UserLimitError or ExecutorClosedError unless that many new jobs fit now."""
+        self._backlog.check_room(requester, num_jobs)
+
     async def cancel(self, job_id: str) -> bool:
         """Ends the job's stream now; its slots, if it has any, are free from the next chunk on."""
         entry = self._entries.get(job_id)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.executor.backlog import Backlog
-from bot.executor.forecast import EngineLoad, expected_starts
+from bot.executor.forecast import EngineLoad, drawing_s, expected_starts
 from bot.executor.scheduler import Job, Lineup
-from bot.requests import Queued
+from bot.requests import GenerationRequest, Queued
 
 NEWS_SHARE: Final = 0.2
 NEWS_S: Final = 2.0
@@ -71,6 +71,10 @@ class Places:
             self._refresh_timer = loop.call_later(wait_s, self._refresh)
         else:
             self._refresh()
+
+    def drawing_s(self, request: GenerationRequest) -> float | None:
+        """Seconds from a job's start to its end; None while nothing is measured."""
+        return None if self._load is None else drawing_s(self._load, request)
 
     def close(self) -> None:
         """Tells nobody any more."""

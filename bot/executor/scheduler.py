@@ -90,7 +90,7 @@ class Scheduler:
         """
         request = job.request
         if not accepted_before:
-            self._check_limits(request.requester)
+            self.check_room(request.requester, 1)
         self._waiting.add(Ticket(job, request.guild, request.requester, request.num_images, request.weight))
         return next(position for position, waiting in enumerate(self._waiting, start=1) if waiting is job)
 
@@ -127,8 +127,17 @@ class Scheduler:
         self._started.clear()
         self._entering.clear()
 
-    def _check_limits(self, requester: str) -> None:
+    def check_room(self, requester: str, num_jobs: int) -> None:
+        """Raises QueueFullError or UserLimitError unless that many more jobs of one requester fit now."""
         num_own = sum(job.request.requester == requester for jobs in (self._waiting, self._started) for job in jobs)
+        if num_jobs > 1 and num_own + num_jobs > self._max_jobs_per_user:
+            raise UserLimitError(
+                "You ask for {wanted} jobs and have {count} unfinished; {limit} is the limit for one person. "
+                "Ask for fewer, or wait until some are done.",
+                wanted=num_jobs,
+                count=num_own,
+                limit=self._max_jobs_per_user,
+            )
         if num_own >= self._max_jobs_per_user:
             raise UserLimitError(
                 Text.plural(
@@ -139,11 +148,19 @@ class Scheduler:
                     limit=self._max_jobs_per_user,
                 )
             )
-        num_jobs = self.num_waiting + len(self._started)
-        if num_jobs >= self._max_jobs:
+        num_taken = self.num_waiting + len(self._started)
+        if num_taken >= self._max_jobs:
             raise QueueFullError(
                 "The queue is full: {count} of {limit} places are taken. Try again in a few minutes.",
-                count=num_jobs,
+                count=num_taken,
+                limit=self._max_jobs,
+            )
+        if num_taken + num_jobs > self._max_jobs:
+            raise QueueFullError(
+                "The queue has no room for {wanted} jobs: {count} of {limit} places are taken. "
+                "Ask for fewer, or try again in a few minutes.",
+                wanted=num_jobs,
+                count=num_taken,
                 limit=self._max_jobs,
             )
 

@@ -9,8 +9,8 @@ from bot.sandbox import components as parts
 from bot.sandbox.command_registry import CHAT_INPUT, MESSAGE_MENU, USER_MENU, CommandRegistry
 from bot.sandbox.errors import LineError
 from bot.sandbox.forms import filled_in
-from bot.sandbox.interactions import COMMAND, COMPONENT, MODAL_SUBMIT, Interaction, InteractionDesk
-from bot.sandbox.lines import Action, Choose, Click, Menu, Slash, Submit
+from bot.sandbox.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction, InteractionDesk
+from bot.sandbox.lines import Action, Choose, Click, Menu, Slash, Submit, Type
 from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import Message, MessageJson
 from bot.sandbox.options import Arguments
@@ -38,7 +38,10 @@ class Actions:
     def begin(self, action: Action, member: Member, channel: Channel, opener: Interaction | None) -> Interaction:
         """The interaction of an action. opener: the interaction whose answer opened the form that is on the screen."""
         if isinstance(action, Slash):
-            return self._desk.create(COMMAND, self._slash(action, member, channel), member, channel)
+            return self._desk.create(COMMAND, self._slash(action.text, member, channel), member, channel)
+        if isinstance(action, Type):
+            data = self._slash(action.text, member, channel, is_typing=True)
+            return self._desk.create(AUTOCOMPLETE, data, member, channel)
         if isinstance(action, Menu):
             return self._desk.create(COMMAND, self._menu(action, member, channel), member, channel)
         if isinstance(action, Submit):
@@ -73,10 +76,10 @@ class Actions:
                 raise LineError(f"{member.name} doesn't see {sign}{name}: it needs the permission {names}.")
         return command
 
-    def _slash(self, action: Slash, member: Member, channel: Channel) -> dict[str, Any]:
-        name, _, text = action.text.partition(" ")
+    def _slash(self, line: str, member: Member, channel: Channel, *, is_typing: bool = False) -> dict[str, Any]:
+        name, _, text = line.partition(" ")
         command = self._offered(CHAT_INPUT, name, member, channel)
-        arguments = Arguments(self._world, member.locale)
+        arguments = Arguments(self._world, member.locale, is_typing=is_typing)
         arguments.read(command, text)
         data: dict[str, Any] = {"id": command["id"], "name": command["name"], "type": CHAT_INPUT}
         if "guild_id" in command:

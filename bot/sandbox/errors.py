@@ -68,6 +68,11 @@ def missing_permissions() -> ApiError:
     return ApiError(403, 50013, "Missing Permissions")
 
 
+def closed_direct_messages() -> ApiError:
+    """The recipient's privacy settings don't let the bot write."""
+    return ApiError(403, 50007, "Cannot send messages to this user")
+
+
 def foreign_message() -> ApiError:
     return ApiError(403, 50005, "Cannot edit a message authored by another user")
 

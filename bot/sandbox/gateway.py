@@ -142,7 +142,8 @@ class Gateway:
         name, message = names.get(happening.kind), happening.message
         if name is None or message is None:
             return
-        flags = Intents(dm_messages=True) if message.viewer_id is not None else Intents(guild_messages=True)
+        is_public = message.viewer_id is None and message.channel_id in self._world.channels
+        flags = Intents(guild_messages=True) if is_public else Intents(dm_messages=True)
         data = self._message_json(message)
         if happening.kind is HappeningKind.DELETE:
             data = {key: data[key] for key in ("id", "channel_id", "guild_id") if key in data}

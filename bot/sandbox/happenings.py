@@ -20,6 +20,7 @@ class HappeningKind(StrEnum):
     DELETE = "delete"
     DEFERRED = "deferred"
     MODAL = "modal"
+    CHOICES = "choices"
     FAILURE = "failure"
 
 
@@ -28,7 +29,7 @@ class Happening:
     """One thing that happened. message: as it is afterwards (before, for DELETE).
 
     interaction_id: the interaction whose token did it, if one did. is_acknowledgement: whether it was its first answer.
-    text: the sentence of a failure. modal: the form of a MODAL.
+    text: the sentence of a failure, or the suggested choices. modal: the form of a MODAL.
     """
 
     kind: HappeningKind

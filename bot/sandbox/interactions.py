@@ -24,8 +24,9 @@ TOKEN_LIFE_S: Final = 15 * 60.0
 MAX_INTERACTIONS: Final = 10_000
 NOT_RESPONDING: Final = "The application did not respond"
 
-COMMAND, COMPONENT, MODAL_SUBMIT = 2, 3, 5
-MESSAGE, DEFERRED_MESSAGE, DEFERRED_UPDATE, UPDATE, MODAL = 4, 5, 6, 7, 9
+COMMAND, COMPONENT, AUTOCOMPLETE, MODAL_SUBMIT = 2, 3, 4, 5
+MESSAGE, DEFERRED_MESSAGE, DEFERRED_UPDATE, UPDATE, CHOICES, MODAL = 4, 5, 6, 7, 8, 9
+MAX_CHOICES: Final = 25
 
 
 @dataclass(slots=True)
@@ -179,6 +180,11 @@ class InteractionDesk:
     def _answer(
         self, interaction: Interaction, kind: object, data: dict[str, Any], files: Sequence[UploadedFile]
     ) -> Message | None:
+        if (kind == CHOICES) != (interaction.kind == AUTOCOMPLETE):
+            raise invalid_form("type", "INTERACTION_CALLBACK_TYPE", f"Type {kind} can't answer this interaction.")
+        if kind == CHOICES:
+            self._suggest(interaction, data.get("choices"))
+            return None
         is_on_message = interaction.source is not None
         place = interaction.placement
         if (data.get("flags") or 0) & EPHEMERAL:
@@ -200,6 +206,14 @@ class InteractionDesk:
             self._publish(HappeningKind.MODAL, interaction)
             return None
         raise invalid_form("type", "INTERACTION_CALLBACK_TYPE", f"Type {kind} can't answer this interaction.")
+
+    def _suggest(self, interaction: Interaction, choices: object) -> None:
+        if not isinstance(choices, list) or len(choices) > MAX_CHOICES:
+            raise invalid_form("data.choices", "BASE_TYPE_MAX_LENGTH", f"Must be {MAX_CHOICES} or fewer in length.")
+        names = [choice["name"] for choice in choices]
+        if not all(1 <= len(name) <= 100 for name in names):
+            raise invalid_form("data.choices", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 100 in length.")
+        self._publish(HappeningKind.CHOICES, interaction, "\n".join(names) or "No options match your search.")
 
     def _publish(self, kind: HappeningKind, interaction: Interaction, text: str = "") -> None:
         is_answer = kind is not HappeningKind.FAILURE

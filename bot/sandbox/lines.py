@@ -1,6 +1,7 @@
 """The grammar of the lines that a player plays. Pure.
 
 /imagine prompt:a red circle images:4    a slash command with its options
+type /imagine prompt:a circle style:o    what is suggested for the last option while it is typed
 click LABEL                              the newest button with that label
 choose VALUE                             the newest select that offers that value or label
 menu NAME                                a context menu command, on the newest message
@@ -9,7 +10,7 @@ as NAME                                  go on as another member (moderator has 
 as NAME in LOCALE                        the same, with a client in that language: de, en-US, pt-BR
 in CHANNEL                               go on in another channel
 wait SECONDS                             watch the channel for a while
-begin LINE                               one of the first five, without waiting for more than its first answer
+begin LINE                               what makes an interaction, without waiting for more than its first answer
 """
 
 import math
@@ -28,6 +29,13 @@ LOCALES: Final = tuple(locale.value for locale in Locale)
 @dataclass(frozen=True, slots=True)
 class Slash:
     """text: everything behind the slash."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """text: everything behind the slash, up to where the cursor is."""
 
     text: str
 
@@ -72,7 +80,7 @@ class Wait:
     seconds: float
 
 
-Action = Slash | Click | Choose | Menu | Submit
+Action = Slash | Type | Click | Choose | Menu | Submit
 """What makes an interaction."""
 
 
@@ -101,6 +109,8 @@ def parse_line(line: str) -> Line:
         return Slash(text[1:])
     verb, _, rest = text.partition(" ")
     rest = rest.strip(" ")
+    if verb == "type" and len(rest) > 1 and rest.startswith("/"):
+        return Type(rest[1:])
     if verb == "as" and rest:
         return _member(rest)
     if verb == "wait":
@@ -111,10 +121,10 @@ def parse_line(line: str) -> Line:
             return Begin(begun)
     if verb in _VERBS and rest:
         return _VERBS[verb](rest)
-    forms = "/COMMAND option:value, click LABEL, choose VALUE, menu NAME, submit LABEL:text, as NAME"
+    forms = "/COMMAND option:value, type /COMMAND option:value, click LABEL, choose VALUE, menu NAME"
     raise LineError(
-        f"Can't play the line {line!r}; a line is one of: {forms}, as NAME in LOCALE, in CHANNEL, wait SECONDS, "
-        "begin LINE."
+        f"Can't play the line {line!r}; a line is one of: {forms}, submit LABEL:text, as NAME, as NAME in LOCALE, "
+        "in CHANNEL, wait SECONDS, begin LINE."
     )
 
 

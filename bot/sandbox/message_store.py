@@ -183,7 +183,9 @@ class MessageStore:
             named = () if allowed is None else [str(one) for one in allowed.get(kind) or ()]
             return tuple(one for one in written if one in known and (kind in parse or one in named))
 
-        may = Permissions(self._world.permissions(self._world.bot, self._world.channels[message.channel_id]))
+        channel = self._world.channel(message.channel_id)
+        assert channel is not None, "messages are made in channels that exist"
+        may = Permissions(self._world.permissions(self._world.bot, channel))
         pings_all = bool(re.search("@(everyone|here)", message.content)) and "everyone" in parse
         return replace(
             message,

@@ -109,9 +109,9 @@ class MessageJson:
         return answer
 
     def gateway_message(self, message: Message) -> dict[str, Any]:
-        """A message as an event carries it: with guild and member, unless it is ephemeral."""
+        """A message as an event carries it: with guild and member, unless it is ephemeral or direct."""
         answer = self.message(message)
-        if message.viewer_id is None:
+        if message.viewer_id is None and message.channel_id in self._world.channels:
             member = self._world.member_json(self._world.members[message.author_id])
             del member["user"]
             answer |= {"guild_id": self._world.guild_id, "member": member}

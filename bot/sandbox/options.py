@@ -21,12 +21,14 @@ _MAX_STRING: Final = 6000
 class Arguments:
     """The options of one use of a command. options, resolved: as an interaction's data carries them.
 
-    locale: names may be given in this language.
+    locale: names may be given in this language. is_typing: the last option is still being typed, and must be one that
+    the client completes.
     """
 
-    def __init__(self, world: World, locale: str = "en-US") -> None:
+    def __init__(self, world: World, locale: str = "en-US", *, is_typing: bool = False) -> None:
         self._world = world
         self._locale = locale
+        self._is_typing = is_typing
         self.options: list[dict[str, Any]] = []
         self.resolved: dict[str, dict[str, Any]] = {}
 
@@ -44,6 +46,8 @@ class Arguments:
             inside = self._level(f"{name} {word}", inner.get("options") or (), rest)
             return [{"name": inner["name"], "type": inner["type"], "options": inside}]
         given = split_options(name, {word: o["name"] for word, o in by_spelling(declared, self._locale).items()}, text)
+        if self._is_typing:
+            return self._unfinished(name, declared, given)
         missing = [self._shown(o) for o in declared if o.get("required") and not given.get(o["name"])]
         if missing:
             raise LineError(f"{name} needs a value for {', '.join(missing)}: write {missing[0]}:VALUE.")
@@ -52,6 +56,22 @@ class Arguments:
             for option in declared
             if given.get(option["name"])
         ]
+
+    def _unfinished(
+        self, command: str, declared: Sequence[dict[str, Any]], given: dict[str, str]
+    ) -> list[dict[str, Any]]:
+        options = {option["name"]: option for option in declared}
+        focused = options[list(given)[-1]] if given else None
+        if focused is None or not focused.get("autocomplete"):
+            completed = ", ".join(self._shown(option) for option in declared if option.get("autocomplete")) or "none"
+            raise LineError(f"{command} suggests nothing there; the options with suggestions are: {completed}.")
+        before = [
+            {"name": name, "type": options[name]["type"], "value": self._value(options[name], text)}
+            for name, text in given.items()
+            if text and name != focused["name"]
+        ]
+        typed = {"name": focused["name"], "type": focused["type"], "value": given[focused["name"]], "focused": True}
+        return [*before, typed]
 
     def _shown(self, item: dict[str, Any]) -> str:
         return shown_name(item, self._locale)

@@ -25,6 +25,7 @@ _KINDS: Final = {
     HappeningKind.DELETE: EventKind.DELETE,
     HappeningKind.DEFERRED: EventKind.ACK,
     HappeningKind.MODAL: EventKind.MODAL,
+    HappeningKind.CHOICES: EventKind.ACK,
     HappeningKind.FAILURE: EventKind.FAILURE,
 }
 
@@ -143,7 +144,7 @@ class Player:
         message = happening.message
         if happening.kind is HappeningKind.MODAL:
             self._form = interaction
-        if happening.kind in (HappeningKind.MODAL, HappeningKind.FAILURE):
+        if happening.kind in (HappeningKind.MODAL, HappeningKind.CHOICES, HappeningKind.FAILURE):
             judge.see_end()
         elif message is None:
             judge.see_deferred_update(now_s)
@@ -154,7 +155,11 @@ class Player:
             judge.see(message, now_s)
 
     def _can_see(self, message: Message) -> bool:
-        return message.channel_id == self._channel.id and message.is_visible_to(self._member.id)
+        is_here = message.channel_id == self._channel.id
+        return (is_here or self._is_direct(message)) and message.is_visible_to(self._member.id)
+
+    def _is_direct(self, message: Message) -> bool:
+        return message.channel_id == self._world.direct_channel(self._member).id
 
     async def _seen(self, happening: Happening, start_s: float) -> list[Event]:
         """The event of a happening, and a note for each attachment that can't be saved."""
@@ -175,6 +180,8 @@ class Player:
                 complaint = f"{attachment.filename} can't be saved: {error.strerror}."
                 notes.append(Event(t_s, EventKind.NOTE, complaint, message_id=message.id))
         seen = as_read(shown_text(message), self._world.name_of)
+        if self._is_direct(message):
+            seen = f"Direct message:\n{seen}"
         return [Event(t_s, kind, seen, tuple(files), message.viewer_id is not None, message.id), *notes]
 
 

@@ -22,6 +22,7 @@ class ApplicationRoutes:
             Route("GET", "/gateway", lambda _: {"url": self._gateway_url}, needs_token=False),
             Route("GET", "/gateway/bot", self._gateway_bot),
             Route("GET", "/users/@me", self._me),
+            Route("POST", "/users/@me/channels", self._open_direct_channel),
             Route("GET", "/users/{user_id}", self._user),
             Route("GET", "/applications/@me", self._application),
             Route("GET", "/oauth2/applications/@me", self._application),
@@ -48,6 +49,12 @@ class ApplicationRoutes:
         if member is None:
             raise unknown("User")
         return self._world.user_json(member)
+
+    def _open_direct_channel(self, call: Call) -> dict[str, Any]:
+        member = self._world.members.get(str(call.form.get("recipient_id")))
+        if member is None or member.is_bot:
+            raise unknown("User")
+        return self._world.channel_json(self._world.direct_channel(member))
 
     def _application(self, _: Call) -> dict[str, Any]:
         world = self._world

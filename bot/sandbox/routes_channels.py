@@ -6,7 +6,7 @@ from typing import Any
 from discord import Permissions
 
 from bot.sandbox.calls import Call, Route
-from bot.sandbox.errors import foreign_message, missing_access, missing_permissions, unknown
+from bot.sandbox.errors import closed_direct_messages, foreign_message, missing_access, missing_permissions, unknown
 from bot.sandbox.message_store import MessageStore, Placement
 from bot.sandbox.messages import DEFAULT_MESSAGE, Message, MessageJson
 from bot.sandbox.world import Channel, World
@@ -34,7 +34,7 @@ class ChannelRoutes:
 
     def _channel(self, call: Call, *, sends: bool = False, attaches: bool = False) -> Channel:
         """The channel of a call. Raises ApiError 10003, 50001 (not visible) or 50013 (not allowed)."""
-        channel = self._world.channels.get(call.params["channel_id"])
+        channel = self._world.channel(call.params["channel_id"])
         if channel is None:
             raise unknown("Channel")
         may = Permissions(self._world.permissions(self._world.bot, channel))
@@ -42,6 +42,8 @@ class ChannelRoutes:
             raise missing_access()
         if (sends and not may.send_messages) or (attaches and not may.attach_files):
             raise missing_permissions()
+        if sends and channel.recipient_id is not None and not self._world.takes_direct_messages(channel.recipient_id):
+            raise closed_direct_messages()
         return channel
 
     def _message(self, call: Call) -> Message:

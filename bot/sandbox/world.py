@@ -15,6 +15,7 @@ from bot.sandbox.errors import LineError
 
 MAX_MEMBERS = 1000
 BOT_NAME = "dalle-bot"
+HERMIT = "hermit"
 
 _EVERYONE = Permissions(
     view_channel=True,
@@ -66,19 +67,21 @@ class Overwrite:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A text channel."""
+    """A text channel. recipient_id: with whom the bot talks there, in a channel of direct messages."""
 
     id: str
     name: str
     position: int
     overwrites: tuple[Overwrite, ...] = ()
+    recipient_id: str | None = None
 
 
 class World:
     """One guild with four channels and as many members as are named.
 
     Channels: `general`; `gallery`, the same again; `read-only`, where the bot may look and not write; `hidden`, which
-    the bot can't see. Members: `user`, `moderator` with Manage Server, `owner`; others appear when they are named.
+    the bot can't see. Members: `user`, `moderator` with Manage Server, `owner`; others appear when they are named, and
+    one called `hermit` takes no direct messages.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -102,6 +105,7 @@ class World:
             Channel(new(), "hidden", 3, (Overwrite(self.bot.id, 1, deny=seeing),)),
         )
         self.channels = {channel.id: channel for channel in channels}
+        self._direct: dict[str, Channel] = {}
         # A bot's id is its application's id, as for every application since 2016.
         self.application_id = self.bot.id
         id_part = base64.urlsafe_b64encode(self.bot.id.encode()).decode().rstrip("=")
@@ -132,6 +136,22 @@ class World:
                 return channel
         names = ", ".join(channel.name for channel in self.channels.values())
         raise LineError(f"There is no channel {name!r} in the sandbox; there are {names}.")
+
+    def channel(self, channel_id: str) -> Channel | None:
+        """A channel of the guild or of direct messages."""
+        direct = (channel for channel in self._direct.values() if channel.id == channel_id)
+        return self.channels.get(channel_id) or next(direct, None)
+
+    def direct_channel(self, member: Member) -> Channel:
+        """Where the bot and the member write to each other."""
+        if member.id not in self._direct:
+            channel = Channel(self.snowflakes.new(), "direct messages", 0, recipient_id=member.id)
+            self._direct[member.id] = channel
+        return self._direct[member.id]
+
+    def takes_direct_messages(self, member_id: str) -> bool:
+        """Whether the bot may write to the member."""
+        return self.members[member_id].name != HERMIT
 
     def name_of(self, id_: str) -> str | None:
         """What a mention of this member, role or channel is shown as; None for an unknown id."""
@@ -203,6 +223,9 @@ class World:
         }
 
     def channel_json(self, channel: Channel) -> dict[str, Any]:
+        if channel.recipient_id is not None:
+            recipients = [self.user_json(self.members[channel.recipient_id])]
+            return {"id": channel.id, "type": 1, "last_message_id": None, "flags": 0, "recipients": recipients}
         overwrites = [
             {"id": o.target_id, "type": o.kind, "allow": str(o.allow), "deny": str(o.deny)} for o in channel.overwrites
         ]

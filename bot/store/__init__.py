@@ -3,6 +3,7 @@
 The client's cogs use `Store` on the event loop. Frozen dataclasses go in and come out; no row or session leaves.
 """
 
+from bot.store.favourites import FavouriteStore
 from bot.store.images import ImageStore
 from bot.store.jobs import JobStore
 from bot.store.records import Favourite, JobKind, JobRecord, NewJob, SettingChange, StoredImage
@@ -14,6 +15,7 @@ from bot.store.values import ValueStore
 __all__ = [
     "FINAL_STATES",
     "Favourite",
+    "FavouriteStore",
     "ImageStore",
     "JobKind",
     "JobRecord",

@@ -24,13 +24,19 @@ class JobStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, job: NewJob) -> JobRecord:
-        """Stores a job as `received`. Refuses a second job with the same id or of the same interaction."""
+    async def create(self, job: NewJob, *others: NewJob) -> JobRecord:
+        """Stores a job as `received`, together with others or none of them; returns the first.
+
+        Refuses a second job with the same id, or of the same part of an interaction.
+        """
         now = datetime.now(UTC)
-        values = asdict(job) | {"state": JobState.RECEIVED, "created_at": now, "updated_at": now}
+        stored = {"state": JobState.RECEIVED, "created_at": now, "updated_at": now}
         async with self._database.transaction() as connection:
-            result = await connection.execute(insert(jobs).values(values).returning(*jobs.c))
-            return _record(result.one())
+            result = await connection.execute(insert(jobs).values(asdict(job) | stored).returning(*jobs.c))
+            record = _record(result.one())
+            if others:
+                await connection.execute(insert(jobs), [asdict(other) | stored for other in others])
+            return record
 
     async def acknowledge(self, job_id: str, channel_id: int, message_id: int) -> JobRecord:
         """Moves a job to `acknowledged` and stores which message shows it."""
@@ -55,15 +61,18 @@ class JobStore:
     async def unfinished(self, limit: int = 1000) -> list[JobRecord]:
         """Jobs that are in no final state, oldest first, at most `limit`."""
         open_states = [state for state in JobState if state not in FINAL_STATES]
-        oldest_first = (jobs.c.created_at, jobs.c.id)
+        oldest_first = (jobs.c.created_at, jobs.c.interaction_part, jobs.c.id)
         return await self._select(
             select(jobs).where(jobs.c.state.in_(open_states)).order_by(*oldest_first).limit(limit)
         )
 
-    async def latest_of(self, user_id: int, limit: int = 10) -> list[JobRecord]:
-        """The jobs of one user, newest first, at most `limit`."""
-        newest_first = (jobs.c.created_at.desc(), jobs.c.id.desc())
-        return await self._select(select(jobs).where(jobs.c.user_id == user_id).order_by(*newest_first).limit(limit))
+    async def latest_of(self, user_id: int, limit: int = 10, *, guild_id: int | None = None) -> list[JobRecord]:
+        """The jobs of one user, newest first, at most `limit`. guild_id: only those of this guild."""
+        newest_first = (jobs.c.created_at.desc(), jobs.c.interaction_part.desc(), jobs.c.id.desc())
+        query = select(jobs).where(jobs.c.user_id == user_id)
+        if guild_id is not None:
+            query = query.where(jobs.c.guild_id == guild_id)
+        return await self._select(query.order_by(*newest_first).limit(limit))
 
     async def delete(self, job_id: str) -> bool:
         """Marks a job as deleted; its record stays. False if there is no such job or if it was marked before.

@@ -19,7 +19,8 @@ class NewJob:
 
     condition_scale, top_k, top_p, temperature, model: None for the default, which the job's result names once drawn.
     negative_prompt: None for the model's unconditional prompt. guild_id: None in a direct message.
-    interaction_id: unique, so one interaction can't become two jobs, even if two bots run with the same token.
+    interaction_id, interaction_part: unique together, so one interaction can't become the same job twice, even if two
+    bots run with the same token. Parts are numbered from 0, for an interaction that asks for several jobs.
     locale: the user's language as Discord names it ("en-US"). kind: how it was asked for. parent_id, parent_rank: the
     job, and which of its pictures, that this one comes from; it may have been deleted since. image_tokens: what every
     picture starts with. is_private: its result is for the requester alone.
@@ -39,6 +40,7 @@ class NewJob:
     guild_id: int | None = None
     channel_id: int
     interaction_id: int
+    interaction_part: int = 0
     locale: str | None = None
     kind: JobKind = "imagine"
     parent_id: str | None = None

@@ -21,10 +21,27 @@ _FORM: Final = re.compile(r"([1-9]\d{0,3}):([a-z_]{1,32}):([0-9a-f]{12})(?::([\w
 
 
 class Action(StrEnum):
-    """What a control does. CANCEL: ends its job. CANCEL_LISTED: the same from a list of jobs, which is shown anew."""
+    """What a control does. CANCEL: ends its job. CANCEL_LISTED: the same from a list of jobs, which is shown anew.
+    DRAW_VARIANTS, FORGET_VARIANTS: the answers to a question that has an id like a job's.
+
+    Of a finished job: LOOK shows one picture; REROLL draws the job again; DOWNLOAD packs its pictures; DELETE asks, and
+    DELETE_CONFIRMED forgets them. Of one picture, whose rank is the argument: VARY, where the strength follows behind a
+    dot, ENLARGE, SAVE to one's direct messages, FAVOURITE.
+    """
 
     CANCEL = "cancel"
     CANCEL_LISTED = "cancel_listed"
+    LOOK = "look"
+    REROLL = "reroll"
+    DOWNLOAD = "download"
+    DELETE = "delete"
+    DELETE_CONFIRMED = "delete_confirmed"
+    VARY = "vary"
+    ENLARGE = "enlarge"
+    SAVE = "save"
+    FAVOURITE = "favourite"
+    DRAW_VARIANTS = "draw_variants"
+    FORGET_VARIANTS = "forget_variants"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Views are made wherever a message is sent or edited. Event loop only.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, Self, cast
 
 import discord
@@ -42,18 +42,43 @@ def make_button(
     return JobControl(discord.ui.Button(label=label, style=style, custom_id=str(custom_id)))
 
 
+def make_select(placeholder: str, options: Sequence[discord.SelectOption], custom_id: CustomId) -> JobControl:
+    """A select of one of 1 to 25 options."""
+    return JobControl(discord.ui.Select(placeholder=placeholder, options=list(options), custom_id=str(custom_id)))
+
+
 def make_view(controls: Iterable[JobControl]) -> discord.ui.View:
-    """A view that never ends, with `controls` in rows of five."""
+    """A view that never ends, with `controls` in rows of five buttons or one select."""
     view = discord.ui.View(timeout=None)
     for control in controls:
         view.add_item(control)
     return view
 
 
-def view_of(controls: Controls, job_id: str, language: Language) -> discord.ui.View | None:
-    """What a job's message offers; None for nothing."""
+def view_of(
+    controls: Controls, job_id: str, language: Language, *, scores: Sequence[float] = ()
+) -> discord.ui.View | None:
+    """What a job's message offers; None for nothing. scores: of a finished job's pictures, best first."""
     match controls:
         case Controls.NONE:
             return None
         case Controls.RUNNING:
             return make_view([make_button(language.text("Cancel"), CustomId(Action.CANCEL, job_id))])
+        case Controls.RESULT:
+            return make_view(_result_controls(job_id, scores, language))
+
+
+def _result_controls(job_id: str, scores: Sequence[float], language: Language) -> list[JobControl]:
+    options = [
+        discord.SelectOption(
+            label=str(rank), value=str(rank), description=language.text("Score: {score:.1f}", score=score)
+        )
+        for rank, score in enumerate(scores, 1)
+    ]
+    danger = discord.ButtonStyle.danger
+    return [
+        make_select(language.text("Look closer"), options, CustomId(Action.LOOK, job_id)),
+        make_button(language.text("Reroll"), CustomId(Action.REROLL, job_id)),
+        make_button(language.text("Download all"), CustomId(Action.DOWNLOAD, job_id)),
+        make_button(language.text("Delete"), CustomId(Action.DELETE, job_id), style=danger),
+    ]

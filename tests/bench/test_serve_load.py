@@ -40,6 +40,12 @@ class SlowExecutor:
                 await asyncio.sleep(MOMENT_S)
         return self._updates(request)
 
+    def drawing_s(self, request: GenerationRequest) -> float | None:
+        return None
+
+    async def check_room(self, requester: str, num_jobs: int) -> None:
+        pass
+
     async def cancel(self, job_id: str) -> bool:
         return False
 

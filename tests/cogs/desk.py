@@ -19,7 +19,7 @@ from bot.executor.local import LocalExecutor
 from bot.language import ENGLISH
 from bot.pictures import PictureFolder
 from bot.requests import GenerationRequest, Queued, new_job_id
-from bot.store import JobRecord, JobState, JobStore, NewJob, Store
+from bot.store import ImageStore, JobRecord, JobState, JobStore, NewJob, Store
 
 TEN_MIB = 10 * 1024 * 1024
 TIMEOUT_S = 20.0
@@ -57,6 +57,7 @@ class Desk:
     """What a test works with."""
 
     store: JobStore
+    images: ImageStore
     executor: LocalExecutor
     deliveries: Deliveries
     recorded: Recorded = field(default_factory=Recorded)
@@ -139,11 +140,13 @@ async def open_desk(
             retry_pauses_s=retry_pauses_s,
         )
         try:
-            yield Desk(store.jobs, executor, deliveries)
+            yield Desk(store.jobs, store.images, executor, deliveries)
         finally:
             await deliveries.aclose()
 
 
 def refusal(status: int, code: int) -> discord.HTTPException:
-    kind = discord.NotFound if status == 404 else discord.HTTPException
-    return kind(MagicMock(status=status, reason="refused"), {"code": code, "message": "refused"})
+    kinds = {403: discord.Forbidden, 404: discord.NotFound}
+    return kinds.get(status, discord.HTTPException)(
+        MagicMock(status=status, reason="refused"), {"code": code, "message": "refused"}
+    )

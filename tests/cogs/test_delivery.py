@@ -296,6 +296,8 @@ async def test_the_number_of_deliveries_is_bounded(tmp_path: Path) -> None:
         request = await desk.accept()
         with pytest.raises(QueueFullError, match="1 jobs are under way"), desk.deliveries.accepting(new_job_id()):
             pass
+        with pytest.raises(QueueFullError), desk.deliveries.accepting(new_job_id(), new_job_id()):
+            pass
         with desk.deliveries.accepting(new_job_id(), accepted_before=True):
             second = await desk.accept()
         gate.open()

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import discord
 import pytest
 
 from bot.collage import read_metadata
 from bot.config import ImagineSettings, Settings
 from bot.engine.fake import FakeEngine, Faults, Gate
-from bot.errors import StoreError
+from bot.errors import QueueFullError, StoreError
+from bot.executor.local import LocalExecutor
+from bot.requests import GenerationRequest
 from bot.sandbox import EventKind, Exchange, Sandbox
 from bot.store import JobState, JobStore, NewJob
+from tests.cogs.desk import refusal
 from tests.conftest import ACK_LIMIT_S, TIMEOUT_S, OpenStage
 
 BY_TOKEN = "/webhooks/{webhook_id}/{webhook_token}/messages/@original"
@@ -143,8 +147,7 @@ async def test_the_third_unfinished_job_of_a_user_is_refused(open_stage: OpenSta
         answer = await stage.answer("/imagine prompt:three")
         assert answer.is_ephemeral
         assert "2" in answer.text
-        refused = await stage.job(JobState.FAILED)
-        assert refused.error == answer.text
+        assert len(stage.job_ids) == 2
         gate.open()
         await stage.job(JobState.DELIVERED, index=0)
         await stage.job(JobState.DELIVERED, index=1)
@@ -160,7 +163,7 @@ async def test_a_full_queue_is_refused(open_stage: OpenStage) -> None:
         answer = await stage.answer("/imagine prompt:too many")
         assert answer.is_ephemeral
         assert "3" in answer.text
-        assert (await stage.job(JobState.FAILED)).error == answer.text
+        assert len(stage.job_ids) == 3
         gate.open()
         await stage.job(JobState.DELIVERED, index=2)
 
@@ -257,3 +260,74 @@ async def test_a_shutdown_during_a_job_tells_its_message(open_stage: OpenStage) 
         assert last.payload["content"].endswith("The bot is going offline. This job goes on when it is back.")
         assert [job.id for job in await stage.app.store.jobs.unfinished()] == stage.job_ids
         gate.open()
+
+
+async def test_a_place_that_is_taken_meanwhile_costs_the_job_with_a_sentence(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = LocalExecutor.submit
+
+    async def refuse(executor: LocalExecutor, request: GenerationRequest, **_: object) -> object:
+        if request.prompt == "two":
+            raise QueueFullError("The queue is full.")
+        return await submit(executor, request)
+
+    async with open_stage() as stage:
+        monkeypatch.setattr(LocalExecutor, "submit", refuse)
+        answer = await stage.answer("/imagine prompt:one prompt2:two")
+        assert (answer.text, answer.is_ephemeral) == ("The queue is full.", True)
+        assert [(await stage.job(JobState.FAILED, index=i)).error for i in (0, 1)] == [answer.text] * 2
+        assert stage.app.executor.status.num_queued == 0
+
+
+async def test_several_prompts_make_a_job_and_a_message_each(open_stage: OpenStage, tmp_path: Path) -> None:
+    async with open_stage() as stage:
+        events = await stage.play("/imagine prompt:a red circle images:2 prompt2:a blue star negative:green")
+        jobs = [await stage.job(JobState.DELIVERED, index=index) for index in (0, 1)]
+    acknowledged = [event for event in events if event.text.startswith("a ") and "[Cancel]" in event.text]
+    assert [event.kind for event in acknowledged[:2]] == [EventKind.ACK, EventKind.MESSAGE]
+    assert [str(job.message_id) for job in jobs] == [event.message_id for event in acknowledged[:2]]
+    assert [(job.prompt, job.negative_prompt, job.num_images) for job in jobs] == [
+        ("a red circle", "green", 2),
+        ("a blue star", "green", 2),
+    ]
+    assert jobs[0].seed != jobs[1].seed
+    for job in jobs:
+        shown = [event for event in events if event.message_id == str(job.message_id)][-1]
+        assert read_metadata((tmp_path / "out" / shown.files[0]).read_bytes())["prompt"] == job.prompt
+
+
+async def test_of_three_prompts_none_is_drawn_if_there_is_room_for_two(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        answer = await stage.answer("/imagine prompt:one prompt2:two prompt3:three")
+        assert answer.is_ephemeral
+        assert answer.text == (
+            "You ask for 3 jobs and have 0 unfinished; 2 is the limit for one person. "
+            "Ask for fewer, or wait until some are done."
+        )
+        assert stage.job_ids == []
+
+
+async def test_a_follow_up_that_discord_refuses_costs_its_own_job_alone(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise refusal(403, 50001)
+
+    async with open_stage() as stage:
+        monkeypatch.setattr(discord.Webhook, "send", refuse)
+        await stage.begin("/imagine prompt:one prompt2:two")
+        assert (await stage.job(JobState.DELIVERED, index=0)).prompt == "one"
+        assert (await stage.job(JobState.FAILED, index=1)).error == "Discord did not take the answer to the command."
+
+
+async def test_after_fifteen_minutes_a_follow_up_is_delivered_too(open_stage: OpenStage) -> None:
+    gate = Gate()
+    async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
+        await stage.begin("/imagine prompt:one images:1 prompt2:two")
+        await stage.job(JobState.RUNNING, index=0)
+        await stage.sandbox.advance_clock(16 * 60)
+        gate.open()
+        jobs = [await stage.job(JobState.DELIVERED, index=index) for index in (0, 1)]
+        delivered = [exchange for exchange in edits(stage.sandbox.requests, BY_BOT) if exchange.files]
+    assert {exchange.answer["id"] for exchange in delivered} == {str(job.message_id) for job in jobs}

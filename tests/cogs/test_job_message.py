@@ -53,6 +53,15 @@ async def test_the_interactions_token_goes_first() -> None:
     assert kwargs["allowed_mentions"].to_dict() == {"parse": []}
 
 
+async def test_a_follow_up_is_edited_by_its_own_id() -> None:
+    edit = AsyncMock()
+    interaction = MagicMock(spec=discord.Interaction, followup=MagicMock(edit_message=edit))
+    partial = MagicMock(spec=discord.PartialMessage, id=99, edit=AsyncMock(side_effect=AssertionError))
+    message = JobMessage(partial, JOB_ID, ENGLISH, interaction=interaction, is_follow_up=True)
+    assert await message.show(TEXT) is Shown.DONE
+    assert (edit.await_args_list[0].args, edit.await_args_list[0].kwargs["content"]) == ((99,), TEXT.content)
+
+
 async def test_the_same_content_is_not_sent_twice() -> None:
     setup = Setup(shown=TEXT)
     assert await setup.message.show(TEXT) is Shown.DONE

@@ -5,7 +5,7 @@ from unittest.mock import MagicMock
 import discord
 import pytest
 
-from bot.cogs.permissions import check_app_permissions, may_manage
+from bot.cogs.permissions import check_app_permissions, may_manage, may_see
 from bot.errors import MissingPermissionError
 from bot.store import JobRecord
 
@@ -70,3 +70,36 @@ def test_who_may_end_a_job(user_id: int, channel_id: int, permissions: discord.P
     interaction = MagicMock(spec=discord.Interaction, channel_id=channel_id, permissions=permissions)
     interaction.user = MagicMock(id=user_id)
     assert may_manage(interaction, MagicMock(spec=JobRecord, user_id=1, channel_id=5)) is may
+
+
+@pytest.mark.parametrize(
+    ("user_id", "guild_id", "channel_id", "granted", "is_private", "may"),
+    [
+        (1, 7, 9, None, False, True),
+        (1, None, 9, None, True, True),
+        (2, 7, 5, None, False, True),
+        (2, 7, 5, None, True, False),
+        (2, 8, 5, discord.Permissions.all(), False, False),
+        (2, None, 5, None, False, False),
+        (2, 7, 9, None, False, False),
+        (2, 7, 9, discord.Permissions(view_channel=True, read_message_history=True), False, True),
+        (2, 7, 9, discord.Permissions(view_channel=True), False, False),
+        (2, 7, 9, discord.Permissions(read_message_history=True), False, False),
+    ],
+)
+def test_who_may_look_at_a_result(
+    user_id: int,
+    guild_id: int | None,
+    channel_id: int,
+    granted: discord.Permissions | None,
+    is_private: bool,
+    may: bool,
+) -> None:
+    """granted: in the job's channel; None where the bot doesn't know that channel."""
+    guild = MagicMock(spec=discord.Guild)
+    channel = MagicMock(spec=discord.TextChannel, permissions_for=MagicMock(return_value=granted))
+    guild.get_channel_or_thread.return_value = None if granted is None else channel
+    interaction = MagicMock(spec=discord.Interaction, guild_id=guild_id, channel_id=channel_id, guild=guild)
+    interaction.user = MagicMock(spec=discord.Member, id=user_id)
+    job = MagicMock(spec=JobRecord, user_id=1, guild_id=7, channel_id=5, is_private=is_private)
+    assert may_see(interaction, job) is may

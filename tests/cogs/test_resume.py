@@ -67,6 +67,44 @@ async def test_a_variation_starts_with_the_same_tokens_after_a_restart(
     assert (request.job_id, request.image_tokens) == (job.id, (200, 201, 202))
 
 
+async def test_a_variation_names_the_picture_that_it_comes_from_after_a_restart(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await stage.play("/imagine prompt:a red circle images:2")
+        first = await stage.job(JobState.DELIVERED)
+        resumed = NewJob(
+            prompt="varied",
+            num_images=1,
+            seed=1,
+            user_id=first.user_id,
+            guild_id=first.guild_id,
+            channel_id=first.channel_id,
+            interaction_id=3,
+            kind="vary",
+            parent_id=first.id,
+            parent_rank=2,
+        )
+        await stage.app.store.jobs.create(resumed)
+        assert first.message_id is not None
+        await stage.app.store.jobs.acknowledge(resumed.id, first.channel_id, first.message_id)
+    async with open_stage() as stage:
+        await stage.job(JobState.DELIVERED)
+        assert f"Varied from picture 2 of job [{first.id}](" in edits_by_bot(stage.sandbox)[-1].payload["content"]
+
+
+async def test_a_result_that_was_deleted_on_its_way_is_not_drawn_again(open_stage: OpenStage) -> None:
+    job = NewJob(prompt="gone", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=3)
+    async with open_stage() as stage:
+        jobs = stage.app.store.jobs
+        await jobs.create(job)
+        await jobs.acknowledge(job.id, 2, 4)
+        for state in (JobState.QUEUED, JobState.RUNNING, JobState.DELIVERING):
+            await jobs.move(job.id, state)
+        assert await jobs.delete(job.id)
+    async with open_stage() as stage:
+        assert (await stage.job(JobState.FAILED)).error == "Its pictures were deleted."
+        assert edits_by_bot(stage.sandbox) == []
+
+
 async def test_limits_that_are_lower_now_refuse_no_job_that_was_accepted(
     open_stage: OpenStage, settings: Settings
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bot.engine.fake import FakeEngine
 from bot.executor.events import Event, JobUpdate, LoadChanged
-from bot.executor.forecast import EngineLoad, expected_starts
+from bot.executor.forecast import EngineLoad, drawing_s, expected_starts
 from bot.executor.pace import Pace
 from bot.executor.scheduler import Admission, Job, Lineup
 from bot.requests import GenerationRequest, Started
@@ -40,6 +40,12 @@ def starts(engine_load: EngineLoad, *jobs: Job, entering: Sequence[Admission] = 
 def test_free_slots_are_given_at_the_next_round() -> None:
     assert starts(load([]), Job(ask(num_images=4))) == [0.0]
     assert starts(load([5], chunks_until_round=1), Job(ask(num_images=3))) == [10.0]
+
+
+def test_drawing_takes_as_many_waves_as_the_slots_need() -> None:
+    assert [drawing_s(load([]), ask(num_images=n)) for n in (1, 4, 5, 9)] == [40.0, 40.0, 80.0, 120.0]
+    assert drawing_s(load([]), ask(image_tokens=(1,) * 30)) == 10.0
+    assert drawing_s(load([], pace=None), ask()) is None
 
 
 def test_slots_come_free_with_whole_chunks() -> None:

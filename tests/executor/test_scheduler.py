@@ -116,6 +116,20 @@ def test_the_limit_per_user_counts_waiting_and_started_jobs() -> None:
     scheduler.add(job("ann"))
 
 
+def test_room_for_several_is_for_all_of_them_or_none() -> None:
+    scheduler = Scheduler(max_jobs=4, max_jobs_per_user=3)
+    scheduler.add(job("ann"))
+    scheduler.check_room("ann", 2)
+    with pytest.raises(UserLimitError, match=r"You ask for 3 jobs and have 1 unfinished; 3 is the limit"):
+        scheduler.check_room("ann", 3)
+    scheduler.add(job("bob"))
+    with pytest.raises(QueueFullError, match=r"no room for 3 jobs: 2 of 4 places are taken"):
+        scheduler.check_room("eve", 3)
+    scheduler.check_room("eve", 2)
+    scheduler.add(job("eve"))
+    scheduler.add(job("eve"))
+
+
 def test_no_limit_refuses_a_job_that_was_accepted_before_but_it_counts() -> None:
     scheduler = Scheduler(max_jobs=3, max_jobs_per_user=1)
     assert [scheduler.add(job("ann"), accepted_before=True) for _ in range(4)] == [1, 2, 3, 4]

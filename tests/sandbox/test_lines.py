@@ -1,13 +1,14 @@
 import pytest
 
 from bot.sandbox.errors import LineError
-from bot.sandbox.lines import As, Begin, Click, In, Line, Slash, Wait, parse_line
+from bot.sandbox.lines import As, Begin, Click, In, Line, Slash, Type, Wait, parse_line
 
 
 @pytest.mark.parametrize(
     ("text", "line"),
     [
         ("/imagine prompt:as bob in de", Slash("imagine prompt:as bob in de")),
+        ("type /imagine style:o", Type("imagine style:o")),
         ("click Cancel", Click("Cancel")),
         ("as anna", As("anna")),
         ("as anna in de", As("anna", "de")),
@@ -32,6 +33,7 @@ def test_what_a_line_means(text: str, line: Line) -> None:
         ("begin as alice", "Can't play the line 'begin as alice'"),
         ("begin begin click A", "Can't play the line"),
         ("begin dance", "Can't play the line 'dance'"),
+        ("type imagine", "type /COMMAND option:value"),
         ("dance", "Can't play the line 'dance'"),
     ],
 )

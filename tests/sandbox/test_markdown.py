@@ -25,6 +25,8 @@ NAMES = {"7": "ann", "8": "general"}
         ("___both___ __init__.py", "both init.py"),
         ("my_snake_case _open", "my_snake_case _open"),
         ("`_code_`", "_code_"),
+        ("job [0a1b](https://discord.com/channels/1/2/3).", "job 0a1b."),
+        (r"\[not\](https\://a link)", "[not](https://a link)"),
     ],
 )
 def test_text_is_shown_as_discord_shows_it(text: str, seen: str) -> None:

@@ -177,3 +177,26 @@ def test_names_of_another_language_mean_nothing() -> None:
     assert [option["name"] for option in arguments.options] == ["show"]
     with pytest.raises(LineError, match="needs one of its sub-commands: show"):
         read("zeige", groups)
+
+
+def test_the_last_option_is_the_one_that_is_typed() -> None:
+    completed = {
+        "name": "imagine",
+        "options": [
+            {"type": 3, "name": "prompt", "required": True},
+            {"type": 3, "name": "style", "autocomplete": True},
+        ],
+    }
+
+    def typed(text: str) -> list[dict[str, Any]]:
+        arguments = Arguments(World(Clock()), is_typing=True)
+        arguments.read(completed, text)
+        return arguments.options
+
+    oil = {"name": "style", "type": 3, "value": "oi", "focused": True}
+    assert typed("style:oi") == [oil]
+    assert typed("prompt:a star style:oi") == [{"name": "prompt", "type": 3, "value": "a star"}, oil]
+    assert typed("style:")[0]["value"] == ""
+    for text in ("", "style:oil prompt:a"):
+        with pytest.raises(LineError, match="the options with suggestions are: style"):
+            typed(text)

@@ -121,6 +121,17 @@ async def test_one_interaction_makes_one_job(jobs: JobStore) -> None:
     assert len(await jobs.unfinished()) == 1
 
 
+async def test_the_parts_of_an_interaction_are_stored_together_or_not_at_all(jobs: JobStore) -> None:
+    first, second, third = (new_job(interaction_part=part) for part in range(3))
+    record = await jobs.create(first, second)
+    assert record.id == first.id
+    assert [job.id for job in await jobs.unfinished()] == [first.id, second.id]
+    with pytest.raises(StoreError, match="already holds a job of this interaction"):
+        await jobs.create(third, new_job(interaction_part=1))
+    assert await jobs.get(third.id) is None
+    assert [job.id for job in await jobs.latest_of(SNOWFLAKE)] == [second.id, first.id]
+
+
 async def test_an_id_is_taken_once(jobs: JobStore) -> None:
     await jobs.create(new_job(1, id="0123456789ab"))
     with pytest.raises(StoreError, match="already holds a job with this id"):
@@ -138,6 +149,9 @@ async def test_unfinished_is_oldest_first_and_bounded(jobs: JobStore) -> None:
 async def test_latest_of_is_newest_first_and_of_one_user(jobs: JobStore) -> None:
     created = [await jobs.create(new_job(number, user_id=SNOWFLAKE + number % 2)) for number in range(6)]
     assert await jobs.latest_of(SNOWFLAKE, limit=2) == [created[4], created[2]]
+    elsewhere = await jobs.create(new_job(6, guild_id=7))
+    await jobs.create(new_job(7, guild_id=8))
+    assert await jobs.latest_of(SNOWFLAKE, guild_id=7) == [elsewhere]
     assert await jobs.latest_of(1) == []
 
 

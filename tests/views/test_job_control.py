@@ -24,6 +24,22 @@ async def test_a_running_job_has_one_button() -> None:
     assert view.timeout is None
 
 
+async def test_a_result_has_a_select_of_its_pictures_and_three_buttons() -> None:
+    view = view_of(Controls.RESULT, JOB_ID, ENGLISH, scores=(21.04, 20.0))
+    assert view is not None
+    select_row, button_row = view.to_components()
+    (select,) = select_row["components"]
+    assert (select["placeholder"], select["custom_id"]) == ("Look closer", f"1:look:{JOB_ID}")
+    options = [(option["label"], option["value"], option["description"]) for option in select["options"]]
+    assert options == [("1", "1", "Score: 21.0"), ("2", "2", "Score: 20.0")]
+    assert [(button["label"], button["custom_id"]) for button in button_row["components"]] == [
+        ("Reroll", f"1:reroll:{JOB_ID}"),
+        ("Download all", f"1:download:{JOB_ID}"),
+        ("Delete", f"1:delete:{JOB_ID}"),
+    ]
+    assert view.timeout is None
+
+
 async def test_buttons_come_in_rows_of_five() -> None:
     controls = [make_button(str(n), CustomId(Action.CANCEL, f"{n:012x}")) for n in range(7)]
     rows = make_view(controls).to_components()

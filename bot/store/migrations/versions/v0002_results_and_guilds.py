@@ -14,6 +14,11 @@ _TIME = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     """Adds columns to `jobs`, whose rows keep what they have, and creates five tables."""
+    # SQLite changes a constraint by copying the table; later, dropping the old one would empty those that refer to it.
+    with op.batch_alter_table("jobs") as jobs:
+        jobs.add_column(sa.Column("interaction_part", sa.Integer, nullable=False, server_default="0"))
+        jobs.drop_constraint("uq_jobs_interaction_id", type_="unique")
+        jobs.create_unique_constraint("uq_jobs_interaction_id_interaction_part", ["interaction_id", "interaction_part"])
     op.add_column("jobs", sa.Column("kind", sa.String(16), nullable=False, server_default="imagine"))
     op.add_column("jobs", sa.Column("parent_id", sa.String(12)))
     op.add_column("jobs", sa.Column("parent_rank", sa.Integer))

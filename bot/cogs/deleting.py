@@ -1,0 +1,113 @@
+"""Deleting a result: message, pictures and files; the job's record stays, marked. Handlers of presses, event loop.
+
+Every step may be done twice, so two who press together disturb nobody, and a press after a failure goes on from there.
+"""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+import aiohttp
+import discord
+
+from bot.catalogues import Languages
+from bot.cogs.answering import answer_alone
+from bot.cogs.job_message import UNKNOWN_CHANNEL, UNKNOWN_MESSAGE
+from bot.cogs.permissions import may_manage
+from bot.cogs.results import STORE_TIMEOUT_S, Results
+from bot.errors import MissingPermissionError, StoreError
+from bot.pictures import PictureFolder
+from bot.store import JobRecord, Store
+from bot.views.custom_id import Action, CustomId
+from bot.views.job_control import make_button, make_view
+
+MESSAGE_TIMEOUT_S: Final = 10.0
+FILES_TIMEOUT_S: Final = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class Deleting:
+    """Methods raise as Results does, and MissingPermissionError if whoever pressed may not."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        *,
+        results: Results,
+        store: Store,
+        pictures: PictureFolder,
+        languages: Languages,
+    ) -> None:
+        self._client = client
+        self._results = results
+        self._store = store
+        self._pictures = pictures
+        self._languages = languages
+
+    async def ask(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
+        """Asks whether it is meant; of what is deleted already it clears the rest."""
+        job = await self._find(interaction, pressed)
+        language = self._languages.of(str(interaction.locale))
+        if job.deleted_at is not None:
+            await interaction.response.defer(ephemeral=True, thinking=True)
+            await answer_alone(interaction, await self._delete(interaction, job))
+            return
+        question = language.plural(
+            "Delete the message and its picture for good?",
+            "Delete the message and its {n} pictures for good?",
+            job.num_images,
+        )
+        confirm = CustomId(Action.DELETE_CONFIRMED, job.id)
+        button = make_button(language.text("Delete for good"), confirm, style=discord.ButtonStyle.danger)
+        await answer_alone(interaction, question, view=make_view([button]))
+
+    async def confirmed(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
+        """Deletes, and says so in the place of the question."""
+        job = await self._find(interaction, pressed)
+        await interaction.response.defer()
+        await interaction.edit_original_response(content=await self._delete(interaction, job), view=None)
+
+    async def _find(self, interaction: discord.Interaction[Any], pressed: CustomId) -> JobRecord:
+        job = await self._results.any_job(interaction, pressed.job_id)
+        if not may_manage(interaction, job):
+            raise MissingPermissionError(
+                "Only {user} can delete this result, or a member with the permission “Manage Messages”.",
+                user=f"<@{job.user_id}>",
+            )
+        return job
+
+    async def _delete(self, interaction: discord.Interaction[Any], job: JobRecord) -> str:
+        """What to say of it."""
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                is_first = await self._store.jobs.delete(job.id)
+                await self._store.images.delete(job.id)
+            async with asyncio.timeout(FILES_TIMEOUT_S):
+                await asyncio.to_thread(self._pictures.delete, job.id)
+        except TimeoutError as error:
+            raise StoreError(f"Job {job.id} could not be deleted in time.") from error
+        language = self._languages.of(str(interaction.locale))
+        if not await self._delete_message(job):
+            return language.text(
+                "The pictures are deleted, but Discord did not let me delete the message. Ask a moderator to do it."
+            )
+        if is_first:
+            _log.info("job %s was deleted by user %d", job.id, interaction.user.id)
+            return language.text("Deleted.")
+        return language.text("The pictures of this job were deleted.")
+
+    async def _delete_message(self, job: JobRecord) -> bool:
+        """Whether it is gone now."""
+        if job.message_id is None:
+            return True
+        message = self._client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id)
+        try:
+            async with asyncio.timeout(MESSAGE_TIMEOUT_S):
+                await message.delete()
+        except discord.NotFound as error:
+            return error.code in (UNKNOWN_CHANNEL, UNKNOWN_MESSAGE)
+        except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            _log.warning("message %d could not be deleted: %s", job.message_id, error or type(error).__name__)
+            return False
+        return True

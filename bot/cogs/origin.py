@@ -1,0 +1,20 @@
+"""Where a job comes from, as its message tells it. Pure."""
+
+from bot.language import Text
+from bot.store import JobKind, JobRecord
+
+
+def message_address(job: JobRecord) -> str | None:
+    """The address of a job's message, which Discord shows as a link; None if it has none that others can open."""
+    if job.message_id is None or job.is_private:
+        return None
+    return f"https://discord.com/channels/{job.guild_id or '@me'}/{job.channel_id}/{job.message_id}"
+
+
+def origin_text(kind: JobKind, parent: JobRecord, rank: int | None) -> Text:
+    """For the message of a job of this kind. rank: which picture of `parent` it starts from, if from one."""
+    address = None if parent.deleted_at is not None else message_address(parent)
+    named = f"`{parent.id}`" if address is None else f"[{parent.id}]({address})"
+    if kind == "vary" and rank is not None:
+        return Text("Varied from picture {rank} of job {job}.", rank=rank, job=named)
+    return Text("Drawn again after job {job}.", job=named)

@@ -1,0 +1,51 @@
+"""Who acts on the controls of finished jobs. Called once, by the client."""
+
+from collections.abc import Mapping
+
+import discord
+
+from bot.catalogues import Languages
+from bot.cogs.deleting import Deleting
+from bot.cogs.delivery import Deliveries
+from bot.cogs.downloading import Downloading
+from bot.cogs.job_desk import JobDesk
+from bot.cogs.looking_closer import LookingCloser
+from bot.cogs.picture_source import PictureSource
+from bot.cogs.remaking import Remaking
+from bot.cogs.results import Results
+from bot.executor.base import Executor
+from bot.pictures import PictureFolder
+from bot.store import Store
+from bot.views.custom_id import Action
+from bot.views.presses import PressHandler
+
+
+def result_handlers(
+    client: discord.Client,
+    *,
+    store: Store,
+    pictures: PictureFolder,
+    executor: Executor,
+    deliveries: Deliveries,
+    desk: JobDesk,
+    languages: Languages,
+    max_images: int,
+) -> Mapping[Action, PressHandler]:
+    """For Presses: the controls of Controls.RESULT and of single pictures."""
+    results = Results(store)
+    source = PictureSource(pictures, executor, deliveries)
+    closer = LookingCloser(results, source, store.favourites, languages)
+    remaking = Remaking(results, desk, executor, max_images=max_images)
+    downloading = Downloading(results, source, languages)
+    deleting = Deleting(client, results=results, store=store, pictures=pictures, languages=languages)
+    return {
+        Action.LOOK: closer.look,
+        Action.ENLARGE: closer.enlarge,
+        Action.SAVE: closer.save,
+        Action.FAVOURITE: closer.favourite,
+        Action.REROLL: remaking.reroll,
+        Action.VARY: remaking.vary,
+        Action.DOWNLOAD: downloading.press,
+        Action.DELETE: deleting.ask,
+        Action.DELETE_CONFIRMED: deleting.confirmed,
+    }
