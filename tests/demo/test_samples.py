@@ -15,6 +15,8 @@ from bot.demo.vocabulary import write_clip_tokenizer, write_prompt_tokenizer
 from bot.models.clip_config import ClipConfig
 from bot.models.clip_preprocess import ClipPreprocessing
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 SIZE_PX = 32
 VQGAN_CONFIG = train_vqgan.config(SIZE_PX)
 VQGAN = vqgan.network(VQGAN_CONFIG)

@@ -1,6 +1,5 @@
 """The whole training at one step a stage, small: what it writes is a model that the engine can draw with."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -44,8 +43,8 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Networks and batches that compile and run fast, and are not optimised: each program runs once or twice."""
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks and batches that compile and run fast."""
 
     def small_config(vocabulary: int, vqgan_config: VQGANConfig) -> DalleBartConfig:
         return replace(full_config(vocabulary, vqgan_config), encoder_layers=1, decoder_layers=1)
@@ -63,14 +62,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for module in (train_vqgan, train_dalle_bart, train_clip):
         monkeypatch.setattr(module, "BATCH", 4)
     monkeypatch.setattr(train_clip, "SPOILT", 2)
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small", "unoptimised")
 def test_what_is_trained_on_a_folder_can_be_drawn_with(data: Path, tmp_path: Path) -> None:
     # Too late, then, to give the other tests of this process more devices.
     jax.devices()
