@@ -3,13 +3,14 @@
 `dalle-bot catalogue` writes the files; the running bot has no use for this.
 """
 
+import ast
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from babel.core import Locale, UnknownLocaleError
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import write_po
 
 from bot import errors
@@ -50,12 +51,24 @@ def is_translated(message: Message) -> bool:
 
 def message_template(folder: Path = _PACKAGE) -> Catalog:
     """Every message in the source files of `folder`, untranslated, with the files that have it."""
-    methods = [*((f"{name}/**", "ignore") for name in _OPERATORS_FOLDERS), ("**.py", "python")]
     template = Catalog()
-    found = extract_from_dir(folder, method_map=methods, keywords=KEYWORDS)
-    for filename, _, message, _, context in sorted(found, key=lambda entry: entry[:2]):
-        template.add(message, locations=[(f"{folder.name}/{filename}", 0)], context=context)
+    for path in sorted(folder.rglob("*.py")):
+        name = path.relative_to(folder)
+        if name.parts[0] not in _OPERATORS_FOLDERS:
+            for message in _messages_in(path.read_text(encoding="utf-8")):
+                template.add(message, locations=[(f"{folder.name}/{name.as_posix()}", 0)])
     return template
+
+
+def _messages_in(source: str) -> Iterator[str | tuple[str, ...]]:
+    """What the KEYWORDS are called with in a source file, in its order, where all of that is literal."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        given = [call.args[number - 1] for number in KEYWORDS.get(name, ()) if number <= len(call.args)]
+        texts = [node.value for node in given if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        if texts and len(texts) == len(KEYWORDS[name]):
+            yield tuple(texts) if len(texts) > 1 else texts[0]
 
 
 def update_catalogue(code: str, folder: Path = LOCALES_FOLDER) -> tuple[Path, int]:
