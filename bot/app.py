@@ -73,6 +73,7 @@ async def open_app(
                 max_deliveries=settings.queue.max_jobs + MAX_LINGERING,
                 default_images=settings.imagine.default_images,
                 max_images=settings.imagine.max_images,
+                source_url=settings.discord.source_url,
                 dev_guild_id=settings.discord.dev_guild_id,
             )
         )

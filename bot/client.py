@@ -17,6 +17,7 @@ from discord.ext import commands
 from bot.catalogues import Languages
 from bot.cogs.cancelling import Cancelling
 from bot.cogs.delivery import Deliveries
+from bot.cogs.help import HelpCog
 from bot.cogs.imagine import ImagineCog
 from bot.cogs.job_desk import JobDesk
 from bot.cogs.queue import QueueCog
@@ -55,7 +56,8 @@ class DalleBot(commands.AutoShardedBot):
 
     languages: what it speaks. max_deliveries: jobs under way at once, from acknowledgement to result.
     default_images, max_images: of /imagine.
-    dev_guild_id: register the commands in this guild alone, where they appear at once; None registers them globally.
+    source_url: of the bot's code, for /about. dev_guild_id: register the commands in this guild alone, where they
+    appear at once; None registers them globally.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class DalleBot(commands.AutoShardedBot):
         max_deliveries: int,
         default_images: int,
         max_images: int,
+        source_url: str | None = None,
         dev_guild_id: int | None = None,
     ) -> None:
         # Two warnings at every start, about voice, which this bot has no use for.
@@ -90,6 +93,8 @@ class DalleBot(commands.AutoShardedBot):
         self._deliveries = Deliveries(store=store.jobs, executor=executor, keeper=keeper, max_deliveries=max_deliveries)
         self._default_images = default_images
         self._max_images = max_images
+        self._source_url = source_url
+        self._command_ids: dict[str, int] = {}
         self._dev_guild = discord.Object(dev_guild_id) if dev_guild_id is not None else None
 
     async def setup_hook(self) -> None:
@@ -125,7 +130,14 @@ class DalleBot(commands.AutoShardedBot):
             default_images=self._default_images,
             max_images=self._max_images,
         )
-        for cog in (imagine, queue, StyleCog(styles, self.languages)):
+        helping = HelpCog(
+            self,
+            command_ids=self._command_ids,
+            executor=self._executor,
+            languages=self.languages,
+            source_url=self._source_url,
+        )
+        for cog in (imagine, queue, StyleCog(styles, self.languages), helping):
             await self.add_cog(cog)
         handlers = {
             Action.CANCEL: cancelling.press,
@@ -156,8 +168,8 @@ class DalleBot(commands.AutoShardedBot):
     async def sync_commands(self) -> bool:
         """Registers the commands with Discord unless it has exactly these; True if it did.
 
-        What was registered last is remembered in the store as a hash, since Discord limits registrations. Raises
-        ConfigError if dev_guild_id names a guild that the bot isn't in.
+        What was registered last is remembered in the store as a hash, since Discord limits registrations, together
+        with the ids that Discord gave. Raises ConfigError if dev_guild_id names a guild that the bot isn't in.
         """
         if self._dev_guild is not None:
             self.tree.copy_global_to(guild=self._dev_guild)
@@ -168,7 +180,9 @@ class DalleBot(commands.AutoShardedBot):
         except StoreError as error:
             _log.warning("the hash of the registered commands could not be read, registering them anew: %s", error)
             known = None
-        if known == digest:
+        known_digest, _, ids = (known or "").partition(" ")
+        if known_digest == digest and ids:
+            self._command_ids.update(json.loads(ids))
             return False
         try:
             registered = await self.tree.sync(guild=self._dev_guild)
@@ -178,8 +192,9 @@ class DalleBot(commands.AutoShardedBot):
                 "the applications.commands scope, or remove the key."
             ) from error
         _log.info("registered %d commands with Discord", len(registered))
+        self._command_ids.update({command.name: command.id for command in registered})
         try:
-            await self._store.values.set(key, digest)
+            await self._store.values.set(key, f"{digest} {json.dumps(self._command_ids)}")
         except StoreError as error:
             _log.warning("the hash of the registered commands could not be stored: %s", error)
         return True

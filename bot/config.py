@@ -34,9 +34,11 @@ class _Section(BaseModel):
 
 
 class DiscordSettings(_Section):
-    """token: the bot's. dev_guild_id: a guild that gets changed commands at once, for development."""
+    """token: the bot's. source_url: of its code, for /about. dev_guild_id: a guild that gets changed commands at once,
+    for development."""
 
     token: SecretStr | None = None
+    source_url: str | None = Field(None, pattern=r"^https?://\S+$", max_length=512)
     dev_guild_id: Snowflake | None = None
 
     @field_validator("token", mode="after")

@@ -17,7 +17,7 @@ import typer
 
 from bot.__main__ import app
 from bot.cogs.imagine import ImagineCog
-from bot.cogs.permissions import required_permissions
+from bot.cogs.permissions import PERMISSION_NAMES, invite_link
 from bot.config import Settings, key_paths
 from bot.demo.grammar import COLOURS, RELATIONS, SHAPES, SIZES
 from bot.fetch.source import DEFAULT_CLIP, DEFAULT_VQGAN, RELEASED
@@ -107,15 +107,12 @@ def test_every_command_is_listed() -> None:
 
 def test_the_invite_link_asks_for_what_the_bot_needs() -> None:
     (link,) = re.findall(r"https://discord\.com/oauth2/authorize\S+", README)
-    query = parse_qs(urlsplit(link).query)
-    assert query["scope"] == ["bot applications.commands"]
-    needed = required_permissions(in_thread=False) | required_permissions(in_thread=True)
-    value = discord.Permissions(**dict.fromkeys(needed, True)).value
-    assert query["permissions"] == [str(value)]
+    assert link == invite_link(1).replace("client_id=1&", "client_id=APPLICATION_ID&")
+    (value,) = parse_qs(urlsplit(link).query)["permissions"]
     told = re.search(rf"`{value}` is exactly these (\w+) permissions.*?: (.*?)\.", README, re.DOTALL)
     assert told
-    assert told[1] == "four"
-    assert set(re.split(r",\s+", " ".join(told[2].split()))) == set(map(str, needed.values()))
+    assert told[1] == "five"
+    assert re.split(r",\s+", " ".join(told[2].split())) == list(map(str, PERMISSION_NAMES.values()))
 
 
 def test_every_setting_is_listed_with_its_default() -> None:

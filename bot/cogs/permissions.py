@@ -1,4 +1,10 @@
-"""What the bot needs in a channel to keep its promises there, and what people may do. Called before any work starts."""
+"""What the bot needs in a channel to keep its promises there, and what people may do. Called before any work starts.
+
+This is the one place that says which permissions the bot asks for, in a channel and when it is invited.
+"""
+
+from typing import Final
+from urllib.parse import urlencode
 
 import discord
 
@@ -6,17 +12,38 @@ from bot.errors import MissingPermissionError
 from bot.language import Text
 from bot.store import JobRecord
 
+PERMISSION_NAMES: Final = {
+    "view_channel": Text("View Channel"),
+    "send_messages": Text("Send Messages"),
+    "send_messages_in_threads": Text("Send Messages in Threads"),
+    "attach_files": Text("Attach Files"),
+    "connect": Text("Connect"),
+}
+"""Attribute of discord.Permissions → the name that Discord shows for it. All that the bot ever needs."""
 
-def required_permissions(*, in_thread: bool) -> dict[str, Text]:
-    """Attribute of discord.Permissions → the name that Discord shows for it.
+INVITE_SCOPES: Final = ("bot", "applications.commands")
+
+
+def required_permissions(channel: object) -> dict[str, Text]:
+    """Those of PERMISSION_NAMES that the bot needs in this channel; a post in a forum is a thread.
 
     Without them the bot's own token could not deliver once the interaction's has expired.
     """
-    if in_thread:
-        send = {"send_messages_in_threads": Text("Send Messages in Threads")}
+    if isinstance(channel, discord.Thread):
+        needed = ["view_channel", "send_messages_in_threads", "attach_files"]
+    elif isinstance(channel, discord.VoiceChannel | discord.StageChannel):
+        # Its chat is closed to whoever may not join.
+        needed = ["view_channel", "connect", "send_messages", "attach_files"]
     else:
-        send = {"send_messages": Text("Send Messages")}
-    return {"view_channel": Text("View Channel"), **send, "attach_files": Text("Attach Files")}
+        needed = ["view_channel", "send_messages", "attach_files"]
+    return {attribute: PERMISSION_NAMES[attribute] for attribute in needed}
+
+
+def invite_link(application_id: int) -> str:
+    """Where somebody adds the bot to a server, with all of PERMISSION_NAMES."""
+    permissions = discord.Permissions(**dict.fromkeys(PERMISSION_NAMES, True))
+    query = {"client_id": application_id, "scope": " ".join(INVITE_SCOPES), "permissions": permissions.value}
+    return f"https://discord.com/oauth2/authorize?{urlencode(query)}"
 
 
 def may_manage(interaction: discord.Interaction, job: JobRecord) -> bool:
@@ -47,15 +74,24 @@ def check_app_permissions(interaction: discord.Interaction) -> int:
 
     Raises MissingPermissionError naming each permission that the bot lacks there.
     """
+    channel = interaction.channel
     if interaction.channel_id is None:
         raise MissingPermissionError(
             "Discord did not say which channel this is. Use the command in a server's channel."
         )
     granted = interaction.app_permissions
-    required = required_permissions(in_thread=isinstance(interaction.channel, discord.Thread))
-    missing = [name for attribute, name in required.items() if not getattr(granted, attribute)]
+    missing = [name for attribute, name in required_permissions(channel).items() if not getattr(granted, attribute)]
     if missing and not granted.administrator:
         raise MissingPermissionError(
             "I lack {permissions} in this channel. Ask a moderator to grant this to me.", permissions=tuple(missing)
         )
+    if isinstance(channel, discord.Thread) and channel.is_private() and not _is_in(channel, granted):
+        raise MissingPermissionError(
+            "I am not in this private thread, so I could not write into it later. Mention me here and try again."
+        )
     return interaction.channel_id
+
+
+def _is_in(thread: discord.Thread, granted: discord.Permissions) -> bool:
+    """Whether the bot may write into a private thread. Discord tells it of those that it is in, and of no others."""
+    return granted.manage_threads or granted.administrator or thread.guild.get_thread(thread.id) is not None

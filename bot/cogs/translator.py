@@ -1,13 +1,14 @@
 """Commands in the user's language: names, descriptions, options and choices, from the catalogues.
 
 discord.py asks while it registers the commands; the client sets this translator before. Discord then shows each user
-what fits the locale of their client, and sends the English names back.
+what fits the locale of their client, and sends the English names back. /help asks too.
 """
 
 from discord import Locale
 from discord.app_commands import TranslationContextTypes, Translator, locale_str
 
 from bot.catalogues import Languages
+from bot.language import Language
 
 
 class CommandTranslator(Translator):
@@ -18,5 +19,10 @@ class CommandTranslator(Translator):
 
     async def translate(self, string: locale_str, locale: Locale, context: TranslationContextTypes) -> str | None:
         """None where the English text stays."""
-        translation = self._languages.of(locale.value).text(string.message)
+        translation = in_language(string.message, self._languages.of(locale.value))
         return None if translation == string.message else translation
+
+
+def in_language(text: str, language: Language) -> str:
+    """A command's name or description, which is in the catalogues because a locale_str was made of it."""
+    return language.text(text)

@@ -15,6 +15,7 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.job_message import TOKEN_LIFE_S
+from bot.cogs.permissions import check_app_permissions
 from bot.errors import JobEndedError, RequestError
 from bot.language import Language
 from bot.render import escape_shortened
@@ -53,8 +54,9 @@ class VariantQuestions:
     ) -> None:
         """Answers the interaction with the question; nothing is stored before its button is pressed.
 
-        accept: makes jobs of `requests`.
+        accept: makes jobs of `requests`. Raises MissingPermissionError if the bot could not deliver them here.
         """
+        check_app_permissions(interaction)
         language = self._languages.of(str(interaction.locale))
         question_id = new_job_id()
         draw = language.text("Draw {count} jobs", count=len(requests))

@@ -23,6 +23,7 @@ class ModelInfo:
     """What the rest of the program may know of a loaded model. sampling: the defaults stored with its checkpoint.
 
     num_rows: rows of codes of a picture; each has `image_length // num_rows` of them.
+    device, dtype: where DalleBart runs and what it computes in, for people; "" where that is unknown.
     """
 
     name: str
@@ -31,6 +32,8 @@ class ModelInfo:
     image_size_px: int
     max_text_tokens: int
     sampling: Sampling
+    device: str = ""
+    dtype: str = ""
 
 
 @dataclass(frozen=True, slots=True)

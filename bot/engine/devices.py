@@ -63,6 +63,13 @@ def slot_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     return jax.make_mesh((len(devices),), (SLOTS,), (jax.sharding.AxisType.Auto,), devices=devices)
 
 
+def device_name(mesh: Mesh) -> str:
+    """What people call the devices of a mesh: "CPU", "NVIDIA L4", "2 x NVIDIA L4"."""
+    device = mesh.devices.flat[0]
+    kind = "CPU" if device.platform == "cpu" else str(device.device_kind)
+    return kind if mesh.size == 1 else f"{mesh.size} x {kind}"
+
+
 def use_compile_cache(folder: Path | None) -> None:
     """Keeps compiled programs in `folder`, so that the next start need not compile them again. Raises ConfigError.
 

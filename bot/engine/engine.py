@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from jax.sharding import Mesh
@@ -18,7 +19,7 @@ from jax.sharding import Mesh
 from bot.checkpoints.bundle import Bundle
 from bot.checkpoints.tokenizers import EncodedText
 from bot.engine.base import FailedSlot, ModelInfo, Prefix, PromptText, SlotAssignment
-from bot.engine.devices import slot_mesh
+from bot.engine.devices import device_name, slot_mesh
 from bot.engine.images import Finals
 from bot.engine.insertion import make_insertion
 from bot.engine.notices import negative_prompt_notices, prompt_notices
@@ -136,6 +137,8 @@ class JaxEngine:
             image_size_px=bundle.vqgan_config.resolution,
             max_text_tokens=config.max_text_length,
             sampling=bundle.sampling,
+            device=device_name(self._mesh),
+            dtype=jnp.dtype(bundle.dtype).name,
         )
         per_device = num_slots // self._mesh.size
         self._shapes = ChunkShapes(per_device, config.image_length, config.max_text_length, deterministic=deterministic)

@@ -13,6 +13,7 @@ _TOKEN: Final = re.compile(
     r"|```(?:\w*\n)?(?P<block>.+?)```"
     r"|`(?P<code>[^`\n]+)`"
     r"|<(?P<sign>@!?|@&|\#)(?P<id>\d+)>"
+    r"|<(?P<command>/[^:<>]+):\d+>"
     r"|\[(?P<label>[^\[\]\n]+)\]\(https?://[^\s()]+\)"
     r"|(?P<mark>\*\*\*|\*\*|\*|__|~~|\|\|)"
     # Within words, as in snake_case, an underscore is one.
@@ -33,6 +34,6 @@ def as_read(text: str, name_of: Callable[[str], str | None]) -> str:
         if match["id"]:
             name = name_of(match["id"])
             return match[0] if name is None else f"{match['sign'][0]}{name}"
-        return match["escaped"] or match["block"] or match["code"] or match["label"]
+        return match["escaped"] or match["command"] or match["block"] or match["code"] or match["label"]
 
     return _TOKEN.sub(shown, text)

@@ -1,11 +1,19 @@
 """Which permissions the bot asks for, and where."""
 
 from unittest.mock import MagicMock
+from urllib.parse import parse_qs, urlsplit
 
 import discord
 import pytest
 
-from bot.cogs.permissions import check_app_permissions, may_manage, may_see
+from bot.cogs.permissions import (
+    PERMISSION_NAMES,
+    check_app_permissions,
+    invite_link,
+    may_manage,
+    may_see,
+    required_permissions,
+)
 from bot.errors import MissingPermissionError
 from bot.store import JobRecord
 
@@ -13,7 +21,7 @@ from bot.store import JobRecord
 def make_interaction(permissions: discord.Permissions, kind: type = discord.TextChannel) -> MagicMock:
     interaction = MagicMock(spec=discord.Interaction)
     interaction.channel_id = 5
-    interaction.channel = MagicMock(spec=kind)
+    interaction.channel = MagicMock(spec=kind, is_private=MagicMock(return_value=False))
     interaction.app_permissions = permissions
     return interaction
 
@@ -41,11 +49,53 @@ def test_each_missing_permission_is_named(granted: dict[str, bool], lacking: str
 
 
 def test_a_thread_needs_its_own_permission() -> None:
+    """A post in a forum is a thread too."""
     in_channels = discord.Permissions(view_channel=True, send_messages=True, attach_files=True)
     with pytest.raises(MissingPermissionError, match="I lack Send Messages in Threads in"):
         check_app_permissions(make_interaction(in_channels, discord.Thread))
     in_threads = discord.Permissions(view_channel=True, send_messages_in_threads=True, attach_files=True)
     assert check_app_permissions(make_interaction(in_threads, discord.Thread)) == 5
+
+
+@pytest.mark.parametrize("kind", [discord.VoiceChannel, discord.StageChannel])
+def test_the_chat_of_a_voice_channel_needs_connect(kind: type) -> None:
+    in_channels = discord.Permissions(view_channel=True, send_messages=True, attach_files=True)
+    with pytest.raises(MissingPermissionError, match="I lack Connect in this channel"):
+        check_app_permissions(make_interaction(in_channels, kind))
+    in_channels.connect = True
+    assert check_app_permissions(make_interaction(in_channels, kind)) == 5
+
+
+@pytest.mark.parametrize(
+    ("is_private", "is_in", "manages", "may"),
+    [
+        (False, False, False, True),
+        (True, True, False, True),
+        (True, False, True, True),
+        (True, False, False, False),
+    ],
+)
+def test_a_private_thread_must_have_the_bot_in_it(is_private: bool, is_in: bool, manages: bool, may: bool) -> None:
+    granted = discord.Permissions(
+        view_channel=True, send_messages_in_threads=True, attach_files=True, manage_threads=manages
+    )
+    interaction = make_interaction(granted, discord.Thread)
+    thread = interaction.channel
+    thread.is_private.return_value = is_private
+    thread.guild.get_thread.return_value = thread if is_in else None
+    if may:
+        assert check_app_permissions(interaction) == 5
+    else:
+        with pytest.raises(MissingPermissionError, match="not in this private thread"):
+            check_app_permissions(interaction)
+
+
+def test_what_is_needed_anywhere_is_what_the_invitation_asks_for() -> None:
+    kinds = (discord.TextChannel, discord.Thread, discord.VoiceChannel, discord.StageChannel, discord.ForumChannel)
+    needed = set[str]().union(*(required_permissions(MagicMock(spec=kind)) for kind in kinds))
+    assert needed == set(PERMISSION_NAMES)
+    (asked,) = parse_qs(urlsplit(invite_link(81384788765712384)).query)["permissions"]
+    assert discord.Permissions(int(asked)) == discord.Permissions(**dict.fromkeys(needed, True))
 
 
 def test_an_interaction_without_a_channel_is_refused() -> None:
