@@ -15,6 +15,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.catalogues import Languages
+from bot.cogs.admission import Admission
 from bot.cogs.cancelling import Cancelling
 from bot.cogs.delivery import Deliveries
 from bot.cogs.help import HelpCog
@@ -32,6 +33,7 @@ from bot.error_handler import answer_error, explain
 from bot.errors import ConfigError, StoreError
 from bot.executor.base import Executor
 from bot.language import ENGLISH
+from bot.moderation.parameters import ImageCount
 from bot.pictures import PictureFolder
 from bot.store import Store
 from bot.views.custom_id import Action
@@ -91,10 +93,9 @@ class DalleBot(commands.AutoShardedBot):
         self._pictures = pictures
         keeper = ResultKeeper(store.images, pictures)
         self._deliveries = Deliveries(store=store.jobs, executor=executor, keeper=keeper, max_deliveries=max_deliveries)
-        self._default_images = default_images
-        self._max_images = max_images
         self._source_url = source_url
         self._command_ids: dict[str, int] = {}
+        self._admission = Admission(store, images=ImageCount(default_images, max_images))
         self._dev_guild = discord.Object(dev_guild_id) if dev_guild_id is not None else None
 
     async def setup_hook(self) -> None:
@@ -110,6 +111,7 @@ class DalleBot(commands.AutoShardedBot):
             store=self._store.jobs,
             executor=self._executor,
             deliveries=self._deliveries,
+            admission=self._admission,
             languages=self.languages,
         )
         cancelling = Cancelling(self, store=self._store.jobs, deliveries=self._deliveries, languages=self.languages)
@@ -127,8 +129,7 @@ class DalleBot(commands.AutoShardedBot):
             store=self._store.jobs,
             questions=questions,
             styles=styles,
-            default_images=self._default_images,
-            max_images=self._max_images,
+            admission=self._admission,
         )
         helping = HelpCog(
             self,
@@ -152,7 +153,6 @@ class DalleBot(commands.AutoShardedBot):
                 deliveries=self._deliveries,
                 desk=desk,
                 languages=self.languages,
-                max_images=self._max_images,
             ),
         }
         self.presses = Presses(handlers, self.languages)
@@ -160,6 +160,7 @@ class DalleBot(commands.AutoShardedBot):
         await resume_jobs(
             self,
             store=self._store.jobs,
+            admission=self._admission,
             executor=self._executor,
             deliveries=self._deliveries,
             languages=self.languages,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageChops, ImageDraw, ImageFilter, ImageFont, PngImagePlugin, UnidentifiedImageError
 
 from bot.errors import JobFailedError
+from bot.guild_settings import ResultFormat
 from bot.requests import MAX_IMAGES
 
 TILE_PX: Final = 256
@@ -121,15 +122,19 @@ def encode_png(image: Image.Image, metadata: Mapping[str, str]) -> bytes:
     return data.getvalue()
 
 
-def encode_within(image: Image.Image, metadata: Mapping[str, str], max_bytes: int) -> tuple[bytes, str]:
-    """The best encoding of at most `max_bytes`, and its file extension without a dot.
+def encode_within(
+    image: Image.Image, metadata: Mapping[str, str], max_bytes: int, wanted: ResultFormat = "png"
+) -> tuple[bytes, ResultFormat]:
+    """The best encoding of at most `max_bytes`, and its format, which is its file extension too.
 
-    PNG if it fits, otherwise WebP of the highest quality that does, with the same metadata. Raises JobFailedError if
-    nothing fits.
+    PNG if that is wanted and fits, otherwise WebP of the highest quality that does, with the same metadata. Raises
+    JobFailedError if nothing fits.
     """
-    data = encode_png(image, metadata)
-    if len(data) <= max_bytes:
-        return data, "png"
+    data = b""
+    if wanted == "png":
+        data = encode_png(image, metadata)
+        if len(data) <= max_bytes:
+            return data, "png"
     for quality in _WEBP_QUALITIES:
         data = _encode_webp(image, metadata, quality)
         if len(data) <= max_bytes:

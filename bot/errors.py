@@ -85,6 +85,10 @@ class UserLimitError(RequestError):
     """This user has as many unfinished jobs as one user may have."""
 
 
+class NotAdmittedError(RequestError):
+    """A rule of the guild's settings, or of the bot's configuration, is against it here, now or for this person."""
+
+
 class WaitTooLongError(RequestError):
     """The result would come when its message can't be edited any more."""
 

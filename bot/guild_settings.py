@@ -4,15 +4,14 @@ In the JSON stands only what differs from the defaults, so that a guild follows 
 """
 
 import datetime
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.errors import InvalidParameterError
-from bot.requests import MAX_IMAGES, SAMPLING_BOUNDS, Bounds, check_number, check_whole
+from bot.requests import MAX_IMAGES, SAMPLING_BOUNDS, Bounds, check_number, check_whole, exceeds
 
 ResultFormat = Literal["png", "webp"]
 
@@ -42,12 +41,14 @@ class QuietHours:
     start: datetime.time
     end: datetime.time
     zone: str
+    _rules: ZoneInfo = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.start == self.end:
             raise InvalidParameterError("quiet_hours must end at another time than they start.")
         try:
-            ZoneInfo(self.zone)
+            # Kept, so that nobody has to read its file again.
+            object.__setattr__(self, "_rules", ZoneInfo(self.zone))
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise InvalidParameterError(
                 "quiet_hours: there is no time zone {zone:.40}; write its name as in Europe/Berlin.", zone=self.zone
@@ -55,10 +56,16 @@ class QuietHours:
 
     def cover(self, moment: datetime.datetime) -> bool:
         """Whether `moment`, an aware time, lies within them."""
-        local = moment.astimezone(ZoneInfo(self.zone)).time()
+        local = moment.astimezone(self._rules).time()
         if self.start < self.end:
             return self.start <= local < self.end
         return local >= self.start or local < self.end
+
+    def end_after(self, moment: datetime.datetime) -> datetime.datetime:
+        """When they are over next, after `moment`, an aware time; in UTC."""
+        local = moment.astimezone(self._rules)
+        day = local.date() if local.time() < self.end else local.date() + datetime.timedelta(days=1)
+        return datetime.datetime.combine(day, self.end, self._rules).astimezone(datetime.UTC)
 
 
 def _check_ids(key: str, ids: tuple[int, ...]) -> tuple[int, ...]:
@@ -155,16 +162,9 @@ class GuildSettings:
 DEFAULTS: Final = GuildSettings()
 
 
-def exceeds(name: str, value: float, most: float) -> bool:
-    """Whether the parameter `name` is more than `most`, the most that is allowed. A top_k of 0 keeps all, so it is."""
-    if name == "top_k":
-        value, most = value or math.inf, most or math.inf
-    return value > most
-
-
 def json_of(settings: GuildSettings) -> dict[str, Any]:
     """What differs from the defaults, as JSON."""
-    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    values = {known.name: getattr(settings, known.name) for known in fields(settings)}
     return {key: _as_json(value) for key, value in values.items() if value != getattr(DEFAULTS, key)}
 
 
@@ -176,7 +176,7 @@ def settings_from(values: Mapping[str, Any]) -> tuple[GuildSettings, dict[str, s
     kept: dict[str, Any] = {}
     problems: dict[str, str] = {}
     settings = DEFAULTS
-    for key in (field.name for field in fields(GuildSettings) if field.name in values):
+    for key in (known.name for known in fields(GuildSettings) if known.name in values):
         try:
             given = kept | {key: _from_json(key, values[key])}
             settings, kept = GuildSettings(**given), given
@@ -189,8 +189,12 @@ def _as_json(value: object) -> Any:
     match value:
         case tuple():
             return list(value)
-        case QuietHours(start, end, zone):
-            return {"start": start.isoformat("minutes"), "end": end.isoformat("minutes"), "zone": zone}
+        case QuietHours():
+            return {
+                "start": value.start.isoformat("minutes"),
+                "end": value.end.isoformat("minutes"),
+                "zone": value.zone,
+            }
         case _:
             return value
 

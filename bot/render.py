@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from bot.collage import encode_small, encode_within, make_collage
+from bot.guild_settings import ResultFormat
 from bot.language import Language, Text
 from bot.requests import (
     Finished,
@@ -188,19 +189,19 @@ def render_result(
     max_bytes: int,
     origin: Text | None = None,
     is_kept: bool = False,
+    result_format: ResultFormat = "png",
 ) -> Rendered:
     """A finished job: caption and numbered collage, best first.
 
     user_id: who asked; shown as a mention, which doesn't ping because the client sends AllowedMentions.none().
     max_bytes: the largest attachment that Discord takes here. origin: which job it comes from. is_kept: whether its
-    pictures are in the store, which its controls need.
+    pictures are in the store, which its controls need. result_format: of the collage, unless it is too large as PNG.
     """
     request = result.request
     collage = make_collage([image.pixels for image in result.images])
-    data, extension = encode_within(
-        collage, picture_metadata(request, result.sampling, result.model), min(max_bytes, MAX_REQUEST_BYTES)
-    )
-    filename = f"dalle-bot-{request.job_id}.{extension.lstrip('.')}"
+    metadata = picture_metadata(request, result.sampling, result.model)
+    data, extension = encode_within(collage, metadata, min(max_bytes, MAX_REQUEST_BYTES), result_format)
+    filename = f"dalle-bot-{request.job_id}.{extension}"
     lines = [
         language.plural(
             "{n} image for {user} · seed {seed} · {seconds:.1f} s",

@@ -1,10 +1,11 @@
 """What crosses the floors: a request going down, updates and a result coming up. All frozen, all checked here."""
 
+import math
 import secrets
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Final
+from dataclasses import asdict, dataclass, field, fields
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ THE_PROMPT: Final = Text("The prompt")
 THE_NEGATIVE_PROMPT: Final = Text("The negative prompt")
 
 
+_Number = TypeVar("_Number", int, float)
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """An inclusive range of a numeric parameter."""
@@ -36,6 +40,13 @@ SAMPLING_BOUNDS: Final[Mapping[str, Bounds]] = {
     "top_p": Bounds(0.01, 1.0),
     "temperature": Bounds(0.05, 5.0),
 }
+
+
+def exceeds(name: str, value: float, most: float) -> bool:
+    """Whether the parameter `name` is more than `most`, the most that is allowed. A top_k of 0 keeps all, so it is."""
+    if name == "top_k":
+        value, most = value or math.inf, most or math.inf
+    return value > most
 
 
 def check_number(name: str | Text, value: float, low: float, high: float) -> None:
@@ -102,6 +113,24 @@ class SamplingOverrides:
         chosen = {f.name: getattr(self, f.name) for f in fields(self)}
         return Sampling(**{name: getattr(defaults, name) if v is None else v for name, v in chosen.items()})
 
+    def or_else(self, others: "SamplingOverrides") -> "SamplingOverrides":
+        """These values, and those of `others` where one is None."""
+        chosen = {f.name: getattr(self, f.name) for f in fields(self)}
+        return SamplingOverrides(**{name: getattr(others, name) if v is None else v for name, v in chosen.items()})
+
+    def within(self, limits: "SamplingOverrides") -> "SamplingOverrides":
+        """These values, none of them more than what `limits` says; None stays None."""
+        return SamplingOverrides(
+            _at_most("condition_scale", self.condition_scale, limits.condition_scale),
+            _at_most("top_k", self.top_k, limits.top_k),
+            _at_most("top_p", self.top_p, limits.top_p),
+            _at_most("temperature", self.temperature, limits.temperature),
+        )
+
+
+def _at_most(name: str, value: _Number | None, most: _Number | None) -> _Number | None:
+    return most if value is not None and most is not None and exceeds(name, value, most) else value
+
 
 def check_prompt(text: str, name: str | Text = THE_PROMPT) -> str:
     """Returns `text` with every run of white space made one space and none at the ends.
@@ -149,6 +178,7 @@ class GenerationRequest:
 
     requester: key of fairness within the guild and of the limit per user (a Discord user id, or "local").
     guild: key of fairness between guilds. weight: the requester's share within its guild, relative to others there.
+    sampling_limits: the most of each value, whoever it comes from, the model's own defaults included; None for any.
     negative_prompt takes the place of the unconditional prompt; None keeps the model's own.
     image_tokens: codes that every image starts with, at most the model's image_length; () for none.
     labels: texts that each picture is scored against, beside the prompt, at most MAX_LABELS, none twice.
@@ -160,6 +190,7 @@ class GenerationRequest:
     seed: int
     requester: str
     sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
+    sampling_limits: SamplingOverrides = field(default_factory=SamplingOverrides)
     negative_prompt: str | None = None
     image_tokens: tuple[int, ...] = ()
     guild: str = "local"
@@ -188,6 +219,11 @@ class GenerationRequest:
         if self.preview_interval_s is not None:
             bounds = PREVIEW_INTERVAL_BOUNDS_S
             check_number("preview_interval_s", self.preview_interval_s, bounds.low, bounds.high)
+
+    def sampling_over(self, defaults: Sampling) -> Sampling:
+        """How its tokens are drawn. defaults: the model's own."""
+        chosen = self.sampling.over(defaults)
+        return SamplingOverrides(**asdict(chosen)).within(self.sampling_limits).over(defaults)
 
 
 def no_scores() -> npt.NDArray[np.float32]:

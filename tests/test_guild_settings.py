@@ -155,3 +155,16 @@ def test_of_two_values_that_contradict_each_other_the_limit_stays() -> None:
 
 def test_keys_of_a_newer_version_are_passed_over() -> None:
     assert settings_from({"aspect_ratio": "16:9", "cooldown_s": 5}) == (GuildSettings(cooldown_s=5), {})
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "end"),
+    [
+        ("Europe/Berlin", datetime(2026, 7, 1, 21, tzinfo=UTC), datetime(2026, 7, 2, 5, 30, tzinfo=UTC)),
+        ("Europe/Berlin", datetime(2026, 7, 2, 1, tzinfo=UTC), datetime(2026, 7, 2, 5, 30, tzinfo=UTC)),
+        ("Europe/Berlin", datetime(2026, 10, 24, 21, tzinfo=UTC), datetime(2026, 10, 25, 6, 30, tzinfo=UTC)),
+        ("UTC", datetime(2026, 7, 2, 7, 30, tzinfo=UTC), datetime(2026, 7, 3, 7, 30, tzinfo=UTC)),
+    ],
+)
+def test_when_quiet_hours_end(zone: str, moment: datetime, end: datetime) -> None:
+    assert QuietHours(time(22), time(7, 30), zone).end_after(moment) == end

@@ -228,6 +228,7 @@ class Deliveries:
                 max_bytes=job.max_bytes,
                 origin=job.origin,
                 is_kept=is_kept,
+                result_format=job.result_format,
             )
         shown = await job.message.show(rendered)
         for pause_s in self._retry_pauses_s:

@@ -15,6 +15,7 @@ from bot.cogs.standing import Standing
 from bot.cogs.updates import UpdateReader
 from bot.errors import JobCancelledError
 from bot.executor.base import EngineState, Executor
+from bot.guild_settings import ResultFormat
 from bot.language import Language, Text
 from bot.render import render_update
 from bot.requests import Finished, GenerationRequest, Queued, Result, Update
@@ -29,7 +30,7 @@ class AcceptedJob:
 
     first: the update that the message shows. language: that of whoever asked. stored: the job's state in the store.
     max_bytes: Discord's limit for an attachment. resumed: a previous run of the bot accepted it.
-    origin: which job it comes from, if from one.
+    origin: which job it comes from, if from one. result_format: of its collage.
     """
 
     request: GenerationRequest
@@ -42,6 +43,7 @@ class AcceptedJob:
     max_bytes: int
     resumed: bool = False
     origin: Text | None = None
+    result_format: ResultFormat = "png"
 
 
 class Follower:

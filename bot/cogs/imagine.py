@@ -9,12 +9,14 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
+from bot.cogs.admission import Admission
 from bot.cogs.job_desk import JobDesk
+from bot.cogs.job_requests import request_of
 from bot.cogs.style_book import StyleBook
 from bot.cogs.styles import style_choices
 from bot.cogs.variant_questions import VariantQuestions
 from bot.errors import JobEndedError, StoreError
-from bot.language import Text
+from bot.moderation.parameters import check_sampling, num_images
 from bot.requests import (
     MAX_IMAGES,
     MAX_PROMPT_CHARACTERS,
@@ -22,11 +24,10 @@ from bot.requests import (
     SAMPLING_BOUNDS,
     GenerationRequest,
     SamplingOverrides,
-    check_number,
     check_prompt,
     new_seed,
 )
-from bot.store import JobRecord, JobStore
+from bot.store import JobRecord, JobStore, Style
 from bot.store.styles import MAX_NAME_CHARACTERS
 from bot.variants import expand_all
 
@@ -73,7 +74,7 @@ def _with_options(callback: _Callback) -> _Callback:
 
 
 class ImagineCog(commands.Cog):
-    """The commands. default_images, max_images: how many when nobody says, and at most."""
+    """The commands."""
 
     def __init__(
         self,
@@ -82,15 +83,13 @@ class ImagineCog(commands.Cog):
         store: JobStore,
         questions: VariantQuestions,
         styles: StyleBook,
-        default_images: int,
-        max_images: int,
+        admission: Admission,
     ) -> None:
         self._desk = desk
         self._store = store
         self._questions = questions
         self._styles = styles
-        self._default_images = default_images
-        self._max_images = max_images
+        self._admission = admission
 
     async def suggest_styles(self, interaction: discord.Interaction, typed: str) -> list[Choice[str]]:
         """Choices for the option `style`."""
@@ -133,7 +132,7 @@ class ImagineCog(commands.Cog):
         requests = await self._requests(
             interaction,
             prompts,
-            num_images=self._default_images if images is None else images,
+            images=images,
             style=style,
             negative=negative,
             seed=seed,
@@ -174,16 +173,11 @@ class ImagineCog(commands.Cog):
         requests = await self._requests(
             interaction,
             prompts,
-            num_images=last.num_images if images is None else images,
+            images=images,
             style=style,
             negative=negative,
             seed=seed,
-            sampling=SamplingOverrides(
-                last.condition_scale if condition_scale is None else condition_scale,
-                last.top_k if top_k is None else top_k,
-                last.top_p if top_p is None else top_p,
-                last.temperature if temperature is None else temperature,
-            ),
+            sampling=SamplingOverrides(condition_scale, top_k, top_p, temperature),
             last=last,
         )
         is_private = last.is_private if private is None else private
@@ -201,19 +195,26 @@ class ImagineCog(commands.Cog):
         interaction: discord.Interaction,
         prompts: Sequence[str],
         *,
-        num_images: int,
+        images: int | None,
         style: str | None,
         negative: str | None,
         seed: int | None,
         sampling: SamplingOverrides,
         last: JobRecord | None = None,
     ) -> list[GenerationRequest]:
-        """One for each prompt. last: the job whose negative prompt and image tokens they keep.
+        """One for each prompt. last: the job that says what they don't.
 
-        Raises InvalidPromptError or InvalidParameterError, and StoreError if a style can't be looked up.
+        Raises InvalidPromptError or InvalidParameterError, and StoreError if the guild's settings or a style can't be
+        looked up.
         """
-        check_number(Text("images"), num_images, 1, self._max_images)
-        chosen = None if style is None else await self._styles.named(interaction.guild_id, style)
+        settings, chosen = await asyncio.gather(
+            self._admission.settings(interaction.guild_id), self._style(interaction.guild_id, style)
+        )
+        check_sampling(settings, sampling)
+        last_images = None if last is None else last.num_images
+        number = num_images(settings, self._admission.images, given=images, last=last_images)
+        if last is not None:
+            sampling = sampling.or_else(request_of(last).sampling)
         if negative is None and chosen is not None:
             negative = chosen.negative
         if negative is None and last is not None:
@@ -221,7 +222,7 @@ class ImagineCog(commands.Cog):
         return [
             GenerationRequest(
                 prompt=prompt if chosen is None else chosen.on(check_prompt(prompt)),
-                num_images=num_images,
+                num_images=number,
                 seed=new_seed() if seed is None else seed,
                 requester=str(interaction.user.id),
                 guild=str(interaction.guild_id),
@@ -231,6 +232,9 @@ class ImagineCog(commands.Cog):
             )
             for prompt in prompts
         ]
+
+    async def _style(self, guild_id: int | None, name: str | None) -> Style | None:
+        return None if name is None else await self._styles.named(guild_id, name)
 
     async def _last_job(self, interaction: discord.Interaction) -> JobRecord:
         try:

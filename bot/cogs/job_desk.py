@@ -1,9 +1,9 @@
 """The one way from an interaction to a delivery. Used by every command and button that makes a job; event loop.
 
-The order is the contract: check the bot's permissions and the limits, commit the jobs to the store, submit them, answer
-with a real message for each, store its id. Everything after that is the delivery's. Each wait before the answer is
-short, so that the sum stays well below Discord's 3 seconds; what fails before it is raised, for the one sentence that
-its user gets.
+The order is the contract: check the bot's permissions, the guild's settings and the limits, commit the jobs to the
+store, submit them, answer with a real message for each, store its id. Everything after that is the delivery's. Each
+wait before the answer is short, so that the sum stays well below Discord's 3 seconds; what fails before it is raised,
+for the one sentence that its user gets.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ import aiohttp
 import discord
 
 from bot.catalogues import Languages
+from bot.cogs.admission import Admission
 from bot.cogs.delivery import Deliveries
 from bot.cogs.edit_window import check_wait, is_short_lived
 from bot.cogs.follower import AcceptedJob
@@ -28,7 +29,8 @@ from bot.cogs.private_message import PrivateMessage
 from bot.cogs.updates import UpdateReader, submit_job
 from bot.errors import DalleBotError, StoreError, WaitTooLongError
 from bot.executor.base import EngineState, Executor
-from bot.language import Text
+from bot.guild_settings import ResultFormat
+from bot.language import Language, Text
 from bot.render import render_update
 from bot.requests import GenerationRequest, Queued, Update
 from bot.store import JobKind, JobRecord, JobState, JobStore, NewJob
@@ -49,6 +51,16 @@ class _Submitted:
     first: Update
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the messages of an interaction's jobs have in common."""
+
+    language: Language
+    is_private: bool
+    result_format: ResultFormat
+    origin: Text | None
+
+
 class JobDesk:
     """Accepts jobs."""
 
@@ -59,12 +71,14 @@ class JobDesk:
         store: JobStore,
         executor: Executor,
         deliveries: Deliveries,
+        admission: Admission,
         languages: Languages,
     ) -> None:
         self._client = client
         self._store = store
         self._executor = executor
         self._deliveries = deliveries
+        self._admission = admission
         self._languages = languages
 
     async def accept(
@@ -81,45 +95,55 @@ class JobDesk:
 
         kind: as NewJob has it. parent, parent_rank: the job, and which of its pictures, that these come from; their
         messages name them. is_private: for the user's eyes alone.
-        Raises MissingPermissionError, StoreError, QueueFullError, UserLimitError, WaitTooLongError or
+        The guild's settings add to the requests what they don't say, and make less of what is too much.
+
+        Raises MissingPermissionError, NotAdmittedError, StoreError, QueueFullError, UserLimitError, WaitTooLongError or
         ExecutorClosedError, and what Discord refuses a message with; then there is no job, or it is failed in the
         store.
         """
         channel_id = check_app_permissions(interaction)
         short_lived = is_short_lived(interaction, is_private=is_private)
-        requests = tuple(
-            replace(request, preview_interval_s=preview_interval_s(interaction.guild_id, request.num_images))
-            for request in requests
-        )
         with self._deliveries.accepting(*(request.job_id for request in requests)):
-            await self._executor.check_room(str(interaction.user.id), len(requests))
-            await self._commit(
-                [
-                    NewJob(
-                        id=request.job_id,
-                        prompt=request.prompt,
-                        negative_prompt=request.negative_prompt,
-                        num_images=request.num_images,
-                        seed=request.seed,
-                        **asdict(request.sampling),
-                        user_id=interaction.user.id,
-                        guild_id=interaction.guild_id,
-                        channel_id=channel_id,
-                        interaction_id=interaction.id,
-                        interaction_part=part,
-                        locale=str(interaction.locale),
-                        kind=kind,
-                        parent_id=None if parent is None else parent.id,
-                        parent_rank=parent_rank,
-                        image_tokens=request.image_tokens,
-                        is_private=short_lived,
-                    )
-                    for part, request in enumerate(requests)
-                ]
-            )
+            async with self._admission.admitted(interaction, requests) as admitted:
+                settings = admitted.settings
+                requests = tuple(
+                    replace(request, preview_interval_s=preview_interval_s(settings, request.num_images))
+                    for request in admitted.requests
+                )
+                locale = str(interaction.locale) if is_private else settings.language or str(interaction.locale)
+                await self._executor.check_room(str(interaction.user.id), len(requests))
+                await self._commit(
+                    [
+                        NewJob(
+                            id=request.job_id,
+                            prompt=request.prompt,
+                            negative_prompt=request.negative_prompt,
+                            num_images=request.num_images,
+                            seed=request.seed,
+                            **asdict(request.sampling),
+                            user_id=interaction.user.id,
+                            guild_id=interaction.guild_id,
+                            channel_id=channel_id,
+                            interaction_id=interaction.id,
+                            interaction_part=part,
+                            locale=locale,
+                            kind=kind,
+                            parent_id=None if parent is None else parent.id,
+                            parent_rank=parent_rank,
+                            image_tokens=request.image_tokens,
+                            is_private=short_lived,
+                        )
+                        for part, request in enumerate(requests)
+                    ]
+                )
             submitted = await self._submit(interaction, requests, is_bounded=short_lived)
-            origin = None if parent is None else origin_text(kind, parent, parent_rank)
-            await self._acknowledge_all(interaction, channel_id, submitted, origin, is_private=is_private)
+            look = _Look(
+                language=self._languages.of(locale),
+                is_private=is_private,
+                result_format=settings.result_format,
+                origin=None if parent is None else origin_text(kind, parent, parent_rank),
+            )
+            await self._acknowledge_all(interaction, channel_id, submitted, look)
 
     async def _commit(self, jobs: Sequence[NewJob]) -> None:
         try:
@@ -172,9 +196,7 @@ class JobDesk:
         interaction: discord.Interaction,
         channel_id: int,
         jobs: Sequence[_Submitted],
-        origin: Text | None,
-        *,
-        is_private: bool,
+        look: _Look,
     ) -> None:
         """A message for each job, whose delivery starts with it. What Discord refused is raised at the end."""
         refusal: Exception | None = None
@@ -183,7 +205,7 @@ class JobDesk:
                 await self._reject_unanswered(interaction, job)
                 continue
             try:
-                await self._acknowledge(interaction, channel_id, job, origin, is_private=is_private)
+                await self._acknowledge(interaction, channel_id, job, look)
             except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
                 refusal = error
                 await self._reject_unanswered(interaction, job)
@@ -201,13 +223,11 @@ class JobDesk:
         interaction: discord.Interaction,
         channel_id: int,
         job: _Submitted,
-        origin: Text | None,
-        *,
-        is_private: bool,
+        look: _Look,
     ) -> None:
         request = job.request
         loading = self._executor.status.state is EngineState.LOADING
-        language = self._languages.of(str(interaction.locale))
+        language, is_private = look.language, look.is_private
         rendered = render_update(request, job.first, language=language, loading=loading)
         is_follow_up = interaction.response.is_done()
         view = view_of(rendered.controls, request.job_id, language)
@@ -239,7 +259,8 @@ class JobDesk:
             language=language,
             stored=JobState.ACKNOWLEDGED,
             max_bytes=interaction.filesize_limit,
-            origin=origin,
+            origin=look.origin,
+            result_format=look.result_format,
         )
         self._deliveries.start(accepted)
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import Final
 
+from bot.guild_settings import GuildSettings
 from bot.language import Language
 from bot.render import Picture, render_preview
 from bot.requests import GenerationRequest, PreviewImage
@@ -13,16 +14,16 @@ ROUND_S: Final = 2.5  # a little less than the interval of edits, so that each o
 _log = logging.getLogger(__name__)
 
 
-def previews_allowed(guild_id: int | None) -> bool:
-    """Whether jobs of this guild may show pictures before they are finished: everywhere, as no guild has rules for
-    pictures that an unfinished one could break."""
-    return True
+def previews_allowed(settings: GuildSettings) -> bool:
+    """Whether jobs of a guild may show pictures before they are finished: unless it switched that off, as no guild has
+    rules for pictures that an unfinished one could break."""
+    return settings.previews
 
 
-def preview_interval_s(guild_id: int | None, num_images: int) -> float | None:
+def preview_interval_s(settings: GuildSettings, num_images: int) -> float | None:
     """For GenerationRequest: often enough that each image has its turn within ROUND_S, even if there is one in a
     preview. None if there are to be none."""
-    return ROUND_S / num_images if previews_allowed(guild_id) else None
+    return ROUND_S / num_images if previews_allowed(settings) else None
 
 
 class PreviewEncoder:

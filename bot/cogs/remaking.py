@@ -23,13 +23,12 @@ QUARTERS: Final = {"subtle": 3, "medium": 2, "strong": 1}
 
 
 class Remaking:
-    """max_images: of a job that is made now. Methods raise as Results and JobDesk.accept do."""
+    """Methods raise as Results and JobDesk.accept do."""
 
-    def __init__(self, results: Results, desk: JobDesk, executor: Executor, *, max_images: int) -> None:
+    def __init__(self, results: Results, desk: JobDesk, executor: Executor) -> None:
         self._results = results
         self._desk = desk
         self._executor = executor
-        self._max_images = max_images
 
     async def reroll(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """The same prompt and parameters with a new seed. A varied job keeps the tokens that it started from."""
@@ -58,7 +57,6 @@ class Remaking:
     def _request(self, interaction: discord.Interaction[Any], job: JobRecord) -> GenerationRequest:
         return replace(
             request_of(job),
-            num_images=min(job.num_images, self._max_images),
             seed=new_seed(),
             requester=str(interaction.user.id),
             guild=str(interaction.guild_id),

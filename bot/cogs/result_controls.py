@@ -29,13 +29,12 @@ def result_handlers(
     deliveries: Deliveries,
     desk: JobDesk,
     languages: Languages,
-    max_images: int,
 ) -> Mapping[Action, PressHandler]:
     """For Presses: the controls of Controls.RESULT and of single pictures."""
     results = Results(store)
     source = PictureSource(pictures, executor, deliveries)
     closer = LookingCloser(results, source, store.favourites, languages)
-    remaking = Remaking(results, desk, executor, max_images=max_images)
+    remaking = Remaking(results, desk, executor)
     downloading = Downloading(results, source, languages)
     deleting = Deleting(client, results=results, store=store, pictures=pictures, languages=languages)
     return {

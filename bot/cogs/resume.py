@@ -2,9 +2,9 @@
 connects, on the event loop.
 
 A job with a message is submitted again and delivered to that message by the bot's own token, or, if it is private, as a
-direct message. The limits on new jobs,
-which may be lower now, don't refuse what was accepted already; the store bounds how many it returns. A job without a
-message was never promised to anybody and is closed.
+direct message. The limits on new jobs, which may be lower now, don't refuse what was accepted already; the store bounds
+how many it returns. How it is drawn and shown is what the guild's settings say now. A job without a message was never
+promised to anybody and is closed.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from typing import Final
 import discord
 
 from bot.catalogues import Languages
+from bot.cogs.admission import Admission
 from bot.cogs.delivery import Deliveries
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
@@ -25,7 +26,9 @@ from bot.cogs.private_message import PrivateMessage
 from bot.cogs.updates import submit_job
 from bot.errors import DalleBotError, ExecutorClosedError, StoreError
 from bot.executor.base import Executor
+from bot.guild_settings import DEFAULTS, GuildSettings
 from bot.language import Language, Text
+from bot.moderation.parameters import sampling_limits
 from bot.store import JobRecord, JobState, JobStore
 
 STORE_TIMEOUT_S: Final = 10.0
@@ -35,7 +38,13 @@ _log = logging.getLogger(__name__)
 
 
 async def resume_jobs(
-    client: discord.Client, *, store: JobStore, executor: Executor, deliveries: Deliveries, languages: Languages
+    client: discord.Client,
+    *,
+    store: JobStore,
+    admission: Admission,
+    executor: Executor,
+    deliveries: Deliveries,
+    languages: Languages,
 ) -> None:
     """Starts a delivery for each unfinished job, oldest first. A job that can't go on is failed and its user told, in
     the language in which the job was asked for."""
@@ -62,7 +71,9 @@ async def resume_jobs(
             message = JobMessage(partial, job.id, language)
         try:
             with deliveries.accepting(job.id, accepted_before=True):
-                deliveries.start(await _submit(job, message, executor, language, await _origin(job, store)))
+                settings = await _settings(job, admission)
+                origin = await _origin(job, store)
+                deliveries.start(await _submit(job, message, executor, language, settings, origin))
         except ExecutorClosedError as error:
             _log.warning("job %s waits for the next start: %s", job.id, error)
         except DalleBotError as error:
@@ -72,6 +83,15 @@ async def resume_jobs(
             deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence, message=message)
     if jobs:
         _log.info("%d unfinished jobs were found", len(jobs))
+
+
+async def _settings(job: JobRecord, admission: Admission) -> GuildSettings:
+    """Of the job's guild. If nobody knows them, nothing is shown that they might forbid."""
+    try:
+        return await admission.settings(job.guild_id)
+    except StoreError as error:
+        _log.warning("job %s is resumed without the settings of its guild: %s", job.id, error)
+        return replace(DEFAULTS, previews=False)
 
 
 async def _origin(job: JobRecord, store: JobStore) -> Text | None:
@@ -88,9 +108,18 @@ async def _origin(job: JobRecord, store: JobStore) -> Text | None:
 
 
 async def _submit(
-    job: JobRecord, message: JobMessage, executor: Executor, language: Language, origin: Text | None
+    job: JobRecord,
+    message: JobMessage,
+    executor: Executor,
+    language: Language,
+    settings: GuildSettings,
+    origin: Text | None,
 ) -> AcceptedJob:
-    request = replace(request_of(job), preview_interval_s=preview_interval_s(job.guild_id, job.num_images))
+    request = replace(
+        request_of(job),
+        sampling_limits=sampling_limits(settings),
+        preview_interval_s=preview_interval_s(settings, job.num_images),
+    )
     updates, first = await submit_job(executor, request, accepted_before=True)
     return AcceptedJob(
         request=request,
@@ -103,4 +132,5 @@ async def _submit(
         max_bytes=MAX_BYTES,
         resumed=True,
         origin=origin,
+        result_format=settings.result_format,
     )

@@ -92,7 +92,7 @@ class Entrance:
                 prefix=prefix,
                 row=row,
                 notices=prefix.notices[row],
-                sampling=job.request.sampling.over(self._engine.info.sampling),
+                sampling=job.request.sampling_over(self._engine.info.sampling),
                 label_vectors=labels[row],
                 started_s=self._clock() if started_s is None else started_s,
                 was_told=started_s is not None,

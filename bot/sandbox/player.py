@@ -179,7 +179,7 @@ class Player:
             except OSError as error:
                 complaint = f"{attachment.filename} can't be saved: {error.strerror}."
                 notes.append(Event(t_s, EventKind.NOTE, complaint, message_id=message.id))
-        seen = as_read(shown_text(message), self._world.name_of)
+        seen = as_read(shown_text(message), self._world.name_of, self._world.now())
         if self._is_direct(message):
             seen = f"Direct message:\n{seen}"
         return [Event(t_s, kind, seen, tuple(files), message.viewer_id is not None, message.id), *notes]

@@ -85,6 +85,7 @@ class World:
     """
 
     def __init__(self, clock: Clock) -> None:
+        self.now = clock.now
         self.snowflakes = Snowflakes(clock)
         new = self.snowflakes.new
         self._born_s = clock.now()

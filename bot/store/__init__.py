@@ -6,7 +6,7 @@ The client's cogs use `Store` on the event loop. Frozen dataclasses go in and co
 from bot.store.favourites import FavouriteStore
 from bot.store.images import ImageStore
 from bot.store.jobs import JobStore
-from bot.store.records import Favourite, JobKind, JobRecord, NewJob, SettingChange, StoredImage
+from bot.store.records import Favourite, JobKind, JobRecord, NewJob, SettingChange, StoredImage, Usage
 from bot.store.states import FINAL_STATES, JobState, may_move
 from bot.store.store import Store
 from bot.store.styles import Style
@@ -26,6 +26,7 @@ __all__ = [
     "Store",
     "StoredImage",
     "Style",
+    "Usage",
     "ValueStore",
     "may_move",
 ]

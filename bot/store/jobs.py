@@ -4,12 +4,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import StoreError
 from bot.store.database import Database
-from bot.store.records import JobRecord, NewJob
+from bot.store.records import JobRecord, NewJob, Usage
 from bot.store.schema import jobs
 from bot.store.states import FINAL_STATES, JobState, sources_of
 
@@ -73,6 +73,26 @@ class JobStore:
         if guild_id is not None:
             query = query.where(jobs.c.guild_id == guild_id)
         return await self._select(query.order_by(*newest_first).limit(limit))
+
+    async def usage(self, user_id: int, guild_id: int, since: datetime) -> Usage:
+        """What a user has asked of a guild since then."""
+        theirs = (jobs.c.user_id == user_id) & (jobs.c.guild_id == guild_id)
+        recent = theirs & (jobs.c.created_at >= since)
+        working = [state for state in JobState if state not in FINAL_STATES | {JobState.DELIVERING}]
+        drawn = [*working, JobState.DELIVERING, JobState.DELIVERED]
+        async with self._database.transaction() as connection:
+            last = await connection.scalar(
+                select(func.max(jobs.c.created_at)).where(recent, jobs.c.state != JobState.FAILED)
+            )
+            num_unfinished = await connection.scalar(select(func.count()).where(theirs, jobs.c.state.in_(working)))
+            images = await connection.execute(
+                select(jobs.c.created_at, jobs.c.num_images).where(recent, jobs.c.state.in_(drawn))
+            )
+            return Usage(
+                last_asked_at=last,
+                num_unfinished=num_unfinished or 0,
+                images=tuple((row.created_at, row.num_images) for row in images),
+            )
 
     async def delete(self, job_id: str) -> bool:
         """Marks a job as deleted; its record stays. False if there is no such job or if it was marked before.

@@ -105,3 +105,16 @@ class SettingChange:
     old: Any
     new: Any
     changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What one user has asked of a guild since some time; failed jobs don't count.
+
+    last_asked_at: None for not at all. num_unfinished: jobs that wait or are being drawn, however old. images: when,
+    and how many pictures, of each job that was or will be drawn.
+    """
+
+    last_asked_at: datetime | None = None
+    num_unfinished: int = 0
+    images: tuple[tuple[datetime, int], ...] = ()

@@ -10,6 +10,7 @@ import pytest
 from bot.cogs.previews import ROUND_S, PreviewEncoder, preview_interval_s
 from bot.engine.fake import FakeEngine
 from bot.engine.fake_pictures import expected_preview
+from bot.guild_settings import DEFAULTS, GuildSettings
 from bot.language import ENGLISH
 from bot.render import Picture, render_preview
 from bot.requests import GenerationRequest, PreviewImage
@@ -108,7 +109,7 @@ async def test_the_decision_is_the_guilds(
     open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch, is_allowed: bool
 ) -> None:
     monkeypatch.setattr("bot.cogs.previews.ROUND_S", 0.2)
-    monkeypatch.setattr("bot.cogs.previews.previews_allowed", lambda guild_id: is_allowed)
+    monkeypatch.setattr("bot.cogs.previews.previews_allowed", lambda settings: is_allowed)
     engine = FakeEngine(image_length=96, num_rows=24, delay_s=0.1)
     async with open_stage(lambda: engine) as stage:
         await stage.play("/imagine prompt:a red circle images:2")
@@ -116,8 +117,9 @@ async def test_the_decision_is_the_guilds(
 
 
 def test_each_image_has_its_turn_within_a_round() -> None:
-    assert preview_interval_s(1, 1) == ROUND_S
-    assert preview_interval_s(1, 9) == ROUND_S / 9
+    assert preview_interval_s(DEFAULTS, 1) == ROUND_S
+    assert preview_interval_s(DEFAULTS, 9) == ROUND_S / 9
+    assert preview_interval_s(GuildSettings(previews=False), 1) is None
 
 
 async def test_one_preview_is_encoded_at_a_time_and_given_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,10 @@ NAMES = {"7": "ann", "8": "general"}
         ("my_snake_case _open", "my_snake_case _open"),
         ("`_code_`", "_code_"),
         ("job [0a1b](https://discord.com/channels/1/2/3).", "job 0a1b."),
+        ("<t:1060:R> and <t:700:R> at <t:3661:t>", "in 1 minute and 5 minutes ago at 01:01"),
+        ("<t:1001:R> on <t:0:d>, <t:0>, <t:5:x>", "in 1 second on 01/01/1970, 01 January 1970 00:00, <t:5:x>"),
         (r"\[not\](https\://a link)", "[not](https://a link)"),
     ],
 )
 def test_text_is_shown_as_discord_shows_it(text: str, seen: str) -> None:
-    assert as_read(text, NAMES.get) == seen
+    assert as_read(text, NAMES.get, 1000.4) == seen

@@ -7,7 +7,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 from bot.errors import StoreError
-from bot.store import JobRecord, JobState, JobStore, NewJob, Store
+from bot.store import JobRecord, JobState, JobStore, NewJob, Store, Usage
 from bot.store.schema import jobs as jobs_table
 from tests.store.samples import SNOWFLAKE, new_job, url_of
 
@@ -187,3 +187,28 @@ async def test_the_event_loop_is_never_blocked(tmp_path: Path) -> None:
         async with Store.open(url_of(tmp_path)) as store:
             record = await run_to(store.jobs, new_job(), JobState.RUNNING)
             assert await store.jobs.unfinished() == [record]
+
+
+async def test_usage_counts_what_one_user_asked_of_one_guild(jobs: JobStore) -> None:
+    guild, user = SNOWFLAKE + 5, SNOWFLAKE
+    since = datetime.now(UTC)
+    assert await jobs.usage(user, guild, since) == Usage()
+    states = (None, JobState.RUNNING, JobState.DELIVERED, JobState.CANCELLED, JobState.FAILED)
+    records = []
+    for number, state in enumerate(states, 1):
+        job = new_job(number, guild_id=guild, num_images=number)
+        if state in RUN_TO:
+            records.append(await run_to(jobs, job, state))
+            continue
+        records.append(await jobs.create(job))
+        if state is not None:
+            await jobs.move(job.id, state)
+    await jobs.create(new_job(8, guild_id=guild + 1))
+    await jobs.create(new_job(9, guild_id=guild, user_id=user + 1))
+    assert await jobs.usage(user, guild, since) == Usage(
+        last_asked_at=records[3].created_at,
+        num_unfinished=2,
+        images=tuple((record.created_at, record.num_images) for record in records[:3]),
+    )
+    later = await jobs.usage(user, guild, datetime.now(UTC))
+    assert later == Usage(num_unfinished=2), "an unfinished job takes its place however old it is"

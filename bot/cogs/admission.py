@@ -1,0 +1,118 @@
+"""Asks a guild's settings before a job is stored. Used by the job desk and the commands, on the event loop.
+
+One user's requests are looked at one after the other, each until it is stored: otherwise two at the same moment would
+both find room for one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from weakref import WeakValueDictionary
+
+import discord
+
+from bot.errors import StoreError
+from bot.guild_settings import DEFAULTS, GuildSettings
+from bot.moderation.admission import DAY, Asked, admit, needs_usage
+from bot.moderation.parameters import ImageCount, fitted
+from bot.requests import GenerationRequest
+from bot.store import Store, Usage
+
+# There is more to do within Discord's 3 seconds.
+READ_TIMEOUT_S: Final = 0.5
+ADMISSION_TIMEOUT_S: Final = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """requests: within the guild's limits, with its defaults."""
+
+    settings: GuildSettings
+    requests: tuple[GenerationRequest, ...]
+
+
+class Admission:
+    """images: how many this bot draws. now: an aware time. A guild of None, in direct messages, has the defaults."""
+
+    def __init__(
+        self, store: Store, *, images: ImageCount, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._store = store
+        self.images = images
+        self._now = now
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+    async def settings(self, guild_id: int | None) -> GuildSettings:
+        """Raises StoreError if they can't be read in time: then nobody knows what is allowed."""
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                return await self._read(guild_id)
+        except TimeoutError as error:
+            raise StoreError(f"The settings of guild {guild_id} could not be read in time.") from error
+
+    @asynccontextmanager
+    async def admitted(
+        self, interaction: discord.Interaction, requests: Sequence[GenerationRequest]
+    ) -> AsyncIterator[Admitted]:
+        """Around the storing of jobs, if the settings of the interaction's guild let them in.
+
+        Raises NotAdmittedError or UserLimitError if they don't, and StoreError.
+        """
+        turn = self._turns.setdefault(interaction.user.id, asyncio.Lock())
+        now = self._now()
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(ADMISSION_TIMEOUT_S):
+                    settings = await self._read(interaction.guild_id)
+                    await stack.enter_async_context(turn)
+                    usage = await self._usage(interaction, settings, now - DAY)
+            except TimeoutError as error:
+                raise StoreError("Whether the guild admits a request could not be found out in time.") from error
+            within = tuple(fitted(settings, self.images, request) for request in requests)
+            asked = Asked(
+                now=now,
+                num_jobs=len(within),
+                num_images=sum(request.num_images for request in within),
+                channel_ids=_channel_ids(interaction),
+                role_ids=_role_ids(interaction),
+                known_ids=_known_ids(interaction.guild, settings),
+                usage=usage,
+            )
+            admit(settings, asked)
+            yield Admitted(settings, within)
+
+    async def _read(self, guild_id: int | None) -> GuildSettings:
+        return DEFAULTS if guild_id is None else await self._store.guilds.settings(guild_id)
+
+    async def _usage(self, interaction: discord.Interaction, settings: GuildSettings, since: datetime) -> Usage:
+        if interaction.guild_id is None or not needs_usage(settings):
+            return Usage()
+        return await self._store.jobs.usage(interaction.user.id, interaction.guild_id, since)
+
+
+def _channel_ids(interaction: discord.Interaction) -> frozenset[int]:
+    """The channel, what it is a thread of, and their category."""
+    ids = {interaction.channel_id}
+    channel = interaction.channel
+    if isinstance(channel, discord.Thread):
+        ids.add(channel.parent_id)
+        channel = channel.parent
+    ids.add(getattr(channel, "category_id", None))
+    return frozenset(id_ for id_ in ids if id_ is not None)
+
+
+def _role_ids(interaction: discord.Interaction) -> frozenset[int]:
+    user = interaction.user
+    return frozenset(role.id for role in user.roles) if isinstance(user, discord.Member) else frozenset()
+
+
+def _known_ids(guild: discord.Guild | None, settings: GuildSettings) -> frozenset[int]:
+    """Those in the settings that there still are."""
+    if guild is None:
+        return frozenset()
+    channels = (id_ for id_ in settings.allowed_channels if guild.get_channel_or_thread(id_) is not None)
+    roles = (id_ for id_ in settings.allowed_roles if guild.get_role(id_) is not None)
+    return frozenset((*channels, *roles))

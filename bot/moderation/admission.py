@@ -1,0 +1,180 @@
+"""Whether a guild's settings let a request in. Pure; asked before a job is stored, in the order of the checks below.
+
+Times and mentions are in Discord's own notation, which each reader's client shows in its own way.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from bot.errors import NotAdmittedError, UserLimitError
+from bot.guild_settings import GuildSettings
+from bot.language import Text
+from bot.store import Usage
+
+DAY: Final = timedelta(days=1)
+MAX_NAMED: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What somebody asks a guild for. now: aware. num_jobs, num_images: in all.
+
+    channel_ids: the channel, what it is a thread of, and their category. role_ids: of whoever asks. known_ids: the
+    channels and roles that the guild has, or at least those of them that its settings name. usage: since DAY before
+    now.
+    """
+
+    now: datetime
+    num_jobs: int
+    num_images: int
+    channel_ids: frozenset[int]
+    role_ids: frozenset[int]
+    known_ids: frozenset[int]
+    usage: Usage
+
+
+def needs_usage(settings: GuildSettings) -> bool:
+    """Whether `admit` looks at the usage at all."""
+    return bool(settings.cooldown_s) or settings.daily_images is not None or settings.max_jobs_per_user is not None
+
+
+def admit(settings: GuildSettings, asked: Asked) -> None:
+    """Raises NotAdmittedError or UserLimitError, with the rule and when or where it works again."""
+    _check_time(settings, asked)
+    _check_place(settings, asked)
+    _check_roles(settings, asked)
+    _check_unfinished(settings, asked)
+    _check_cooldown(settings, asked)
+    _check_day(settings, asked)
+
+
+def _check_time(settings: GuildSettings, asked: Asked) -> None:
+    if settings.is_paused:
+        raise NotAdmittedError(
+            "Drawing is paused in this server. It goes on when a member with “Manage Server” resumes it with /settings."
+        )
+    quiet = settings.quiet_hours
+    if quiet is not None and quiet.cover(asked.now):
+        raise NotAdmittedError(
+            "This server has quiet hours from {start} to {end} ({zone}). I draw again {when}.",
+            start=quiet.start.isoformat("minutes"),
+            end=quiet.end.isoformat("minutes"),
+            zone=quiet.zone,
+            when=_moment(quiet.end_after(asked.now)),
+        )
+
+
+def _check_place(settings: GuildSettings, asked: Asked) -> None:
+    allowed = settings.allowed_channels
+    if not allowed or asked.channel_ids & set(allowed):
+        return
+    there = [f"<#{channel_id}>" for channel_id in allowed if channel_id in asked.known_ids]
+    if not there:
+        raise NotAdmittedError(
+            "The channels in which I may draw in this server don't exist any more. Members with “Manage Server” can "
+            "choose others with /settings."
+        )
+    raise NotAdmittedError(
+        "In this server I draw in certain channels only: {channels}. Ask again there.", channels=_named(there)
+    )
+
+
+def _check_roles(settings: GuildSettings, asked: Asked) -> None:
+    allowed = settings.allowed_roles
+    if not allowed or asked.role_ids & set(allowed):
+        return
+    there = [f"<@&{role_id}>" for role_id in allowed if role_id in asked.known_ids]
+    if not there:
+        raise NotAdmittedError(
+            "The roles that may draw in this server don't exist any more. Members with “Manage Server” can choose "
+            "others with /settings."
+        )
+    raise NotAdmittedError(
+        "In this server only members with certain roles may draw: {roles}. Whoever gives out roles here can give you "
+        "one.",
+        roles=_named(there),
+    )
+
+
+def _check_unfinished(settings: GuildSettings, asked: Asked) -> None:
+    most = settings.max_jobs_per_user
+    if most is None or asked.usage.num_unfinished + asked.num_jobs <= most:
+        return
+    rule = Text.plural(
+        "In this server each member may have {n} unfinished job",
+        "In this server each member may have {n} unfinished jobs",
+        most,
+    )
+    if asked.num_jobs > most:
+        raise UserLimitError("{rule}, and this makes {count}: ask for fewer.", rule=rule, count=asked.num_jobs)
+    raise UserLimitError(
+        "{rule}, and you have {count}. Ask again when one is done, or cancel one with /queue.",
+        rule=rule,
+        count=asked.usage.num_unfinished,
+    )
+
+
+def _check_cooldown(settings: GuildSettings, asked: Asked) -> None:
+    last = asked.usage.last_asked_at
+    if not settings.cooldown_s or last is None:
+        return
+    over = last + timedelta(seconds=settings.cooldown_s)
+    if asked.now < over:
+        rule = Text("In this server each member may ask once in {duration}", duration=duration(settings.cooldown_s))
+        raise NotAdmittedError("{rule}. You can ask again {when}.", rule=rule, when=_moment(over))
+
+
+def _check_day(settings: GuildSettings, asked: Asked) -> None:
+    most = settings.daily_images
+    if most is None:
+        return
+    drawn = [(at, number) for at, number in asked.usage.images if at > asked.now - DAY]
+    used = sum(number for _, number in drawn)
+    if used + asked.num_images <= most:
+        return
+    rule = Text.plural(
+        "In this server each member may ask for {n} picture within 24 hours",
+        "In this server each member may ask for {n} pictures within 24 hours",
+        most,
+    )
+    if asked.num_images > most:
+        raise NotAdmittedError("{rule}, and this makes {count}: ask for fewer.", rule=rule, count=asked.num_images)
+    raise NotAdmittedError(
+        "{rule}, and you have asked for {used}. There is room for {count} more {when}.",
+        rule=rule,
+        used=used,
+        count=asked.num_images,
+        when=_moment(_room_at(drawn, used + asked.num_images - most)),
+    )
+
+
+def _room_at(drawn: Iterable[tuple[datetime, int]], wanted: int) -> datetime:
+    """When `wanted` of the pictures that count now don't any more."""
+    for at, number in sorted(drawn):
+        wanted -= number
+        if wanted <= 0:
+            return at + DAY
+    raise ValueError("fewer pictures count than there should be room for")
+
+
+def duration(seconds: int) -> Text:
+    """In the largest unit that shows it exactly."""
+    if seconds and not seconds % 3600:
+        return Text.plural("{n} hour", "{n} hours", seconds // 3600)
+    if seconds and not seconds % 60:
+        return Text.plural("{n} minute", "{n} minutes", seconds // 60)
+    return Text.plural("{n} second", "{n} seconds", seconds)
+
+
+def _moment(time: datetime) -> str:
+    """Not before `time`."""
+    seconds = math.ceil(time.timestamp())
+    return f"<t:{seconds}:R> (<t:{seconds}:t>)"
+
+
+def _named(mentions: Iterable[str]) -> str:
+    named = list(mentions)
+    return ", ".join([*named[:MAX_NAMED], *(["…"] if len(named) > MAX_NAMED else [])])
