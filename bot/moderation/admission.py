@@ -54,7 +54,7 @@ def admit(settings: GuildSettings, asked: Asked) -> None:
 def _check_time(settings: GuildSettings, asked: Asked) -> None:
     if settings.is_paused:
         raise NotAdmittedError(
-            "Drawing is paused in this server. It goes on when a member with “Manage Server” resumes it with /settings."
+            "This server has paused drawing. It goes on when a member with “Manage Server” resumes it with /settings."
         )
     quiet = settings.quiet_hours
     if quiet is not None and quiet.cover(asked.now):

@@ -44,7 +44,7 @@ def test_the_defaults_let_everybody_in() -> None:
 
 def test_pause() -> None:
     assert str(refusal(GuildSettings(is_paused=True))) == (
-        "Drawing is paused in this server. It goes on when a member with “Manage Server” resumes it with /settings."
+        "This server has paused drawing. It goes on when a member with “Manage Server” resumes it with /settings."
     )
 
 
