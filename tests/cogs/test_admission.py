@@ -233,7 +233,9 @@ async def test_a_restart_keeps_to_the_settings(open_stage: OpenStage) -> None:
         job = await stage.job(JobState.DELIVERED)
         assert job.result is not None
         assert job.result["sampling"]["condition_scale"] == 0.5
-        edits = [e for e in stage.sandbox.requests if e.method == "PATCH" and e.path_template.startswith("/channels")]
+        edits = [
+            e for e in stage.sandbox.requests if e.method == "PATCH" and (e.path_template or "").startswith("/channels")
+        ]
     assert "Bild für" in edits[-1].payload["content"]
     assert edits[-1].payload["attachments"][0]["filename"].endswith(".webp")
 
