@@ -13,6 +13,7 @@
     │   ├── UserLimitError
     │   ├── WaitTooLongError
     │   ├── MissingPermissionError
+    │   ├── NotReadyError
     │   ├── UnknownControlError
     │   └── JobEndedError
     ├── JobError                      an accepted job ended without pictures
@@ -95,6 +96,10 @@ class WaitTooLongError(RequestError):
 
 class MissingPermissionError(RequestError):
     """The user or the bot lacks a permission that the command needs in this channel."""
+
+
+class NotReadyError(RequestError):
+    """The model can't answer now: it is still loading, or too busy."""
 
 
 class UnknownControlError(RequestError):

@@ -180,7 +180,8 @@ class GenerationRequest:
     guild: key of fairness between guilds. weight: the requester's share within its guild, relative to others there.
     sampling_limits: the most of each value, whoever it comes from, the model's own defaults included; None for any.
     negative_prompt takes the place of the unconditional prompt; None keeps the model's own.
-    image_tokens: codes that every image starts with, at most the model's image_length; () for none.
+    image_tokens: codes that every image starts with, at most the model's image_length; () for none. codes_of: the model
+    whose codes they are, which alone can go on from them; None where that isn't known.
     labels: texts that each picture is scored against, beside the prompt, at most MAX_LABELS, none twice.
     preview_interval_s: a Preview is sent no more often than this; None for no previews.
     """
@@ -193,6 +194,7 @@ class GenerationRequest:
     sampling_limits: SamplingOverrides = field(default_factory=SamplingOverrides)
     negative_prompt: str | None = None
     image_tokens: tuple[int, ...] = ()
+    codes_of: str | None = None
     guild: str = "local"
     weight: float = 1.0
     labels: tuple[str, ...] = ()

@@ -26,6 +26,7 @@ from bot.engine.base import (
     ModelInfo,
     PendingImages,
     PendingPreview,
+    PendingVector,
     Prefix,
     PromptText,
     SlotAssignment,
@@ -184,6 +185,9 @@ class WatchedEngine:
 
     def label_vectors(self, labels: Sequence[str]) -> npt.NDArray[np.float32]:
         return self._engine.label_vectors(labels)
+
+    def text_vector(self, text: str) -> PendingVector:
+        return self._engine.text_vector(text)
 
     def free(self, slots: Sequence[int]) -> None:
         self._engine.free(slots)

@@ -117,10 +117,20 @@ class PendingPreview(Protocol):
         that are done, in the order of the slots. Raises what the device raised."""
 
 
+class PendingVector(Protocol):
+    """A text's vector on its way to the host. Letting go of it gives it up."""
+
+    def is_ready(self) -> bool:
+        """Whether `wait` would return at once. Never blocks."""
+
+    def wait(self) -> npt.NDArray[np.float32]:
+        """Blocks until the vector is on the host: float32 [projection_dim]. Raises what the device raised."""
+
+
 class Engine(Protocol):
     """A model on a device. Methods raise DalleBotError for what concerns their arguments alone (bad codes, a result
     that isn't finite); any other exception means that the state of every slot is lost, and `reset` must follow.
-    `prefill` and `label_vectors` touch no slot: whatever they raise concerns their texts alone."""
+    `prefill`, `label_vectors` and `text_vector` touch no slot: whatever they raise concerns their texts alone."""
 
     @property
     def info(self) -> ModelInfo: ...
@@ -137,6 +147,10 @@ class Engine(Protocol):
         `vectors @ image.clip_vector` are label scores. The engine caches a bounded number of them.
 
         Raises InvalidParameterError for a label that is longer than CLIP reads."""
+
+    def text_vector(self, text: str) -> PendingVector:
+        """Dispatches CLIP's vector of a text, without waiting. It has unit length, so that
+        `vector @ image.clip_vector` is the cosine. What is longer than CLIP reads is cut."""
 
     def prefill(self, prompts: Sequence[PromptText]) -> Prefix:
         """Encodes prompts once: encoder, cross-attention K/V of both branches, CLIP text vector."""

@@ -102,6 +102,20 @@ class JaxPreview:
 
 
 @dataclass(frozen=True, slots=True)
+class JaxVector:
+    """A text's vector on its way to the host. array: float32 [1, projection_dim]."""
+
+    array: jax.Array
+
+    def is_ready(self) -> bool:
+        return _is_ready(self.array)
+
+    def wait(self) -> npt.NDArray[np.float32]:
+        vector: npt.NDArray[np.float32] = np.array(self.array)[0]
+        return vector
+
+
+@dataclass(frozen=True, slots=True)
 class JaxChunk:
     """A dispatched chunk. done: an output of it, to wait for."""
 
@@ -195,6 +209,10 @@ class JaxEngine:
         while len(self._labels) > _MAX_LABELS:
             self._labels.popitem(last=False)
         return np.stack(vectors) if vectors else np.zeros((0, self._bundle.clip_config.projection_dim), np.float32)
+
+    def text_vector(self, text: str) -> JaxVector:
+        """Dispatches CLIP's vector of a text; see bot.engine.base.Engine."""
+        return JaxVector(self._text_vector(text))
 
     def insert(self, prefix: Prefix, assignments: Sequence[SlotAssignment]) -> None:
         """Fills slots; see bot.engine.base.Engine. Raises InvalidParameterError for codes that are not the model's."""

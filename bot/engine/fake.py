@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from bot.engine.fake_pictures import (
     expected_image,
     expected_label_vector,
     expected_preview,
+    expected_text_vector,
 )
 from bot.engine.slots import SlotTable
 from bot.errors import DalleBotError, InvalidParameterError
@@ -34,6 +35,8 @@ from bot.requests import GeneratedImage, Sampling
 __all__ = ["FakeChunk", "FakeEngine", "FakePending", "FakePrefix", "Faults", "Gate", "Verb", "expected_image"]
 
 ItemT = TypeVar("ItemT")
+
+_TOUCH_NO_SLOT: Final[frozenset[Verb]] = frozenset({"prefill", "label_vectors", "text_vector", "wait for text"})
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -85,6 +88,24 @@ class FakePending(Generic[ItemT]):
 
 
 @dataclass(eq=False, slots=True)
+class FakeVector:
+    """PendingVector. It is ready when it is asked for the `num_polls`-th time."""
+
+    vector: npt.NDArray[np.float32]
+    engine: "FakeEngine"
+    num_resets: int
+    num_polls: int
+
+    def is_ready(self) -> bool:
+        self.num_polls -= 1
+        return self.num_polls <= 0
+
+    def wait(self) -> npt.NDArray[np.float32]:
+        self.engine.begin_waiting("wait for text", self.num_resets)
+        return self.vector
+
+
+@dataclass(eq=False, slots=True)
 class _Drawing:
     """The content of one slot. tokens: int32 [image_length], drawn up to `position`."""
 
@@ -99,7 +120,7 @@ class FakeEngine:
 
     Each `Chunk.wait` takes delay_s, and delay_per_slot_s for each occupied slot, by calling `sleep`, which may as well
     move a clock of the test's own. preview_polls: how often a preview is asked before it is ready. preview_s: how much
-    longer it makes the next chunk.
+    longer it makes the next chunk. text_polls: as preview_polls, for a text's vector.
 
     log: every verb in the order of the calls. calls: verb → number of calls. prompts: every row of every prefill, in
     order. assignments: every assignment of every insert that succeeded, in order.
@@ -116,6 +137,7 @@ class FakeEngine:
         max_preview: int = 3,
         preview_polls: int = 1,
         preview_s: float = 0.0,
+        text_polls: int = 1,
         delay_s: float = 0.0,
         delay_per_slot_s: float = 0.0,
         sleep: Callable[[float], None] = time.sleep,
@@ -131,6 +153,7 @@ class FakeEngine:
         self._max_preview = max_preview
         self._preview_polls = preview_polls
         self._preview_s = preview_s
+        self._text_polls = text_polls
         self._num_previews = 0
         self._delay_s = delay_s
         self._delay_per_slot_s = delay_per_slot_s
@@ -162,6 +185,12 @@ class FakeEngine:
         self._begin("label_vectors")
         self._refuse(labels)
         return np.stack([expected_label_vector(label) for label in labels])
+
+    def text_vector(self, text: str) -> FakeVector:
+        """See expected_text_vector. Raises RuntimeError for a refused prompt."""
+        self._begin("text_vector")
+        self._refuse([text])
+        return FakeVector(expected_text_vector(text), self, self.calls["reset"], self._text_polls)
 
     def prefill(self, prompts: Sequence[PromptText]) -> FakePrefix:
         """Raises RuntimeError if one of them is a refused prompt."""
@@ -273,7 +302,7 @@ class FakeEngine:
         self.calls[verb] += 1
         fault = self._faults.raises.get((verb, self.calls[verb]))
         if fault is not None:
-            self._is_lost = verb not in ("prefill", "label_vectors") and not isinstance(fault, DalleBotError)
+            self._is_lost = verb not in _TOUCH_NO_SLOT and not isinstance(fault, DalleBotError)
             raise fault
 
     def _refuse(self, texts: Sequence[str]) -> None:

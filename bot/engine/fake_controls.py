@@ -7,6 +7,8 @@ from typing import Literal
 
 Verb = Literal[
     "label_vectors",
+    "text_vector",
+    "wait for text",
     "prefill",
     "insert",
     "step",
@@ -25,7 +27,7 @@ class Faults:
     """What goes wrong. raises: (verb, which call of it, from 1) → what that call raises; "wait" is Chunk.wait.
 
     refused_prompts: a prefill that includes one of them raises, and
-    so do label_vectors. not_finite: (seed, index) of images that collect
+    so do label_vectors and text_vector. not_finite: (seed, index) of images that collect
     gives a FailedSlot for.
     """
 

@@ -55,6 +55,14 @@ def expected_preview(seed: int, index: int, done_rows: int, *, num_rows: int, im
     return pixels
 
 
+def expected_text_vector(text: str) -> npt.NDArray[np.float32]:
+    """float32 [MAX_IMAGES], of unit length. The text is nearest to the image of index `len(text) % MAX_IMAGES`, and the
+    farther away another index is, the farther is its image."""
+    distances = np.abs(np.arange(MAX_IMAGES) - len(text) % MAX_IMAGES)
+    vector = np.exp2(-distances).astype(np.float32)
+    return vector / np.linalg.norm(vector)
+
+
 def expected_label_vector(label: str) -> npt.NDArray[np.float32]:
     """float32 [MAX_IMAGES]: at each index `(sum of the label's UTF-8 bytes + index) % 11`, the score of that image."""
     return ((_sum_of_bytes(label) + np.arange(MAX_IMAGES)) % 11).astype(np.float32)

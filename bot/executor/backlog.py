@@ -7,17 +7,19 @@ operations only, never over an engine call or a callback, so taking it does not 
 import threading
 
 from bot.errors import ExecutorClosedError
+from bot.executor.questions import Question, Questions
 from bot.executor.scheduler import Admission, Job, Lineup, Scheduler
 from bot.language import Text
 
 
 class Backlog:
-    """Jobs that were accepted and have not ended, safe to use from both threads."""
+    """Jobs that were accepted and have not ended, and questions that wait, safe to use from both threads."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self._changed = threading.Condition()
         self._cancelled: list[Job] = []
+        self._questions = Questions()
         self._closed_because: Text | None = None
 
     def add(self, job: Job, *, accepted_before: bool = False) -> int:
@@ -47,6 +49,19 @@ class Backlog:
                 self._changed.notify_all()
             return True
 
+    def ask(self, question: Question) -> None:
+        """Lets a question wait for the engine thread. Raises NotReadyError or ExecutorClosedError."""
+        with self._changed:
+            if self._closed_because is not None:
+                raise ExecutorClosedError(self._closed_because)
+            self._questions.add(question)
+            self._changed.notify_all()
+
+    def withdraw(self, question: Question) -> None:
+        """Nobody waits for its answer any more."""
+        with self._changed:
+            self._questions.remove(question)
+
     def lineup(self) -> Lineup:
         """Who gets the next slots, in order."""
         with self._changed:
@@ -58,12 +73,16 @@ class Backlog:
             return self._scheduler.num_waiting, len(self._scheduler.started)
 
     def close(self, sentence: Text) -> None:
-        """Forgets every job and refuses further ones with ExecutorClosedError(sentence). The first sentence stays."""
+        """Forgets every job and question, and refuses further ones with ExecutorClosedError(sentence).
+
+        The first sentence stays.
+        """
         with self._changed:
             if self._closed_because is None:
                 self._closed_because = sentence
             self._scheduler.clear()
             self._cancelled.clear()
+            self._questions.clear()
             self._changed.notify_all()
 
     def wait(self, timeout_s: float) -> bool:
@@ -77,6 +96,11 @@ class Backlog:
         with self._changed:
             cancelled, self._cancelled = self._cancelled, []
             return cancelled
+
+    def take_question(self) -> Question | None:
+        """Engine thread: the one that has waited longest, if any."""
+        with self._changed:
+            return self._questions.take()
 
     def admit(self, num_free: int) -> list[Admission]:
         """Engine thread: the images for up to `num_free` free slots."""
@@ -99,4 +123,9 @@ class Backlog:
             self._scheduler.restart()
 
     def _needs_attention(self) -> bool:
-        return self._closed_because is not None or bool(self._cancelled) or self._scheduler.has_images
+        return (
+            self._closed_because is not None
+            or bool(self._cancelled)
+            or self._scheduler.has_images
+            or bool(self._questions)
+        )

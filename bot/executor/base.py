@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from bot.engine.base import ModelInfo
 from bot.requests import GenerationRequest, Update
 
@@ -39,6 +42,15 @@ class UpdateStream(Protocol):
     def __aiter__(self) -> AsyncIterator[Update]: ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TextVector:
+    """CLIP's vector of a text: float32 [projection_dim], of unit length. model: whose vectors of pictures it can be
+    compared with."""
+
+    model: str
+    vector: npt.NDArray[np.float32]
+
+
 class Executor(Protocol):
     """Takes requests on the event loop; nothing here blocks it."""
 
@@ -57,6 +69,13 @@ class Executor(Protocol):
 
     async def check_room(self, requester: str, num_jobs: int) -> None:
         """Raises what `submit` would, unless that many new jobs of one requester fit now. It keeps no place."""
+
+    async def text_vector(self, text: str, *, timeout_s: float) -> TextVector:
+        """What CLIP makes of a text, computed beside what is being drawn; what is longer than it reads is cut.
+
+        Raises NotReadyError while the model loads, if too many wait for this, or after `timeout_s`; JobFailedError if
+        the model can't read the text; ExecutorClosedError.
+        """
 
     async def cancel(self, job_id: str) -> bool:
         """Ends a waiting or running job; its slots are free from the next chunk on. False if it isn't known."""

@@ -31,7 +31,7 @@ class PoisonedInsertError(Exception):
 class Entrance:
     """Fills free slots. `slots` and `runs` are the loop's own; what enters is added to both.
 
-    fail: ends a job with a sentence and what was raised. clock: seconds.
+    fail: ends a job with a sentence and what was raised, if anything. clock: seconds.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Entrance:
         runs: dict[Job, Run],
         *,
         post: Callable[[Event], None],
-        fail: Callable[[Job, Text, Exception], None],
+        fail: Callable[[Job, Text, Exception | None], None],
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
@@ -59,7 +59,7 @@ class Entrance:
 
         Raises PoisonedInsertError, or what the engine raises once its state is lost.
         """
-        new = [admission.job for admission in admissions if admission.job not in self._runs]
+        new = [a.job for a in admissions if a.job not in self._runs and self._can_go_on(a.job)]
         self._prefill([job for job in new if job not in restarted], restarted)
         for job in new:
             if job in restarted:
@@ -67,6 +67,19 @@ class Entrance:
         entering = [(self._runs[a.job], a) for a in admissions if a.job in self._runs]
         for _, group in groupby(entering, key=lambda pair: id(pair[0].prefix)):
             self._insert(list(group))
+
+    def _can_go_on(self, job: Job) -> bool:
+        """Whether a job's image tokens, if it brings some, are of this model; otherwise it fails."""
+        codes_of, name = job.request.codes_of, self._engine.info.name
+        if codes_of in (None, name) or not job.request.image_tokens:
+            return True
+        sentence = Text(
+            "This job goes on from a picture of the model {old:.80}, and the bot has {new:.80} now.",
+            old=codes_of,
+            new=name,
+        )
+        self._fail(job, sentence, None)
+        return False
 
     def _prefill(self, jobs: Sequence[Job], restarted: Mapping[Job, float | None]) -> None:
         """Encodes all prompts in one call. If it raises, each is tried alone, so that only the guilty one fails."""

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from bot.engine.base import ModelInfo
 from bot.errors import JobFailedError
 from bot.executor.forecast import EngineLoad
+from bot.executor.questions import Question
 from bot.executor.scheduler import Job
 from bot.language import Text
 from bot.requests import Update
@@ -47,4 +51,12 @@ class JobFailure:
     error: JobFailedError
 
 
-Event = EngineReady | EngineFailed | LoadChanged | JobUpdate | JobFailure
+@dataclass(frozen=True, slots=True)
+class QuestionAnswered:
+    """vector: of the question's text; None if it could not be read, for which the log says the reason."""
+
+    question: Question
+    vector: npt.NDArray[np.float32] | None
+
+
+Event = EngineReady | EngineFailed | LoadChanged | JobUpdate | JobFailure | QuestionAnswered

@@ -13,12 +13,24 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+import numpy.typing as npt
+
 from bot.engine.base import Engine, ModelInfo
-from bot.errors import ExecutorClosedError, JobCancelledError, JobError
+from bot.errors import ExecutorClosedError, JobCancelledError, JobError, JobFailedError, NotReadyError
 from bot.executor.backlog import Backlog
-from bot.executor.base import EngineState, ExecutorStatus, UpdateStream
-from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, JobUpdate, LoadChanged
+from bot.executor.base import EngineState, ExecutorStatus, TextVector, UpdateStream
+from bot.executor.events import (
+    EngineFailed,
+    EngineReady,
+    Event,
+    JobFailure,
+    JobUpdate,
+    LoadChanged,
+    QuestionAnswered,
+)
 from bot.executor.places import Places
+from bot.executor.questions import Question
 from bot.executor.scheduler import Job, Scheduler
 from bot.executor.stream import JobStream
 from bot.executor.worker import run_engine
@@ -69,6 +81,7 @@ class LocalExecutor:
         self._backlog = Backlog(scheduler)
         self._places = Places(self._backlog, tell=self._tell_place, clock=time.monotonic)
         self._entries: dict[str, _Entry] = {}
+        self._answers: dict[Question, asyncio.Future[TextVector]] = {}
         self._state = EngineState.LOADING
         self._info: ModelInfo | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -113,6 +126,23 @@ class LocalExecutor:
         """Raises QueueFullError, UserLimitError or ExecutorClosedError unless that many new jobs fit now."""
         self._backlog.check_room(requester, num_jobs)
 
+    async def text_vector(self, text: str, *, timeout_s: float) -> TextVector:
+        """What CLIP makes of a text. Raises NotReadyError, JobFailedError or ExecutorClosedError; see Executor."""
+        if self._state is EngineState.LOADING:
+            raise NotReadyError("The model is still loading. Try again in a minute.")
+        question = Question(text)
+        self._backlog.ask(question)
+        answer: asyncio.Future[TextVector] = asyncio.get_running_loop().create_future()
+        self._answers[question] = answer
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await answer
+        except TimeoutError as error:
+            raise NotReadyError("The model is too busy to read this now. Try again in a minute.") from error
+        finally:
+            del self._answers[question]
+            self._backlog.withdraw(question)
+
     async def cancel(self, job_id: str) -> bool:
         """Ends the job's stream now; its slots, if it has any, are free from the next chunk on."""
         entry = self._entries.get(job_id)
@@ -126,7 +156,9 @@ class LocalExecutor:
         """Ends every job with JobCancelledError and the thread with its present chunk. Safe to call twice."""
         self._state = EngineState.CLOSED
         self._places.close()
-        self._backlog.close(Text("The bot is stopping: ask again when it is back."))
+        stopping = Text("The bot is stopping: ask again when it is back.")
+        self._backlog.close(stopping)
+        self._refuse_answers(stopping)
         self._fail_all(lambda: JobCancelledError("The job was cancelled because the bot is stopping."))
         if self._thread is None:
             return
@@ -167,6 +199,7 @@ class LocalExecutor:
             case EngineFailed(sentence):
                 self._state = EngineState.FAILED
                 self._places.close()
+                self._refuse_answers(sentence)
                 self._fail_all(lambda: ExecutorClosedError(sentence))
             case LoadChanged(load):
                 self._places.observe(load)
@@ -180,6 +213,23 @@ class LocalExecutor:
                     self._fail(entry, error)
                 # A job that fails before it starts leaves its place to those behind it.
                 self._places.refresh()
+            case QuestionAnswered(question, vector):
+                self._answer(question, vector)
+
+    def _answer(self, question: Question, vector: npt.NDArray[np.float32] | None) -> None:
+        answer = self._answers.get(question)
+        if answer is None or answer.done():
+            return
+        if vector is None:
+            answer.set_exception(JobFailedError("The model could not read the text. Try other words."))
+        else:
+            assert self._info is not None
+            answer.set_result(TextVector(self._info.name, vector))
+
+    def _refuse_answers(self, sentence: Text) -> None:
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(ExecutorClosedError(sentence))
 
     def _entry(self, job: Job) -> _Entry | None:
         """The entry of this very job; None if it has ended, also if its id was submitted again since."""

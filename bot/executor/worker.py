@@ -26,6 +26,7 @@ from bot.executor.pace import PaceMeter
 from bot.executor.previewing import Previews
 from bot.executor.running import Run, reason
 from bot.executor.scheduler import Job
+from bot.executor.text_reader import TextReader
 from bot.language import Text
 from bot.requests import Finished, GeneratedImage, Progress, Result
 
@@ -111,6 +112,7 @@ class EngineLoop:
         self._restarted: dict[Job, float | None] = {}
         self._entrance = Entrance(engine, self._slots, self._runs, post=post, fail=self._fail, clock=clock)
         self._previews = Previews(engine, post=post, clock=clock)
+        self._reader = TextReader(engine, post=post)
         self._pace = PaceMeter()
         self._pace_without_previews = PaceMeter()
         self._flight: _Flight | None = None
@@ -132,6 +134,8 @@ class EngineLoop:
             logger.info("Job %s was cancelled.", job.request.job_id)
             self._drop(job)
         self._entrance.enter(self._backlog.admit(len(self._slots.free_slots)), self._restarted)
+        # Before the chunk, so that its answer is there when the chunk is done.
+        self._reader.dispatch(self._backlog.take_question)
         ahead = self._dispatch()
         self._has_previewed = self._previews.dispatch(self._slots.occupants)
         self._post(LoadChanged(self._load()))
@@ -139,6 +143,7 @@ class EngineLoop:
             self._settle(self._flight)
         self._flight = ahead
         self._previews.pick_up()
+        self._reader.pick_up(is_idle=ahead is None)
 
     def _dispatch(self) -> _Flight | None:
         """Starts a chunk, unless nobody has a token left to draw, and collects and frees what it completes."""

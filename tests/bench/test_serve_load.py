@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bot.bench.serve_load import NUM_GUILDS, Arrival, at_rate, plan_arrivals, serve_arrivals
-from bot.errors import JobFailedError
-from bot.executor.base import EngineState, ExecutorStatus
+from bot.errors import JobFailedError, NotReadyError
+from bot.executor.base import EngineState, ExecutorStatus, TextVector
 from bot.requests import Finished, GenerationRequest, Queued, Result, Sampling, Started, Update
 
 MOMENT_S: Final = 0.04
@@ -45,6 +45,9 @@ class SlowExecutor:
 
     async def check_room(self, requester: str, num_jobs: int) -> None:
         pass
+
+    async def text_vector(self, text: str, *, timeout_s: float) -> TextVector:
+        raise NotReadyError("Nobody asks for this here.")
 
     async def cancel(self, job_id: str) -> bool:
         return False

@@ -100,6 +100,7 @@ def test_every_verb_goes_on_to_the_engine() -> None:
         assert [image.index for image in images if isinstance(image, GeneratedImage)] == [2]
         engine.free([2])
         np.testing.assert_array_equal(engine.label_vectors(["a star"]), fake.label_vectors(["a star"]))
+        np.testing.assert_array_equal(engine.text_vector("a star").wait(), fake.text_vector("a star").wait())
         engine.reset()
         assert fake.calls["reset"] == 1
         timeline = watch.take()

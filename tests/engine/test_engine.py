@@ -403,6 +403,14 @@ def test_a_chunk_has_tokens(engine: JaxEngine) -> None:
         engine.step(0)
 
 
+def test_the_vector_of_a_text_has_unit_length_and_the_direction_of_its_label(engine: JaxEngine) -> None:
+    vector = engine.text_vector(RED.prompt).wait()
+    (label,) = engine.label_vectors([RED.prompt])
+    assert (vector.shape, str(vector.dtype)) == (label.shape, "float32")
+    np.testing.assert_allclose(vector, label / np.linalg.norm(label), atol=1e-5)
+    assert engine.text_vector("cat " * 200).wait().shape == vector.shape
+
+
 def test_a_label_is_scored_as_a_prompt_is(engine: JaxEngine) -> None:
     one = picture(engine)
     vectors = engine.label_vectors([BLUE.prompt, RED.prompt])

@@ -157,6 +157,16 @@ def test_label_scores_can_be_computed_by_hand() -> None:
     assert vectors.tolist() == [[8, 9, 10, 0, 1, 2, 3, 4, 5], [10, 0, 1, 2, 3, 4, 5, 6, 7]]
 
 
+def test_the_vector_of_a_text_can_be_computed_by_hand() -> None:
+    engine = FakeEngine(text_polls=2)
+    pending = engine.text_vector("ab")
+    assert [pending.is_ready(), pending.is_ready()] == [False, True]
+    vector = pending.wait()
+    assert vector.dtype == np.float32
+    assert np.linalg.norm(vector) == pytest.approx(1)
+    np.testing.assert_allclose(vector / vector[2], [1 / 4, 1 / 2, 1, 1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64])
+
+
 def test_time_may_pass_by_the_number_of_occupied_slots() -> None:
     slept: list[float] = []
     engine = FakeEngine(delay_s=1.0, delay_per_slot_s=0.25, sleep=slept.append)

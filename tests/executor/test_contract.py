@@ -6,15 +6,25 @@ The engine is a FakeEngine described by its arguments, so that an implementation
 import asyncio
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bot.engine.fake import FakeEngine, Faults, Gate
-from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError, QueueFullError, UserLimitError
-from bot.executor.base import EngineState
+from bot.engine.fake_pictures import expected_text_vector
+from bot.errors import (
+    ExecutorClosedError,
+    JobCancelledError,
+    JobFailedError,
+    NotReadyError,
+    QueueFullError,
+    UserLimitError,
+)
+from bot.executor.base import EngineState, Executor
+from bot.executor.questions import MAX_WAITING
 from bot.requests import Progress, Queued, Started
 
 from .conftest import ExecutorFactory
-from .drive import ask, check_result, read
+from .drive import PATIENCE_S, ask, at_gate, check_result, read, soon
 
 pytestmark = pytest.mark.usefixtures("no_blocking_calls")
 
@@ -178,3 +188,89 @@ async def test_closing_ends_every_job_and_refuses_more(executor_factory: Executo
         with pytest.raises(ExecutorClosedError, match="The bot is stopping"):
             await executor.submit(ask())
         await executor.aclose()
+
+
+async def ready(executor: Executor) -> Executor:
+    """The executor, once its model is loaded."""
+    await read(await executor.submit(ask()))
+    return executor
+
+
+async def test_a_text_has_the_vector_that_pictures_are_compared_with(executor_factory: ExecutorFactory) -> None:
+    texts = [f"a text {'x' * n}" for n in range(9)]
+    async with executor_factory() as started:
+        executor = await ready(started)
+        vectors = await soon(asyncio.gather(*(executor.text_vector(text, timeout_s=PATIENCE_S) for text in texts)))
+    for text, vector in zip(texts, vectors, strict=True):
+        assert (vector.model, str(vector.vector.dtype)) == ("fake", "float32")
+        np.testing.assert_array_equal(vector.vector, expected_text_vector(text))
+
+
+async def test_a_text_is_read_while_every_slot_is_busy_and_disturbs_nobody(executor_factory: ExecutorFactory) -> None:
+    request = ask(num_images=2, seed=3)
+    async with executor_factory(**ENDLESS | {"image_length": 400}) as executor:
+        stream = await executor.submit(request)
+        updates = aiter(stream)
+        while not isinstance(await anext(updates), Progress):
+            pass
+        vector = await soon(executor.text_vector("a red circle", timeout_s=PATIENCE_S))
+        np.testing.assert_array_equal(vector.vector, expected_text_vector("a red circle"))
+        assert executor.status.num_running == 1
+        assert executor.status.info is not None
+        check_result((await read(stream)).result, request, executor.status.info)
+
+
+async def test_a_text_that_can_not_be_read_is_refused_alone(executor_factory: ExecutorFactory) -> None:
+    faults = Faults(refused_prompts=["unreadable"], raises={("wait for text", 1): RuntimeError("boom")})
+    async with executor_factory(faults=faults) as started:
+        executor = await ready(started)
+        for text in ("unreadable", "lost on the way"):
+            with pytest.raises(JobFailedError, match="could not read the text"):
+                await soon(executor.text_vector(text, timeout_s=PATIENCE_S))
+        await soon(executor.text_vector("a red circle", timeout_s=PATIENCE_S))
+        assert (await read(await executor.submit(ask()))).error is None
+
+
+async def test_a_text_waits_so_long_and_no_longer(executor_factory: ExecutorFactory) -> None:
+    gate = Gate()
+    async with executor_factory(gate=gate, num_slots=1) as executor:
+        stream = await executor.submit(ask())
+        await at_gate(gate, 1)
+        with pytest.raises(NotReadyError, match="too busy to read this now"):
+            await executor.text_vector("a red circle", timeout_s=0.01)
+        gate.open()
+        assert (await read(stream)).error is None
+        await soon(executor.text_vector("a red circle", timeout_s=PATIENCE_S))
+
+
+async def test_only_so_many_texts_wait(executor_factory: ExecutorFactory) -> None:
+    gate = Gate()
+    async with executor_factory(gate=gate, num_slots=1) as executor:
+        stream = await executor.submit(ask())
+        await at_gate(gate, 1)
+        read_text = executor.text_vector
+        waiting = [asyncio.create_task(read_text("one of many", timeout_s=PATIENCE_S)) for _ in range(MAX_WAITING)]
+        await asyncio.sleep(0)
+        with pytest.raises(NotReadyError, match="Too many searches are waiting"):
+            await executor.text_vector("one too many", timeout_s=PATIENCE_S)
+        waiting[0].cancel()
+        await asyncio.gather(waiting[0], return_exceptions=True)
+        waiting.append(asyncio.create_task(executor.text_vector("in its place", timeout_s=PATIENCE_S)))
+        gate.open()
+        await soon(asyncio.gather(*waiting[1:]))
+        assert (await read(stream)).error is None
+
+
+async def test_closing_and_failing_refuse_the_texts_that_wait(executor_factory: ExecutorFactory) -> None:
+    gate = Gate()
+    async with executor_factory(gate=gate, num_slots=1) as executor:
+        await executor.submit(ask())
+        await at_gate(gate, 1)
+        waiting = asyncio.create_task(executor.text_vector("a red circle", timeout_s=PATIENCE_S))
+        await asyncio.sleep(0)
+        gate.open()
+        await executor.aclose()
+        with pytest.raises(ExecutorClosedError, match="The bot is stopping"):
+            await soon(waiting)
+        with pytest.raises(ExecutorClosedError, match="The bot is stopping"):
+            await executor.text_vector("a red circle", timeout_s=PATIENCE_S)

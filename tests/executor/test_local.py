@@ -12,7 +12,7 @@ from blockbuster import BlockingError
 
 from bot.engine.base import Engine
 from bot.engine.fake import FakeEngine, Faults, Gate
-from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError, QueueFullError
+from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError, NotReadyError, QueueFullError
 from bot.executor.base import EngineState
 from bot.executor.local import LocalExecutor
 from bot.executor.scheduler import Admission, Scheduler
@@ -59,6 +59,34 @@ async def test_jobs_are_accepted_and_told_their_positions_while_the_engine_loads
         for stream in streams:
             assert (await read(stream)).error is None
         assert executor.status.state is EngineState.READY
+
+
+async def test_a_text_is_refused_at_once_while_the_engine_loads() -> None:
+    may_load = threading.Event()
+
+    def load() -> Engine:
+        assert may_load.wait(PATIENCE_S)
+        return FakeEngine()
+
+    async with local(load) as executor:
+        with pytest.raises(NotReadyError, match="The model is still loading"):
+            await executor.text_vector("a red circle", timeout_s=PATIENCE_S)
+        may_load.set()
+
+
+async def test_a_lost_engine_refuses_the_texts_that_wait() -> None:
+    gate = Gate()
+    faults = Faults(raises={("step", 3): RuntimeError("boom"), ("reset", 1): RuntimeError("gone")})
+    async with local(lambda: FakeEngine(num_slots=1, image_length=16, gate=gate, faults=faults)) as executor:
+        await executor.submit(ask())
+        await at_gate(gate, 1)
+        waiting = asyncio.create_task(executor.text_vector("a red circle", timeout_s=PATIENCE_S))
+        await asyncio.sleep(0)
+        gate.open()
+        with pytest.raises(ExecutorClosedError, match="restart the bot"):
+            await soon(waiting)
+        with pytest.raises(ExecutorClosedError, match="restart the bot"):
+            await soon(executor.text_vector("a red circle", timeout_s=PATIENCE_S))
 
 
 async def test_a_factory_that_fails_ends_every_job_and_refuses_more() -> None:

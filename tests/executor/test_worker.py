@@ -13,7 +13,11 @@ from bot.engine.base import Engine, FailedSlot, PromptText
 from bot.engine.fake import FakeEngine, FakePending, FakePrefix, Faults
 from bot.engine.fake_pictures import expected_label_vector
 from bot.errors import CheckpointNotFoundError, InvalidParameterError
-from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, JobUpdate
+from bot.executor.backlog import Backlog
+from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, JobUpdate, QuestionAnswered
+from bot.executor.questions import Question
+from bot.executor.scheduler import Scheduler
+from bot.executor.worker import run_engine
 from bot.language import Text
 from bot.requests import GeneratedImage, Progress, Started
 
@@ -74,6 +78,64 @@ def test_a_slot_is_refilled_for_the_chunk_after_the_one_that_completes_it() -> N
     play.on_event = look
     play.run(engine, chunk_tokens=10)
     assert num_calls == [(1, 0)]
+
+
+def test_codes_of_another_model_are_drawn_on_from_by_nobody() -> None:
+    codes = range(4)
+    requests = [
+        ask(image_tokens=codes, codes_of="mega"),
+        ask(image_tokens=codes, codes_of="fake"),
+        ask(image_tokens=codes),
+        ask(codes_of="mega"),
+    ]
+    engine = FakeEngine(num_slots=1)
+    play = Play(*requests).run(engine)
+    assert play.failure(0) == "This job goes on from a picture of the model mega, and the bot has fake now."
+    for number in (1, 2, 3):
+        check_result(play.result(number), requests[number], engine.info)
+
+
+def test_a_text_is_dispatched_before_a_chunk_and_taken_after_the_next_one() -> None:
+    engine = FakeEngine(num_slots=1, image_length=16, text_polls=2)
+    play = Play(ask())
+    question = Question("a red circle")
+    play.backlog.ask(question)
+    play.run(engine, chunk_tokens=4)
+    (answered,) = [event for event in play.events if isinstance(event, QuestionAnswered)]
+    assert answered.question is question
+    assert engine.log[:9] == [
+        "prefill",
+        "insert",
+        "text_vector",
+        "step",
+        "step",
+        "wait",
+        "wait for text",
+        "step",
+        "wait",
+    ]
+
+
+def test_nobody_is_kept_waiting_for_a_text_while_nothing_is_drawn() -> None:
+    engine = FakeEngine(text_polls=1_000_000)
+    backlog = Backlog(Scheduler(max_jobs=1, max_jobs_per_user=1))
+    backlog.ask(Question("a red circle"))
+
+    def post(event: Event) -> None:
+        if isinstance(event, QuestionAnswered):
+            backlog.close(Text("Enough."))
+
+    run_engine(lambda: engine, backlog, post, chunk_tokens=4)
+    assert engine.log == ["text_vector", "wait for text"]
+
+
+def test_a_text_that_a_lost_state_takes_along_is_not_left_open() -> None:
+    play = Play(ask())
+    play.backlog.ask(Question("a red circle"))
+    play.run(FakeEngine(faults=Faults(raises={("step", 1): RuntimeError("boom")})))
+    (answered,) = [event for event in play.events if isinstance(event, QuestionAnswered)]
+    assert answered.vector is None
+    assert play.result(0).images
 
 
 def test_labels_are_read_once_per_job_and_score_every_picture() -> None:
