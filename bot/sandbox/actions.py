@@ -91,21 +91,27 @@ class Actions:
         return data
 
     def _menu(self, action: Menu, member: Member, channel: Channel) -> dict[str, Any]:
-        """A context menu command on the newest public message, or on its author where it is one for users."""
+        """A context menu command on a member, on the newest public message, or on its author where it is for users."""
+        if action.member is not None:
+            return self._menu_on(action.name, self._world.member_named(action.member), member, channel)
         message = next((m for m in self._messages.newest_first(channel.id) if m.viewer_id is None), None)
         if message is None:
             raise LineError(f"There is no message in {channel.name} to open a menu on.")
         menus = [command for command in self._commands.usable() if command["type"] == USER_MENU]
         is_for_users = action.name in by_spelling(menus, member.locale)
-        command = self._offered(USER_MENU if is_for_users else MESSAGE_MENU, action.name, member, channel)
-        data: dict[str, Any] = {"id": command["id"], "name": command["name"], "type": command["type"]}
-        if not is_for_users:
-            resolved: dict[str, Any] = {"messages": {message.id: self._json.message(message)}}
-            return data | {"target_id": message.id, "resolved": resolved}
-        author = self._world.members[message.author_id]
-        partial = self._world.member_json(author) | {"permissions": str(self._world.permissions(author, channel))}
-        resolved = {"users": {author.id: partial.pop("user")}, "members": {author.id: partial}}
-        return data | {"target_id": author.id, "resolved": resolved}
+        if is_for_users:
+            return self._menu_on(action.name, self._world.members[message.author_id], member, channel)
+        command = self._offered(MESSAGE_MENU, action.name, member, channel)
+        data = {"id": command["id"], "name": command["name"], "type": command["type"]}
+        return data | {"target_id": message.id, "resolved": {"messages": {message.id: self._json.message(message)}}}
+
+    def _menu_on(self, name: str, target: Member, member: Member, channel: Channel) -> dict[str, Any]:
+        """A context menu command on a member."""
+        command = self._offered(USER_MENU, name, member, channel)
+        data = {"id": command["id"], "name": command["name"], "type": command["type"]}
+        partial = self._world.member_json(target) | {"permissions": str(self._world.permissions(target, channel))}
+        resolved = {"users": {target.id: partial.pop("user")}, "members": {target.id: partial}}
+        return data | {"target_id": target.id, "resolved": resolved}
 
     def _components(self, member: Member, channel: Channel) -> Iterator[tuple[Message, dict[str, Any]]]:
         """What the member can see in the channel, newest message first."""

@@ -145,6 +145,9 @@ class Gateway:
         is_public = message.viewer_id is None and message.channel_id in self._world.channels
         flags = Intents(guild_messages=True) if is_public else Intents(dm_messages=True)
         data = self._message_json(message)
+        if message.author_id != self._world.bot.id and self._world.bot.id not in message.mentioned_user_ids:
+            # What others write is for clients with the privileged intent, which the sandbox grants to none.
+            data |= {"content": "", "embeds": [], "attachments": [], "components": []}
         if happening.kind is HappeningKind.DELETE:
             data = {key: data[key] for key in ("id", "channel_id", "guild_id") if key in data}
         self.dispatch(name, data, flags.value)

@@ -169,8 +169,12 @@ class InteractionDesk:
     def follow_up(self, interaction: Interaction, payload: dict[str, Any], files: Sequence[UploadedFile]) -> Message:
         """Posts a follow-up; the first one after a deferred answer takes the place of "is thinking"."""
         if interaction.acknowledgement == DEFERRED_MESSAGE:
-            original = self.original(interaction)
-            if original.is_loading:
+            try:
+                original = self.original(interaction)
+            except ApiError:
+                # It was deleted, so there is no place to take.
+                original = None
+            if original is not None and original.is_loading:
                 return self._messages.edit(original, payload, files, by=interaction.id)
         is_ephemeral = bool((payload.get("flags") or 0) & EPHEMERAL)
         viewer_id = interaction.member.id if is_ephemeral else None

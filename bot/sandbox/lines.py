@@ -4,7 +4,9 @@
 type /imagine prompt:a circle style:o    what is suggested for the last option while it is typed
 click LABEL                              the newest button with that label
 choose VALUE                             the newest select that offers that value or label
-menu NAME                                a context menu command, on the newest message
+menu NAME                                a context menu command, on the newest message or whoever wrote it
+menu NAME on MEMBER                      the same, on a member
+say TEXT                                 a message of the member's own
 submit LABEL:text LABEL:text             the form that is open
 as NAME                                  go on as another member (moderator has Manage Server)
 as NAME in LOCALE                        the same, with a client in that language: de, en-US, pt-BR
@@ -52,7 +54,15 @@ class Choose:
 
 @dataclass(frozen=True, slots=True)
 class Menu:
+    """member: whom it is opened on; None for the newest message or whoever wrote it."""
+
     name: str
+    member: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +101,13 @@ class Begin:
     action: Action
 
 
-Line = Action | As | In | Wait | Begin
+Line = Action | As | In | Say | Wait | Begin
 
 _VERBS: Final[dict[str, Callable[[str], Line]]] = {
     "click": Click,
     "choose": Choose,
-    "menu": Menu,
     "submit": Submit,
+    "say": Say,
     "in": In,
 }
 
@@ -113,6 +123,9 @@ def parse_line(line: str) -> Line:
         return Type(rest[1:])
     if verb == "as" and rest:
         return _member(rest)
+    if verb == "menu" and rest:
+        name, separator, member = rest.rpartition(" on ")
+        return Menu(name, member.strip(" ")) if separator else Menu(rest)
     if verb == "wait":
         return Wait(_seconds(rest))
     if verb == "begin":
@@ -123,8 +136,8 @@ def parse_line(line: str) -> Line:
         return _VERBS[verb](rest)
     forms = "/COMMAND option:value, type /COMMAND option:value, click LABEL, choose VALUE, menu NAME"
     raise LineError(
-        f"Can't play the line {line!r}; a line is one of: {forms}, submit LABEL:text, as NAME, as NAME in LOCALE, "
-        "in CHANNEL, wait SECONDS, begin LINE."
+        f"Can't play the line {line!r}; a line is one of: {forms}, menu NAME on MEMBER, submit LABEL:text, say TEXT, "
+        "as NAME, as NAME in LOCALE, in CHANNEL, wait SECONDS, begin LINE."
     )
 
 

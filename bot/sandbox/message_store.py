@@ -13,8 +13,8 @@ from bot.sandbox.clock import Clock
 from bot.sandbox.errors import empty_message, invalid_form, unknown
 from bot.sandbox.files import FileShelf, UploadedFile
 from bot.sandbox.happenings import Board, Happening, HappeningKind
-from bot.sandbox.messages import COMPONENTS_V2, EPHEMERAL, LOADING, Attachment, Message, Origin
-from bot.sandbox.world import World
+from bot.sandbox.messages import COMPONENTS_V2, DEFAULT_MESSAGE, EPHEMERAL, LOADING, Attachment, Message, Origin
+from bot.sandbox.world import Member, World
 
 MAX_MESSAGES: Final = 10_000
 _SUPPRESS_EMBEDS, _SUPPRESS_NOTIFICATIONS = 1 << 2, 1 << 12
@@ -32,7 +32,7 @@ class Placement:
 
 
 class MessageStore:
-    """The newest MAX_MESSAGES messages of all channels, all by the bot."""
+    """The newest MAX_MESSAGES messages of all channels."""
 
     def __init__(self, world: World, clock: Clock, files: FileShelf, board: Board) -> None:
         self._world = world
@@ -85,6 +85,20 @@ class MessageStore:
         message = self._changed(draft, payload, files)
         self._keep(message)
         self._board.publish(Happening(HappeningKind.MESSAGE, message, by, is_acknowledgement))
+        return message
+
+    def say(self, author: Member, channel_id: str, text: str) -> Message:
+        """Posts a message of a member. Same errors as `create`."""
+        draft = Message(
+            id=self._world.snowflakes.new(),
+            channel_id=channel_id,
+            author_id=author.id,
+            kind=DEFAULT_MESSAGE,
+            created_s=self._clock.now(),
+        )
+        message = self._changed(draft, {"content": text}, ())
+        self._keep(message)
+        self._board.publish(Happening(HappeningKind.MESSAGE, message))
         return message
 
     def create_loading(self, place: Placement, *, by: str) -> Message:
@@ -185,7 +199,7 @@ class MessageStore:
 
         channel = self._world.channel(message.channel_id)
         assert channel is not None, "messages are made in channels that exist"
-        may = Permissions(self._world.permissions(self._world.bot, channel))
+        may = Permissions(self._world.permissions(self._world.members[message.author_id], channel))
         pings_all = bool(re.search("@(everyone|here)", message.content)) and "everyone" in parse
         return replace(
             message,

@@ -173,12 +173,15 @@ def shown_text(message: Message) -> str:
 
 
 def component_lines(component: dict[str, Any]) -> list[str]:
-    """The lines that a component shows: its text, or its controls in brackets; a row of controls is one line."""
+    """The lines that a component shows: its text, what pictures are described as, or its controls in brackets; a row of
+    controls is one line."""
     kind = component["type"]
     if kind == parts.TEXT_DISPLAY:
         return [str(component["content"])]
     if kind == parts.BUTTON:
         return [f"[{parts.button_label(component)}{' (off)' if component.get('disabled') else ''}]"]
+    if kind == parts.MEDIA_GALLERY:
+        return [f"(picture: {item.get('description') or 'not described'})" for item in component["items"]]
     if kind in parts.SELECTS:
         labels = " | ".join(option["label"] for option in component.get("options") or ())
         return [f"[{component.get('placeholder') or 'choose'}: {labels}]"]

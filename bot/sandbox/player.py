@@ -5,15 +5,18 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
+from discord import Permissions
+
 from bot.sandbox.actions import Actions
 from bot.sandbox.album import Album
-from bot.sandbox.errors import LineError
+from bot.sandbox.errors import ApiError, LineError
 from bot.sandbox.finality import Judge, Patience
 from bot.sandbox.forms import modal_text
 from bot.sandbox.happenings import Board, Happening, HappeningKind
 from bot.sandbox.interactions import DEFERRED_UPDATE, UPDATE, Interaction, InteractionDesk
-from bot.sandbox.lines import As, Begin, In, Wait, parse_line
+from bot.sandbox.lines import As, Begin, In, Say, Wait, parse_line
 from bot.sandbox.markdown import as_read
+from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import Message, shown_text
 from bot.sandbox.transcript import Event, EventKind
 from bot.sandbox.world import World
@@ -34,9 +37,17 @@ class Player:
     """Plays one line at a time; remembers who and where it is, and the form that is open."""
 
     def __init__(
-        self, world: World, desk: InteractionDesk, actions: Actions, board: Board, album: Album, patience: Patience
+        self,
+        world: World,
+        desk: InteractionDesk,
+        actions: Actions,
+        board: Board,
+        messages: MessageStore,
+        album: Album,
+        patience: Patience,
     ) -> None:
         self._world = world
+        self._messages = messages
         self._desk = desk
         self._actions = actions
         self._board = board
@@ -74,6 +85,8 @@ class Player:
         elif isinstance(action, In):
             self._channel = self._world.channel_named(action.channel)
             yield Event(0.0, EventKind.NOTE, f"now in {self._channel.name}")
+        elif isinstance(action, Say):
+            yield self._say(action.text)
         elif isinstance(action, Wait):
             async for event in self._watch(start_s, min(action.seconds, timeout_s)):
                 yield event
@@ -89,6 +102,17 @@ class Player:
                     yield event
                     if is_begun:
                         return
+
+    def _say(self, text: str) -> Event:
+        """Posts a message of the member's. Raises LineError where it may not write."""
+        if not Permissions(self._world.permissions(self._member, self._channel)).send_messages:
+            raise LineError(f"{self._member.name} may not write in {self._channel.name}.")
+        try:
+            message = self._messages.say(self._member, self._channel.id, text)
+        except ApiError as error:
+            raise LineError(f"Discord does not take this message: {error.message}.") from error
+        seen = as_read(shown_text(message), self._world.name_of, self._world.now())
+        return Event(0.0, EventKind.MESSAGE, seen, message_id=message.id)
 
     async def _watch(self, start_s: float, seconds: float) -> AsyncGenerator[Event, None]:
         """Everything that can be seen in the channel for a while."""

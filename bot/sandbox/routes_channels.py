@@ -92,5 +92,8 @@ class ChannelRoutes:
         return self._json.message(self._messages.edit(message, call.form, call.files))
 
     def _delete(self, call: Call) -> None:
-        self._channel(call)
-        self._messages.delete(self._message(call))
+        channel, message = self._channel(call), self._message(call)
+        may = Permissions(self._world.permissions(self._world.bot, channel))
+        if message.author_id != self._world.bot.id and not may.manage_messages:
+            raise missing_permissions()
+        self._messages.delete(message)

@@ -18,6 +18,7 @@ MAX_EMBED_CHARACTERS: Final = 6000
 MAX_EMBEDS: Final = 10
 MAX_ATTACHMENTS: Final = 10
 MAX_V2_COMPONENTS: Final = 40
+MAX_V2_CHARACTERS: Final = 4000
 MAX_COMMAND_CHARACTERS: Final = 8000
 MAX_COMMANDS: Final = {1: 100, 2: 15, 3: 15}
 SUB_COMMAND, SUB_COMMAND_GROUP = 1, 2
@@ -65,6 +66,10 @@ def check_components(components: Sequence[dict[str, Any]], is_v2: bool) -> list[
     problems: list[Problem] = []
     if is_v2 and len(list(parts.walk(components))) > MAX_V2_COMPONENTS:
         problems.append(Problem("components", "COMPONENT_MAX_TOTAL", f"At most {MAX_V2_COMPONENTS} components."))
+    texts = (component for component in parts.walk(components) if component.get("type") == parts.TEXT_DISPLAY)
+    if is_v2 and sum(len(str(text.get("content"))) for text in texts) > MAX_V2_CHARACTERS:
+        text = f"At most {MAX_V2_CHARACTERS} characters in all texts together."
+        problems.append(Problem("components", "COMPONENT_MAX_TOTAL_TEXT", text))
     if not is_v2 and len(components) > 5:
         problems.append(Problem("components", "BASE_TYPE_MAX_LENGTH", "Must be 5 or fewer in length."))
     for index, component in enumerate(components):

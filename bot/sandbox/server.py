@@ -76,7 +76,7 @@ class SandboxServer:
             if len(self._players) >= MAX_PLAYERS:
                 raise LineError(f"The sandbox has {MAX_PLAYERS} players already.")
             self._players[name] = Player(
-                self.world, self._desk, self._actions, self._board, self._album, self._patience
+                self.world, self._desk, self._actions, self._board, self._messages, self._album, self._patience
             )
         return self._players[name]
 

@@ -77,11 +77,11 @@ class Channel:
 
 
 class World:
-    """One guild with four channels and as many members as are named.
+    """One guild with five channels and as many members as are named.
 
     Channels: `general`; `gallery`, the same again; `read-only`, where the bot may look and not write; `hidden`, which
-    the bot can't see. Members: `user`, `moderator` with Manage Server, `owner`; others appear when they are named, and
-    one called `hermit` takes no direct messages.
+    the bot can't see; `staff`, which only moderators and the bot can see. Members: `user`, `moderator` with Manage
+    Server, `owner`; others appear when they are named, and one called `hermit` takes no direct messages.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -104,6 +104,16 @@ class World:
             Channel(new(), "gallery", 1),
             Channel(new(), "read-only", 2, (Overwrite(self.bot.id, 1, deny=writing),)),
             Channel(new(), "hidden", 3, (Overwrite(self.bot.id, 1, deny=seeing),)),
+            Channel(
+                new(),
+                "staff",
+                4,
+                (
+                    Overwrite(self.everyone.id, 0, deny=seeing),
+                    Overwrite(self.moderator_role.id, 0, allow=seeing),
+                    Overwrite(self.bot.id, 1, allow=seeing),
+                ),
+            ),
         )
         self.channels = {channel.id: channel for channel in channels}
         self._direct: dict[str, Channel] = {}

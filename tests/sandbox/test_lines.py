@@ -1,7 +1,7 @@
 import pytest
 
 from bot.sandbox.errors import LineError
-from bot.sandbox.lines import As, Begin, Click, In, Line, Slash, Type, Wait, parse_line
+from bot.sandbox.lines import As, Begin, Click, In, Line, Menu, Say, Slash, Type, Wait, parse_line
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,9 @@ from bot.sandbox.lines import As, Begin, Click, In, Line, Slash, Type, Wait, par
         ("as anna in de", As("anna", "de")),
         ("  as anna in pt-BR ", As("anna", "pt-BR")),
         ("in gallery", In("gallery")),
+        ("menu Draw this", Menu("Draw this")),
+        ("menu Their gallery on alice", Menu("Their gallery", "alice")),
+        ("say as bob: menu", Say("as bob: menu")),
         ("wait 0.5", Wait(0.5)),
         ("begin /imagine prompt:a", Begin(Slash("imagine prompt:a"))),
         ("begin click Cancel", Begin(Click("Cancel"))),
@@ -29,6 +32,9 @@ def test_what_a_line_means(text: str, line: Line) -> None:
         ("as", "a line is one of: .* as NAME in LOCALE, in CHANNEL"),
         ("as anna in German", "Discord has no language 'German'; it has en-US, .*, de, "),
         ("as anna in  de", "Discord has no language ' de'"),
+        ("menu", "menu NAME on MEMBER"),
+        ("say", "say TEXT"),
+        ("begin say hello", "Can't play the line"),
         ("wait long", "wait needs a number of seconds"),
         ("begin as alice", "Can't play the line 'begin as alice'"),
         ("begin begin click A", "Can't play the line"),

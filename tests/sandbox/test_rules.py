@@ -37,6 +37,7 @@ def test_a_full_message_is_fine() -> None:
         ([row(button(custom_id=f"{i}")) for i in range(6)], False, "BASE_TYPE_MAX_LENGTH"),
         ([{"type": 10, "content": "text"}], False, "UNION_TYPE_CHOICES"),
         ([{"type": 10, "content": "text"}] * 41, True, "COMPONENT_MAX_TOTAL"),
+        ([{"type": 10, "content": "x" * 1001}] * 4, True, "COMPONENT_MAX_TOTAL_TEXT"),
         ([row(button(), button())], False, "COMPONENT_CUSTOM_ID_DUPLICATED"),
         ([row(button(custom_id=None))], False, "BUTTON_COMPONENT_CUSTOM_ID_REQUIRED"),
         ([row(button(label=None))], False, "BUTTON_COMPONENT_INVALID_LABEL"),

@@ -90,6 +90,28 @@ async def test_buttons_select_and_form(sandbox: Sandbox, bot: TinyBot) -> None:
     check_exchange(sandbox.requests)
 
 
+async def test_members_write_and_menus_are_opened_on_what_they_wrote(sandbox: Sandbox, bot: TinyBot) -> None:
+    said = await sandbox.play("say a **red** circle, @everyone")
+    assert kinds(said) == ["say", "message"]
+    assert said[-1].text == "a red circle, @everyone"
+    assert (await sandbox.play("menu Inspect"))[-1].text == "it says 'a red circle, @everyone'"
+    message = bot.guilds[0].text_channels[0].get_partial_message(int(said[-1].message_id))
+    fetched = await message.fetch()
+    assert (fetched.author.name, fetched.author.bot, fetched.mention_everyone) == ("user", False, True)
+    for refused in (message.edit(content="mine"), message.delete()):
+        with pytest.raises(discord.Forbidden):
+            await refused
+    await sandbox.play("in hidden")
+    assert kinds(await sandbox.play("say here too")) == ["say", "message"]
+    await sandbox.play("in staff")
+    with pytest.raises(LineError, match="user may not write in staff"):
+        await sandbox.play("say me too")
+    await sandbox.play("in general")
+    with pytest.raises(LineError, match="Discord does not take this message"):
+        await sandbox.play("say " + "x" * 2001)
+    check_exchange(sandbox.requests)
+
+
 async def test_what_others_see(sandbox: Sandbox, bot: TinyBot) -> None:
     await sandbox.play("/panel")
     await sandbox.play("choose A")
@@ -307,7 +329,7 @@ async def test_layout_views(sandbox: Sandbox, bot: TinyBot) -> None:
 
     bot.handler = answer
     events = await sandbox.play("/do")
-    assert events[-1].text == "Title\nside by side\n[Again]"
+    assert events[-1].text == "Title\n(picture: not described)\nside by side\n[Again]"
     assert events[-1].files == ("picture.png",)
     assert await bot.outcome is None
     check_exchange(sandbox.requests)
@@ -330,7 +352,13 @@ async def test_looking_up_the_world(sandbox: Sandbox, bot: TinyBot) -> None:
     assert guild.name == "Sandbox"
     member = await guild.fetch_member(bot.guilds[0].owner_id or 0)
     assert member.name == "owner"
-    assert [channel.name for channel in await guild.fetch_channels()] == ["general", "gallery", "read-only", "hidden"]
+    assert [channel.name for channel in await guild.fetch_channels()] == [
+        "general",
+        "gallery",
+        "read-only",
+        "hidden",
+        "staff",
+    ]
     assert len(await guild.fetch_roles()) == 2
     assert (await bot.fetch_user(member.id)).name == "owner"
     assert (await bot.application_info()).id == bot.application_id
