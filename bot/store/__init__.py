@@ -4,29 +4,43 @@ The client's cogs use `Store` on the event loop. Frozen dataclasses go in and co
 """
 
 from bot.store.favourites import FavouriteStore
-from bot.store.images import ImageStore
+from bot.store.galleries import Gallery, GalleryStore
+from bot.store.images import ImageKey, ImageStore
 from bot.store.jobs import JobStore
+from bot.store.past import Cursor, PastImage, PastStore, Scope
 from bot.store.records import Favourite, JobKind, JobRecord, NewJob, SettingChange, StoredImage, Usage
+from bot.store.showings import Showing, ShowingStore
 from bot.store.states import FINAL_STATES, JobState, may_move
 from bot.store.store import Store
 from bot.store.styles import Style
 from bot.store.values import ValueStore
+from bot.store.vectors import VectorStore
 
 __all__ = [
     "FINAL_STATES",
+    "Cursor",
     "Favourite",
     "FavouriteStore",
+    "Gallery",
+    "GalleryStore",
+    "ImageKey",
     "ImageStore",
     "JobKind",
     "JobRecord",
     "JobState",
     "JobStore",
     "NewJob",
+    "PastImage",
+    "PastStore",
+    "Scope",
     "SettingChange",
+    "Showing",
+    "ShowingStore",
     "Store",
     "StoredImage",
     "Style",
     "Usage",
     "ValueStore",
+    "VectorStore",
     "may_move",
 ]

@@ -1,17 +1,15 @@
 """What is kept of each picture beside its file: tokens to vary it, a vector to find it. Used on the event loop."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy import Row, delete, insert, select, update
 
 from bot.store.column_types import INT32
 from bot.store.database import Database
 from bot.store.records import StoredImage
-from bot.store.schema import images, jobs
+from bot.store.schema import images
 
 FLOAT16: Final = np.dtype("<f2")
 
@@ -46,27 +44,6 @@ class ImageStore:
             rows = await connection.execute(select(images).where(images.c.job_id == job_id).order_by(images.c.rank))
             return [_image(row) for row in rows]
 
-    async def vectors(self, guild_id: int, limit: int, *, model: str) -> tuple[list[ImageKey], npt.NDArray[np.float32]]:
-        """CLIP's vectors of the newest pictures of a guild, at most `limit`: job ids with ranks, float32 [n, dim].
-
-        Those of private and deleted jobs are left out, and those of other models, whose vectors can't be compared.
-        """
-        query = (
-            select(images.c.job_id, images.c.rank, images.c.vector)
-            .join(jobs, jobs.c.id == images.c.job_id)
-            .where(
-                jobs.c.guild_id == guild_id,
-                jobs.c.deleted_at.is_(None),
-                jobs.c.is_private.is_(False),
-                images.c.model == model,
-            )
-            .order_by(jobs.c.created_at.desc(), images.c.job_id, images.c.rank)
-            .limit(limit)
-        )
-        async with self._database.transaction() as connection:
-            rows = [(job_id, rank, vector) for job_id, rank, vector in await connection.execute(query)]
-        return await asyncio.to_thread(_stack, rows)
-
     async def delete(self, job_id: str) -> None:
         """Forgets the pictures of a job, and who liked them."""
         async with self._database.transaction() as connection:
@@ -89,11 +66,3 @@ def _image(row: Row[Any]) -> StoredImage:
     values["tokens"] = np.frombuffer(row.tokens, INT32).astype(np.int32)
     values["vector"] = np.frombuffer(row.vector, FLOAT16).astype(np.float32)
     return StoredImage(**values)
-
-
-def _stack(rows: Sequence[tuple[str, int, bytes]]) -> tuple[list[ImageKey], npt.NDArray[np.float32]]:
-    # A folder of weights may have been replaced under the same name: what has another length is of the old ones.
-    length = len(rows[0][2]) if rows else 0
-    rows = [row for row in rows if len(row[2]) == length]
-    stacked = np.frombuffer(b"".join(vector for _, _, vector in rows), FLOAT16).astype(np.float32)
-    return [(job_id, rank) for job_id, rank, _ in rows], stacked.reshape(len(rows), length // FLOAT16.itemsize)

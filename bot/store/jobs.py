@@ -1,10 +1,11 @@
 """Jobs with their states and message ids, each call one transaction. Used by the cogs, on the event loop."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import StoreError
@@ -33,7 +34,7 @@ class JobStore:
         stored = {"state": JobState.RECEIVED, "created_at": now, "updated_at": now}
         async with self._database.transaction() as connection:
             result = await connection.execute(insert(jobs).values(asdict(job) | stored).returning(*jobs.c))
-            record = _record(result.one())
+            record = record_of(result.one()._mapping)
             if others:
                 await connection.execute(insert(jobs), [asdict(other) | stored for other in others])
             return record
@@ -57,6 +58,12 @@ class JobStore:
         """The job with this id, or None."""
         found = await self._select(select(jobs).where(jobs.c.id == job_id))
         return found[0] if found else None
+
+    async def id_of_message(self, message_id: int) -> str | None:
+        """The id of the job that this message was made for, or None."""
+        async with self._database.transaction() as connection:
+            job_id: str | None = await connection.scalar(select(jobs.c.id).where(jobs.c.message_id == message_id))
+            return job_id
 
     async def unfinished(self, limit: int = 1000) -> list[JobRecord]:
         """Jobs that are in no final state, oldest first, at most `limit`."""
@@ -106,7 +113,7 @@ class JobStore:
 
     async def _select(self, query: Select[Any]) -> list[JobRecord]:
         async with self._database.transaction() as connection:
-            return [_record(row) for row in await connection.execute(query)]
+            return [record_of(row._mapping) for row in await connection.execute(query)]
 
     async def _move(self, job_id: str, to: JobState, values: dict[str, Any]) -> JobRecord:
         """One UPDATE that looks at the current state itself, so no other move can slip in between."""
@@ -117,7 +124,7 @@ class JobStore:
             row = result.one_or_none()
             if row is None:
                 raise StoreError(await _why_not(connection, job_id, to))
-            return _record(row)
+            return record_of(row._mapping)
 
 
 async def _why_not(connection: AsyncConnection, job_id: str, to: JobState) -> str:
@@ -127,5 +134,6 @@ async def _why_not(connection: AsyncConnection, job_id: str, to: JobState) -> st
     return f"Job {job_id} is {state}; it can't become {to}."
 
 
-def _record(row: Row[Any]) -> JobRecord:
-    return JobRecord(**{**row._mapping, "state": JobState(row.state)})
+def record_of(row: Mapping[Any, Any]) -> JobRecord:
+    """The job in a row of `jobs`: column name → value."""
+    return JobRecord(**{**row, "state": JobState(row["state"])})

@@ -10,14 +10,15 @@ import numpy.typing as npt
 from bot.requests import new_job_id
 from bot.store.states import JobState
 
-JobKind = Literal["imagine", "reroll", "vary", "again"]
+JobKind = Literal["imagine", "reroll", "vary", "again", "remix"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
     """What was asked, by whom and where. Ids are Discord's.
 
-    condition_scale, top_k, top_p, temperature, model: None for the default, which the job's result names once drawn.
+    condition_scale, top_k, top_p, temperature: None for the default, which the job's result names once drawn. model:
+    the one whose codes image_tokens are; None for whichever is loaded.
     negative_prompt: None for the model's unconditional prompt. guild_id: None in a direct message.
     interaction_id, interaction_part: unique together, so one interaction can't become the same job twice, even if two
     bots run with the same token. Parts are numbered from 0, for an interaction that asks for several jobs.

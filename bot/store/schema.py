@@ -107,6 +107,30 @@ favourites: Final = Table(
     Index(None, "job_id", "rank"),
 )
 
+galleries: Final = Table(
+    "galleries",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("guild_id", BigInteger, nullable=False),
+    Column("of_user_id", BigInteger),
+    Column("is_favourites", Boolean, nullable=False),
+    Column("prompt", Text),
+    Column("found", JSON(none_as_null=True), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "user_id", "created_at"),
+)
+
+showings: Final = Table(
+    "showings",
+    metadata,
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("channel_id", BigInteger, nullable=False),
+    Column("job_id", String(12), nullable=False),
+    ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
+    Index(None, "job_id", "channel_id"),
+)
+
 styles: Final = Table(
     "styles",
     metadata,

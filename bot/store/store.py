@@ -9,12 +9,17 @@ from typing import Self
 from bot.errors import StoreError
 from bot.store.database import BUSY_TIMEOUT_S, Database, create_engine, describe, parse_url, sqlite_file
 from bot.store.favourites import FavouriteStore
+from bot.store.galleries import GalleryStore
 from bot.store.guilds import GuildStore
 from bot.store.images import ImageStore
 from bot.store.jobs import JobStore
 from bot.store.migrate import migrate
+from bot.store.past import PastStore
+from bot.store.showings import ShowingStore
+from bot.store.statistics import StatisticsStore
 from bot.store.styles import StyleStore
 from bot.store.values import ValueStore
+from bot.store.vectors import VectorStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,11 @@ class Store:
     values: ValueStore
     images: ImageStore
     favourites: FavouriteStore
+    past: PastStore
+    vectors: VectorStore
+    galleries: GalleryStore
+    showings: ShowingStore
+    statistics: StatisticsStore
     styles: StyleStore
     guilds: GuildStore
 
@@ -55,6 +65,11 @@ class Store:
                 values=ValueStore(database),
                 images=ImageStore(database),
                 favourites=FavouriteStore(database),
+                past=PastStore(database),
+                vectors=VectorStore(database),
+                galleries=GalleryStore(database),
+                showings=ShowingStore(database),
+                statistics=StatisticsStore(database),
                 styles=StyleStore(database),
                 guilds=GuildStore(database),
             )

@@ -62,37 +62,7 @@ async def test_deleting_takes_all_pictures_of_one_job(store: Store) -> None:
     assert len(await store.images.of(second.id)) == 2
 
 
-async def test_vectors_are_those_of_one_guild_newest_first_and_bounded(store: Store) -> None:
-    first, second = [await job_with_pictures(store, number) for number in (1, 2)]
-    await job_with_pictures(store, 3, guild_id=GUILD + 1)
-    keys, vectors = await store.images.vectors(GUILD, 10, model="demo")
-    assert keys == [(second.id, 1), (second.id, 2), (first.id, 1), (first.id, 2)]
-    assert vectors.dtype == np.float32
-    np.testing.assert_array_equal(vectors, [[0.25, -0.5], [0.5, -0.5]] * 2)
-    keys, vectors = await store.images.vectors(GUILD, 3, model="demo")
-    assert (len(keys), vectors.shape) == (3, (3, 2))
-
-
-async def test_vectors_leave_out_what_others_may_not_see_or_compare(store: Store) -> None:
-    await job_with_pictures(store, 1, is_private=True)
-    await job_with_pictures(store, 2, model="mega")
-    deleted = await job_with_pictures(store, 3)
-    assert await store.jobs.delete(deleted.id)
-    keys, vectors = await store.images.vectors(GUILD, 10, model="demo")
-    assert (keys, vectors.shape) == ([], (0, 0))
-
-
-async def test_vectors_of_another_length_under_the_same_name_are_left_out(store: Store) -> None:
-    old = await store.jobs.create(new_job(1, guild_id=GUILD))
-    await store.images.save(old.id, [picture(1, vector=np.ones(3, np.float32))])
-    new = await job_with_pictures(store, 2, ranks=1)
-    keys, vectors = await store.images.vectors(GUILD, 10, model="demo")
-    assert (keys, vectors.shape) == ([(new.id, 1)], (1, 2))
-
-
 async def test_the_event_loop_is_never_blocked(store: Store) -> None:
     with blockbuster_ctx():
         job = await job_with_pictures(store, 1)
         assert len(await store.images.of(job.id)) == 2
-        keys, _ = await store.images.vectors(GUILD, 10, model="demo")
-    assert len(keys) == 2
