@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import discord
@@ -18,13 +19,23 @@ from bot.catalogues import Languages
 from bot.cogs.admission import Admission
 from bot.cogs.cancelling import Cancelling
 from bot.cogs.delivery import Deliveries
+from bot.cogs.gallery import GalleryCog
+from bot.cogs.gallery_reader import GalleryReader
+from bot.cogs.gallery_search import GallerySearch
 from bot.cogs.help import HelpCog
 from bot.cogs.imagine import ImagineCog
 from bot.cogs.job_desk import JobDesk
+from bot.cogs.looking_closer import LookingCloser
+from bot.cogs.menus import Menus
+from bot.cogs.picture_source import PictureSource
 from bot.cogs.queue import QueueCog
+from bot.cogs.remixing import Remixing
 from bot.cogs.result_controls import result_handlers
 from bot.cogs.result_keeper import ResultKeeper
+from bot.cogs.results import Results
 from bot.cogs.resume import resume_jobs
+from bot.cogs.show import ShowCog
+from bot.cogs.stats import StatsCog
 from bot.cogs.style_book import StyleBook
 from bot.cogs.styles import StyleCog
 from bot.cogs.translator import CommandTranslator
@@ -36,7 +47,7 @@ from bot.language import ENGLISH
 from bot.moderation.parameters import ImageCount
 from bot.pictures import PictureFolder
 from bot.store import Store
-from bot.views.custom_id import Action
+from bot.views.custom_id import OURS, Action
 from bot.views.job_control import JobControl
 from bot.views.presses import Presses
 
@@ -130,6 +141,7 @@ class DalleBot(commands.AutoShardedBot):
             questions=questions,
             styles=styles,
             admission=self._admission,
+            executor=self._executor,
         )
         helping = HelpCog(
             self,
@@ -138,19 +150,46 @@ class DalleBot(commands.AutoShardedBot):
             languages=self.languages,
             source_url=self._source_url,
         )
-        for cog in (imagine, queue, StyleCog(styles, self.languages), helping):
+        results = Results(self._store)
+        source = PictureSource(self._pictures, self._executor, self._deliveries)
+        closer = LookingCloser(results, source, self._store.favourites, self.languages)
+        gallery = GalleryCog(
+            store=self._store.galleries,
+            reader=GalleryReader(self._store.past, self._pictures),
+            search=GallerySearch(self._store.vectors, self._executor),
+            closer=closer,
+            languages=self.languages,
+        )
+        show = ShowCog(
+            results=results,
+            source=source,
+            jobs=self._store.jobs,
+            showings=self._store.showings,
+            admission=self._admission,
+            languages=self.languages,
+        )
+        remixing = Remixing(results, desk, self._admission, self.languages)
+        stats = StatsCog(store=self._store.statistics, languages=self.languages)
+        for cog in (imagine, queue, gallery, show, stats, StyleCog(styles, self.languages), helping):
             await self.add_cog(cog)
+        for menu in Menus(imagine, remixing, gallery, results).all():
+            self.tree.add_command(menu)
         handlers = {
             Action.CANCEL: cancelling.press,
             Action.CANCEL_LISTED: queue.press,
             Action.DRAW_VARIANTS: questions.press_draw,
             Action.FORGET_VARIANTS: questions.press_forget,
+            Action.REMIX: remixing.submitted,
+            Action.TURN: gallery.press_turn,
+            Action.LOOK_BACK: gallery.press_look,
             **result_handlers(
                 self,
                 store=self._store,
                 pictures=self._pictures,
+                results=results,
+                source=source,
+                closer=closer,
                 executor=self._executor,
-                deliveries=self._deliveries,
                 desk=desk,
                 languages=self.languages,
             ),
@@ -212,6 +251,13 @@ class DalleBot(commands.AutoShardedBot):
         )
         text = json.dumps([discord.http.Route.BASE, payload], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """Acts on submitted forms, of which discord.py keeps none; it calls this for every interaction."""
+        data: Mapping[str, Any] = interaction.data or {}
+        custom_id = str(data.get("custom_id") or "")
+        if interaction.type is discord.InteractionType.modal_submit and OURS.fullmatch(custom_id):
+            await self.presses.press(interaction, custom_id)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         """Logs what an event listener raised; discord.py calls it inside the except block."""

@@ -33,6 +33,7 @@ _OVERSAMPLE: Final = 4
 _COLUMNS: Final = (1, 2, 3, 2, 3, 3, 3, 3, 3)
 _WEBP_QUALITIES: Final = (95, 90, 85, 75, 60, 45, 30, 15, 5)
 _SMALL_QUALITY: Final = 60
+_LISTED_QUALITY: Final = 90
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -64,6 +65,18 @@ def make_collage(images: Sequence[Pixels], *, tile_px: int = TILE_PX, is_numbere
             inset = round(badge.width * 0.25)
             collage.paste(badge, (corner[0] + inset, corner[1] + inset), badge)
     return collage
+
+
+def number_picture(png: bytes, number: int) -> bytes:
+    """A picture for a list, as WebP: enlarged as in a collage, with a number of one digit in its corner."""
+    picture = Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGB")
+    large = enlarge(picture, max(1, TILE_PX // max(picture.size)))
+    badge = _badge(str(number), round(min(large.size) * _BADGE))
+    inset = round(badge.width * 0.25)
+    large.paste(badge, (inset, inset), badge)
+    data = io.BytesIO()
+    large.save(data, "WEBP", quality=_LISTED_QUALITY, method=2)
+    return data.getvalue()
 
 
 def _common_size(images: Sequence[Pixels]) -> tuple[int, int]:

@@ -78,6 +78,15 @@ async def test_every_command_is_described_and_safe_to_leave_on(bot: DalleBot) ->
         assert not permissions.administrator
 
 
+async def test_context_menus_are_for_servers_and_as_few_as_discord_py_allows(bot: DalleBot) -> None:
+    for kind in (discord.AppCommandType.message, discord.AppCommandType.user):
+        menus = bot.tree.get_commands(type=kind)
+        assert 1 <= len(menus) <= 5
+        for menu in menus:
+            payload: dict[str, Any] = menu.to_dict(bot.tree)
+            assert (payload["contexts"], payload["integration_types"]) == ([0], [0])
+
+
 def test_no_command_is_missing_from_the_walk() -> None:
     """Every cog module's commands are loaded by `load_cogs`; a cog that is forgotten would pass unseen."""
     source = (Path(__file__).parents[1] / "bot" / "client.py").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -72,6 +73,26 @@ def test_the_best_pictures_show_what_was_asked_for(drawn: Drawn) -> None:
     scene = parse(PROMPT)
     verdicts = [verify(image, scene) for image in drawn.images[:5]]
     assert sum(verdict.all_colours_ok for verdict in verdicts) >= 4
+
+
+def test_a_search_finds_pictures_by_what_they_show(tmp_path: Path) -> None:
+    """The pictures that are looked for are the oldest ones, and the words of their prompts aren't compared."""
+    drawn = [
+        "a red circle on a blue background",
+        "a blue star on a white background",
+        "a green square on a black background",
+        "a yellow triangle on a blue background",
+        "a blue circle on a white background",
+    ]
+    lines = [*(f"/imagine prompt:{prompt} images:2 seed:1" for prompt in drawn)]
+    lines += ["/gallery prompt:a red circle", "/gallery prompt:a blue star"]
+    done = dalle_bot(tmp_path, "sandbox", *(word for line in lines for word in ("--say", line)), "--json")
+    assert done.returncode == 0, done.stderr
+    transcript: list[dict[str, Any]] = json.loads(done.stdout)["transcript"]
+    pages = [event["text"] for event in transcript if event["text"].startswith("Pictures of this server, the nearest")]
+    found = [re.findall(r"^\d\. (.+) for @user", page, re.MULTILINE) for page in pages if "[Look closer" in page]
+    assert [page[0] for page in found] == drawn[:2]
+    assert [sorted(page) for page in found] == [sorted(drawn)] * 2
 
 
 def test_the_readmes_command_plays_a_user_to_the_end(drawn: Drawn, tmp_path: Path) -> None:

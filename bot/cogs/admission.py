@@ -16,7 +16,7 @@ import discord
 
 from bot.errors import StoreError
 from bot.guild_settings import DEFAULTS, GuildSettings
-from bot.moderation.admission import DAY, Asked, admit, needs_usage
+from bot.moderation.admission import DAY, Asked, admit, check_place, needs_usage
 from bot.moderation.parameters import ImageCount, fitted
 from bot.requests import GenerationRequest
 from bot.store import Store, Usage
@@ -83,6 +83,21 @@ class Admission:
             )
             admit(settings, asked)
             yield Admitted(settings, within)
+
+    async def check_place(self, interaction: discord.Interaction) -> GuildSettings:
+        """For what is shown and not drawn. Raises NotAdmittedError outside of the allowed channels, and StoreError."""
+        settings = await self.settings(interaction.guild_id)
+        asked = Asked(
+            now=self._now(),
+            num_jobs=0,
+            num_images=0,
+            channel_ids=_channel_ids(interaction),
+            role_ids=_role_ids(interaction),
+            known_ids=_known_ids(interaction.guild, settings),
+            usage=Usage(),
+        )
+        check_place(settings, asked)
+        return settings
 
     async def _read(self, guild_id: int | None) -> GuildSettings:
         return DEFAULTS if guild_id is None else await self._store.guilds.settings(guild_id)

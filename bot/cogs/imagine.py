@@ -12,10 +12,12 @@ from discord.ext import commands
 from bot.cogs.admission import Admission
 from bot.cogs.job_desk import JobDesk
 from bot.cogs.job_requests import request_of
+from bot.cogs.picture_source import check_codes
 from bot.cogs.style_book import StyleBook
 from bot.cogs.styles import style_choices
 from bot.cogs.variant_questions import VariantQuestions
 from bot.errors import JobEndedError, StoreError
+from bot.executor.base import Executor
 from bot.moderation.parameters import check_sampling, num_images
 from bot.requests import (
     MAX_IMAGES,
@@ -32,6 +34,8 @@ from bot.store.styles import MAX_NAME_CHARACTERS
 from bot.variants import expand_all
 
 STORE_TIMEOUT_S: Final = 0.5  # there is more to do within Discord's 3 seconds
+
+NO_OVERRIDES: Final = SamplingOverrides()
 
 _SCALE = SAMPLING_BOUNDS["condition_scale"]
 _TOP_K = SAMPLING_BOUNDS["top_k"]
@@ -84,12 +88,14 @@ class ImagineCog(commands.Cog):
         questions: VariantQuestions,
         styles: StyleBook,
         admission: Admission,
+        executor: Executor,
     ) -> None:
         self._desk = desk
         self._store = store
         self._questions = questions
         self._styles = styles
         self._admission = admission
+        self._executor = executor
 
     async def suggest_styles(self, interaction: discord.Interaction, typed: str) -> list[Choice[str]]:
         """Choices for the option `style`."""
@@ -127,7 +133,30 @@ class ImagineCog(commands.Cog):
         private: bool | None = None,
     ) -> None:
         """Accepts a job for each prompt; discord.py calls it."""
-        given = [text for text in (prompt, prompt2, prompt3, prompt4) if text is not None]
+        await self.draw(
+            interaction,
+            [text for text in (prompt, prompt2, prompt3, prompt4) if text is not None],
+            images=images,
+            style=style,
+            negative=negative,
+            seed=seed,
+            sampling=SamplingOverrides(condition_scale, top_k, top_p, temperature),
+            is_private=bool(private),
+        )
+
+    async def draw(
+        self,
+        interaction: discord.Interaction,
+        given: Sequence[str],
+        *,
+        images: int | None = None,
+        style: str | None = None,
+        negative: str | None = None,
+        seed: int | None = None,
+        sampling: SamplingOverrides = NO_OVERRIDES,
+        is_private: bool = False,
+    ) -> None:
+        """What /imagine does with its options; `given` are its prompts."""
         prompts = expand_all(given)
         requests = await self._requests(
             interaction,
@@ -136,11 +165,11 @@ class ImagineCog(commands.Cog):
             style=style,
             negative=negative,
             seed=seed,
-            sampling=SamplingOverrides(condition_scale, top_k, top_p, temperature),
+            sampling=sampling,
         )
 
         async def accept(answered: discord.Interaction) -> None:
-            await self._desk.accept(answered, *requests, is_private=bool(private))
+            await self._desk.accept(answered, *requests, is_private=is_private)
 
         if len(prompts) > len(given):
             await self._questions.ask(interaction, requests, accept)
@@ -204,8 +233,8 @@ class ImagineCog(commands.Cog):
     ) -> list[GenerationRequest]:
         """One for each prompt. last: the job that says what they don't.
 
-        Raises InvalidPromptError or InvalidParameterError, and StoreError if the guild's settings or a style can't be
-        looked up.
+        Raises InvalidPromptError or InvalidParameterError, StoreError if the guild's settings or a style can't be
+        looked up, and JobEndedError if the model is another one now than that of the image tokens.
         """
         settings, chosen = await asyncio.gather(
             self._admission.settings(interaction.guild_id), self._style(interaction.guild_id, style)
@@ -219,7 +248,7 @@ class ImagineCog(commands.Cog):
             negative = chosen.negative
         if negative is None and last is not None:
             negative = last.negative_prompt
-        return [
+        requests = [
             GenerationRequest(
                 prompt=prompt if chosen is None else chosen.on(check_prompt(prompt)),
                 num_images=number,
@@ -229,9 +258,13 @@ class ImagineCog(commands.Cog):
                 sampling=sampling,
                 negative_prompt=negative,
                 image_tokens=() if last is None else last.image_tokens,
+                codes_of=None if last is None else request_of(last).codes_of,
             )
             for prompt in prompts
         ]
+        for request in requests:
+            check_codes(self._executor, request)
+        return requests
 
     async def _style(self, guild_id: int | None, name: str | None) -> Style | None:
         return None if name is None else await self._styles.named(guild_id, name)

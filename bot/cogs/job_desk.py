@@ -131,6 +131,7 @@ class JobDesk:
                             parent_id=None if parent is None else parent.id,
                             parent_rank=parent_rank,
                             image_tokens=request.image_tokens,
+                            model=request.codes_of,
                             is_private=short_lived,
                         )
                         for part, request in enumerate(requests)

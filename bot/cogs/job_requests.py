@@ -15,5 +15,6 @@ def request_of(job: JobRecord) -> GenerationRequest:
         sampling=SamplingOverrides(job.condition_scale, job.top_k, job.top_p, job.temperature),
         negative_prompt=job.negative_prompt,
         image_tokens=job.image_tokens,
+        codes_of=job.model or (job.result or {}).get("model") if job.image_tokens else None,
         job_id=job.id,
     )

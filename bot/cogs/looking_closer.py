@@ -45,9 +45,11 @@ class LookingCloser:
 
     async def look(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """The picture whose rank was chosen, with its own controls."""
-        data: Mapping[str, Any] = interaction.data or {}
-        chosen = next(iter(data.get("values") or ()), "")
-        result, image = await self._find(interaction, pressed.job_id, chosen)
+        await self.show(interaction, pressed.job_id, chosen_value(interaction))
+
+    async def show(self, interaction: discord.Interaction[Any], job_id: str, rank: str) -> None:
+        """The picture of that rank, with its own controls."""
+        result, image = await self._find(interaction, job_id, rank)
         png = await self._source.png(interaction, result, image)
         language = self._language(interaction)
         await answer_alone(
@@ -125,6 +127,12 @@ class LookingCloser:
 
     def _language(self, interaction: discord.Interaction[Any]) -> Language:
         return self._languages.of(str(interaction.locale))
+
+
+def chosen_value(interaction: discord.Interaction[Any]) -> str:
+    """What was chosen in a select of one; "" if nothing was."""
+    data: Mapping[str, Any] = interaction.data or {}
+    return next(iter(data.get("values") or ()), "")
 
 
 def enlarge_png(png: bytes, max_bytes: int) -> tuple[bytes, str, tuple[int, int]]:

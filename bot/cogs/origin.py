@@ -11,10 +11,16 @@ def message_address(job: JobRecord) -> str | None:
     return f"https://discord.com/channels/{job.guild_id or '@me'}/{job.channel_id}/{job.message_id}"
 
 
+def named(job: JobRecord) -> str:
+    """A job's id, as a link to its message if there is one that others can open."""
+    address = None if job.deleted_at is not None else message_address(job)
+    return f"`{job.id}`" if address is None else f"[{job.id}]({address})"
+
+
 def origin_text(kind: JobKind, parent: JobRecord, rank: int | None) -> Text:
     """For the message of a job of this kind. rank: which picture of `parent` it starts from, if from one."""
-    address = None if parent.deleted_at is not None else message_address(parent)
-    named = f"`{parent.id}`" if address is None else f"[{parent.id}]({address})"
     if kind == "vary" and rank is not None:
-        return Text("Varied from picture {rank} of job {job}.", rank=rank, job=named)
-    return Text("Drawn again after job {job}.", job=named)
+        return Text("Varied from picture {rank} of job {job}.", rank=rank, job=named(parent))
+    if kind == "remix":
+        return Text("Remixed from job {job}.", job=named(parent))
+    return Text("Drawn again after job {job}.", job=named(parent))

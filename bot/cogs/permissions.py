@@ -65,7 +65,38 @@ def may_see(interaction: discord.Interaction, job: JobRecord) -> bool:
     channel = interaction.guild.get_channel_or_thread(job.channel_id) if interaction.guild is not None else None
     if channel is None or not isinstance(interaction.user, discord.Member):
         return False
-    granted = channel.permissions_for(interaction.user)
+    if isinstance(channel, discord.Thread) and channel.parent is None:
+        return False
+    return _may_read(channel, channel.permissions_for(interaction.user))
+
+
+def readable_channels(interaction: discord.Interaction) -> frozenset[int]:
+    """The ids of the channels and threads of the interaction's guild in which its user may read past messages now."""
+    guild, member = interaction.guild, interaction.user
+    readable = set[int]()
+    if guild is not None and isinstance(member, discord.Member):
+        # Each channel once: in a large guild this takes a tenth of a millisecond, and threads have the same.
+        granted = {channel.id: channel.permissions_for(member) for channel in guild.channels}
+        readable = {channel.id for channel in guild.channels if _may_read(channel, granted[channel.id])}
+        nothing = discord.Permissions.none()
+        readable |= {thread.id for thread in guild.threads if _may_read(thread, granted.get(thread.parent_id, nothing))}
+    if interaction.channel_id is not None:
+        # Of this one Discord says it itself; it may be a thread that isn't known here.
+        here = interaction.permissions
+        if here.administrator or (here.view_channel and here.read_message_history):
+            readable.add(interaction.channel_id)
+        else:
+            readable.discard(interaction.channel_id)
+    return frozenset(readable)
+
+
+def _may_read(channel: discord.abc.GuildChannel | discord.Thread, granted: discord.Permissions) -> bool:
+    """granted: to somebody in that channel, or in the one that it is a thread of."""
+    if isinstance(channel, discord.Thread) and channel.is_private() and not granted.manage_threads:
+        # Who was invited isn't known here.
+        return False
+    if isinstance(channel, discord.VoiceChannel | discord.StageChannel) and not granted.connect:
+        return False
     return granted.view_channel and granted.read_message_history
 
 

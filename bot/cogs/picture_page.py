@@ -5,7 +5,7 @@ import discord
 from bot.cogs.results import KeptResult
 from bot.language import Language
 from bot.render import Picture, escape_shortened
-from bot.store import StoredImage
+from bot.store import JobRecord, StoredImage
 from bot.views.custom_id import Action, CustomId
 from bot.views.job_control import make_button, make_view
 
@@ -30,10 +30,13 @@ def page_file(
     result: KeptResult, image: StoredImage, data: bytes, language: Language, *, suffix: str = "png"
 ) -> Picture:
     """The picture to attach, with its alternative text."""
-    described = language.text(
-        "Picture {rank} of {count} of: {prompt}", rank=image.rank, count=len(result.images), prompt=result.job.prompt
-    )
+    described = alternative_text(result.job, image.rank, language)
     return Picture(f"dalle-bot-{result.job.id}-{image.rank}.{suffix}", data, described)
+
+
+def alternative_text(job: JobRecord, rank: int, language: Language) -> str:
+    """What one picture of a job shows, for those who can't see it."""
+    return language.text("Picture {rank} of {count} of: {prompt}", rank=rank, count=job.num_images, prompt=job.prompt)
 
 
 def page_view(result: KeptResult, image: StoredImage, language: Language) -> discord.ui.View:

@@ -20,7 +20,7 @@ from bot.errors import JobEndedError, StoreError
 from bot.executor.base import Executor
 from bot.pictures import PictureFolder
 from bot.render import picture_metadata
-from bot.requests import Finished, Result, new_job_id
+from bot.requests import Finished, GenerationRequest, Result, new_job_id
 from bot.store import StoredImage
 
 READ_TIMEOUT_S: Final = 0.5
@@ -57,6 +57,17 @@ class PictureSource:
         await think(interaction)
         return PngFile(await self._redraw(interaction, result, image), is_redrawn=True)
 
+    async def stored(self, result: KeptResult) -> list[bytes | None]:
+        """The PNG file of each picture of a result, None for one that must be drawn again.
+
+        Raises JobEndedError if there is such a one and it can't be drawn.
+        """
+        files = list(await asyncio.gather(*(self._load(result.job.id, image.rank) for image in result.images)))
+        for image, data in zip(result.images, files, strict=True):
+            if data is None:
+                check_model(self._executor, image.model)
+        return files
+
     async def _load(self, job_id: str, rank: int) -> bytes | None:
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
@@ -71,6 +82,7 @@ class PictureSource:
             request_of(job),
             num_images=1,
             image_tokens=tuple(image.tokens.tolist()),
+            codes_of=image.model,
             requester=str(interaction.user.id),
             job_id=new_job_id(),
         )
@@ -95,6 +107,22 @@ async def _finished(updates: UpdateReader) -> Result:
         update = await updates.next(REDRAW_TIMEOUT_S)
         if isinstance(update, Finished):
             return update.result
+
+
+def check_codes(executor: Executor, request: GenerationRequest) -> None:
+    """Raises JobEndedError if a request brings image tokens and the model that they are codes of isn't loaded."""
+    if not request.image_tokens or request.codes_of is None:
+        return
+    info = executor.status.info
+    if info is None:
+        raise JobEndedError("The model is still loading. Try again in a minute.")
+    if info.name != request.codes_of:
+        raise JobEndedError(
+            "This job goes on from a picture of the model {old:.80}, and the bot has {new:.80} now. Use its prompt "
+            "with /imagine instead.",
+            old=request.codes_of,
+            new=info.name,
+        )
 
 
 def check_model(executor: Executor, model: str) -> int:

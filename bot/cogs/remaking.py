@@ -10,7 +10,7 @@ import discord
 
 from bot.cogs.job_desk import JobDesk
 from bot.cogs.job_requests import request_of
-from bot.cogs.picture_source import check_model
+from bot.cogs.picture_source import check_codes, check_model
 from bot.cogs.results import Results, parse_rank
 from bot.errors import UnknownControlError
 from bot.executor.base import Executor
@@ -33,9 +33,8 @@ class Remaking:
     async def reroll(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """The same prompt and parameters with a new seed. A varied job keeps the tokens that it started from."""
         job = await self._results.job(interaction, pressed.job_id)
-        if job.image_tokens:
-            check_model(self._executor, str((job.result or {}).get("model")))
         request = self._request(interaction, job)
+        check_codes(self._executor, request)
         await self._desk.accept(interaction, request, kind="reroll", parent=job, is_private=job.is_private)
 
     async def vary(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
@@ -48,7 +47,8 @@ class Remaking:
         image = result.image(number)
         num_rows = check_model(self._executor, image.model)
         kept = num_rows * QUARTERS[strength] // 4 * (len(image.tokens) // num_rows)
-        request = replace(self._request(interaction, result.job), image_tokens=tuple(image.tokens[:kept].tolist()))
+        tokens = tuple(image.tokens[:kept].tolist())
+        request = replace(self._request(interaction, result.job), image_tokens=tokens, codes_of=image.model)
         job = result.job
         await self._desk.accept(
             interaction, request, kind="vary", parent=job, parent_rank=number, is_private=job.is_private

@@ -6,7 +6,6 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.deleting import Deleting
-from bot.cogs.delivery import Deliveries
 from bot.cogs.downloading import Downloading
 from bot.cogs.job_desk import JobDesk
 from bot.cogs.looking_closer import LookingCloser
@@ -25,15 +24,14 @@ def result_handlers(
     *,
     store: Store,
     pictures: PictureFolder,
+    results: Results,
+    source: PictureSource,
+    closer: LookingCloser,
     executor: Executor,
-    deliveries: Deliveries,
     desk: JobDesk,
     languages: Languages,
 ) -> Mapping[Action, PressHandler]:
     """For Presses: the controls of Controls.RESULT and of single pictures."""
-    results = Results(store)
-    source = PictureSource(pictures, executor, deliveries)
-    closer = LookingCloser(results, source, store.favourites, languages)
     remaking = Remaking(results, desk, executor)
     downloading = Downloading(results, source, languages)
     deleting = Deleting(client, results=results, store=store, pictures=pictures, languages=languages)

@@ -58,6 +58,16 @@ class Results:
             raise JobEndedError("The pictures of this job are not kept any more.")
         return KeptResult(job, tuple(images))
 
+    async def of_message(self, interaction: discord.Interaction[Any], message_id: int) -> JobRecord:
+        """The job whose result a message shows, as `job` gives it. Raises JobEndedError if it shows none."""
+        async with _in_time(f"of message {message_id}"):
+            job_id = await self._store.jobs.id_of_message(message_id)
+            if job_id is None:
+                job_id = await self._store.showings.job_of(message_id)
+            if job_id is None:
+                raise JobEndedError("This message shows no result of mine.")
+            return await self._job(interaction, job_id)
+
     async def _job(self, interaction: discord.Interaction[Any], job_id: str) -> JobRecord:
         job = await self._any_job(interaction, job_id)
         if job.deleted_at is not None:
@@ -67,13 +77,19 @@ class Results:
     async def _any_job(self, interaction: discord.Interaction[Any], job_id: str) -> JobRecord:
         job = await self._store.jobs.get(job_id)
         # Whoever may not see it learns nothing of it.
-        if job is None or not may_see(interaction, job):
+        if job is None or not (may_see(interaction, job) or await self._is_shown_here(interaction, job)):
             raise JobEndedError("This job is not known any more.")
         if job.state not in FINAL_STATES | {JobState.DELIVERING}:
             raise JobEndedError("This job is not finished yet.")
         if job.state in FINAL_STATES - {JobState.DELIVERED}:
             raise JobEndedError("This job has ended already, without pictures.")
         return job
+
+    async def _is_shown_here(self, interaction: discord.Interaction[Any], job: JobRecord) -> bool:
+        """Whether somebody who may see it has shown it in the interaction's channel."""
+        if interaction.channel_id is None or interaction.guild_id != job.guild_id:
+            return False
+        return await self._store.showings.is_shown_in(job.id, interaction.channel_id)
 
 
 @asynccontextmanager

@@ -44,7 +44,7 @@ def needs_usage(settings: GuildSettings) -> bool:
 def admit(settings: GuildSettings, asked: Asked) -> None:
     """Raises NotAdmittedError or UserLimitError, with the rule and when or where it works again."""
     _check_time(settings, asked)
-    _check_place(settings, asked)
+    check_place(settings, asked)
     _check_roles(settings, asked)
     _check_unfinished(settings, asked)
     _check_cooldown(settings, asked)
@@ -67,7 +67,8 @@ def _check_time(settings: GuildSettings, asked: Asked) -> None:
         )
 
 
-def _check_place(settings: GuildSettings, asked: Asked) -> None:
+def check_place(settings: GuildSettings, asked: Asked) -> None:
+    """Raises NotAdmittedError outside of the channels that are allowed."""
     allowed = settings.allowed_channels
     if not allowed or asked.channel_ids & set(allowed):
         return

@@ -27,6 +27,10 @@ class Action(StrEnum):
     Of a finished job: LOOK shows one picture; REROLL draws the job again; DOWNLOAD packs its pictures; DELETE asks, and
     DELETE_CONFIRMED forgets them. Of one picture, whose rank is the argument: VARY, where the strength follows behind a
     dot, ENLARGE, SAVE to one's direct messages, FAVOURITE.
+
+    REMIX: the form of a new job that comes from this one.
+
+    Of a gallery, whose id stands in the place of a job's: TURN shows another page, LOOK_BACK one of its pictures.
     """
 
     CANCEL = "cancel"
@@ -42,6 +46,9 @@ class Action(StrEnum):
     FAVOURITE = "favourite"
     DRAW_VARIANTS = "draw_variants"
     FORGET_VARIANTS = "forget_variants"
+    REMIX = "remix"
+    TURN = "turn"
+    LOOK_BACK = "look_back"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,14 @@ class JobControl(discord.ui.DynamicItem[discord.ui.Item[Any]], template=OURS):
 
 
 def make_button(
-    label: str, custom_id: CustomId, *, style: discord.ButtonStyle = discord.ButtonStyle.secondary
+    label: str,
+    custom_id: CustomId,
+    *,
+    style: discord.ButtonStyle = discord.ButtonStyle.secondary,
+    is_off: bool = False,
 ) -> JobControl:
-    """A button that does what its custom_id says."""
-    return JobControl(discord.ui.Button(label=label, style=style, custom_id=str(custom_id)))
+    """A button that does what its custom_id says. is_off: it can't be pressed."""
+    return JobControl(discord.ui.Button(label=label, style=style, custom_id=str(custom_id), disabled=is_off))
 
 
 def make_select(placeholder: str, options: Sequence[discord.SelectOption], custom_id: CustomId) -> JobControl:

@@ -1,4 +1,5 @@
-"""From a pressed control to whoever acts on it. Filled by the client, called by the controls, on the event loop."""
+"""From a pressed control or a submitted form to whoever acts on it. Filled and called by the client and the controls,
+on the event loop."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any

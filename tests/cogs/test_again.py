@@ -1,7 +1,12 @@
 """/again as its users meet it: the real client in a sandbox."""
 
+import threading
+
+from bot.engine.fake import FakeEngine
 from bot.store import JobState, NewJob
-from tests.conftest import OpenStage
+from tests.cogs.test_cancelling import answer_alone
+from tests.cogs.test_gallery import engine
+from tests.conftest import OpenStage, eventually
 
 
 async def test_without_a_last_job(open_stage: OpenStage) -> None:
@@ -39,6 +44,47 @@ async def test_alternatives_ask_first_and_stay_repetitions(open_stage: OpenStage
         await stage.play("click Draw 2 jobs")
         jobs = [await stage.job(JobState.DELIVERED, index=index) for index in (1, 2)]
         assert [(job.kind, job.parent_id) for job in jobs] == [("again", stage.job_ids[0])] * 2
+
+
+async def test_a_variation_is_repeated_with_the_model_that_drew_its_start_alone(open_stage: OpenStage) -> None:
+    other = engine()
+    object.__setattr__(other.info, "name", "other")
+    async with open_stage(engine) as stage:
+        await stage.play("/imagine prompt:a red circle images:2")
+        await stage.play("choose 1")
+        await stage.play("click Vary")
+        varied = await stage.job(JobState.DELIVERED)
+        await stage.play("/again")
+        again = await stage.job(JobState.DELIVERED, index=2)
+        assert (varied.model, again.model) == ("fake", "fake")
+        assert again.image_tokens == varied.image_tokens != ()
+    async with open_stage(lambda: other) as stage:
+        await eventually(lambda: stage.app.executor.status.info is not None)
+        sentence = (
+            "This job goes on from a picture of the model fake, and the bot has other now. Use its prompt with "
+            "/imagine instead."
+        )
+        assert await answer_alone(stage, "/again") == sentence
+        assert await answer_alone(stage, "click Reroll") == sentence
+        assert len(stage.job_ids) == 3
+
+
+async def test_a_variation_is_not_repeated_before_its_model_is_known(open_stage: OpenStage) -> None:
+    may_load = threading.Event()
+
+    def load() -> FakeEngine:
+        assert may_load.wait(30)
+        return engine()
+
+    async with open_stage(engine) as stage:
+        await stage.play("/imagine prompt:a red circle images:2")
+        await stage.play("choose 1")
+        await stage.play("click Vary")
+        await stage.job(JobState.DELIVERED)
+    async with open_stage(load) as stage:
+        assert await answer_alone(stage, "/again") == "The model is still loading. Try again in a minute."
+        may_load.set()
+        await eventually(lambda: stage.app.executor.status.info is not None)
 
 
 async def test_a_job_of_another_server_is_not_repeated(open_stage: OpenStage) -> None:

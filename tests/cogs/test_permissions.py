@@ -1,5 +1,6 @@
 """Which permissions the bot asks for, and where."""
 
+from typing import Any
 from unittest.mock import MagicMock
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,6 +13,7 @@ from bot.cogs.permissions import (
     invite_link,
     may_manage,
     may_see,
+    readable_channels,
     required_permissions,
 )
 from bot.errors import MissingPermissionError
@@ -153,3 +155,80 @@ def test_who_may_look_at_a_result(
     interaction.user = MagicMock(spec=discord.Member, id=user_id)
     job = MagicMock(spec=JobRecord, user_id=1, guild_id=7, channel_id=5, is_private=is_private)
     assert may_see(interaction, job) is may
+
+
+ALL = discord.Permissions.all()
+READER = discord.Permissions(view_channel=True, read_message_history=True)
+
+
+def make_channel(kind: type, id_: int, granted: discord.Permissions, **more: Any) -> MagicMock:
+    return MagicMock(spec=kind, id=id_, permissions_for=MagicMock(return_value=granted), **more)
+
+
+def make_thread(id_: int, parent: MagicMock | None, *, is_private: bool = False) -> MagicMock:
+    thread = MagicMock(
+        spec=discord.Thread,
+        id=id_,
+        parent_id=7 if parent is None else parent.id,
+        is_private=MagicMock(return_value=is_private),
+        permissions_for=MagicMock(return_value=None if parent is None else parent.permissions_for()),
+    )
+    thread.parent = parent
+    return thread
+
+
+def make_asker(*channels: MagicMock, here: discord.Permissions = READER, channel_id: int | None = 100) -> MagicMock:
+    threads = [channel for channel in channels if isinstance(channel, discord.Thread)]
+    others = [channel for channel in channels if channel not in threads]
+    guild = MagicMock(spec=discord.Guild, channels=others, threads=threads)
+    guild.get_channel_or_thread = {channel.id: channel for channel in channels}.get
+    user = MagicMock(spec=discord.Member, id=2)
+    return MagicMock(
+        spec=discord.Interaction, guild=guild, guild_id=7, user=user, permissions=here, channel_id=channel_id
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "granted", "may"),
+    [
+        (discord.TextChannel, READER, True),
+        (discord.TextChannel, discord.Permissions(view_channel=True), False),
+        (discord.TextChannel, discord.Permissions(read_message_history=True), False),
+        (discord.VoiceChannel, READER, False),
+        (discord.VoiceChannel, READER | discord.Permissions(connect=True), True),
+    ],
+)
+def test_channels_whose_past_somebody_may_read(kind: type, granted: discord.Permissions, may: bool) -> None:
+    asker = make_asker(make_channel(kind, 1, granted))
+    assert readable_channels(asker) == ({1, 100} if may else {100})
+    job = MagicMock(spec=JobRecord, user_id=1, guild_id=7, channel_id=1, is_private=False)
+    assert may_see(asker, job) is may
+
+
+def test_threads_are_as_their_channels_and_private_ones_for_those_who_manage_them() -> None:
+    seen, unseen = make_channel(discord.TextChannel, 1, READER), make_channel(discord.TextChannel, 2, ALL)
+    unseen.permissions_for.return_value = discord.Permissions.none()
+    managed = make_channel(discord.ForumChannel, 3, ALL)
+    threads = [
+        make_thread(11, seen),
+        make_thread(12, seen, is_private=True),
+        make_thread(21, unseen),
+        make_thread(31, managed, is_private=True),
+        make_thread(41, None),
+    ]
+    asker = make_asker(seen, unseen, managed, *threads)
+    assert readable_channels(asker) == {1, 3, 11, 31, 100}
+    for thread in threads:
+        job = MagicMock(spec=JobRecord, user_id=1, guild_id=7, channel_id=thread.id, is_private=False)
+        assert may_see(asker, job) is (thread.id in {11, 31})
+
+
+def test_of_the_channel_where_somebody_asks_discord_says_it_itself() -> None:
+    channel = make_channel(discord.TextChannel, 1, READER)
+    assert readable_channels(make_asker(channel, channel_id=1, here=discord.Permissions(view_channel=True))) == set()
+    assert readable_channels(make_asker(channel, channel_id=9, here=READER)) == {1, 9}
+    assert readable_channels(make_asker(channel, channel_id=9, here=discord.Permissions(administrator=True))) == {1, 9}
+    assert readable_channels(make_asker(channel, channel_id=None)) == {1}
+    asker = make_asker(channel)
+    asker.guild = None
+    assert readable_channels(asker) == {100}

@@ -39,6 +39,10 @@ async def test_every_command_is_registered_in_every_language_and_by_discords_rul
     assert rules.check_commands(registration.payload) == []
     for command in registration.payload:
         languages = Languages.load()
+        if command.get("type", 1) != 1:
+            # A context menu has a name alone, which may have spaces and capitals.
+            assert {languages.of(locale).code for locale in command["name_localizations"]} == CATALOGUES
+            continue
         assert {languages.of(locale).code for locale in command["description_localizations"]} == CATALOGUES
         for item in (command, *command["options"]):
             for name in item.get("name_localizations", {}).values():
