@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from bot.commands.bench_chat import chat
 from bot.commands.bench_decode import decode
 from bot.commands.bench_guidance import guidance
 from bot.commands.bench_serve import serve
@@ -21,6 +22,7 @@ bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
 bench.command()(decode)
 bench.command()(serve)
 bench.command()(guidance)
+bench.command()(chat)
 
 Size = Annotated[Literal["mega", "mini", "tiny"], typer.Option(help="Whose sizes the random weights have.")]
 Stored = Annotated[Literal["float16", "float32"], typer.Option(help="The numbers in the file.")]

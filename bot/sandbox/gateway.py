@@ -119,13 +119,14 @@ class Gateway:
         """Set while at least one client is identified."""
 
     def dispatch(self, event: str, data: dict[str, Any], intent: int = 0) -> bool:
-        """Sends an event to every session that has one of the intents (0: every session) and serves the guild.
+        """Sends an event to every session that has one of the intents (0: every session) and serves the event's guild.
 
         False if there was none."""
+        guild_id = int(data.get("guild_id", self._world.guild_id))
         served = False
         for connection in tuple(self._connections):
             shard, num_shards = connection.shard
-            serves_guild = (int(self._world.guild_id) >> 22) % num_shards == shard
+            serves_guild = (guild_id >> 22) % num_shards == shard
             if connection.session_id is None or not serves_guild or (intent and not connection.intents & intent):
                 continue
             connection.dispatch(event, data)
@@ -225,17 +226,17 @@ class Gateway:
             raise _HangUpError(CloseCode.INVALID_SHARD)
         connection.session_id, connection.intents = secrets.token_hex(16), intents
         connection.shard = (shard[0], shard[1])
-        serves_guild = (int(self._world.guild_id) >> 22) % shard[1] == shard[0]
+        served = [guild_id for guild_id in self._world.guilds if (int(guild_id) >> 22) % shard[1] == shard[0]]
         ready = {
             "v": 10,
             "user": self._world.user_json(self._world.bot),
-            "guilds": [{"id": self._world.guild_id, "unavailable": True}] if serves_guild else [],
+            "guilds": [{"id": guild_id, "unavailable": True} for guild_id in served],
             "session_id": connection.session_id,
             "resume_gateway_url": self._gateway_url,
             "shard": shard,
             "application": {"id": self._world.application_id, "flags": 0},
         }
         connection.dispatch("READY", ready)
-        if serves_guild and intents & Intents(guilds=True).value:
-            connection.dispatch("GUILD_CREATE", self._world.guild_create_json())
+        for guild_id in served if intents & Intents(guilds=True).value else ():
+            connection.dispatch("GUILD_CREATE", self._world.guild_create_json(guild_id))
         self.identified.set()

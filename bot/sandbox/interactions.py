@@ -99,7 +99,7 @@ class InteractionDesk:
             "id": interaction_id,
             "type": kind,
             "user": self._world.user_json(member),
-            "authorizing_integration_owners": {"0": self._world.guild_id},
+            "authorizing_integration_owners": {"0": self._world.guild_of(channel)},
         }
         if kind == COMMAND and data["type"] == 3:
             metadata["target_message_id"] = data["target_id"]
@@ -122,6 +122,11 @@ class InteractionDesk:
         watcher = asyncio.create_task(self._watch(interaction), name=f"deadline of interaction {interaction.id}")
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
+
+    def is_dead(self, interaction_id: str) -> bool:
+        """Whether it was not acknowledged within ACKNOWLEDGE_S, or is unknown."""
+        interaction = self._by_id.get(interaction_id)
+        return interaction is None or interaction.is_dead
 
     async def aclose(self) -> None:
         """Stops every clock."""
@@ -240,7 +245,7 @@ class InteractionDesk:
     def _payload(self, interaction: Interaction) -> dict[str, Any]:
         """The INTERACTION_CREATE object."""
         world, channel, member = self._world, interaction.channel, interaction.member
-        permissions = str(world.permissions(member, channel))
+        permissions, guild_id = str(world.permissions(member, channel)), world.guild_of(channel)
         payload: dict[str, Any] = {
             "id": interaction.id,
             "application_id": world.application_id,
@@ -248,8 +253,8 @@ class InteractionDesk:
             "token": interaction.token,
             "version": 1,
             "data": interaction.data,
-            "guild_id": world.guild_id,
-            "guild": {"id": world.guild_id, "locale": "en-US", "features": []},
+            "guild_id": guild_id,
+            "guild": {"id": guild_id, "locale": "en-US", "features": []},
             "channel_id": channel.id,
             "channel": world.channel_json(channel) | {"permissions": permissions},
             "member": world.member_json(member) | {"permissions": permissions},
@@ -257,7 +262,7 @@ class InteractionDesk:
             "guild_locale": "en-US",
             "app_permissions": str(world.permissions(world.bot, channel)),
             "entitlements": [],
-            "authorizing_integration_owners": {"0": world.guild_id},
+            "authorizing_integration_owners": {"0": guild_id},
             "context": 0,
             "attachment_size_limit": MAX_FILE_BYTES,
         }

@@ -111,10 +111,11 @@ class MessageJson:
     def gateway_message(self, message: Message) -> dict[str, Any]:
         """A message as an event carries it: with guild and member, unless it is ephemeral or direct."""
         answer = self.message(message)
-        if message.viewer_id is None and message.channel_id in self._world.channels:
+        channel = self._world.channels.get(message.channel_id)
+        if message.viewer_id is None and channel is not None:
             member = self._world.member_json(self._world.members[message.author_id])
             del member["user"]
-            answer |= {"guild_id": self._world.guild_id, "member": member}
+            answer |= {"guild_id": self._world.guild_of(channel), "member": member}
         return answer
 
     def _attachment(self, message: Message, item: Attachment) -> dict[str, Any]:

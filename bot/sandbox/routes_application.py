@@ -74,7 +74,7 @@ class ApplicationRoutes:
             "interactions_endpoint_url": None,
             "role_connections_verification_url": None,
             "owner": world.user_json(world.owner),
-            "approximate_guild_count": 1,
+            "approximate_guild_count": len(self._world.guilds),
             "approximate_user_install_count": 0,
             "approximate_user_authorization_count": 0,
             "explicit_content_filter": 0,
@@ -101,27 +101,28 @@ class ApplicationRoutes:
             raise invalid_form("", "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType")
         return self._commands.overwrite(scope, call.payload)
 
-    def _check_guild(self, call: Call) -> None:
-        if call.params["guild_id"] != self._world.guild_id:
+    def _guild_id(self, call: Call) -> str:
+        """The guild that a call is about. Raises ApiError 10004 if there is none."""
+        guild_id = call.params["guild_id"]
+        if guild_id not in self._world.guilds:
             raise unknown("Guild")
+        return guild_id
 
     def _guild(self, call: Call) -> dict[str, Any]:
-        self._check_guild(call)
-        guild = self._world.guild_json()
+        guild = self._world.guild_json(self._guild_id(call))
         if call.is_set("with_counts"):
             guild |= {"approximate_member_count": len(self._world.members), "approximate_presence_count": 1}
         return guild
 
     def _channels(self, call: Call) -> list[dict[str, Any]]:
-        self._check_guild(call)
-        return [self._world.channel_json(channel) for channel in self._world.channels.values()]
+        channels = self._world.channels_of(self._guild_id(call))
+        return [self._world.channel_json(channel) for channel in channels]
 
     def _roles(self, call: Call) -> list[dict[str, Any]]:
-        self._check_guild(call)
-        return [self._world.role_json(role) for role in self._world.roles.values()]
+        return [self._world.role_json(role) for role in self._world.roles_of(self._guild_id(call))]
 
     def _member(self, call: Call) -> dict[str, Any]:
-        self._check_guild(call)
+        self._guild_id(call)
         member = self._world.members.get(call.params["user_id"])
         if member is None:
             raise unknown("Member")

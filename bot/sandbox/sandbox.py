@@ -16,18 +16,14 @@ from pathlib import Path
 from typing import Final, Self, TypeVar
 
 import aiohttp
-import discord
-import yarl
-from discord.gateway import DiscordWebSocket
-from discord.http import Route
 
 from bot.sandbox.control import ControlClient
 from bot.sandbox.errors import SandboxError
 from bot.sandbox.finality import Patience
 from bot.sandbox.hosting import Handshake, serve
+from bot.sandbox.pointing import discord_at
 from bot.sandbox.recorder import Exchange, Recorder
-from bot.sandbox.rest import API_ROOT
-from bot.sandbox.server import CDN_ROOT, GATEWAY_PATH, SandboxServer
+from bot.sandbox.server import SandboxServer
 from bot.sandbox.transcript import Event
 
 START_TIMEOUT_S: Final = 30.0
@@ -83,14 +79,8 @@ class Sandbox:
     @contextmanager
     def patch_discord(self) -> Iterator[None]:
         """Inside, clients of discord.py in this process talk to this sandbox. Not for two sandboxes at a time."""
-        kept = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY, discord.Asset.BASE
-        Route.BASE = self.address + API_ROOT
-        DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(self.address.replace("http", "ws", 1) + GATEWAY_PATH)
-        discord.Asset.BASE = self.address + CDN_ROOT
-        try:
+        with discord_at(self.address):
             yield
-        finally:
-            Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY, discord.Asset.BASE = kept
 
     async def wait_until_connected(self, timeout_s: float = 30.0) -> None:
         """Returns once a client is identified and has registered commands. Raises SandboxError after `timeout_s`."""

@@ -45,23 +45,23 @@ class SandboxServer:
         self.world = World(clock)
         self.recorder = Recorder()
         self._patience = patience
-        self._board = Board()
-        self._files = FileShelf(clock, self.world.snowflakes, self.address + CDN_ROOT)
-        self._messages = MessageStore(self.world, clock, self._files, self._board)
-        self._json = MessageJson(self.world, self._files.url)
+        self.board = Board()
+        self.files = FileShelf(clock, self.world.snowflakes, self.address + CDN_ROOT)
+        self._messages = MessageStore(self.world, clock, self.files, self.board)
+        self._json = MessageJson(self.world, self.files.url)
         self.commands = CommandRegistry(self.world.application_id, self.world.guild_id, self.world.snowflakes)
         self.gateway = Gateway(self.world, gateway_url, self._json.gateway_message)
-        self._board.listen(self.gateway.on_happening)
-        self._desk = InteractionDesk(
-            self.world, clock, self._board, self._messages, self._json.message, self.gateway.dispatch
+        self.board.listen(self.gateway.on_happening)
+        self.desk = InteractionDesk(
+            self.world, clock, self.board, self._messages, self._json.message, self.gateway.dispatch
         )
-        self._actions = Actions(self.world, self.commands, self._desk, self._messages, self._json)
-        self._album = Album(self._files, out)
+        self.actions = Actions(self.world, self.commands, self.desk, self._messages, self._json)
+        self._album = Album(self.files, out)
         self._players: dict[str, Player] = {}
         routes = [
             *ApplicationRoutes(self.world, self.commands, gateway_url).routes(),
             *ChannelRoutes(self.world, self._messages, self._json).routes(),
-            *InteractionRoutes(self._desk, self._messages, self._json).routes(),
+            *InteractionRoutes(self.desk, self._messages, self._json).routes(),
         ]
         self._rest = RestApi(routes, self.world.bot_token, self.recorder)
 
@@ -76,7 +76,7 @@ class SandboxServer:
             if len(self._players) >= MAX_PLAYERS:
                 raise LineError(f"The sandbox has {MAX_PLAYERS} players already.")
             self._players[name] = Player(
-                self.world, self._desk, self._actions, self._board, self._messages, self._album, self._patience
+                self.world, self.desk, self.actions, self.board, self._messages, self._album, self._patience
             )
         return self._players[name]
 
@@ -99,10 +99,10 @@ class SandboxServer:
 
     async def _shut_down(self, _: Any) -> None:
         await self.gateway.aclose()
-        await self._desk.aclose()
+        await self.desk.aclose()
 
     async def _download(self, request: web.Request) -> web.Response:
-        found = self._files.fetch(
+        found = self.files.fetch(
             request.match_info["attachment_id"], request.match_info["filename"], request.query.get("ex", "")
         )
         if found is None:

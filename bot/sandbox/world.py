@@ -1,10 +1,11 @@
-"""The guild that the sandbox pretends: its channels, members, roles, and who may do what where.
+"""The guilds that the sandbox pretends: their channels, members, roles, and who may do what where.
 
 Read by the routes, the gateway and the player, on the sandbox's event loop.
 """
 
 import base64
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,17 +68,19 @@ class Overwrite:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A text channel. recipient_id: with whom the bot talks there, in a channel of direct messages."""
+    """A text channel. recipient_id: with whom the bot talks there, in a channel of direct messages.
+    guild_id: None for the first guild, and for direct messages."""
 
     id: str
     name: str
     position: int
     overwrites: tuple[Overwrite, ...] = ()
     recipient_id: str | None = None
+    guild_id: str | None = None
 
 
 class World:
-    """One guild with five channels and as many members as are named.
+    """One guild with five channels and as many members as are named, who are in all other guilds too.
 
     Channels: `general`; `gallery`, the same again; `read-only`, where the bot may look and not write; `hidden`, which
     the bot can't see; `staff`, which only moderators and the bot can see. Members: `user`, `moderator` with Manage
@@ -90,6 +93,8 @@ class World:
         new = self.snowflakes.new
         self._born_s = clock.now()
         self.guild_id = new()
+        # Id → name.
+        self.guilds = {self.guild_id: "Sandbox"}
         self.everyone = Role(self.guild_id, "@everyone", _EVERYONE.value, 0)
         self.moderator_role = Role(new(), "Moderator", _MODERATOR.value, 1)
         self.roles = {role.id: role for role in (self.everyone, self.moderator_role)}
@@ -122,6 +127,28 @@ class World:
         id_part = base64.urlsafe_b64encode(self.bot.id.encode()).decode().rstrip("=")
         self.bot_token = f"{id_part}.{secrets.token_urlsafe(4)}.{secrets.token_urlsafe(28)}"
 
+    def found_guild(self, name: str, channel_names: Sequence[str]) -> list[Channel]:
+        """Makes a further guild where everybody may do the same everywhere; returns its channels."""
+        guild_id = self.snowflakes.new()
+        self.guilds[guild_id] = name
+        channels = [
+            Channel(self.snowflakes.new(), channel, position, guild_id=guild_id)
+            for position, channel in enumerate(channel_names)
+        ]
+        self.channels |= {channel.id: channel for channel in channels}
+        return channels
+
+    def guild_of(self, channel: Channel) -> str:
+        """The id of the guild that a channel belongs to."""
+        return channel.guild_id or self.guild_id
+
+    def channels_of(self, guild_id: str) -> list[Channel]:
+        return [channel for channel in self.channels.values() if self.guild_of(channel) == guild_id]
+
+    def roles_of(self, guild_id: str) -> list[Role]:
+        """A further guild has @everyone alone, whose id is the guild's."""
+        return list(self.roles.values()) if guild_id == self.guild_id else [replace(self.everyone, id=guild_id)]
+
     def member_named(self, name: str) -> Member:
         """The member of that name, who joins now if there is none. Raises LineError for an unusable name."""
         for member in self.members.values():
@@ -141,11 +168,12 @@ class World:
         return self.members[member.id]
 
     def channel_named(self, name: str) -> Channel:
-        """Raises LineError if there is none of that name."""
-        for channel in self.channels.values():
+        """A channel of the first guild. Raises LineError if there is none of that name."""
+        channels = self.channels_of(self.guild_id)
+        for channel in channels:
             if channel.name == name.removeprefix("#"):
                 return channel
-        names = ", ".join(channel.name for channel in self.channels.values())
+        names = ", ".join(channel.name for channel in channels)
         raise LineError(f"There is no channel {name!r} in the sandbox; there are {names}.")
 
     def channel(self, channel_id: str) -> Channel | None:
@@ -243,7 +271,7 @@ class World:
         return {
             "id": channel.id,
             "type": 0,
-            "guild_id": self.guild_id,
+            "guild_id": self.guild_of(channel),
             "name": channel.name,
             "position": channel.position,
             "permission_overwrites": overwrites,
@@ -255,7 +283,7 @@ class World:
             "flags": 0,
         }
 
-    def guild_json(self) -> dict[str, Any]:
+    def guild_json(self, guild_id: str) -> dict[str, Any]:
         """A guild object as REST gives it."""
         absent = (
             "icon description home_header splash discovery_splash banner application_id afk_channel_id "
@@ -263,8 +291,8 @@ class World:
             "safety_alerts_channel_id public_updates_channel_id incidents_data"
         )
         return dict.fromkeys(absent.split()) | {
-            "id": self.guild_id,
-            "name": "Sandbox",
+            "id": guild_id,
+            "name": self.guilds[guild_id],
             "owner_id": self.owner.id,
             "features": [],
             "region": "us-east",
@@ -272,7 +300,7 @@ class World:
             "system_channel_flags": 0,
             "widget_enabled": False,
             "verification_level": 0,
-            "roles": [self.role_json(role) for role in self.roles.values()],
+            "roles": [self.role_json(role) for role in self.roles_of(guild_id)],
             "default_message_notifications": 0,
             "mfa_level": 0,
             "explicit_content_filter": 0,
@@ -289,15 +317,15 @@ class World:
             "stickers": [],
         }
 
-    def guild_create_json(self) -> dict[str, Any]:
+    def guild_create_json(self, guild_id: str) -> dict[str, Any]:
         """The gateway's GUILD_CREATE: every channel, seen or not; of the members the bot alone."""
-        return self.guild_json() | {
+        return self.guild_json(guild_id) | {
             "joined_at": iso(self._born_s),
             "large": False,
             "unavailable": False,
             "member_count": len(self.members),
             "members": [self.member_json(self.bot)],
-            "channels": [self.channel_json(channel) for channel in self.channels.values()],
+            "channels": [self.channel_json(channel) for channel in self.channels_of(guild_id)],
             "voice_states": [],
             "threads": [],
             "presences": [],
