@@ -3,6 +3,7 @@
 Whoever opens an engine passes a StartUp down; every stage is reported to one listener, from the thread that it runs on.
 """
 
+import gc
 import logging
 import threading
 import time
@@ -119,6 +120,17 @@ class StartUp:
     def rounded(self) -> dict[str, float]:
         """`seconds`, to milliseconds."""
         return {name: round(seconds, 3) for name, seconds in self.seconds.items()}
+
+
+def spare_collections() -> None:
+    """At the end of a start: exempts what it has made from all collections of garbage to come.
+
+    That lives as long as the program: some hundred thousand objects of JAX and other libraries. Each full collection
+    would look at all of them, and every thread, the event loop's too, would stand still for some tenths of a second.
+    The last such one is here, while the model is still loading; what is garbage now would otherwise be kept for ever.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def format_amount(count: int, unit: str) -> str:

@@ -11,6 +11,7 @@ runs in this process. Orders (see line_process.py), in this sequence:
 """
 
 import asyncio
+import gc
 import json
 import logging
 import pkgutil
@@ -25,6 +26,7 @@ from bot.app import App, open_app, serving
 from bot.bench.chat_bot_report import BotReport, Load
 from bot.bench.line_process import Answer, Order, serve_orders
 from bot.bench.loop_watch import LoopWatch
+from bot.commands.options import engine_factory
 from bot.config import DiscordSettings, Settings, StoreSettings
 from bot.engine.base import Engine
 from bot.errors import DalleBotError, ExecutorClosedError
@@ -41,9 +43,7 @@ OpenEngine = Callable[[Settings, StartUp], Engine]
 
 def open_as_product(settings: Settings, start_up: StartUp) -> Engine:
     """The OpenEngine of the real engine."""
-    from bot.engine.open import open_engine
-
-    return open_engine(settings, start_up)
+    return engine_factory(settings, start_up)()
 
 
 def dump_settings(settings: Settings) -> dict[str, Any]:
@@ -141,11 +141,18 @@ class _Bot:
             engine_state=str(status.state),
             model="" if status.info is None else status.info.name,
             longest=longest,
-            blocks=self._watch.blocks(),
+            blocks=tuple(self._watch.blocks()),
             loads=self._loads,
             log=dict(self._log.levels),
             warm_up_longest_s=self._warm_up_longest_s,
+            full_collection_s=_full_collection_s(),
         )
+
+
+def _full_collection_s() -> float:
+    began_s = time.monotonic()
+    gc.collect()
+    return time.monotonic() - began_s
 
 
 async def _main() -> None:

@@ -20,8 +20,9 @@ class Load:
 class BotReport:
     """Since the last "watch". longest: the longest time between two beats of its loop. blocks: all long ones.
 
-    warm_up_longest_s: the longest before that, while the engine was loaded and the first jobs ran. log: level → number
-    of log records, from WARNING on.
+    warm_up_longest_s: the longest before that, while the engine was loaded and the first jobs ran. full_collection_s:
+    how long a full collection of garbage takes in the end; sooner or later one comes, and holds up every thread.
+    log: level → number of log records, from WARNING on.
     """
 
     engine_state: str
@@ -31,6 +32,7 @@ class BotReport:
     loads: Sequence[Load]
     log: Mapping[str, int]
     warm_up_longest_s: float
+    full_collection_s: float
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

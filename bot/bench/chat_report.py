@@ -89,6 +89,11 @@ class ChatReport:
                 f"the event loop stood still for {self.bot.longest.seconds:.3f} s; the goal is at most "
                 f"{MAX_LOOP_BLOCK_S:g} s."
             )
+        if self.bot.full_collection_s > MAX_LOOP_BLOCK_S:
+            yield (
+                f"a full collection of garbage takes {self.bot.full_collection_s:.3f} s, and then the event loop will "
+                f"stand still; the goal is at most {MAX_LOOP_BLOCK_S:g} s."
+            )
         for number, what in (
             (self.count(Outcome.LOST), "lost"),
             (sum(account.is_doubled for account in self.accounts), "doubled"),
@@ -132,6 +137,7 @@ class ChatReport:
             "loop_blocks_over_100_ms": sum(block.seconds > MAX_LOOP_BLOCK_S for block in self.bot.blocks),
             "loop_blocks_worst": [block.to_json() for block in worst],
             "loop_block_warm_up_max_s": self.bot.warm_up_longest_s,
+            "full_collection_s": self.bot.full_collection_s,
             "delivery_p50_s": _percentile(delivered_s, 50),
             "delivery_p99_s": _percentile(delivered_s, 99),
             "edits_per_job": float(np.mean(edits)) if edits else None,
@@ -197,6 +203,7 @@ _ROWS: Final = (
     ("answer, slowest", "ack_max_s", "{:.3f} s", ""),
     ("event loop at a standstill, longest", "loop_block_max_s", "{:.3f} s", f"≤ {MAX_LOOP_BLOCK_S:g} s"),
     ("  of which without a processor", "loop_block_max_starved_s", "{:.3f} s", ""),
+    ("a full collection of garbage", "full_collection_s", "{:.3f} s", f"≤ {MAX_LOOP_BLOCK_S:g} s"),
     ("from command to pictures, median", "delivery_p50_s", "{:.1f} s", ""),
     ("from command to pictures, 99 %", "delivery_p99_s", "{:.1f} s", ""),
     ("edits of a job's message, mean", "edits_per_job", "{:.1f}", ""),

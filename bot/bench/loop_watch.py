@@ -5,8 +5,8 @@ that anything else on that loop had to wait, whatever the cause: a callback that
 thread that holds the lock of Python, or a computer that runs other programs instead. So it is an upper bound, by at
 most BEAT_S.
 
-A thread looks at the beats. While one is overdue, it notes where the loop's thread is, which names the culprit. On
-Linux the kernel tells how long the loop's thread computed and how long it waited for a processor meanwhile.
+A thread looks at the beats. While one is overdue, it notes where all threads are, which names the culprit. On Linux the
+kernel tells how long the loop's thread computed and how long it waited for a processor meanwhile.
 """
 
 import asyncio
@@ -23,9 +23,11 @@ from typing import Any, Final, Self
 BEAT_S: Final = 0.005
 NOTED_S: Final = 0.02
 MAX_NOTED: Final = 10_000
-_LOOK_S: Final = 0.01
-_OVERDUE_S: Final = 0.03
-_DEPTH: Final = 5
+_LOOK_S: Final = 0.005
+_OVERDUE_S: Final = 0.015
+_DEPTH: Final = 3
+# What a thread is in that waits for work.
+_IDLE: Final = frozenset({"wait", "_worker", "_wait_for_tstate_lock", "read", "_connection_worker_thread"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class Block:
     computed_s: how long the loop's own thread computed. starved_s: how long it waited for a processor; None where the
     kernel doesn't tell. What is left, it waited for a lock, which most often is Python's, or for its next beat.
     collected_s: how long garbage was collected meanwhile, on whatever thread; all others wait for that.
-    doing: where it was, innermost call last; "" if nobody looked in time.
+    doing: where the loop was, then the other threads that were not idle, innermost call first; "" if nobody looked in
+    time.
     """
 
     at_s: float
@@ -139,16 +142,28 @@ class LoopWatch:
             last_s = self._last_s
             if time.monotonic() - last_s < _OVERDUE_S or self._sighting[0] == last_s:
                 continue
-            self._sighting = (last_s, _calls(sys._current_frames().get(self._loop_thread)))
+            self._sighting = (last_s, self._doing())
+
+    def _doing(self) -> str:
+        """Where the threads are. Reads no source: it holds Python's lock."""
+        frames = sys._current_frames()
+        loop = frames.pop(self._loop_thread, None)
+        frames.pop(threading.get_ident(), None)
+        others = [
+            f"{thread.name}: {_calls(frame)}"
+            for thread in threading.enumerate()
+            if (frame := frames.get(thread.ident or 0)) is not None and frame.f_code.co_name not in _IDLE
+        ]
+        return "; ".join(["" if loop is None else _calls(loop), *others])
 
 
-def _calls(frame: FrameType | None) -> str:
-    """The innermost calls of a thread. Reads no source: it holds Python's lock."""
+def _calls(frame: FrameType) -> str:
     calls: list[str] = []
-    while frame is not None and len(calls) < _DEPTH:
-        calls.append(f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno} {frame.f_code.co_name}")
-        frame = frame.f_back
-    return " > ".join(reversed(calls))
+    inner: FrameType | None = frame
+    while inner is not None and len(calls) < _DEPTH:
+        calls.append(f"{os.path.basename(inner.f_code.co_filename)}:{inner.f_lineno} {inner.f_code.co_name}")
+        inner = inner.f_back
+    return " < ".join(calls)
 
 
 def _open_schedstat() -> int | None:

@@ -21,6 +21,7 @@ from bot.cogs.admission import Admission
 from bot.cogs.delivery import Deliveries
 from bot.cogs.edit_window import check_wait, is_short_lived
 from bot.cogs.follower import AcceptedJob
+from bot.cogs.job_answer import send_job_message
 from bot.cogs.job_message import JobMessage
 from bot.cogs.origin import origin_text
 from bot.cogs.permissions import check_app_permissions
@@ -37,7 +38,6 @@ from bot.store import JobKind, JobRecord, JobState, JobStore, NewJob
 from bot.views.job_control import view_of
 
 STORE_TIMEOUT_S: Final = 1.0
-ANSWER_TIMEOUT_S: Final = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -201,12 +201,14 @@ class JobDesk:
     ) -> None:
         """A message for each job, whose delivery starts with it. What Discord refused is raised at the end."""
         refusal: Exception | None = None
+        is_answered = interaction.response.is_done()
         for job in jobs:
-            if refusal is not None and not interaction.response.is_done():
+            if refusal is not None and not is_answered:
                 await self._reject_unanswered(interaction, job)
                 continue
             try:
-                await self._acknowledge(interaction, channel_id, job, look)
+                await self._acknowledge(interaction, channel_id, job, look, is_follow_up=is_answered)
+                is_answered = True
             except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
                 refusal = error
                 await self._reject_unanswered(interaction, job)
@@ -225,14 +227,22 @@ class JobDesk:
         channel_id: int,
         job: _Submitted,
         look: _Look,
+        *,
+        is_follow_up: bool,
     ) -> None:
         request = job.request
         loading = self._executor.status.state is EngineState.LOADING
         language, is_private = look.language, look.is_private
         rendered = render_update(request, job.first, language=language, loading=loading)
-        is_follow_up = interaction.response.is_done()
         view = view_of(rendered.controls, request.job_id, language)
-        message_id = await _send(interaction, rendered.content, view, is_private=is_private)
+        message_id = await send_job_message(
+            interaction,
+            request.job_id,
+            rendered.content,
+            view,
+            is_private=is_private,
+            is_follow_up=is_follow_up,
+        )
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 await self._store.acknowledge(request.job_id, channel_id, message_id)
@@ -264,22 +274,3 @@ class JobDesk:
             result_format=look.result_format,
         )
         self._deliveries.start(accepted)
-
-
-async def _send(
-    interaction: discord.Interaction, content: str, view: discord.ui.View | None, *, is_private: bool
-) -> int:
-    """Answers the interaction, or adds to its answer, and returns the message's id."""
-    mentions = discord.AllowedMentions.none()
-    shown = view or discord.utils.MISSING
-    async with asyncio.timeout(ANSWER_TIMEOUT_S):
-        if interaction.response.is_done():
-            follow_up = await interaction.followup.send(
-                content, view=shown, ephemeral=is_private, allowed_mentions=mentions, wait=True
-            )
-            return follow_up.id
-        response = await interaction.response.send_message(
-            content, view=shown, ephemeral=is_private, allowed_mentions=mentions
-        )
-    assert response.message_id is not None, "Discord names the message when a message was the answer"
-    return response.message_id

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from bot.startup import StartUp
+from bot.startup import StartUp, spare_collections
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -54,6 +54,8 @@ def engine_factory(settings: "Settings", start_up: StartUp) -> Callable[[], "Eng
         with start_up.stage("import JAX"):
             from bot.engine.open import open_engine
 
-        return open_engine(settings, start_up)
+        engine = open_engine(settings, start_up)
+        spare_collections()
+        return engine
 
     return build

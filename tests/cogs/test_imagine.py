@@ -331,3 +331,44 @@ async def test_after_fifteen_minutes_a_follow_up_is_delivered_too(open_stage: Op
         jobs = [await stage.job(JobState.DELIVERED, index=index) for index in (0, 1)]
         delivered = [exchange for exchange in edits(stage.sandbox.requests, BY_BOT) if exchange.files]
     assert {exchange.answer["id"] for exchange in delivered} == {str(job.message_id) for job in jobs}
+
+
+@pytest.mark.parametrize("is_tried_again", [False, True], ids=["no confirmation", "tried again by the library"])
+async def test_an_answer_that_discord_took_without_confirming_it_is_the_jobs_message(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch, is_tried_again: bool
+) -> None:
+    send = discord.InteractionResponse.send_message
+    seen: list[BaseException | None] = []
+
+    async def unconfirmed(self: discord.InteractionResponse[discord.Client], *args: object, **options: object) -> None:
+        await send(self, *args, **options)  # type: ignore[arg-type]
+        self._response_type = None
+        seen.append(None)
+        if is_tried_again:
+            await send(self, *args, **options)  # type: ignore[arg-type]
+        raise TimeoutError
+
+    monkeypatch.setattr(discord.InteractionResponse, "send_message", unconfirmed)
+    async with open_stage() as stage:
+        _, acknowledged, *_, done = await stage.play("/imagine prompt:a red circle images:1 prompt2:a green star")
+        first, second = [await stage.job(JobState.DELIVERED, index=index) for index in (0, 1)]
+    assert seen == [None]
+    assert acknowledged.text == "a red circle\nQueued, place 1.\n[Cancel]"
+    assert str(first.message_id) == acknowledged.message_id
+    assert second.message_id != first.message_id
+    assert done.files
+
+
+async def test_an_answer_that_discord_did_not_take_is_not_looked_for_in_vain(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: object, **__: object) -> None:
+        raise TimeoutError
+
+    async with open_stage() as stage:
+        with monkeypatch.context() as patched:
+            patched.setattr(discord.InteractionResponse, "send_message", lost)
+            _, *answers = await stage.sandbox.play("/imagine prompt:a red circle", timeout_s=TIMEOUT_S)
+            job = await stage.job(JobState.FAILED)
+    assert [answer.kind for answer in answers] == [EventKind.FAILURE]
+    assert job.error == "Discord did not take the answer to the command."
