@@ -4,7 +4,7 @@ SQLite is the default. PostgreSQL takes psycopg, whose one URL serves both async
 """
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.errors import StoreError
+from bot.store.turns import WriteTurns
 
 # Discord allows 3 seconds for an answer, the job is stored first, and a wait inside SQLite can't be cut short.
 BUSY_TIMEOUT_S: Final = 1.5
@@ -36,15 +37,29 @@ _SQLITE_REFUSALS: Final = (
 
 
 class Database:
-    """An engine with a bounded pool. `transaction` is the only way in. name: from `describe`, for messages."""
+    """An engine with a bounded pool. `transaction` and `reading` are the only ways in.
 
-    def __init__(self, name: str, engine: AsyncEngine) -> None:
+    name: from `describe`, for messages. turns: of those who write, where the database takes one of them at a time.
+    """
+
+    def __init__(self, name: str, engine: AsyncEngine, turns: WriteTurns | None) -> None:
         self._name = name
         self._engine = engine
+        self._turns = turns
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction: committed at the end, rolled back if anything raises. Raises StoreError."""
+    async def transaction(self, *, is_urgent: bool = False) -> AsyncIterator[AsyncConnection]:
+        """One transaction: committed at the end, rolled back if anything raises. Raises StoreError.
+
+        is_urgent: somebody waits for an answer; it comes before others that only keep records.
+        """
+        turn = nullcontext() if self._turns is None else self._turns.turn(is_urgent=is_urgent)
+        async with turn, self.reading() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """The same for what only reads, which needs no turn."""
         with refusals_of(self._name):
             async with self._engine.begin() as connection:
                 yield connection

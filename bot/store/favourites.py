@@ -42,7 +42,7 @@ class FavouriteStore:
         query = select(favourites).where(favourites.c.user_id == user_id)
         if before is not None:
             query = query.where(favourites.c.id < before)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await connection.execute(query.order_by(favourites.c.id.desc()).limit(limit))
             return [Favourite(**row._mapping) for row in rows]
 

@@ -58,12 +58,12 @@ class GuildStore:
         """What was changed, newest first, at most `limit`. A value of None was, or is now, the default."""
         columns = [column for column in setting_changes.columns if column is not setting_changes.c.id]
         query = select(*columns).where(setting_changes.c.guild_id == guild_id)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await connection.execute(query.order_by(setting_changes.c.id.desc()).limit(limit))
             return [SettingChange(**row._mapping) for row in rows]
 
     async def _text(self, guild_id: int) -> str | None:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             text: str | None = await connection.scalar(select(guilds.c.settings).where(guilds.c.guild_id == guild_id))
             return text
 

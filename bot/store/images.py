@@ -40,7 +40,7 @@ class ImageStore:
 
     async def of(self, job_id: str) -> list[StoredImage]:
         """The pictures of a job by rank, best first; [] if none are kept."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await connection.execute(select(images).where(images.c.job_id == job_id).order_by(images.c.rank))
             return [_image(row) for row in rows]
 

@@ -16,7 +16,7 @@ from bot.store.states import FINAL_STATES, JobState, sources_of
 
 
 class JobStore:
-    """Every method may raise StoreError. What a method returned is committed.
+    """Every method may raise StoreError. What a method returned is committed. New jobs are stored before other changes.
 
     A cancelled call ends only when SQLite stops waiting, `busy_timeout_s` at most. It is rolled back, unless the
     cancellation came during its commit.
@@ -32,7 +32,7 @@ class JobStore:
         """
         now = datetime.now(UTC)
         stored = {"state": JobState.RECEIVED, "created_at": now, "updated_at": now}
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(is_urgent=True) as connection:
             result = await connection.execute(insert(jobs).values(asdict(job) | stored).returning(*jobs.c))
             record = record_of(result.one()._mapping)
             if others:
@@ -41,7 +41,8 @@ class JobStore:
 
     async def acknowledge(self, job_id: str, channel_id: int, message_id: int) -> JobRecord:
         """Moves a job to `acknowledged` and stores which message shows it."""
-        return await self._move(job_id, JobState.ACKNOWLEDGED, {"channel_id": channel_id, "message_id": message_id})
+        values = {"channel_id": channel_id, "message_id": message_id}
+        return await self._move(job_id, JobState.ACKNOWLEDGED, values, is_urgent=True)
 
     async def move(
         self, job_id: str, to: JobState, *, error: str | None = None, result: dict[str, Any] | None = None
@@ -112,14 +113,14 @@ class JobStore:
             return marked.rowcount == 1
 
     async def _select(self, query: Select[Any]) -> list[JobRecord]:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             return [record_of(row._mapping) for row in await connection.execute(query)]
 
-    async def _move(self, job_id: str, to: JobState, values: dict[str, Any]) -> JobRecord:
+    async def _move(self, job_id: str, to: JobState, values: dict[str, Any], *, is_urgent: bool = False) -> JobRecord:
         """One UPDATE that looks at the current state itself, so no other move can slip in between."""
         movable = (jobs.c.id == job_id) & jobs.c.state.in_(sources_of(to))
         changes = values | {"state": to, "updated_at": datetime.now(UTC)}
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(is_urgent=is_urgent) as connection:
             result = await connection.execute(update(jobs).where(movable).values(changes).returning(*jobs.c))
             row = result.one_or_none()
             if row is None:

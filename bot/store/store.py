@@ -18,6 +18,7 @@ from bot.store.past import PastStore
 from bot.store.showings import ShowingStore
 from bot.store.statistics import StatisticsStore
 from bot.store.styles import StyleStore
+from bot.store.turns import WriteTurns
 from bot.store.values import ValueStore
 from bot.store.vectors import VectorStore
 
@@ -58,7 +59,7 @@ class Store:
                 raise StoreError(f"The folder {file.parent} can't be made: {error.strerror}.") from error
         await asyncio.to_thread(migrate, parsed, busy_timeout_s)
         engine = await asyncio.to_thread(create_engine, parsed, busy_timeout_s)
-        database = Database(describe(parsed), engine)
+        database = Database(describe(parsed), engine, WriteTurns() if file is not None else None)
         try:
             yield cls(
                 jobs=JobStore(database),

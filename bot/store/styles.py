@@ -103,5 +103,5 @@ class StyleStore:
         """The guild's styles by name, at most MAX_STYLES."""
         columns = [column for column in styles.columns if column is not styles.c.guild_id]
         query = select(*columns).where(styles.c.guild_id == guild_id).order_by(styles.c.name)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             return [Style(**row._mapping) for row in await connection.execute(query)]

@@ -14,7 +14,7 @@ class ValueStore:
 
     async def get(self, key: str) -> str | None:
         """What `set` stored under this key, or None."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             value: str | None = await connection.scalar(select(settings.c.value).where(settings.c.key == key))
             return value
 

@@ -14,12 +14,13 @@ ENGINES = "tests.bench.chat_engines"
 
 
 async def test_a_small_crowd(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path / "unused", queue=QueueSettings(max_jobs=4))
+    settings = Settings(data_dir=tmp_path / "unused", queue=QueueSettings(max_jobs=3))
     plan = ChatPlan(users=20, seconds=1.0, every_s=1.0, seed=1)
     report = await measure_chat(settings, plan, tmp_path, start_up=StartUp(), engine=f"{ENGINES}:open_fake")
     figures = report.to_json()
     assert figures["sent"] == figures["acknowledged"] + figures["refused"] > 10
     assert figures["delivered"] == figures["acknowledged"] > 0
+    assert figures["refused"] > 0
     assert figures["refused"] > 0
     assert all("queue" in told for told in figures["refusals"])
     assert [figures[key] for key in ("lost", "doubled", "wrong", "failed", "unanswered", "hasty_edits")] == [0] * 6
