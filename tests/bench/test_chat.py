@@ -21,7 +21,6 @@ async def test_a_small_crowd(tmp_path: Path) -> None:
     assert figures["sent"] == figures["acknowledged"] + figures["refused"] > 10
     assert figures["delivered"] == figures["acknowledged"] > 0
     assert figures["refused"] > 0
-    assert figures["refused"] > 0
     assert all("queue" in told for told in figures["refusals"])
     assert [figures[key] for key in ("lost", "doubled", "wrong", "failed", "unanswered", "hasty_edits")] == [0] * 6
     assert figures["wrong_examples"] == []
