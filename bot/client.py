@@ -28,6 +28,7 @@ from bot.cogs.job_desk import JobDesk
 from bot.cogs.looking_closer import LookingCloser
 from bot.cogs.menus import Menus
 from bot.cogs.picture_source import PictureSource
+from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.queue import QueueCog
 from bot.cogs.remixing import Remixing
 from bot.cogs.result_controls import result_handlers
@@ -102,8 +103,14 @@ class DalleBot(commands.AutoShardedBot):
         self._executor = executor
         self.languages = languages
         self._pictures = pictures
-        keeper = ResultKeeper(store.images, pictures)
-        self._deliveries = Deliveries(store=store.jobs, executor=executor, keeper=keeper, max_deliveries=max_deliveries)
+        self._threads = PictureThreads()
+        self._deliveries = Deliveries(
+            store=store.jobs,
+            executor=executor,
+            keeper=ResultKeeper(store.images, pictures, self._threads),
+            threads=self._threads,
+            max_deliveries=max_deliveries,
+        )
         self._source_url = source_url
         self._command_ids: dict[str, int] = {}
         self._admission = Admission(store, images=ImageCount(default_images, max_images))
@@ -268,4 +275,5 @@ class DalleBot(commands.AutoShardedBot):
     async def close(self) -> None:
         """Lets deliveries end, within their bound, then leaves Discord. Safe to call twice."""
         await self._deliveries.aclose()
+        self._threads.close()
         await super().close()

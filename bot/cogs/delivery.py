@@ -1,7 +1,7 @@
 """Jobs under way: one task each, from the acknowledged message to the one that shows the result.
 
 The job desk starts deliveries, their buttons cancel them, the client closes them; all on the event loop. Rendering goes
-to a worker thread.
+to the threads for pictures.
 
 A delivery records its job's state, has a Follower show how far it is, keeps the result and ends with pictures or with
 one sentence. A store that fails meanwhile costs the record, not the pictures.
@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from bot.cogs.follower import AcceptedJob, Follower
 from bot.cogs.job_message import JobMessage, Shown
+from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.standing import Standing
 from bot.error_handler import explain
@@ -50,7 +51,7 @@ class _UnderWay:
 class Deliveries:
     """The deliveries under way. New ones are refused from `max_deliveries` on. Make it on the running event loop.
 
-    clock: seconds, as time.monotonic. retry_pauses_s: waits between attempts to show a finished job while
+    threads: to render on. clock: seconds, as time.monotonic. retry_pauses_s: waits between attempts to show a finished job while
     Discord can't be reached.
     """
 
@@ -60,6 +61,7 @@ class Deliveries:
         store: JobStore,
         executor: Executor,
         keeper: ResultKeeper,
+        threads: PictureThreads,
         max_deliveries: int,
         clock: Callable[[], float] = time.monotonic,
         edit_interval_s: float = EDIT_INTERVAL_S,
@@ -68,6 +70,7 @@ class Deliveries:
         self._store = store
         self._executor = executor
         self._keeper = keeper
+        self._threads = threads
         self._max_deliveries = max_deliveries
         self._clock = clock
         self._edit_interval_s = edit_interval_s
@@ -212,6 +215,7 @@ class Deliveries:
             closing=self._closing,
             record=lambda state: self._record(job.request.job_id, state),
             tell=tell,
+            threads=self._threads,
             clock=self._clock,
             edit_interval_s=self._edit_interval_s,
         )
@@ -219,17 +223,17 @@ class Deliveries:
     async def _hand_over(self, job: AcceptedJob, result: Result) -> None:
         await self._record(job.request.job_id, JobState.DELIVERING)
         is_kept = await self._keeper.keep(result)
-        async with asyncio.timeout(RENDER_TIMEOUT_S):
-            rendered = await asyncio.to_thread(
-                render_result,
-                result,
-                language=job.language,
-                user_id=job.user_id,
-                max_bytes=job.max_bytes,
-                origin=job.origin,
-                is_kept=is_kept,
-                result_format=job.result_format,
-            )
+        rendered = await self._threads.run(
+            RENDER_TIMEOUT_S,
+            render_result,
+            result,
+            language=job.language,
+            user_id=job.user_id,
+            max_bytes=job.max_bytes,
+            origin=job.origin,
+            is_kept=is_kept,
+            result_format=job.result_format,
+        )
         shown = await job.message.show(rendered)
         for pause_s in self._retry_pauses_s:
             if shown is not Shown.UNREACHED:

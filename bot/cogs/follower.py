@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bot.cogs.job_message import JobMessage, Shown
+from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.previews import PreviewEncoder
 from bot.cogs.standing import Standing
 from bot.cogs.updates import UpdateReader
@@ -50,7 +51,7 @@ class Follower:
     """Follows one job.
 
     closing: done once the bot closes. record: stores a state. tell: told how far the job is whenever that changes.
-    clock: seconds. edit_interval_s: between two edits.
+    threads: for previews. clock: seconds. edit_interval_s: between two edits.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Follower:
         closing: asyncio.Future[None],
         record: Callable[[JobState], Awaitable[None]],
         tell: Callable[[Standing], None],
+        threads: PictureThreads,
         clock: Callable[[], float],
         edit_interval_s: float,
     ) -> None:
@@ -71,7 +73,7 @@ class Follower:
         self._tell = tell
         self._clock = clock
         self._edit_interval_s = edit_interval_s
-        self._previews = PreviewEncoder(job.request, job.language)
+        self._previews = PreviewEncoder(job.request, job.language, threads)
 
     async def follow(self) -> Result | None:
         """Shows the updates until the result is there. None: the bot is closing. Raises the stream's JobErrors."""

@@ -4,11 +4,13 @@ import asyncio
 import logging
 from typing import Final
 
+from bot.cogs.picture_threads import PictureThreads
 from bot.guild_settings import GuildSettings
 from bot.language import Language
 from bot.render import Picture, render_preview
 from bot.requests import GenerationRequest, PreviewImage
 
+PREVIEW_TIMEOUT_S: Final = 30.0
 ROUND_S: Final = 2.5  # a little less than the interval of edits, so that each of them finds something new
 
 _log = logging.getLogger(__name__)
@@ -29,9 +31,10 @@ def preview_interval_s(settings: GuildSettings, num_images: int) -> float | None
 class PreviewEncoder:
     """The previews of one job. One is encoded at a time, and nobody waits for it. Event loop only; close it."""
 
-    def __init__(self, request: GenerationRequest, language: Language) -> None:
+    def __init__(self, request: GenerationRequest, language: Language, threads: PictureThreads) -> None:
         self._request = request
         self._language = language
+        self._threads = threads
         self._offered: tuple[PreviewImage, ...] = ()
         self._encoding: asyncio.Future[Picture] | None = None
         self._is_refused = False
@@ -46,7 +49,7 @@ class PreviewEncoder:
         if not pictures or self._is_refused or self.under_way or pictures is self._offered:
             return
         self._offered = pictures
-        encode = asyncio.to_thread(render_preview, self._request, pictures, language=self._language)
+        encode = self._threads.run(PREVIEW_TIMEOUT_S, render_preview, self._request, pictures, language=self._language)
         self._encoding = asyncio.ensure_future(encode)
 
     def take(self) -> Picture | None:

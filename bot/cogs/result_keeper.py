@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from bot.cogs.picture_threads import PictureThreads
 from bot.collage import encode_png
 from bot.errors import StoreError
 from bot.pictures import PictureFolder
@@ -25,18 +26,19 @@ _log = logging.getLogger(__name__)
 
 
 class ResultKeeper:
-    """images: the store of tokens, scores and vectors. pictures: the folder of PNG files."""
+    """images: the store of tokens, scores and vectors. pictures: the folder of PNG files. threads: to write these."""
 
-    def __init__(self, images: ImageStore, pictures: PictureFolder) -> None:
+    def __init__(self, images: ImageStore, pictures: PictureFolder, threads: PictureThreads) -> None:
         self._images = images
         self._pictures = pictures
+        self._threads = threads
 
     async def keep(self, result: Result) -> bool:
         """Stores every picture with its metadata; whether that succeeded. The log says why not."""
         job_id = result.request.job_id
         try:
+            await self._threads.run(KEEP_TIMEOUT_S, self._write, result)
             async with asyncio.timeout(KEEP_TIMEOUT_S):
-                await asyncio.to_thread(self._write, result)
                 await self._images.save(job_id, _stored_images(result))
         except TimeoutError:
             _log.warning("job %s: its pictures could not be kept within %g s", job_id, KEEP_TIMEOUT_S)

@@ -12,6 +12,7 @@ import discord
 from bot.cogs.delivery import Deliveries
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
+from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.updates import UpdateReader
 from bot.engine.fake import FakeEngine
@@ -131,10 +132,12 @@ async def open_desk(
         Store.open(f"sqlite+aiosqlite:///{folder / 'store.sqlite3'}") as store,
         LocalExecutor(engine_factory, max_jobs=10, max_jobs_per_user=5, chunk_tokens=4) as executor,
     ):
+        threads = PictureThreads()
         deliveries = Deliveries(
             store=store.jobs,
             executor=executor,
-            keeper=ResultKeeper(store.images, PictureFolder(folder / "pictures", 2**30)),
+            keeper=ResultKeeper(store.images, PictureFolder(folder / "pictures", 2**30), threads),
+            threads=threads,
             max_deliveries=max_deliveries,
             edit_interval_s=edit_interval_s,
             retry_pauses_s=retry_pauses_s,
@@ -143,6 +146,7 @@ async def open_desk(
             yield Desk(store.jobs, store.images, executor, deliveries)
         finally:
             await deliveries.aclose()
+            threads.close()
 
 
 def refusal(status: int, code: int) -> discord.HTTPException:

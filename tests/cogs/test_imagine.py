@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -337,15 +337,15 @@ async def test_after_fifteen_minutes_a_follow_up_is_delivered_too(open_stage: Op
 async def test_an_answer_that_discord_took_without_confirming_it_is_the_jobs_message(
     open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch, is_tried_again: bool
 ) -> None:
-    send = discord.InteractionResponse.send_message
+    send: Callable[..., Awaitable[object]] = discord.InteractionResponse.send_message
     seen: list[BaseException | None] = []
 
     async def unconfirmed(self: discord.InteractionResponse[discord.Client], *args: object, **options: object) -> None:
-        await send(self, *args, **options)  # type: ignore[arg-type]
+        await send(self, *args, **options)
         self._response_type = None
         seen.append(None)
         if is_tried_again:
-            await send(self, *args, **options)  # type: ignore[arg-type]
+            await send(self, *args, **options)
         raise TimeoutError
 
     monkeypatch.setattr(discord.InteractionResponse, "send_message", unconfirmed)

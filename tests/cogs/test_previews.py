@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.previews import ROUND_S, PreviewEncoder, preview_interval_s
 from bot.engine.fake import FakeEngine
 from bot.engine.fake_pictures import expected_preview
@@ -133,7 +134,8 @@ async def test_one_preview_is_encoded_at_a_time_and_given_once(monkeypatch: pyte
 
     monkeypatch.setattr("bot.cogs.previews.render_preview", slow)
     first, second = ((PreviewImage(0, expected_preview(1, 0, n, num_rows=2, image_size_px=8), n),) for n in (1, 2))
-    encoder = PreviewEncoder(GenerationRequest("a red circle", 1, seed=1, requester="1"), ENGLISH)
+    threads = PictureThreads()
+    encoder = PreviewEncoder(GenerationRequest("a red circle", 1, seed=1, requester="1"), ENGLISH, threads)
     encoder.offer(())
     assert encoder.under_way == ()
     encoder.offer(first)
