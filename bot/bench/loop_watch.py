@@ -66,7 +66,7 @@ class LoopWatch:
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._look, name="loop watch", daemon=True)
         self._sighting: tuple[float, str] = (0.0, "")
-        self._collection_began_s = 0.0
+        self._collection_began_s: float | None = None
         self._collected_s = 0.0
         self._blocks: list[Block] = []
         self._longest: Block | None = None
@@ -106,6 +106,10 @@ class LoopWatch:
     def _beat(self) -> None:
         now_s, cpu = time.monotonic(), self._cpu()
         seconds = now_s - self._last_s
+        if self._collection_began_s is not None:
+            # The loop is let in before the collecting thread hears of the end.
+            self._collected_s += now_s - self._collection_began_s
+            self._collection_began_s = now_s
         if self._longest is None or seconds > min(self._longest.seconds, NOTED_S):
             since_s, doing = self._sighting
             block = Block(
@@ -127,8 +131,9 @@ class LoopWatch:
         """Whatever thread; two never overlap."""
         if phase == "start":
             self._collection_began_s = time.monotonic()
-        else:
+        elif self._collection_began_s is not None:
             self._collected_s += time.monotonic() - self._collection_began_s
+            self._collection_began_s = None
 
     def _cpu(self) -> tuple[float, float]:
         """Seconds that this thread has computed, and waited for a processor."""

@@ -51,8 +51,8 @@ class _UnderWay:
 class Deliveries:
     """The deliveries under way. New ones are refused from `max_deliveries` on. Make it on the running event loop.
 
-    threads: to render on. clock: seconds, as time.monotonic. retry_pauses_s: waits between attempts to show a finished job while
-    Discord can't be reached.
+    threads: to render on. clock: seconds, as time.monotonic. retry_pauses_s: waits between attempts to show a finished
+    job while Discord can't be reached.
     """
 
     def __init__(
