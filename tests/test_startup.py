@@ -1,11 +1,12 @@
 """Stages of a start, and what a log shows of them."""
 
+import gc
 import logging
 
 import pytest
 
 from bot.errors import StartCancelledError
-from bot.startup import LogListener, StartUp, format_amount
+from bot.startup import LogListener, StartUp, format_amount, spare_collections
 
 
 class Recorder:
@@ -89,3 +90,15 @@ def test_a_cancelled_start_ends_at_its_next_step() -> None:
     with pytest.raises(StartCancelledError):
         start_up.pause(60)
     assert list(start_up.seconds) == ["reading"]
+
+
+def test_what_the_start_has_made_is_spared_by_collections() -> None:
+    ring: list[object] = []
+    ring.append(ring)
+    try:
+        spare_collections()
+        assert gc.get_freeze_count() > 10_000
+        assert not any(one is ring for one in gc.get_objects())
+    finally:
+        gc.unfreeze()
+    assert any(one is ring for one in gc.get_objects())
