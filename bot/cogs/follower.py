@@ -1,10 +1,11 @@
 """Shows on a job's message how far it is, until its result is there. Used by the deliveries, on the event loop.
 
-The message is edited at most once in an interval, never twice with the same text, and always by the one task that
+The message is edited at most once in an interval, more rarely while the start is far off, never twice with the same text, and always by the one task that
 delivers the result afterwards: so no preview can come behind it.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -23,6 +24,7 @@ from bot.requests import Finished, GenerationRequest, Queued, Result, Update
 from bot.store import JobState
 
 REFRESH_S: Final = 30.0
+WAITING_SHARE: Final = 0.2  # of the time until the start: the forecast is no better, and no finer told
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Follower:
         job = self._job
         standing, changed = Standing(job.first), job.resumed
         has_started = False
-        next_edit = self._clock() + (0.0 if job.resumed else self._edit_interval_s)
+        shown_s = -math.inf if job.resumed else self._clock()
         if job.stored is not JobState.QUEUED:
             await self._record(JobState.QUEUED)
         while not self._closing.done():
@@ -96,19 +98,26 @@ class Follower:
                 has_started = True
             if isinstance(standing.update, Finished):
                 return standing.update.result
-            if changed and self._clock() >= next_edit:
+            pause_s = self._pause_s(standing.update)
+            if changed and self._clock() >= shown_s + pause_s:
                 self._previews.offer(standing.pictures)
                 if not self._previews.under_way:
                     await self._show(standing.update)
-                    changed, next_edit = False, self._clock() + self._edit_interval_s
+                    changed, shown_s = False, self._clock()
             is_waiting = changed and not self._previews.under_way
-            timeout_s = max(0.0, next_edit - self._clock()) if is_waiting else REFRESH_S
+            timeout_s = max(0.0, shown_s + pause_s - self._clock()) if is_waiting else REFRESH_S
             following = await job.updates.next(timeout_s, self._closing, *self._previews.under_way)
             # Nothing new also asks for an edit: the model may have become ready. It costs nothing if no word changed.
             changed = True
             if following is not None:
                 standing = standing.after(following)
         return None
+
+    def _pause_s(self, update: Update) -> float:
+        """Between two edits. A start that is far off is not worth an edit every few seconds, by dozens of jobs."""
+        if isinstance(update, Queued) and update.expected_start_s is not None:
+            return max(self._edit_interval_s, min(REFRESH_S, WAITING_SHARE * update.expected_start_s))
+        return self._edit_interval_s
 
     async def _show(self, update: Update) -> None:
         loading = self._executor.status.state is EngineState.LOADING

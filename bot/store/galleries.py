@@ -50,7 +50,7 @@ class GalleryStore:
 
     async def get(self, gallery_id: str) -> Gallery | None:
         """The gallery with this id; None if it is forgotten."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             found = await connection.execute(select(*_COLUMNS).where(galleries.c.id == gallery_id))
             row = found.one_or_none()
         if row is None:

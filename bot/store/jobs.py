@@ -62,7 +62,7 @@ class JobStore:
 
     async def id_of_message(self, message_id: int) -> str | None:
         """The id of the job that this message was made for, or None."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             job_id: str | None = await connection.scalar(select(jobs.c.id).where(jobs.c.message_id == message_id))
             return job_id
 

@@ -63,7 +63,7 @@ class PastStore:
         """
         query = _pictures(scope).where(images.c.rank == 1)
         is_newer = cursor is not None and cursor.is_newer
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             if cursor is not None:
                 at = await connection.scalar(select(jobs.c.created_at).where(jobs.c.id == cursor.shown))
                 if at is None:
@@ -87,14 +87,14 @@ class PastStore:
         if cursor is not None:
             shown = int(cursor.shown)
             query = query.where(favourites.c.id > shown if is_newer else favourites.c.id < shown)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await connection.execute(_nearest(query, (favourites.c.id,), limit, is_newer=is_newer))
             return _newest_first(rows, is_newer=is_newer)
 
     async def these(self, scope: Scope, keys: Sequence[ImageKey]) -> list[PastImage]:
         """Those of the given pictures that are still there and may be seen, in the given order."""
         query = _pictures(scope).where(tuple_(images.c.job_id, images.c.rank).in_(keys))
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             found = [_past(row) for row in await connection.execute(query)]
         by_key = {(past.job.id, past.rank): past for past in found}
         return [by_key[key] for key in keys if key in by_key]

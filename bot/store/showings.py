@@ -43,12 +43,12 @@ class ShowingStore:
     async def of(self, job_id: str) -> list[Showing]:
         """The messages that show a job again, at most MAX_SHOWINGS."""
         query = select(showings).where(showings.c.job_id == job_id).order_by(showings.c.message_id)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             return [Showing(**row._mapping) for row in await connection.execute(query)]
 
     async def job_of(self, message_id: int) -> str | None:
         """The id of the job that a message shows again, or None."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             query = select(showings.c.job_id).where(showings.c.message_id == message_id)
             job_id: str | None = await connection.scalar(query)
             return job_id
@@ -56,7 +56,7 @@ class ShowingStore:
     async def is_shown_in(self, job_id: str, channel_id: int) -> bool:
         """Whether a job has been shown again in a channel."""
         shown = (showings.c.job_id == job_id) & (showings.c.channel_id == channel_id)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             return bool(await connection.scalar(select(exists().where(shown))))
 
     async def remove(self, message_id: int) -> None:

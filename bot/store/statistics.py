@@ -48,7 +48,7 @@ class StatisticsStore:
         marked = select(func.count()).select_from(favourites.join(counted, counted.c.id == favourites.c.job_id))
         sampled = select(jobs.c.created_at, jobs.c.updated_at, jobs.c.prompt).where(in_scope(scope))
         sampled = sampled.order_by(jobs.c.created_at.desc()).limit(MAX_SAMPLED)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             num_results, num_pictures = (await connection.execute(totals)).one()
             num_favourites = await connection.scalar(marked) or 0
             rows = (await connection.execute(sampled)).all()

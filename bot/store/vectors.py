@@ -58,7 +58,7 @@ class VectorStore:
             earlier = (jobs.c.created_at < after.created_at) | (jobs.c.id < after.job_id)
             found = found.where(jobs.c.created_at <= after.created_at, earlier)
         found = found.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(num_jobs)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             places = [VectorPlace(created_at, job_id) for job_id, created_at in await connection.execute(found)]
             vectors = select(images.c.job_id, images.c.rank, images.c.vector).where(
                 images.c.job_id.in_([place.job_id for place in places]), images.c.model == model
