@@ -1,7 +1,7 @@
 """Shows on a job's message how far it is, until its result is there. Used by the deliveries, on the event loop.
 
-The message is edited at most once in an interval, more rarely while the start is far off, never twice with the same text, and always by the one task that
-delivers the result afterwards: so no preview can come behind it.
+The message is edited at most once in an interval, more rarely while the start is far off, never twice with the same
+text, and always by the one task that delivers the result afterwards: so no preview can come behind it.
 """
 
 import asyncio
