@@ -88,7 +88,7 @@ class JobStore:
         recent = theirs & (jobs.c.created_at >= since)
         working = [state for state in JobState if state not in FINAL_STATES | {JobState.DELIVERING}]
         drawn = [*working, JobState.DELIVERING, JobState.DELIVERED]
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             last = await connection.scalar(
                 select(func.max(jobs.c.created_at)).where(recent, jobs.c.state != JobState.FAILED)
             )
