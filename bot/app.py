@@ -17,11 +17,12 @@ import discord
 
 from bot.catalogues import Languages
 from bot.client import DalleBot
-from bot.config import TOKEN_VARIABLE, Settings
+from bot.config import TOKEN_VARIABLE, DiscordSettings, Settings
 from bot.engine.base import Engine
 from bot.errors import ConfigError, DalleBotError
 from bot.executor.base import EngineState, Executor
 from bot.executor.local import LocalExecutor
+from bot.moderation.places import Places
 from bot.pictures import PictureFolder
 from bot.store import Store
 
@@ -75,9 +76,19 @@ async def open_app(
                 max_images=settings.imagine.max_images,
                 source_url=settings.discord.source_url,
                 dev_guild_id=settings.discord.dev_guild_id,
+                places=_places(settings.discord),
             )
         )
         yield App(store, executor, bot)
+
+
+def _places(settings: DiscordSettings) -> Places:
+    guilds = settings.allowed_guilds
+    return Places(
+        guilds=None if guilds is None else frozenset(guilds),
+        direct_messages=settings.direct_messages,
+        user_installs=settings.user_installs,
+    )
 
 
 @contextlib.asynccontextmanager

@@ -35,6 +35,10 @@ class Languages:
         code = (locale or "").replace("-", "_")
         return self._languages.get(code) or self._languages.get(code.split("_")[0], ENGLISH)
 
+    def all(self) -> list[Language]:
+        """English first, the others by code."""
+        return [ENGLISH, *self._languages.values()]
+
 
 def read_catalogue(path: Path) -> Catalog:
     """The messages of a .po file. Raises ConfigError if it can't be read, or names another language than its file."""
@@ -86,4 +90,6 @@ def _language(path: Path) -> Language:
     write_mo(compiled, catalogue)
     compiled.seek(0)
     locale = catalogue.locale
-    return Language(path.stem, GNUTranslations(compiled), get_decimal_symbol(locale), get_group_symbol(locale))
+    name = (locale and locale.display_name) or path.stem
+    translations = GNUTranslations(compiled)
+    return Language(path.stem, translations, get_decimal_symbol(locale), get_group_symbol(locale), name)

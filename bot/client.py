@@ -19,6 +19,7 @@ from bot.catalogues import Languages
 from bot.cogs.admission import Admission
 from bot.cogs.cancelling import Cancelling
 from bot.cogs.delivery import Deliveries
+from bot.cogs.elsewhere import allow_elsewhere
 from bot.cogs.gallery import GalleryCog
 from bot.cogs.gallery_reader import GalleryReader
 from bot.cogs.gallery_search import GallerySearch
@@ -35,6 +36,7 @@ from bot.cogs.result_controls import result_handlers
 from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.results import Results
 from bot.cogs.resume import resume_jobs
+from bot.cogs.settings import SettingsCog
 from bot.cogs.show import ShowCog
 from bot.cogs.stats import StatsCog
 from bot.cogs.style_book import StyleBook
@@ -42,10 +44,11 @@ from bot.cogs.styles import StyleCog
 from bot.cogs.translator import CommandTranslator
 from bot.cogs.variant_questions import VariantQuestions
 from bot.error_handler import answer_error, explain
-from bot.errors import ConfigError, StoreError
+from bot.errors import ConfigError, NotAdmittedError, StoreError
 from bot.executor.base import Executor
 from bot.language import ENGLISH
 from bot.moderation.parameters import ImageCount
+from bot.moderation.places import Places
 from bot.pictures import PictureFolder
 from bot.store import Store
 from bot.views.custom_id import OURS, Action
@@ -56,7 +59,19 @@ _log = logging.getLogger(__name__)
 
 
 class CommandTree(app_commands.CommandTree["DalleBot"]):
-    """discord.py's command tree with this project's error policy."""
+    """discord.py's command tree with this project's error policy, in the places where the bot works."""
+
+    async def interaction_check(self, interaction: discord.Interaction["DalleBot"], /) -> bool:
+        """Whether a command may go on; if not, it has been answered."""
+        try:
+            interaction.client.places.check_guild(interaction.guild_id)
+        except NotAdmittedError as error:
+            if interaction.type is discord.InteractionType.autocomplete:
+                await interaction.response.autocomplete([])
+            else:
+                await answer_error(interaction, error, interaction.client.languages.of(str(interaction.locale)))
+            return False
+        return True
 
     async def on_error(
         self, interaction: discord.Interaction["DalleBot"], error: app_commands.AppCommandError, /
@@ -71,7 +86,8 @@ class DalleBot(commands.AutoShardedBot):
     languages: what it speaks. max_deliveries: jobs under way at once, from acknowledgement to result.
     default_images, max_images: of /imagine.
     source_url: of the bot's code, for /about. dev_guild_id: register the commands in this guild alone, where they
-    appear at once; None registers them globally.
+    appear at once; None registers them globally. places: where the bot
+    works; None for every guild.
     """
 
     def __init__(
@@ -86,6 +102,7 @@ class DalleBot(commands.AutoShardedBot):
         max_images: int,
         source_url: str | None = None,
         dev_guild_id: int | None = None,
+        places: Places | None = None,
     ) -> None:
         # Two warnings at every start, about voice, which this bot has no use for.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
@@ -114,6 +131,7 @@ class DalleBot(commands.AutoShardedBot):
         self._source_url = source_url
         self._command_ids: dict[str, int] = {}
         self._admission = Admission(store, images=ImageCount(default_images, max_images))
+        self.places = places or Places()
         self._dev_guild = discord.Object(dev_guild_id) if dev_guild_id is not None else None
 
     async def setup_hook(self) -> None:
@@ -130,6 +148,7 @@ class DalleBot(commands.AutoShardedBot):
             executor=self._executor,
             deliveries=self._deliveries,
             admission=self._admission,
+            places=self.places,
             languages=self.languages,
         )
         cancelling = Cancelling(self, store=self._store.jobs, deliveries=self._deliveries, languages=self.languages)
@@ -177,7 +196,10 @@ class DalleBot(commands.AutoShardedBot):
         )
         remixing = Remixing(results, desk, self._admission, self.languages)
         stats = StatsCog(store=self._store.statistics, languages=self.languages)
-        for cog in (imagine, queue, gallery, show, stats, StyleCog(styles, self.languages), helping):
+        settings = SettingsCog(self._store.guilds, self.languages)
+        for command in imagine.get_app_commands():
+            allow_elsewhere(command, self.places)
+        for cog in (imagine, queue, gallery, show, stats, StyleCog(styles, self.languages), settings, helping):
             await self.add_cog(cog)
         for menu in Menus(imagine, remixing, gallery, results).all():
             self.tree.add_command(menu)
@@ -189,6 +211,12 @@ class DalleBot(commands.AutoShardedBot):
             Action.REMIX: remixing.submitted,
             Action.TURN: gallery.press_turn,
             Action.LOOK_BACK: gallery.press_look,
+            Action.SETTINGS: settings.press_home,
+            Action.SETTINGS_CHANGES: settings.press_changes,
+            Action.SETTINGS_SET: settings.press_set,
+            Action.SETTINGS_CHOOSE: settings.press_choose,
+            Action.SETTINGS_FORM: settings.press_form,
+            Action.SETTINGS_SUBMIT: settings.submit,
             **result_handlers(
                 self,
                 store=self._store,
@@ -201,7 +229,7 @@ class DalleBot(commands.AutoShardedBot):
                 languages=self.languages,
             ),
         }
-        self.presses = Presses(handlers, self.languages)
+        self.presses = Presses(handlers, self.languages, self.places)
         self.add_dynamic_items(JobControl)
         await resume_jobs(
             self,
@@ -258,6 +286,21 @@ class DalleBot(commands.AutoShardedBot):
         )
         text = json.dumps([discord.http.Route.BASE, payload], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    async def on_ready(self) -> None:
+        """Tells the log of guilds in which the bot refuses everything."""
+        for guild in self.guilds:
+            self._tell_if_closed(guild)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """The same for one that it was added to."""
+        self._tell_if_closed(guild)
+
+    def _tell_if_closed(self, guild: discord.Guild) -> None:
+        try:
+            self.places.check_guild(guild.id)
+        except NotAdmittedError:
+            _log.warning("discord.allowed_guilds lacks the server %s (%d): I refuse everything there", guild, guild.id)
 
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Acts on submitted forms, of which discord.py keeps none; it calls this for every interaction."""

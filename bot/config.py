@@ -25,6 +25,7 @@ TOKEN_VARIABLE: Final = "DISCORD_TOKEN"  # noqa: S105 - a variable's name
 STORE_FILE: Final = "dalle-bot.sqlite3"
 
 _SECRET_KEYS: Final = frozenset({"discord.token", "store.url"})
+_CLOSING_KEYS: Final = ("discord.allowed_guilds",)
 
 Snowflake = Annotated[int, Field(ge=1, lt=2**63)]
 
@@ -40,6 +41,9 @@ class DiscordSettings(_Section):
     token: SecretStr | None = None
     source_url: str | None = Field(None, pattern=r"^https?://\S+$", max_length=512)
     dev_guild_id: Snowflake | None = None
+    allowed_guilds: tuple[Snowflake, ...] | None = None
+    direct_messages: bool = False
+    user_installs: bool = False
 
     @field_validator("token", mode="after")
     @classmethod
@@ -190,6 +194,7 @@ def load_settings(path: Path | None = None) -> Settings:
     source = "The settings" if path is None else str(path)
     problems = [f"{source}: {_unknown_key(key)}" for key in _unknown_keys(data)]
     problems += _unknown_variables(os.environ)
+    problems += _blank_variables(os.environ)
     if problems:
         raise ConfigError("\n".join(problems))
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
@@ -287,6 +292,17 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
         elif "__" in name:
             sentences.append(f"The environment variable {name} sets nothing: no setting has that name.")
     return sentences
+
+
+def _blank_variables(environ: Mapping[str, str]) -> list[str]:
+    """Sentences on empty variables that would open what their key closes. Elsewhere an empty one counts as none."""
+    known = {_variable(path): path for path in _CLOSING_KEYS}
+    return [
+        f"The environment variable {name} is empty; expected a list such as [81384788765712384], [] for no server, or "
+        "no such variable for every server."
+        for name, value in environ.items()
+        if name.upper() in known and not value.strip()
+    ]
 
 
 def _wrong_value(source: str, details: Mapping[str, Any]) -> str:

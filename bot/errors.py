@@ -90,6 +90,10 @@ class NotAdmittedError(RequestError):
     """A rule of the guild's settings, or of the bot's configuration, is against it here, now or for this person."""
 
 
+class ChangedMeanwhileError(RequestError):
+    """Somebody else has changed what was to be replaced."""
+
+
 class WaitTooLongError(RequestError):
     """The result would come when its message can't be edited any more."""
 

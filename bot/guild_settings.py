@@ -4,8 +4,10 @@ In the JSON stands only what differs from the defaults, so that a guild follows 
 """
 
 import datetime
+import hashlib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,7 +17,7 @@ from bot.requests import MAX_IMAGES, SAMPLING_BOUNDS, Bounds, check_number, chec
 
 ResultFormat = Literal["png", "webp"]
 
-MAX_LISTED: Final = 100
+MAX_LISTED: Final = 25  # of a select of Discord's
 MAX_ID: Final = 2**63 - 1
 MAX_COOLDOWN_S: Final = 24 * 60 * 60
 COUNT_BOUNDS: Final[Mapping[str, Bounds]] = {
@@ -166,6 +168,13 @@ def json_of(settings: GuildSettings) -> dict[str, Any]:
     """What differs from the defaults, as JSON."""
     values = {known.name: getattr(settings, known.name) for known in fields(settings)}
     return {key: _as_json(value) for key, value in values.items() if value != getattr(DEFAULTS, key)}
+
+
+def digest_of(settings: GuildSettings, keys: Iterable[str]) -> str:
+    """Of the values of some keys: 12 hexadecimal digits, the same in every process."""
+    values = json_of(settings)
+    text = json.dumps([[key, values.get(key)] for key in sorted(keys)])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def settings_from(values: Mapping[str, Any]) -> tuple[GuildSettings, dict[str, str]]:

@@ -60,13 +60,14 @@ class Language:
     """One language, shared by all who speak it.
 
     code: as the catalogue's file is named ("de"). catalogue: the translations; what it lacks stays English.
-    decimal_point, thousands: how numbers are written.
+    decimal_point, thousands: how numbers are written. name: what those who speak it call it.
     """
 
     code: str
     catalogue: NullTranslations = field(default_factory=NullTranslations, repr=False)
     decimal_point: str = "."
     thousands: str = ","
+    name: str = "English"
 
     def text(self, message: str, /, **values: object) -> str:
         """`message` translated, with `values` in its fields."""

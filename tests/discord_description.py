@@ -22,6 +22,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from bot.sandbox import Exchange, rules
+from bot.sandbox import components as parts
 from bot.sandbox.messages import COMPONENTS_V2
 
 PATH: Final = Path(__file__).resolve().parents[2] / "shared" / "discord" / "openapi.json"
@@ -229,6 +230,9 @@ def _as_described(exchange: Exchange) -> Any:
                 attachment.pop(key, None)
     for embed in (message or {}).get("embeds") or ():
         embed.pop("flags", None)
+    for component in parts.walk((message or {}).get("components") or ()):
+        for value in component.get("default_values") or ():
+            value["id"] = str(value["id"])
     is_update = exchange.method == "PATCH" or (isinstance(payload, dict) and payload.get("type") == 7)
     if message is not None and is_update:
         message.pop("tts", None)

@@ -15,6 +15,7 @@ from bot.client import DalleBot
 from bot.engine.fake import FakeEngine
 from bot.errors import ConfigError, InvalidPromptError, StoreError
 from bot.executor.local import LocalExecutor
+from bot.moderation.places import Places
 from bot.pictures import PictureFolder
 from bot.sandbox import Exchange, Sandbox
 from bot.store import Store, ValueStore
@@ -36,7 +37,9 @@ async def executor() -> AsyncIterator[LocalExecutor]:
         yield executor
 
 
-def make_bot(store: Store, executor: LocalExecutor, *, dev_guild_id: int | None = None) -> DalleBot:
+def make_bot(
+    store: Store, executor: LocalExecutor, *, dev_guild_id: int | None = None, places: Places | None = None
+) -> DalleBot:
     return DalleBot(
         store=store,
         pictures=PictureFolder(Path("never written"), 2**20),
@@ -46,6 +49,7 @@ def make_bot(store: Store, executor: LocalExecutor, *, dev_guild_id: int | None 
         default_images=9,
         max_images=9,
         dev_guild_id=dev_guild_id,
+        places=places,
     )
 
 
@@ -85,6 +89,17 @@ async def test_context_menus_are_for_servers_and_as_few_as_discord_py_allows(bot
         for menu in menus:
             payload: dict[str, Any] = menu.to_dict(bot.tree)
             assert (payload["contexts"], payload["integration_types"]) == ([0], [0])
+
+
+async def test_what_draws_is_offered_where_that_is_switched_on(store: Store, executor: LocalExecutor) -> None:
+    places = Places(direct_messages=True, user_installs=True)
+    async with make_bot(store, executor, places=places) as bot:
+        await bot.load_cogs()
+        payloads = {command.name: command.to_dict(bot.tree) for command in bot.tree.get_commands()}
+    for name, payload in payloads.items():
+        is_drawing = name in ("imagine", "again")
+        assert sorted(payload["contexts"]) == ([0, 1, 2] if is_drawing else [0]), name
+        assert sorted(payload["integration_types"]) == ([0, 1] if is_drawing else [0]), name
 
 
 def test_no_command_is_missing_from_the_walk() -> None:

@@ -243,3 +243,25 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
     assert "is not UTF-8 text" in refusal(latin)
     with pytest.raises(ConfigError, match="can't be read"):
         load_settings(tmp_path)
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_an_empty_variable_does_not_open_every_server(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("DALLE_BOT_DISCORD__ALLOWED_GUILDS", value)
+    with pytest.raises(ConfigError, match="DALLE_BOT_DISCORD__ALLOWED_GUILDS is empty; expected a list such as"):
+        load_settings()
+
+
+@pytest.mark.parametrize(("value", "guilds"), [("[]", ()), ("[5, 7]", (5, 7))])
+def test_allowed_guilds_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, value: str, guilds: tuple[int, ...]
+) -> None:
+    monkeypatch.setenv("DALLE_BOT_DISCORD__ALLOWED_GUILDS", value)
+    assert load_settings().discord.allowed_guilds == guilds
+
+
+@pytest.mark.parametrize("value", ["5, 7", "[5, 'x']", '["Sandbox"]', "[0]", "{}"])
+def test_a_list_of_guilds_that_cannot_be_read_starts_nothing(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("DALLE_BOT_DISCORD__ALLOWED_GUILDS", value)
+    with pytest.raises(ConfigError, match=r"allowed_guilds|The environment"):
+        load_settings()

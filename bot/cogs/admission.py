@@ -78,7 +78,7 @@ class Admission:
                 num_images=sum(request.num_images for request in within),
                 channel_ids=_channel_ids(interaction),
                 role_ids=_role_ids(interaction),
-                known_ids=_known_ids(interaction.guild, settings),
+                known_ids=known_ids(interaction.guild, settings),
                 usage=usage,
             )
             admit(settings, asked)
@@ -93,7 +93,7 @@ class Admission:
             num_images=0,
             channel_ids=_channel_ids(interaction),
             role_ids=_role_ids(interaction),
-            known_ids=_known_ids(interaction.guild, settings),
+            known_ids=known_ids(interaction.guild, settings),
             usage=Usage(),
         )
         check_place(settings, asked)
@@ -124,8 +124,8 @@ def _role_ids(interaction: discord.Interaction) -> frozenset[int]:
     return frozenset(role.id for role in user.roles) if isinstance(user, discord.Member) else frozenset()
 
 
-def _known_ids(guild: discord.Guild | None, settings: GuildSettings) -> frozenset[int]:
-    """Those in the settings that there still are."""
+def known_ids(guild: discord.Guild | None, settings: GuildSettings) -> frozenset[int]:
+    """The channels and roles in the settings that there still are."""
     if guild is None:
         return frozenset()
     channels = (id_ for id_ in settings.allowed_channels if guild.get_channel_or_thread(id_) is not None)

@@ -79,8 +79,8 @@ class Cancelling:
             raise
         except TimeoutError as error:
             raise StoreError(f"Job {job.id} could not be moved in time.") from error
-        # A private answer is out of reach by now.
-        if job.message_id is not None and not job.is_private:
+        # An answer that only its interaction's token reached is out of reach by now.
+        if job.message_id is not None and not job.is_short_lived:
             partial = self._client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id)
             message = JobMessage(partial, job.id, language)
             self._deliveries.show(job.id, message, render_failure(job.prompt, sentence))

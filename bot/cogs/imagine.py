@@ -275,6 +275,8 @@ class ImagineCog(commands.Cog):
                 jobs = await self._store.latest_of(interaction.user.id, 1, guild_id=interaction.guild_id)
         except TimeoutError as error:
             raise StoreError("The last job could not be read in time.") from error
+        if not jobs and interaction.guild_id is None:
+            raise JobEndedError("You have asked for nothing yet that could be repeated: use /imagine first.")
         if not jobs:
             raise JobEndedError("You have asked for nothing in this server that could be repeated: use /imagine first.")
         return jobs[0]

@@ -20,6 +20,7 @@ from bot.catalogues import Languages
 from bot.cogs.admission import Admission
 from bot.cogs.delivery import Deliveries
 from bot.cogs.edit_window import check_wait, is_short_lived
+from bot.cogs.elsewhere import check_elsewhere, is_shown_alone
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_answer import send_job_message
 from bot.cogs.job_message import JobMessage
@@ -32,6 +33,7 @@ from bot.errors import DalleBotError, StoreError, WaitTooLongError
 from bot.executor.base import EngineState, Executor
 from bot.guild_settings import ResultFormat
 from bot.language import Language, Text
+from bot.moderation.places import Places
 from bot.render import render_update
 from bot.requests import GenerationRequest, Queued, Update
 from bot.store import JobKind, JobRecord, JobState, JobStore, NewJob
@@ -53,10 +55,14 @@ class _Submitted:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What the messages of an interaction's jobs have in common."""
+    """What the messages of an interaction's jobs have in common.
+
+    is_short_lived: they must be done while their answer can be edited.
+    """
 
     language: Language
     is_private: bool
+    is_short_lived: bool
     result_format: ResultFormat
     origin: Text | None
 
@@ -72,6 +78,7 @@ class JobDesk:
         executor: Executor,
         deliveries: Deliveries,
         admission: Admission,
+        places: Places,
         languages: Languages,
     ) -> None:
         self._client = client
@@ -79,6 +86,7 @@ class JobDesk:
         self._executor = executor
         self._deliveries = deliveries
         self._admission = admission
+        self._places = places
         self._languages = languages
 
     async def accept(
@@ -101,7 +109,9 @@ class JobDesk:
         ExecutorClosedError, and what Discord refuses a message with; then there is no job, or it is failed in the
         store.
         """
+        check_elsewhere(interaction, self._places, len(requests))
         channel_id = check_app_permissions(interaction)
+        is_private = is_private or is_shown_alone(interaction)
         short_lived = is_short_lived(interaction, is_private=is_private)
         with self._deliveries.accepting(*(request.job_id for request in requests)):
             async with self._admission.admitted(interaction, requests) as admitted:
@@ -132,18 +142,20 @@ class JobDesk:
                             parent_rank=parent_rank,
                             image_tokens=request.image_tokens,
                             model=request.codes_of,
-                            is_private=short_lived,
+                            is_private=is_private,
+                            is_short_lived=short_lived,
                         )
                         for part, request in enumerate(requests)
                     ]
                 )
-            submitted = await self._submit(interaction, requests, is_bounded=short_lived)
             look = _Look(
                 language=self._languages.of(locale),
                 is_private=is_private,
+                is_short_lived=short_lived,
                 result_format=settings.result_format,
                 origin=None if parent is None else origin_text(kind, parent, parent_rank),
             )
+            submitted = await self._submit(interaction, requests, look)
             await self._acknowledge_all(interaction, channel_id, submitted, look)
 
     async def _commit(self, jobs: Sequence[NewJob]) -> None:
@@ -154,9 +166,9 @@ class JobDesk:
             raise StoreError("The job could not be stored in time. Try again in a minute.") from error
 
     async def _submit(
-        self, interaction: discord.Interaction, requests: Sequence[GenerationRequest], *, is_bounded: bool
+        self, interaction: discord.Interaction, requests: Sequence[GenerationRequest], look: _Look
     ) -> list[_Submitted]:
-        """All or none of them. is_bounded: they must be done while their answer can be edited."""
+        """All or none of them."""
         outcomes = await asyncio.gather(
             *(submit_job(self._executor, request) for request in requests), return_exceptions=True
         )
@@ -168,8 +180,8 @@ class JobDesk:
         refusal = next((outcome for outcome in outcomes if isinstance(outcome, BaseException)), None)
         if refusal is None:
             try:
-                for job in submitted if is_bounded else ():
-                    check_wait(self._expected_end_s(job))
+                for job in submitted if look.is_short_lived else ():
+                    check_wait(self._expected_end_s(job), is_private=look.is_private)
             except WaitTooLongError as error:
                 refusal = error
             else:
@@ -232,7 +244,7 @@ class JobDesk:
     ) -> None:
         request = job.request
         loading = self._executor.status.state is EngineState.LOADING
-        language, is_private = look.language, look.is_private
+        language = look.language
         rendered = render_update(request, job.first, language=language, loading=loading)
         view = view_of(rendered.controls, request.job_id, language)
         message_id = await send_job_message(
@@ -240,7 +252,7 @@ class JobDesk:
             request.job_id,
             rendered.content,
             view,
-            is_private=is_private,
+            is_private=look.is_private,
             is_follow_up=is_follow_up,
         )
         try:
@@ -251,7 +263,7 @@ class JobDesk:
             _log.error("job %s: the message id could not be stored: %s", request.job_id, error)
         discord_message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
         make_message: Callable[..., JobMessage] = JobMessage
-        if is_short_lived(interaction, is_private=is_private):
+        if look.is_short_lived:
             make_message = partial(PrivateMessage, self._client, interaction.user.id)
         message = make_message(
             discord_message,

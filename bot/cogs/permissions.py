@@ -58,7 +58,7 @@ def may_see(interaction: discord.Interaction, job: JobRecord) -> bool:
     or, elsewhere in its server, if they can see that channel. A private job is its requester's alone."""
     if interaction.user.id == job.user_id:
         return True
-    if job.is_private or job.guild_id is None or interaction.guild_id != job.guild_id:
+    if job.is_private or interaction.guild_id != job.guild_id:
         return False
     if interaction.channel_id == job.channel_id:
         return True
@@ -111,7 +111,11 @@ def check_app_permissions(interaction: discord.Interaction) -> int:
             "Discord did not say which channel this is. Use the command in a server's channel."
         )
     granted = interaction.app_permissions
-    missing = [name for attribute, name in required_permissions(channel).items() if not getattr(granted, attribute)]
+    needed = required_permissions(channel)
+    if interaction.guild_id is None or not interaction.is_guild_integration():
+        # Outside of the bot's servers Discord takes every answer, and there is nothing else to write.
+        needed = {"attach_files": PERMISSION_NAMES["attach_files"]}
+    missing = [name for attribute, name in needed.items() if not getattr(granted, attribute)]
     if missing and not granted.administrator:
         raise MissingPermissionError(
             "I lack {permissions} in this channel. Ask a moderator to grant this to me.", permissions=tuple(missing)

@@ -1,10 +1,10 @@
 """Takes up, after a restart, the jobs that the store still holds. Called once by the client, before the gateway
 connects, on the event loop.
 
-A job with a message is submitted again and delivered to that message by the bot's own token, or, if it is private, as a
-direct message. The limits on new jobs, which may be lower now, don't refuse what was accepted already; the store bounds
-how many it returns. How it is drawn and shown is what the guild's settings say now. A job without a message was never
-promised to anybody and is closed.
+A job with a message is submitted again and delivered to that message by the bot's own token, or, where that reaches
+nothing, as a direct message. The limits on new jobs, which may be lower now, don't refuse what was accepted already;
+the store bounds how many it returns. How it is drawn and shown is what the guild's settings say now. A job without a
+message was never promised to anybody and is closed.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ async def resume_jobs(
             deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence)
             continue
         partial = client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id)
-        if job.is_private:
+        if job.is_short_lived:
             message: JobMessage = PrivateMessage(client, job.user_id, partial, job.id, language)
         else:
             message = JobMessage(partial, job.id, language)

@@ -57,16 +57,14 @@ class Actions:
 
     def _offered(self, kind: int, name: str, member: Member, channel: Channel) -> dict[str, Any]:
         """The command of that type and name, in English or the member's language, if the member may use it here."""
-        commands = [command for command in self._commands.usable() if command["type"] == kind]
+        commands = [command for command in self._commands.usable(channel.place) if command["type"] == kind]
         usable = by_spelling(commands, member.locale)
         sign = "/" if kind == CHAT_INPUT else ""
         if name not in usable:
             names = ", ".join(f"{sign}{shown_name(command, member.locale)}" for command in commands) or "none"
             what = "command" if kind == CHAT_INPUT else "context menu command"
-            raise LineError(f"There is no {what} {sign}{name}; the client has registered {names}.")
+            raise LineError(f"There is no {what} {sign}{name} in {channel.name}; the client has registered {names}.")
         command = usable[name]
-        if command.get("contexts") and 0 not in command["contexts"]:
-            raise LineError(f"{sign}{name} can't be used in a server.")
         required = command["default_member_permissions"]
         has = Permissions(self._world.permissions(member, channel))
         if required is not None and not has.administrator:
@@ -97,7 +95,7 @@ class Actions:
         message = next((m for m in self._messages.newest_first(channel.id) if m.viewer_id is None), None)
         if message is None:
             raise LineError(f"There is no message in {channel.name} to open a menu on.")
-        menus = [command for command in self._commands.usable() if command["type"] == USER_MENU]
+        menus = [command for command in self._commands.usable(channel.place) if command["type"] == USER_MENU]
         is_for_users = action.name in by_spelling(menus, member.locale)
         if is_for_users:
             return self._menu_on(action.name, self._world.members[message.author_id], member, channel)
@@ -137,6 +135,8 @@ class Actions:
         raise LineError(f"There is no button {action.label!r} in {channel.name}; the buttons are: {there}.")
 
     def _select(self, action: Choose, member: Member, channel: Channel) -> tuple[Message, dict[str, Any]]:
+        if action.value.startswith(("#", "@")):
+            return self._entities(action.value, member, channel)
         seen: list[str] = []
         for message, component in self._components(member, channel):
             if component["type"] != parts.STRING_SELECT or component.get("disabled"):
@@ -148,3 +148,26 @@ class Actions:
                     return message, data | {"values": [option["value"]]}
         there = ", ".join(dict.fromkeys(seen)) or "none"
         raise LineError(f"There is no choice {action.value!r} in {channel.name}; the choices are: {there}.")
+
+    def _entities(self, value: str, member: Member, channel: Channel) -> tuple[Message, dict[str, Any]]:
+        """Channels or roles, in the newest select of their kind."""
+        is_channels = value.startswith("#")
+        kind = parts.CHANNEL_SELECT if is_channels else parts.ROLE_SELECT
+        offered = ((m, c) for m, c in self._components(member, channel) if c["type"] == kind and not c.get("disabled"))
+        message, component = next(offered, (None, {}))
+        if message is None:
+            raise LineError(f"There is no select of {'channels' if is_channels else 'roles'} in {channel.name}.")
+        names = [name.strip(" ") for name in value.split(",")]
+        low, high = component.get("min_values", 1), component.get("max_values", 1)
+        if not low <= len(names) <= high:
+            raise LineError(f"That select takes {low} to {high}, not {len(names)}.")
+        chosen: dict[str, Any] = {}
+        for name in names:
+            if is_channels:
+                named = self._world.channel_named(name)
+                chosen[named.id] = self._world.channel_json(named) | {"permissions": "0"}
+            else:
+                role = self._world.role_named(name)
+                chosen[role.id] = self._world.role_json(role)
+        data = {"component_type": kind, "custom_id": component["custom_id"], "values": list(chosen)}
+        return message, data | {"resolved": {"channels" if is_channels else "roles": chosen}}

@@ -7,6 +7,7 @@ from typing import Any
 from bot.sandbox import rules
 from bot.sandbox.clock import Snowflakes
 from bot.sandbox.errors import invalid_form
+from bot.sandbox.world import Place
 
 CHAT_INPUT, USER_MENU, MESSAGE_MENU = 1, 2, 3
 
@@ -26,11 +27,11 @@ class CommandRegistry:
         """The commands of a guild, or the global ones, as REST gives them."""
         return self._scopes[guild_id]
 
-    def usable(self) -> list[dict[str, Any]]:
-        """What members of the guild can choose from."""
-        own = self._scopes[self._guild_id]
+    def usable(self, place: Place) -> list[dict[str, Any]]:
+        """What people can choose from in such a place."""
+        own = self._scopes[self._guild_id] if place is Place.GUILD else []
         taken = {(command["type"], command["name"]) for command in own}
-        return own + [c for c in self._scopes[None] if (c["type"], c["name"]) not in taken]
+        return own + [c for c in self._scopes[None] if (c["type"], c["name"]) not in taken and _is_offered(c, place)]
 
     def overwrite(self, guild_id: str | None, commands: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Replaces all commands of a scope; one that keeps its name and type keeps its id.
@@ -83,3 +84,11 @@ def _option(option: dict[str, Any]) -> dict[str, Any]:
     if "options" in answer:
         answer["options"] = [_option(inner) for inner in answer["options"]]
     return answer
+
+
+def _is_offered(command: dict[str, Any], place: Place) -> bool:
+    """Whether a global command is for such a place. Without contexts it is for guilds, and for direct messages unless
+    it says otherwise."""
+    contexts = command["contexts"] or [0, *([1] if command["dm_permission"] else [])]
+    install = 1 if place in (Place.GROUP, Place.FOREIGN) else 0
+    return place.context in contexts and install in command["integration_types"]

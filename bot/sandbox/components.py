@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 ACTION_ROW, BUTTON, STRING_SELECT, TEXT_INPUT = 1, 2, 3, 4
-SELECTS = (3, 5, 6, 7, 8)
+ROLE_SELECT, CHANNEL_SELECT = 6, 8
+SELECTS = (STRING_SELECT, 5, ROLE_SELECT, 7, CHANNEL_SELECT)
 SECTION, TEXT_DISPLAY, THUMBNAIL, MEDIA_GALLERY, FILE, SEPARATOR, CONTAINER = 9, 10, 11, 12, 13, 14, 17
 LABEL, RADIO_GROUP, CHECKBOX_GROUP, CHECKBOX = 18, 21, 22, 23
 LINK_STYLE, PREMIUM_STYLE = 5, 6
@@ -52,6 +53,8 @@ def _answered(component: dict[str, Any], numbers: Iterator[int], media: Media) -
     answer["id"] = component.get("id") or next(numbers)
     if kind in SELECTS:
         answer.pop("required", None)  # a modal's word; libraries send it with messages too
+        if answer.get("default_values"):
+            answer["default_values"] = [value | {"id": str(value["id"])} for value in answer["default_values"]]
     if kind == MEDIA_GALLERY:
         answer["items"] = [
             {"description": None, "spoiler": False} | item | {"media": media(item["media"]["url"])}

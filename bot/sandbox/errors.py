@@ -90,6 +90,11 @@ def already_acknowledged() -> ApiError:
     return ApiError(400, 40060, "Interaction has already been acknowledged.")
 
 
+def too_many_follow_ups() -> ApiError:
+    """Where members bring an app that they installed for themselves, it has five for each interaction."""
+    return ApiError(400, 40094, "This interaction has reached the maximum number of follow-up messages.")
+
+
 def too_large() -> ApiError:
     """A file or a whole request above its limit."""
     return ApiError(413, 40005, "Request entity too large")

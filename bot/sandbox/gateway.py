@@ -143,6 +143,9 @@ class Gateway:
         name, message = names.get(happening.kind), happening.message
         if name is None or message is None:
             return
+        channel = self._world.channel(message.channel_id)
+        if channel is None or channel.is_brought:
+            return
         is_public = message.viewer_id is None and message.channel_id in self._world.channels
         flags = Intents(guild_messages=True) if is_public else Intents(dm_messages=True)
         data = self._message_json(message)

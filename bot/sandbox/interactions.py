@@ -10,18 +10,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from discord import Permissions
+
 from bot.sandbox import rules
 from bot.sandbox.clock import Clock
-from bot.sandbox.errors import ApiError, already_acknowledged, expired_token, invalid_form, unknown
+from bot.sandbox.errors import (
+    ApiError,
+    already_acknowledged,
+    expired_token,
+    invalid_form,
+    too_many_follow_ups,
+    unknown,
+)
 from bot.sandbox.files import MAX_FILE_BYTES, UploadedFile
 from bot.sandbox.happenings import Board, Happening, HappeningKind
 from bot.sandbox.message_store import MessageStore, Placement
 from bot.sandbox.messages import DEFAULT_MESSAGE, EPHEMERAL, MENU_ANSWER, SLASH_ANSWER, Message, Origin
-from bot.sandbox.world import Channel, Member, World
+from bot.sandbox.world import Channel, Member, Place, World
 
 ACKNOWLEDGE_S: Final = 3.0
 TOKEN_LIFE_S: Final = 15 * 60.0
 MAX_INTERACTIONS: Final = 10_000
+MAX_FOLLOW_UPS_BROUGHT: Final = 5
 NOT_RESPONDING: Final = "The application did not respond"
 
 COMMAND, COMPONENT, AUTOCOMPLETE, MODAL_SUBMIT = 2, 3, 4, 5
@@ -50,6 +60,7 @@ class Interaction:
     is_dead: bool = False
     original_id: str | None = None
     modal: dict[str, Any] | None = None
+    num_follow_ups: int = 0
 
     @property
     def placement(self) -> Placement:
@@ -99,7 +110,7 @@ class InteractionDesk:
             "id": interaction_id,
             "type": kind,
             "user": self._world.user_json(member),
-            "authorizing_integration_owners": {"0": self._world.guild_of(channel)},
+            "authorizing_integration_owners": self._world.owners(channel, member),
         }
         if kind == COMMAND and data["type"] == 3:
             metadata["target_message_id"] = data["target_id"]
@@ -181,8 +192,11 @@ class InteractionDesk:
                 original = None
             if original is not None and original.is_loading:
                 return self._messages.edit(original, payload, files, by=interaction.id)
-        is_ephemeral = bool((payload.get("flags") or 0) & EPHEMERAL)
-        viewer_id = interaction.member.id if is_ephemeral else None
+        if interaction.channel.is_brought:
+            interaction.num_follow_ups += 1
+            if interaction.num_follow_ups > MAX_FOLLOW_UPS_BROUGHT:
+                raise too_many_follow_ups()
+        viewer_id = interaction.member.id if self._is_alone(interaction, payload) else None
         place = Placement(interaction.channel.id, DEFAULT_MESSAGE, interaction.origin, viewer_id)
         return self._messages.create(place, payload, files, by=interaction.id)
 
@@ -196,7 +210,7 @@ class InteractionDesk:
             return None
         is_on_message = interaction.source is not None
         place = interaction.placement
-        if (data.get("flags") or 0) & EPHEMERAL:
+        if self._is_alone(interaction, data):
             place = Placement(place.channel_id, place.kind, place.origin, interaction.member.id)
         if kind == MESSAGE:
             return self._messages.create(place, data, files, by=interaction.id, is_acknowledgement=True)
@@ -215,6 +229,12 @@ class InteractionDesk:
             self._publish(HappeningKind.MODAL, interaction)
             return None
         raise invalid_form("type", "INTERACTION_CALLBACK_TYPE", f"Type {kind} can't answer this interaction.")
+
+    def _is_alone(self, interaction: Interaction, data: dict[str, Any]) -> bool:
+        """Whether a message is for the member alone: by its flags, or as its guild has it for apps of one's own."""
+        may = Permissions(self._world.permissions(interaction.member, interaction.channel))
+        is_closed = interaction.channel.place is Place.FOREIGN and not may.use_external_apps
+        return is_closed or bool((data.get("flags") or 0) & EPHEMERAL)
 
     def _suggest(self, interaction: Interaction, choices: object) -> None:
         if not isinstance(choices, list) or len(choices) > MAX_CHOICES:
@@ -253,19 +273,24 @@ class InteractionDesk:
             "token": interaction.token,
             "version": 1,
             "data": interaction.data,
-            "guild_id": guild_id,
-            "guild": {"id": guild_id, "locale": "en-US", "features": []},
             "channel_id": channel.id,
             "channel": world.channel_json(channel) | {"permissions": permissions},
-            "member": world.member_json(member) | {"permissions": permissions},
             "locale": member.locale,
-            "guild_locale": "en-US",
-            "app_permissions": str(world.permissions(world.bot, channel)),
+            "app_permissions": str(world.app_permissions(channel)),
             "entitlements": [],
-            "authorizing_integration_owners": {"0": guild_id},
-            "context": 0,
+            "authorizing_integration_owners": world.owners(channel, member),
+            "context": channel.place.context,
             "attachment_size_limit": MAX_FILE_BYTES,
         }
+        if channel.place.context == 0:
+            payload |= {
+                "guild_id": guild_id,
+                "guild": {"id": guild_id, "locale": "en-US", "features": []},
+                "guild_locale": "en-US",
+                "member": world.member_json(member) | {"permissions": permissions},
+            }
+        else:
+            payload["user"] = world.user_json(member)
         if interaction.source is not None:
             payload["message"] = self._message_json(interaction.source)
         return payload

@@ -4,13 +4,17 @@
 type /imagine prompt:a circle style:o    what is suggested for the last option while it is typed
 click LABEL                              the newest button with that label
 choose VALUE                             the newest select that offers that value or label
+choose #CHANNEL, #CHANNEL                the newest select of channels; of roles with @ROLE, @ROLE
 menu NAME                                a context menu command, on the newest message or whoever wrote it
 menu NAME on MEMBER                      the same, on a member
 say TEXT                                 a message of the member's own
 submit LABEL:text LABEL:text             the form that is open
 as NAME                                  go on as another member (moderator has Manage Server)
 as NAME in LOCALE                        the same, with a client in that language: de, en-US, pt-BR
-in CHANNEL                               go on in another channel
+give ROLE                                the member gets that role, which is made if there is none; Moderator has rights
+take ROLE                                the member loses it
+in CHANNEL                               go on in another channel; in `direct messages`, or where one brings the bot as
+                                         an app of one's own: `abroad` and `abroad-closed` in another server, `friends`
 wait SECONDS                             watch the channel for a while
 begin LINE                               what makes an interaction, without waiting for more than its first answer
 """
@@ -81,6 +85,16 @@ class As:
 
 
 @dataclass(frozen=True, slots=True)
+class Give:
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
 class In:
     channel: str
 
@@ -101,13 +115,15 @@ class Begin:
     action: Action
 
 
-Line = Action | As | In | Say | Wait | Begin
+Line = Action | As | Give | Take | In | Say | Wait | Begin
 
 _VERBS: Final[dict[str, Callable[[str], Line]]] = {
     "click": Click,
     "choose": Choose,
     "submit": Submit,
     "say": Say,
+    "give": Give,
+    "take": Take,
     "in": In,
 }
 
@@ -137,7 +153,7 @@ def parse_line(line: str) -> Line:
     forms = "/COMMAND option:value, type /COMMAND option:value, click LABEL, choose VALUE, menu NAME"
     raise LineError(
         f"Can't play the line {line!r}; a line is one of: {forms}, menu NAME on MEMBER, submit LABEL:text, say TEXT, "
-        "as NAME, as NAME in LOCALE, in CHANNEL, wait SECONDS, begin LINE."
+        "as NAME, as NAME in LOCALE, give ROLE, take ROLE, in CHANNEL, wait SECONDS, begin LINE."
     )
 
 

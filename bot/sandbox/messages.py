@@ -14,6 +14,7 @@ from bot.sandbox.world import BOT_NAME, World
 EPHEMERAL = 1 << 6
 LOADING = 1 << 7
 COMPONENTS_V2 = 1 << 15
+_SIGNS = {"user": "@", "role": "@&", "channel": "#"}
 DEFAULT_MESSAGE, REPLY, SLASH_ANSWER, MENU_ANSWER = 0, 19, 20, 23
 
 
@@ -184,7 +185,8 @@ def component_lines(component: dict[str, Any]) -> list[str]:
     if kind == parts.MEDIA_GALLERY:
         return [f"(picture: {item.get('description') or 'not described'})" for item in component["items"]]
     if kind in parts.SELECTS:
-        labels = " | ".join(option["label"] for option in component.get("options") or ())
+        chosen = (f"<{_SIGNS[value['type']]}{value['id']}>" for value in component.get("default_values") or ())
+        labels = " | ".join([*(option["label"] for option in component.get("options") or ()), *chosen])
         return [f"[{component.get('placeholder') or 'choose'}: {labels}]"]
     inside = [line for child in parts.children(component) for line in component_lines(child)]
     return [" ".join(inside)] if kind == parts.ACTION_ROW else inside

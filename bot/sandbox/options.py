@@ -114,9 +114,7 @@ class Arguments:
             self.resolved.setdefault("channels", {})[channel.id] = world.channel_json(channel) | {"permissions": "0"}
             return channel.id
         if kind == ROLE:
-            role = next((role for role in world.roles.values() if role.name == text.removeprefix("@")), None)
-            if role is None:
-                raise LineError(f"There is no role {text!r} in the sandbox for {name}.")
+            role = world.role_named(text)
             self.resolved.setdefault("roles", {})[role.id] = world.role_json(role)
             return role.id
         raise LineError(f"The sandbox can't fill in {name}: its option type {kind} is not supported.")

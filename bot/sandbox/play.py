@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.app import open_app, serving
-from bot.config import DiscordSettings, Settings, StoreSettings
+from bot.config import Settings, StoreSettings
 from bot.engine.base import Engine
 from bot.errors import DalleBotError, ExecutorClosedError
 from bot.executor.base import EngineState
@@ -124,7 +124,8 @@ async def _online(
     async with AsyncExitStack() as stack:
         if data_dir is None:
             data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dalle-bot-sandbox-")))
-        here = {"data_dir": data_dir, "store": StoreSettings(), "discord": DiscordSettings()}
+        pretended = settings.discord.model_copy(update={"token": None, "dev_guild_id": None, "allowed_guilds": None})
+        here = {"data_dir": data_dir, "store": StoreSettings(), "discord": pretended}
         sandbox = await stack.enter_async_context(Sandbox.start(process=True, out=out))
         stack.enter_context(sandbox.patch_discord())
         app = await stack.enter_async_context(open_app(settings.model_copy(update=here), build, cancel_start))

@@ -1,11 +1,11 @@
 """A member of the sandbox's guild who plays lines and notes what can be seen. Sandbox's event loop."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Final
+from typing import Any, Final
 
-from discord import Permissions
+from discord import Intents, Permissions
 
 from bot.sandbox.actions import Actions
 from bot.sandbox.album import Album
@@ -14,12 +14,12 @@ from bot.sandbox.finality import Judge, Patience
 from bot.sandbox.forms import modal_text
 from bot.sandbox.happenings import Board, Happening, HappeningKind
 from bot.sandbox.interactions import DEFERRED_UPDATE, UPDATE, Interaction, InteractionDesk
-from bot.sandbox.lines import As, Begin, In, Say, Wait, parse_line
+from bot.sandbox.lines import As, Begin, Give, In, Say, Take, Wait, parse_line
 from bot.sandbox.markdown import as_read
 from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import Message, shown_text
 from bot.sandbox.transcript import Event, EventKind
-from bot.sandbox.world import World
+from bot.sandbox.world import Place, World
 
 MAX_TIMEOUT_S: Final = 3600.0
 _KINDS: Final = {
@@ -34,7 +34,9 @@ _KINDS: Final = {
 
 
 class Player:
-    """Plays one line at a time; remembers who and where it is, and the form that is open."""
+    """Plays one line at a time; remembers who and where it is, and the form that is open.
+
+    dispatch: sends an event to clients with one of the intents."""
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class Player:
         messages: MessageStore,
         album: Album,
         patience: Patience,
+        dispatch: Callable[[str, dict[str, Any], int], bool],
     ) -> None:
         self._world = world
         self._messages = messages
@@ -53,6 +56,7 @@ class Player:
         self._board = board
         self._album = album
         self._patience = patience
+        self._dispatch = dispatch
         self._member = world.member_named("user")
         self._channel = world.channel_named("general")
         self._form: Interaction | None = None
@@ -77,13 +81,17 @@ class Player:
         action = parse_line(line)
         if isinstance(action, As):
             self._member = self._world.member_named(action.name)
+            if self._channel.place is Place.DIRECT:
+                self._channel = self._world.direct_channel(self._member)
             note = f"now playing as {self._member.name}"
             if action.locale is not None:
                 self._member = self._world.speaking(self._member, action.locale)
                 note += f" in {action.locale}"
             yield Event(0.0, EventKind.NOTE, note)
+        elif isinstance(action, Give | Take):
+            yield Event(0.0, EventKind.NOTE, self._change_roles(action))
         elif isinstance(action, In):
-            self._channel = self._world.channel_named(action.channel)
+            self._channel = self._world.place_named(action.channel, self._member)
             yield Event(0.0, EventKind.NOTE, f"now in {self._channel.name}")
         elif isinstance(action, Say):
             yield self._say(action.text)
@@ -113,6 +121,18 @@ class Player:
             raise LineError(f"Discord does not take this message: {error.message}.") from error
         seen = as_read(shown_text(message), self._world.name_of, self._world.now())
         return Event(0.0, EventKind.MESSAGE, seen, message_id=message.id)
+
+    def _change_roles(self, action: Give | Take) -> str:
+        """What became of the member."""
+        name = action.role.removeprefix("@")
+        is_known = any(role.name == name for role in self._world.roles.values())
+        if isinstance(action, Give) and not is_known:
+            role = self._world.new_role(name)
+            created = {"guild_id": self._world.guild_id, "role": self._world.role_json(role)}
+            self._dispatch("GUILD_ROLE_CREATE", created, Intents(guilds=True).value)
+        role = self._world.role_named(name)
+        self._member = self._world.with_role(self._member, role, has_it=isinstance(action, Give))
+        return f"{self._member.name} {'has' if isinstance(action, Give) else 'no longer has'} the role {role.name}"
 
     async def _watch(self, start_s: float, seconds: float) -> AsyncGenerator[Event, None]:
         """Everything that can be seen in the channel for a while."""
@@ -204,7 +224,7 @@ class Player:
                 complaint = f"{attachment.filename} can't be saved: {error.strerror}."
                 notes.append(Event(t_s, EventKind.NOTE, complaint, message_id=message.id))
         seen = as_read(shown_text(message), self._world.name_of, self._world.now())
-        if self._is_direct(message):
+        if self._is_direct(message) and message.channel_id != self._channel.id:
             seen = f"Direct message:\n{seen}"
         return [Event(t_s, kind, seen, tuple(files), message.viewer_id is not None, message.id), *notes]
 

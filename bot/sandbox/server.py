@@ -76,7 +76,14 @@ class SandboxServer:
             if len(self._players) >= MAX_PLAYERS:
                 raise LineError(f"The sandbox has {MAX_PLAYERS} players already.")
             self._players[name] = Player(
-                self.world, self.desk, self.actions, self.board, self._messages, self._album, self._patience
+                self.world,
+                self.desk,
+                self.actions,
+                self.board,
+                self._messages,
+                self._album,
+                self._patience,
+                self.gateway.dispatch,
             )
         return self._players[name]
 

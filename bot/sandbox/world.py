@@ -7,6 +7,7 @@ import base64
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import Any
 
 from discord import Permissions
@@ -15,8 +16,10 @@ from bot.sandbox.clock import Clock, Snowflakes, iso
 from bot.sandbox.errors import LineError
 
 MAX_MEMBERS = 1000
+MAX_ROLES = 250
 BOT_NAME = "dalle-bot"
 HERMIT = "hermit"
+DIRECT_MESSAGES = "direct messages"
 
 _EVERYONE = Permissions(
     view_channel=True,
@@ -33,6 +36,10 @@ _EVERYONE = Permissions(
 _MODERATOR = Permissions(manage_guild=True, manage_messages=True, moderate_members=True, kick_members=True)
 # Discord takes these away from whoever may not send messages.
 _NEEDS_SENDING = Permissions(mention_everyone=True, attach_files=True, embed_links=True, send_tts_messages=True)
+
+
+# What an application may do with its answers outside of the guilds that it is in.
+_OF_APPS = Permissions(attach_files=True, embed_links=True, mention_everyone=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,21 @@ class Overwrite:
     deny: int = 0
 
 
+class Place(IntEnum):
+    """GUILD: the bot's. DIRECT: messages between it and one member. The others are where members bring it as an app
+    that they installed for themselves: FOREIGN is a guild without it, GROUP a group of friends."""
+
+    GUILD = 0
+    DIRECT = 1
+    GROUP = 2
+    FOREIGN = 3
+
+    @property
+    def context(self) -> int:
+        """As an interaction names it."""
+        return 0 if self is Place.FOREIGN else self.value
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """A text channel. recipient_id: with whom the bot talks there, in a channel of direct messages.
@@ -77,14 +99,23 @@ class Channel:
     overwrites: tuple[Overwrite, ...] = ()
     recipient_id: str | None = None
     guild_id: str | None = None
+    place: Place = Place.GUILD
+
+    @property
+    def is_brought(self) -> bool:
+        """Whether the bot is there as what a member installed for themselves, and no member."""
+        return self.place in (Place.GROUP, Place.FOREIGN)
 
 
 class World:
-    """One guild with five channels and as many members as are named, who are in all other guilds too.
+    """One guild with five channels and as many members as are named, who are in all other guilds too; and some places
+    without the bot.
 
     Channels: `general`; `gallery`, the same again; `read-only`, where the bot may look and not write; `hidden`, which
-    the bot can't see; `staff`, which only moderators and the bot can see. Members: `user`, `moderator` with Manage
-    Server, `owner`; others appear when they are named, and one called `hermit` takes no direct messages.
+    the bot can't see; `staff`, which only moderators and the bot can see. Elsewhere: `abroad` in another guild;
+    `abroad-closed`, where what members' own apps answer is for them alone; `friends`, a group. Members, who are
+    everywhere: `user`, `moderator` with Manage Server, `owner`; others appear when they are named, and one called
+    `hermit` takes no direct messages.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -121,6 +152,14 @@ class World:
             ),
         )
         self.channels = {channel.id: channel for channel in channels}
+        foreign = new()
+        alone = Overwrite(self.everyone.id, 0, deny=Permissions(use_external_apps=True).value)
+        elsewhere = (
+            Channel(new(), "abroad", 0, guild_id=foreign, place=Place.FOREIGN),
+            Channel(new(), "abroad-closed", 1, (alone,), guild_id=foreign, place=Place.FOREIGN),
+            Channel(new(), "friends", 0, place=Place.GROUP),
+        )
+        self._elsewhere = {channel.id: channel for channel in elsewhere}
         self._direct: dict[str, Channel] = {}
         # A bot's id is its application's id, as for every application since 2016.
         self.application_id = self.bot.id
@@ -167,6 +206,34 @@ class World:
         self.members[member.id] = replace(member, locale=locale)
         return self.members[member.id]
 
+    def role_named(self, name: str) -> Role:
+        """Raises LineError if there is none of that name."""
+        for role in self.roles.values():
+            if role.name.removeprefix("@") == name.removeprefix("@"):
+                return role
+        names = ", ".join(role.name for role in self.roles.values())
+        raise LineError(f"There is no role {name!r} in the sandbox; there are {names}.")
+
+    def new_role(self, name: str) -> Role:
+        """A role without permissions. Raises LineError if there are as many as may be."""
+        if len(self.roles) >= MAX_ROLES:
+            raise LineError(f"The sandbox's guild has {MAX_ROLES} roles already.")
+        role = Role(self.snowflakes.new(), name, 0, len(self.roles))
+        self.roles[role.id] = role
+        return role
+
+    def with_role(self, member: Member, role: Role, *, has_it: bool) -> Member:
+        """The member, who has the role from now on, or has it no longer."""
+        others = tuple(role_id for role_id in member.role_ids if role_id != role.id)
+        self.members[member.id] = replace(member, role_ids=(*others, role.id) if has_it else others)
+        return self.members[member.id]
+
+    def place_named(self, name: str, member: Member) -> Channel:
+        """Where a member may go: as `channel_named`, and to what is elsewhere, and to the member's direct messages."""
+        direct = self.direct_channel(member)
+        known = {channel.name: channel for channel in (direct, *self._elsewhere.values())}
+        return known.get(name.removeprefix("#")) or self.channel_named(name)
+
     def channel_named(self, name: str) -> Channel:
         """A channel of the first guild. Raises LineError if there is none of that name."""
         channels = self.channels_of(self.guild_id)
@@ -177,14 +244,14 @@ class World:
         raise LineError(f"There is no channel {name!r} in the sandbox; there are {names}.")
 
     def channel(self, channel_id: str) -> Channel | None:
-        """A channel of the guild or of direct messages."""
+        """A channel of the guild, of direct messages or elsewhere."""
         direct = (channel for channel in self._direct.values() if channel.id == channel_id)
-        return self.channels.get(channel_id) or next(direct, None)
+        return self.channels.get(channel_id) or self._elsewhere.get(channel_id) or next(direct, None)
 
     def direct_channel(self, member: Member) -> Channel:
         """Where the bot and the member write to each other."""
         if member.id not in self._direct:
-            channel = Channel(self.snowflakes.new(), "direct messages", 0, recipient_id=member.id)
+            channel = Channel(self.snowflakes.new(), DIRECT_MESSAGES, 0, recipient_id=member.id, place=Place.DIRECT)
             self._direct[member.id] = channel
         return self._direct[member.id]
 
@@ -198,11 +265,15 @@ class World:
         return named.name if named is not None else None
 
     def permissions(self, member: Member, channel: Channel) -> int:
-        """What `member` may do in `channel`: roles, then the channel's overwrites, then what Discord implies."""
-        if member.id == self.owner.id:
+        """What `member` may do in `channel`: roles, then the channel's overwrites, then what Discord implies.
+
+        Where members bring the bot, its own token may do nothing."""
+        if member.id == self.bot.id and channel.is_brought:
+            return 0
+        if member.id == self.owner.id and channel.place is Place.GUILD:
             return Permissions.all().value
         bits = self.everyone.permissions
-        for role_id in member.role_ids:
+        for role_id in member.role_ids if channel.place is Place.GUILD else ():
             bits |= self.roles[role_id].permissions
         roles = [o for o in channel.overwrites if o.kind == 0 and o.target_id in (*member.role_ids, self.everyone.id)]
         own = [o for o in channel.overwrites if o.kind == 1 and o.target_id == member.id]
@@ -213,6 +284,18 @@ class World:
         if not Permissions(bits).send_messages:
             bits &= ~_NEEDS_SENDING.value
         return bits
+
+    def app_permissions(self, channel: Channel) -> int:
+        """What an interaction says of the bot's rights."""
+        if channel.place is Place.GUILD:
+            return self.permissions(self.bot, channel)
+        return _OF_APPS.value
+
+    def owners(self, channel: Channel, member: Member) -> dict[str, str]:
+        """Who has brought the bot to where an interaction comes from, as `authorizing_integration_owners`."""
+        if channel.is_brought:
+            return {"1": member.id}
+        return {"0": self.guild_of(channel) if channel.place is Place.GUILD else "0"}
 
     def user_json(self, member: Member) -> dict[str, Any]:
         """A user object."""
@@ -265,6 +348,15 @@ class World:
         if channel.recipient_id is not None:
             recipients = [self.user_json(self.members[channel.recipient_id])]
             return {"id": channel.id, "type": 1, "last_message_id": None, "flags": 0, "recipients": recipients}
+        if channel.place is Place.GROUP:
+            return {
+                "id": channel.id,
+                "type": 3,
+                "last_message_id": None,
+                "flags": 0,
+                "name": channel.name,
+                "icon": None,
+            }
         overwrites = [
             {"id": o.target_id, "type": o.kind, "allow": str(o.allow), "deny": str(o.deny)} for o in channel.overwrites
         ]

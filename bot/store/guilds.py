@@ -11,8 +11,8 @@ from typing import Any, Final
 from sqlalchemy import exists, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.errors import StoreError
-from bot.guild_settings import GuildSettings, json_of, settings_from
+from bot.errors import ChangedMeanwhileError, StoreError
+from bot.guild_settings import GuildSettings, digest_of, json_of, settings_from
 from bot.store.database import Database
 from bot.store.records import SettingChange
 from bot.store.schema import guilds, setting_changes
@@ -37,14 +37,15 @@ class GuildStore:
         text = await self._text(guild_id)
         return (await asyncio.to_thread(_read, guild_id, text))[1]
 
-    async def change(self, guild_id: int, user_id: int, **values: Any) -> GuildSettings:
+    async def change(self, guild_id: int, user_id: int, *, seen: str | None = None, **values: Any) -> GuildSettings:
         """Sets some keys of GuildSettings and records each one that is another now, with who did it.
 
-        Raises InvalidParameterError, and changes nothing, if the settings aren't valid with these values.
+        seen: the digest of these keys as the user saw them; if it is another one now, ChangedMeanwhileError is raised.
+        Raises InvalidParameterError if the settings aren't valid with these values. Then nothing is changed.
         """
         for _ in range(MAX_ATTEMPTS):
             text = await self._text(guild_id)
-            after, new_text, changed = await asyncio.to_thread(_changed, guild_id, text, values)
+            after, new_text, changed = await asyncio.to_thread(_changed, guild_id, text, values, seen)
             if not changed:
                 return after
             who = {"guild_id": guild_id, "user_id": user_id, "changed_at": datetime.now(UTC)}
@@ -95,10 +96,15 @@ def _read(guild_id: int, text: str | None) -> tuple[dict[str, Any], GuildSetting
 
 
 def _changed(
-    guild_id: int, text: str | None, values: Mapping[str, Any]
+    guild_id: int, text: str | None, values: Mapping[str, Any], seen: str | None
 ) -> tuple[GuildSettings, str, list[dict[str, Any]]]:
     """The settings with `values`, the same as text, and the key, old and new value of each change."""
     stored, before = _read(guild_id, text)
+    if seen is not None and seen != digest_of(before, values):
+        raise ChangedMeanwhileError(
+            "Somebody else has changed this meanwhile, so your change was not made. Look at what it is now, and change "
+            "it again if you still want to."
+        )
     after = replace(before, **values)
     old, new = json_of(before), json_of(after)
     changed = [key for key in values if old.get(key) != new.get(key)]

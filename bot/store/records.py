@@ -24,7 +24,8 @@ class NewJob:
     bots run with the same token. Parts are numbered from 0, for an interaction that asks for several jobs.
     locale: the user's language as Discord names it ("en-US"). kind: how it was asked for. parent_id, parent_rank: the
     job, and which of its pictures, that this one comes from; it may have been deleted since. image_tokens: what every
-    picture starts with. is_private: its result is for the requester alone.
+    picture starts with. is_private: its result is for the requester alone. is_short_lived: only
+    its interaction's token can edit its message.
     """
 
     id: str = field(default_factory=new_job_id)
@@ -48,6 +49,7 @@ class NewJob:
     parent_rank: int | None = None
     image_tokens: tuple[int, ...] = ()
     is_private: bool = False
+    is_short_lived: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,7 @@ jobs: Final = Table(
     Column("is_private", Boolean, nullable=False, server_default=false()),
     Column("deleted_at", UtcDateTime),
     Column("interaction_part", Integer, nullable=False, server_default="0"),
+    Column("is_short_lived", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("interaction_id", "interaction_part"),
     Index(None, "state", "created_at"),
     Index(None, "user_id", "created_at"),

@@ -13,6 +13,7 @@ from bot.errors import UnknownControlError
 
 VERSION: Final = 1
 MAX_CHARACTERS: Final = 100  # Discord's limit
+NO_JOB: Final = "0" * 12
 
 # Any custom_id of ours, of whatever version: those that `CustomId.parse` refuses deserve a sentence too.
 OURS: Final = re.compile(r"\d{1,4}:[\s\S]*")
@@ -23,6 +24,8 @@ _FORM: Final = re.compile(r"([1-9]\d{0,3}):([a-z_]{1,32}):([0-9a-f]{12})(?::([\w
 class Action(StrEnum):
     """What a control does. CANCEL: ends its job. CANCEL_LISTED: the same from a list of jobs, which is shown anew.
     DRAW_VARIANTS, FORGET_VARIANTS: the answers to a question that has an id like a job's.
+    SETTINGS, SETTINGS_CHANGES: show the panel or its last changes. SETTINGS_SET, SETTINGS_CHOOSE: change what the
+    argument names. SETTINGS_FORM opens a form, SETTINGS_SUBMIT is the form's own. Their job is NO_JOB.
 
     Of a finished job: LOOK shows one picture; REROLL draws the job again; DOWNLOAD packs its pictures; DELETE asks, and
     DELETE_CONFIRMED forgets them. Of one picture, whose rank is the argument: VARY, where the strength follows behind a
@@ -49,6 +52,12 @@ class Action(StrEnum):
     REMIX = "remix"
     TURN = "turn"
     LOOK_BACK = "look_back"
+    SETTINGS = "settings"
+    SETTINGS_CHANGES = "settings_changes"
+    SETTINGS_SET = "settings_set"
+    SETTINGS_CHOOSE = "settings_choose"
+    SETTINGS_FORM = "settings_form"
+    SETTINGS_SUBMIT = "settings_submit"
 
 
 @dataclass(frozen=True, slots=True)

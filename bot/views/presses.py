@@ -8,6 +8,7 @@ import discord
 
 from bot.catalogues import Languages
 from bot.error_handler import answer_error
+from bot.moderation.places import Places
 from bot.views.custom_id import Action, CustomId
 
 PressHandler = Callable[[discord.Interaction[Any], CustomId], Awaitable[None]]
@@ -15,15 +16,19 @@ PressHandler = Callable[[discord.Interaction[Any], CustomId], Awaitable[None]]
 
 class Presses:
     """handlers: for each action what a press does. A handler answers the interaction, within its 3 seconds, or raises;
-    it checks by itself whether the one who pressed may do that."""
+    it checks by itself whether the one who pressed may do that. places: where the bot works."""
 
-    def __init__(self, handlers: Mapping[Action, PressHandler], languages: Languages) -> None:
+    def __init__(
+        self, handlers: Mapping[Action, PressHandler], languages: Languages, places: Places | None = None
+    ) -> None:
         self._handlers = handlers
         self._languages = languages
+        self._places = places or Places()
 
     async def press(self, interaction: discord.Interaction[Any], custom_id: str) -> None:
         """Acts on a press, or answers with one sentence. Raises nothing."""
         try:
+            self._places.check_guild(interaction.guild_id)
             pressed = CustomId.parse(custom_id)
             await self._handlers[pressed.action](interaction, pressed)
         except Exception as error:

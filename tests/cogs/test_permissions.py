@@ -124,6 +124,25 @@ def test_who_may_end_a_job(user_id: int, channel_id: int, permissions: discord.P
     assert may_manage(interaction, MagicMock(spec=JobRecord, user_id=1, channel_id=5)) is may
 
 
+@pytest.mark.parametrize(("guild_id", "is_member"), [(None, False), (7, False)])
+def test_elsewhere_files_are_all_that_it_needs(guild_id: int | None, is_member: bool) -> None:
+    interaction = make_interaction(discord.Permissions(attach_files=True))
+    interaction.guild_id = guild_id
+    interaction.is_guild_integration.return_value = is_member
+    assert check_app_permissions(interaction) == 5
+    interaction.app_permissions = discord.Permissions.none()
+    with pytest.raises(MissingPermissionError, match="I lack Attach Files in this channel"):
+        check_app_permissions(interaction)
+
+
+def test_in_one_channel_of_direct_messages_people_see_each_others_results() -> None:
+    interaction = MagicMock(spec=discord.Interaction, guild_id=None, channel_id=5, guild=None, user=MagicMock(id=2))
+    job = MagicMock(spec=JobRecord, user_id=1, guild_id=None, channel_id=5, is_private=False)
+    assert may_see(interaction, job)
+    job.channel_id = 6
+    assert not may_see(interaction, job)
+
+
 @pytest.mark.parametrize(
     ("user_id", "guild_id", "channel_id", "granted", "is_private", "may"),
     [

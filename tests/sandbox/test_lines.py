@@ -1,7 +1,7 @@
 import pytest
 
 from bot.sandbox.errors import LineError
-from bot.sandbox.lines import As, Begin, Click, In, Line, Menu, Say, Slash, Type, Wait, parse_line
+from bot.sandbox.lines import As, Begin, Click, Give, In, Line, Menu, Say, Slash, Take, Type, Wait, parse_line
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,10 @@ from bot.sandbox.lines import As, Begin, Click, In, Line, Menu, Say, Slash, Type
         ("as anna", As("anna")),
         ("as anna in de", As("anna", "de")),
         ("  as anna in pt-BR ", As("anna", "pt-BR")),
+        ("give Artist", Give("Artist")),
+        ("take Artist", Take("Artist")),
         ("in gallery", In("gallery")),
+        ("in direct messages", In("direct messages")),
         ("menu Draw this", Menu("Draw this")),
         ("menu Their gallery on alice", Menu("Their gallery", "alice")),
         ("say as bob: menu", Say("as bob: menu")),
@@ -29,7 +32,8 @@ def test_what_a_line_means(text: str, line: Line) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("as", "a line is one of: .* as NAME in LOCALE, in CHANNEL"),
+        ("as", "a line is one of: .* as NAME in LOCALE, give ROLE, take ROLE, in CHANNEL"),
+        ("give", "Can't play the line 'give'"),
         ("as anna in German", "Discord has no language 'German'; it has en-US, .*, de, "),
         ("as anna in  de", "Discord has no language ' de'"),
         ("menu", "menu NAME on MEMBER"),

@@ -1,0 +1,91 @@
+"""A guild's settings in words: what each is called, and what it is set to. Pure; the panel and its pages use it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bot.guild_settings import MAX_LISTED, GuildSettings, json_of
+from bot.language import Text
+from bot.moderation.admission import duration
+from bot.render import escape_shortened
+from bot.requests import SAMPLING_BOUNDS
+
+MAX_UNKNOWN_UNITS: Final = 60
+
+THE_BOTS: Final = Text("the bot's own")
+THE_MODELS: Final = Text("the model's own")
+ANY: Final = Text("any")
+NONE: Final = Text("none")
+ON: Final = Text("on")
+OFF: Final = Text("off")
+
+NAMES: Final[Mapping[str, Text]] = {
+    "allowed_channels": Text("Channels"),
+    "allowed_roles": Text("Roles"),
+    "default_images": Text("Images by default"),
+    "max_images": Text("Images at most"),
+    **{f"default_{name}": Text("{name} by default", name=name) for name in SAMPLING_BOUNDS},
+    **{f"max_{name}": Text("{name} at most", name=name) for name in SAMPLING_BOUNDS},
+    "max_jobs_per_user": Text("Unfinished jobs of a member"),
+    "cooldown_s": Text("Cooldown of a member"),
+    "daily_images": Text("Pictures of a member in 24 hours"),
+    "result_format": Text("Format of results"),
+    "language": Text("Language of public messages"),
+    "quiet_hours": Text("Quiet hours"),
+    "is_paused": Text("Pause"),
+    "previews": Text("Previews"),
+}
+
+# What a key is while nobody has set it.
+_DEFAULTS: Final[Mapping[str, Text | str]] = {
+    "allowed_channels": Text("all"),
+    "allowed_roles": Text("everybody"),
+    "default_images": THE_BOTS,
+    "max_images": THE_BOTS,
+    **{f"default_{name}": THE_MODELS for name in SAMPLING_BOUNDS},
+    **{f"max_{name}": ANY for name in SAMPLING_BOUNDS},
+    "max_jobs_per_user": THE_BOTS,
+    "cooldown_s": NONE,
+    "daily_images": ANY,
+    "result_format": "PNG",
+    "language": Text("each member's own"),
+    "quiet_hours": NONE,
+    "is_paused": OFF,
+    "previews": ON,
+}
+
+
+Shown = Text | str | float
+"""What a field of a Text takes."""
+
+
+def value_of(settings: GuildSettings, key: str) -> Shown:
+    """What a key is set to."""
+    return value_text(key, json_of(settings).get(key))
+
+
+def value_text(key: str, value: Any, *, most: int = MAX_LISTED) -> Shown:
+    """What a value means. value: as JSON, perhaps of another version; None for the default. most: how many of a list
+    are named."""
+    match key, value:
+        case _, None:
+            return _DEFAULTS.get(key, NONE)
+        case _, bool():
+            return ON if value else OFF
+        case "allowed_channels", [*ids]:
+            return _listed([f"<#{id_}>" for id_ in ids], most)
+        case "allowed_roles", [*ids]:
+            return _listed([f"<@&{id_}>" for id_ in ids], most)
+        case "cooldown_s", int(seconds):
+            return duration(seconds)
+        case "quiet_hours", {"start": start, "end": end, "zone": zone}:
+            return Text("{start} to {end} ({zone})", start=start, end=end, zone=zone)
+        case "result_format", str():
+            return value.upper()
+        case _, int() | float():
+            return value
+        case _:
+            return escape_shortened(str(value), MAX_UNKNOWN_UNITS)
+
+
+def _listed(mentions: list[str], most: int) -> str:
+    return ", ".join([*mentions[:most], *(["…"] if len(mentions) > most else [])])

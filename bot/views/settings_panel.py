@@ -1,0 +1,215 @@
+"""The panel of /settings: everything that a guild has set, with the controls that change it. Pure but for discord.py.
+
+It is built anew for every answer; what it offers lies in custom_ids and the store, so it works after a restart.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import discord
+
+from bot.guild_settings import MAX_LISTED, GuildSettings, digest_of
+from bot.language import Language, Text
+from bot.render import escape
+from bot.store import SettingChange
+from bot.views.custom_id import NO_JOB, Action, CustomId
+from bot.views.job_control import JobControl, make_button
+from bot.views.setting_texts import NAMES, value_of, value_text
+from bot.views.settings_forms import FORMS
+
+MAX_CHANGES: Final = 10
+MAX_NAMED: Final = 3  # of a list, in a change
+EACH_MEMBERS_OWN: Final = "own"
+
+_MAX_LANGUAGES: Final = 24  # with each member's own, as many as a select holds
+_CHANNEL: Final = discord.SelectDefaultValueType.channel
+_ROLE: Final = discord.SelectDefaultValueType.role
+
+# Argument of SETTINGS_SET → the values that it sets.
+SWITCHES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "pause": {"is_paused": True},
+    "resume": {"is_paused": False},
+    "previews": {"previews": True},
+    "no_previews": {"previews": False},
+    "all_channels": {"allowed_channels": ()},
+    "all_roles": {"allowed_roles": ()},
+}
+# Argument of SETTINGS_CHOOSE → the key that it sets; for lists the argument goes on with a digest of what was there.
+CHOICES: Final[Mapping[str, str]] = {
+    "channels": "allowed_channels",
+    "roles": "allowed_roles",
+    "format": "result_format",
+    "language": "language",
+}
+CHANNEL_KINDS: Final = [
+    discord.ChannelType.text,
+    discord.ChannelType.news,
+    discord.ChannelType.voice,
+    discord.ChannelType.stage_voice,
+    discord.ChannelType.forum,
+    discord.ChannelType.category,
+]
+
+
+def panel_view(
+    settings: GuildSettings,
+    language: Language,
+    *,
+    languages: Sequence[Language],
+    known_ids: Collection[int],
+    said: Text | None = None,
+) -> discord.ui.LayoutView:
+    """languages: that the guild may choose from. known_ids: of its channels and roles in the settings, those that
+    there still are. said: what came of the last press."""
+    heading = f"## {language.text('Settings of this server')}"
+    shown = heading if said is None else f"{heading}\n{language.tell(said)}"
+    return _layout(
+        discord.ui.TextDisplay(shown),
+        _switch(settings, language),
+        _previews(settings, language),
+        _form("defaults", settings, language),
+        _form("maxima", settings, language),
+        _form("limits", settings, language),
+        _form("quiet", settings, language),
+        *_places("channels", settings, language, known_ids),
+        *_places("roles", settings, language, known_ids),
+        _row(_formats(settings, language)),
+        _row(_languages(settings, language, languages)),
+        _row(make_button(language.text("Last changes"), CustomId(Action.SETTINGS_CHANGES, NO_JOB))),
+    )
+
+
+def changes_view(changes: Sequence[SettingChange], language: Language) -> discord.ui.LayoutView:
+    """Who changed what, newest first."""
+    lines = [
+        language.text(
+            "{when} {user} changed “{name}” from {old} to {new}.",
+            when=f"<t:{int(change.changed_at.timestamp())}:f>",
+            user=f"<@{change.user_id}>",
+            name=NAMES.get(change.key, escape(change.key)),
+            old=value_text(change.key, change.old, most=MAX_NAMED),
+            new=value_text(change.key, change.new, most=MAX_NAMED),
+        )
+        for change in changes
+    ]
+    heading = f"## {language.text('Last changes')}"
+    nothing = language.text("Nobody has changed anything yet.")
+    return _layout(
+        discord.ui.TextDisplay("\n".join([heading, *(f"- {line}" for line in lines)]) if lines else nothing),
+        _row(make_button(language.text("Back to the settings"), CustomId(Action.SETTINGS, NO_JOB))),
+    )
+
+
+def _layout(*items: discord.ui.Item[Any]) -> discord.ui.LayoutView:
+    """A message that never ends, in one box."""
+    view = discord.ui.LayoutView(timeout=None)
+    view.add_item(discord.ui.Container(*items))
+    return view
+
+
+def _row(control: JobControl) -> discord.ui.ActionRow[Any]:
+    return discord.ui.ActionRow(control)
+
+
+def _set_button(label: str, change: str) -> JobControl:
+    return make_button(label, CustomId(Action.SETTINGS_SET, NO_JOB, change))
+
+
+def _choose(choice: str, settings: GuildSettings) -> str:
+    """The custom_id of a select."""
+    key = CHOICES[choice]
+    is_list = key.startswith("allowed_")
+    argument = f"{choice}.{digest_of(settings, [key])}" if is_list else choice
+    return str(CustomId(Action.SETTINGS_CHOOSE, NO_JOB, argument))
+
+
+def _switch(settings: GuildSettings, language: Language) -> discord.ui.Section[Any]:
+    if settings.is_paused:
+        text = language.text("**Paused**: every request is refused.")
+        return discord.ui.Section(text, accessory=_set_button(language.text("Resume"), "resume"))
+    text = language.text("**Open** for whoever the settings below let in.")
+    return discord.ui.Section(text, accessory=_set_button(language.text("Pause"), "pause"))
+
+
+def _previews(settings: GuildSettings, language: Language) -> discord.ui.Section[Any]:
+    if settings.previews:
+        text = language.text("**Previews**: pictures are shown while they are drawn.")
+        return discord.ui.Section(text, accessory=_set_button(language.text("No previews"), "no_previews"))
+    text = language.text("**No previews**: pictures are shown when they are finished.")
+    return discord.ui.Section(text, accessory=_set_button(language.text("Show previews"), "previews"))
+
+
+def _form(name: str, settings: GuildSettings, language: Language) -> discord.ui.Section[Any]:
+    """What a form sets, with the button that opens it."""
+    form = FORMS[name]
+    values = [language.text("{name}: {value}", name=NAMES[key], value=value_of(settings, key)) for key in form.keys]
+    text = "\n".join([f"**{language.tell(form.title)}**", " · ".join(values)])
+    button = make_button(language.tell(form.button), CustomId(Action.SETTINGS_FORM, NO_JOB, name))
+    return discord.ui.Section(text, accessory=button)
+
+
+def _places(
+    choice: str, settings: GuildSettings, language: Language, known_ids: Collection[int]
+) -> list[discord.ui.Item[Any]]:
+    """A list of channels or roles: what is in it, a button that empties it and a select that replaces it."""
+    key = CHOICES[choice]
+    ids: tuple[int, ...] = getattr(settings, key)
+    known = [id_ for id_ in ids if id_ in known_ids]
+    custom_id, is_channels = _choose(choice, settings), choice == "channels"
+    text = language.text("**{name}**: {value}", name=NAMES[key], value=value_of(settings, key))
+    if len(known) < len(ids):
+        gone = language.plural("{n} of them is gone.", "{n} of them are gone.", len(ids) - len(known))
+        text = f"{text}\n{gone}"
+    label = language.text("All channels") if is_channels else language.text("All roles")
+    select: discord.ui.Item[Any]
+    if is_channels:
+        select = discord.ui.ChannelSelect(
+            custom_id=custom_id,
+            placeholder=language.text("Draw in these channels only"),
+            channel_types=CHANNEL_KINDS,
+            min_values=0,
+            max_values=MAX_LISTED,
+            default_values=[discord.SelectDefaultValue(id=id_, type=_CHANNEL) for id_ in known],
+        )
+    else:
+        select = discord.ui.RoleSelect(
+            custom_id=custom_id,
+            placeholder=language.text("Draw for these roles only"),
+            min_values=0,
+            max_values=MAX_LISTED,
+            default_values=[discord.SelectDefaultValue(id=id_, type=_ROLE) for id_ in known],
+        )
+    return [discord.ui.Section(text, accessory=_set_button(label, f"all_{choice}")), _row(JobControl(select))]
+
+
+def _formats(settings: GuildSettings, language: Language) -> JobControl:
+    options = [
+        discord.SelectOption(
+            label=language.text("Results as PNG"),
+            value="png",
+            description=language.text("Exact; as WebP where it would be too large"),
+            default=settings.result_format == "png",
+        ),
+        discord.SelectOption(
+            label=language.text("Results as WebP"),
+            value="webp",
+            description=language.text("Smaller, with a little loss"),
+            default=settings.result_format == "webp",
+        ),
+    ]
+    return JobControl(discord.ui.Select(custom_id=_choose("format", settings), options=options))
+
+
+def _languages(settings: GuildSettings, language: Language, languages: Sequence[Language]) -> JobControl:
+    options = [
+        discord.SelectOption(
+            label=language.text("Public messages in each member's language"),
+            value=EACH_MEMBERS_OWN,
+            default=settings.language is None,
+        )
+    ]
+    for known in languages[:_MAX_LANGUAGES]:
+        code = known.code.replace("_", "-")
+        label = language.text("Public messages in: {language}", language=known.name)
+        options.append(discord.SelectOption(label=label, value=code, default=settings.language == code))
+    return JobControl(discord.ui.Select(custom_id=_choose("language", settings), options=options))

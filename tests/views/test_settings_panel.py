@@ -1,0 +1,82 @@
+"""The panel, its changes and its forms within Discord's limits, in every language."""
+
+from datetime import UTC, datetime, time
+
+import discord
+import pytest
+
+from bot.catalogues import Languages
+from bot.guild_settings import MAX_LISTED, GuildSettings, QuietHours, json_of
+from bot.language import ENGLISH, Language, Text
+from bot.sandbox import rules
+from bot.store import SettingChange
+from bot.views.settings_forms import FORMS, form_modal
+from bot.views.settings_panel import MAX_CHANGES, changes_view, panel_view
+
+LANGUAGES = Languages.load().all()
+MAX_TEXT_CHARACTERS = 4000
+IDS = tuple(range(2**62, 2**62 + MAX_LISTED))
+ALL = GuildSettings(
+    allowed_channels=IDS,
+    allowed_roles=IDS,
+    **{f"default_{name}": value for name, value in (("images", 9), ("condition_scale", 12.3456789), ("top_k", 65535))},
+    default_top_p=0.123456,
+    max_top_p=0.987654,
+    default_temperature=1.234567,
+    max_temperature=2.345678,
+    max_jobs_per_user=100_000,
+    cooldown_s=86_399,
+    daily_images=100_000,
+    result_format="webp",
+    language="de",
+    quiet_hours=QuietHours(time(22), time(7, 30), "America/Argentina/ComodRivadavia"),
+    is_paused=True,
+    previews=False,
+)
+
+
+def texts(view: discord.ui.LayoutView) -> list[str]:
+    return [item.content for item in view.walk_children() if isinstance(item, discord.ui.TextDisplay)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.code)
+@pytest.mark.parametrize("settings", [GuildSettings(), ALL])
+def test_a_panel_is_within_discords_limits(language: Language, settings: GuildSettings) -> None:
+    many = [Language(f"{n}", name=f"language {n}") for n in range(40)]
+    view = panel_view(settings, language, languages=many, known_ids=IDS[1:], said=Text("Changed."))
+    assert rules.check_components(view.to_components(), is_v2=True) == []
+    assert sum(map(len, texts(view))) <= MAX_TEXT_CHARACTERS
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.code)
+def test_changes_are_within_discords_limits(language: Language) -> None:
+    values = json_of(ALL) | {"of another version": {"x" * 500: 1}}
+    for key, value in values.items():
+        change = SettingChange(
+            guild_id=1, user_id=2**62, key=key, old=value, new=value, changed_at=datetime(2026, 1, 2, tzinfo=UTC)
+        )
+        view = changes_view([change] * MAX_CHANGES, language)
+        assert rules.check_components(view.to_components(), is_v2=True) == []
+        assert sum(map(len, texts(view))) <= MAX_TEXT_CHARACTERS
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.code)
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("settings", [GuildSettings(), ALL])
+async def test_forms_are_within_discords_limits(name: str, language: Language, settings: GuildSettings) -> None:
+    modal = form_modal(name, settings, language).to_dict()
+    assert rules.check_modal(modal) == []
+    for label in modal["components"]:
+        assert len(label["label"]) <= 45
+        assert len(label["component"]["placeholder"]) <= 100
+        assert len(label["component"].get("value") or "") <= label["component"]["max_length"]
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("settings", [GuildSettings(), ALL])
+async def test_a_form_sent_back_as_it_was_changes_nothing(name: str, settings: GuildSettings) -> None:
+    modal = form_modal(name, settings, ENGLISH).to_dict()
+    fields = [label["component"] for label in modal["components"]]
+    form = FORMS[name]
+    values = form.read({field["custom_id"]: field.get("value", "") for field in fields})
+    assert values == {key: getattr(settings, key) for key in form.keys}
