@@ -76,7 +76,8 @@ class SettingsCog(commands.Cog):
         """A select."""
         choice, _, digest = pressed.argument.partition(".")
         key = CHOICES.get(choice)
-        chosen = [str(value) for value in (interaction.data or {}).get("values") or ()]
+        data: Mapping[str, Any] = interaction.data or {}
+        chosen = [str(value) for value in data.get("values") or ()]
         if key is None:
             raise _unknown()
         if key in ("allowed_channels", "allowed_roles"):

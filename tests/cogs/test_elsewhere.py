@@ -1,6 +1,5 @@
 """Direct messages, other servers and groups as people meet the bot there: the real client in a sandbox."""
 
-import asyncio
 import logging
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
@@ -15,7 +14,7 @@ from bot.sandbox import EventKind, Exchange
 from bot.sandbox.errors import LineError
 from bot.store import JobState
 from bot.views.custom_id import NO_JOB, Action, CustomId
-from tests.conftest import TIMEOUT_S, OpenStage, Stage
+from tests.conftest import OpenStage, Stage
 from tests.sandbox_guild import guild_of
 
 DRAW = "/imagine prompt:a red circle images:2"
@@ -249,5 +248,5 @@ async def test_a_job_goes_on_where_the_bot_was_closed_meanwhile(open_stage: Open
         gate.open()
     async with open_stage(settings=closed_to(settings, 1)) as stage:
         await stage.job(JobState.DELIVERED)
-        assert await asyncio.wait_for(stage.app.bot.wait_until_ready(), TIMEOUT_S) is None
+        await guild_of(stage)
         assert (await stage.answer("/again")).kind is EventKind.ACK

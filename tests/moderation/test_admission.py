@@ -72,8 +72,8 @@ def test_channels_that_are_all_gone_open_no_others() -> None:
 
 
 def test_many_channels_are_not_all_named() -> None:
-    asked = replace(ASKED, known_ids=frozenset(range(100, 150)))
-    sentence = str(refusal(GuildSettings(allowed_channels=tuple(range(100, 150))), asked))
+    asked = replace(ASKED, known_ids=frozenset(range(100, 125)))
+    sentence = str(refusal(GuildSettings(allowed_channels=tuple(range(100, 125))), asked))
     assert "<#109>, …. Ask" in sentence
     assert "<#110>" not in sentence
 

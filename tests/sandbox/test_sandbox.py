@@ -130,7 +130,7 @@ async def test_what_others_see(sandbox: Sandbox, bot: TinyBot) -> None:
     ("line", "complaint"),
     [
         ("hello", "Can't play the line 'hello'"),
-        ("/nothing", "There is no command /nothing; the client has registered /echo, /panel, /do, /rule"),
+        ("/nothing", "There is no command /nothing in general; the client has registered /echo, /panel, /do, /rule"),
         ("/echo", "/echo needs a value for text"),
         ("/echo text:a times:4", "times must be between 1 and 3, not 4"),
         ("/echo text:a style:quiet", "style must be one of Loud, not 'quiet'"),
