@@ -17,6 +17,9 @@ from bot.startup import StartUp
 def sandbox(
     say: Annotated[list[str] | None, typer.Option(help="A line to play; may be repeated.", metavar="LINE")] = None,
     out: Annotated[Path | None, typer.Option(help="Save the attachments there.", metavar="DIR")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write the conversation there, as a page to look at.", metavar="FILE.html")
+    ] = None,
     model: Model = None,
     config: Config = None,
     as_json: Json = False,
@@ -56,6 +59,7 @@ def sandbox(
                     cancel_start=start_up.cancel,
                     on_event=on_event,
                     out=out,
+                    page=page,
                 )
             )
         return
@@ -70,6 +74,7 @@ def sandbox(
                     engine_factory=factory,
                     cancel_start=start_up.cancel,
                     out=out,
+                    page=page,
                     on_event=on_event,
                 )
             )

@@ -19,6 +19,7 @@ from bot.sandbox.transcript import Event
 
 _ROOT: Final = "/sandbox"
 _GRACE_S: Final = 10.0
+_PAGE_TIMEOUT_S: Final = 60.0
 _MAX_LINE_BYTES: Final = 1 << 20
 
 
@@ -33,6 +34,7 @@ class ControlRoutes:
         app.router.add_post(f"{_ROOT}/play", self._play)
         app.router.add_post(f"{_ROOT}/clock", self._advance)
         app.router.add_post(f"{_ROOT}/connected", self._connected)
+        app.router.add_post(f"{_ROOT}/page", self._page)
         app.router.add_get(f"{_ROOT}/requests", self._requests)
 
     def _check(self, request: web.Request) -> None:
@@ -67,6 +69,10 @@ class ControlRoutes:
         timeout_s = (await request.json())["timeout_s"]
         reached = await self._server.wait_until_connected(timeout_s)
         return web.json_response(reached)
+
+    async def _page(self, request: web.Request) -> web.Response:
+        self._check(request)
+        return web.json_response({"html": await self._server.page((await request.json())["player"])})
 
     async def _requests(self, request: web.Request) -> web.Response:
         self._check(request)
@@ -109,6 +115,11 @@ class ControlClient:
         """Waits; says whether a client is `identified` and has `registered` its commands."""
         answer: dict[str, bool] = await self._post("connected", {"timeout_s": timeout_s}, timeout_s + _GRACE_S)
         return answer
+
+    async def page(self, player: str) -> str:
+        """The conversation of a player as HTML."""
+        answer: dict[str, str] = await self._post("page", {"player": player}, _PAGE_TIMEOUT_S)
+        return answer["html"]
 
     async def requests(self) -> tuple[Exchange, ...]:
         with _answering():

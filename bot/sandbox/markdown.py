@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 # In the order in which they are tried at each place: what is escaped or code is literal.
-_TOKEN: Final = re.compile(
+TOKEN: Final = re.compile(
     r"\\(?P<escaped>[^\w\s]|_)"
     r"|```(?:\w*\n)?(?P<block>.+?)```"
     r"|`(?P<code>[^`\n]+)`"
@@ -44,18 +44,20 @@ def as_read(text: str, name_of: Callable[[str], str | None], now_s: float) -> st
         if match["mark"] or match["head"]:
             return ""
         if match["italic"]:
-            return _TOKEN.sub(shown, match["italic"])
+            return TOKEN.sub(shown, match["italic"])
         if match["id"]:
             name = name_of(match["id"])
             return match[0] if name is None else f"{match['sign'][0]}{name}"
         if match["time"]:
-            return _time(int(match["time"]), match["style"] or "f", now_s)
+            return shown_time(match, now_s)
         return match["escaped"] or match["command"] or match["block"] or match["code"] or match["label"]
 
-    return _TOKEN.sub(shown, text)
+    return TOKEN.sub(shown, text)
 
 
-def _time(seconds: int, style: str, now_s: float) -> str:
+def shown_time(match: re.Match[str], now_s: float) -> str:
+    """What a reader sees of a TOKEN with a time."""
+    seconds, style = int(match["time"]), match["style"] or "f"
     if style != "R":
         return datetime.fromtimestamp(seconds, UTC).strftime(_STYLES[style])
     distance = round(seconds - now_s)

@@ -17,7 +17,7 @@ from typing import Final
 from bot.app import open_app, serving
 from bot.config import Settings, StoreSettings
 from bot.engine.base import Engine
-from bot.errors import DalleBotError, ExecutorClosedError
+from bot.errors import ConfigError, DalleBotError, ExecutorClosedError
 from bot.executor.base import EngineState
 from bot.sandbox.album import make_folder
 from bot.sandbox.errors import LineError
@@ -44,18 +44,19 @@ async def play(
     engine_factory: Callable[[], Engine],
     cancel_start: Callable[[], None] | None = None,
     out: Path | None = None,
+    page: Path | None = None,
     data_dir: Path | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> list[Event]:
     """Plays `lines` one after the other and returns the transcript. on_event: sees each event when it happens.
 
     A line without a meaning is found before anything starts. One that turns out to be impossible, with an unknown
-    option or button, ends the play after a note. out: folder for the attachments; None saves none. data_dir: keeps the
-    store there; None forgets it.
+    option or button, ends the play after a note. out: folder for the attachments; None saves none. page: file for the
+    conversation as HTML. data_dir: keeps the store there; None forgets it.
 
-    Raises ConfigError if `out` can't be written to, LineError for a line that can't be played, SandboxError if the
-    sandbox doesn't start or the client doesn't connect; after the last line what kept the engine from starting, or
-    ExecutorClosedError if it failed later.
+    Raises ConfigError if `out` or `page` can't be written to, LineError for a line that can't be played, SandboxError
+    if the sandbox doesn't start or the client doesn't connect; after the last line what kept the engine from starting,
+    or ExecutorClosedError if it failed later.
     """
     lines = list(lines)
     for line in lines:
@@ -68,8 +69,11 @@ async def play(
             on_event(event)
 
     async with _online(settings, engine_factory, cancel_start, out, data_dir) as online:
-        for line in lines:
-            await _play_line(online.sandbox, line, note)
+        try:
+            for line in lines:
+                await _play_line(online.sandbox, line, note)
+        finally:
+            await _write_page(online.sandbox, page)
     return transcript
 
 
@@ -80,6 +84,7 @@ async def stay_up(
     on_event: Callable[[Event], None],
     cancel_start: Callable[[], None] | None = None,
     out: Path | None = None,
+    page: Path | None = None,
     data_dir: Path | None = None,
     on_ready: Callable[[Sandbox], None] | None = None,
 ) -> None:
@@ -97,6 +102,7 @@ async def stay_up(
             was_typed = True
             with suppress(LineError):
                 await _play_line(online.sandbox, line, on_event)
+            await _write_page(online.sandbox, page)
         if not was_typed:
             await online.connection
 
@@ -151,6 +157,16 @@ async def _play_line(sandbox: Sandbox, line: str, on_event: Callable[[Event], No
     except LineError as error:
         on_event(Event(0.0, EventKind.NOTE, str(error)))
         raise
+
+
+async def _write_page(sandbox: Sandbox, page: Path | None) -> None:
+    if page is None:
+        return
+    text = await sandbox.page()
+    try:
+        await asyncio.to_thread(page.write_text, text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--page: {page} can't be written ({error.strerror}).") from error
 
 
 async def _typed_lines() -> AsyncGenerator[str, None]:

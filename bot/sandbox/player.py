@@ -18,6 +18,7 @@ from bot.sandbox.lines import As, Begin, Give, In, Say, Take, Wait, parse_line
 from bot.sandbox.markdown import as_read
 from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import Message, shown_text
+from bot.sandbox.scrapbook import Entry, Form, Remark, Said, Scrapbook
 from bot.sandbox.transcript import Event, EventKind
 from bot.sandbox.world import Place, World
 
@@ -61,6 +62,12 @@ class Player:
         self._channel = world.channel_named("general")
         self._form: Interaction | None = None
         self._is_playing = False
+        self._scrapbook = Scrapbook()
+
+    @property
+    def seen(self) -> tuple[Entry, ...]:
+        """What was said and seen so far."""
+        return self._scrapbook.entries
 
     async def play(self, line: str, timeout_s: float) -> AsyncGenerator[Event, None]:
         """What is seen after `line`, as it happens; ends when the answer is final (see finality.py) or time is up.
@@ -102,6 +109,7 @@ class Player:
                 yield Event(timeout_s, EventKind.TIMEOUT, f"Stopped waiting after {timeout_s:g} s.")
         else:
             is_begun = isinstance(action, Begin)
+            self._scrapbook.add(Said(self._member, self._channel.name, line.strip(" ").removeprefix("begin ")))
             interaction = self._actions.begin(
                 action.action if isinstance(action, Begin) else action, self._member, self._channel, self._form
             )
@@ -215,9 +223,12 @@ class Player:
         if happening.modal is not None:
             text = modal_text(happening.modal)
         if message is None:
+            self._keep(happening)
             return [Event(t_s, kind, text)]
+        is_deleted = happening.kind is HappeningKind.DELETE
+        self._scrapbook.see(message, is_direct=self._is_direct(message), is_deleted=is_deleted)
         files, notes = list[str](), list[Event]()
-        for attachment in message.attachments if happening.kind is not HappeningKind.DELETE else ():
+        for attachment in message.attachments if not is_deleted else ():
             try:
                 files.append(await self._album.add(attachment))
             except OSError as error:
@@ -227,6 +238,14 @@ class Player:
         if self._is_direct(message) and message.channel_id != self._channel.id:
             seen = f"Direct message:\n{seen}"
         return [Event(t_s, kind, seen, tuple(files), message.viewer_id is not None, message.id), *notes]
+
+    def _keep(self, happening: Happening) -> None:
+        """For the scrapbook: what is to be seen beside messages."""
+        if happening.modal is not None:
+            self._scrapbook.add(Form(happening.modal))
+        elif happening.text:
+            is_failure = happening.kind is HappeningKind.FAILURE
+            self._scrapbook.add(Remark(happening.text, is_failure))
 
 
 def _targets(interaction: Interaction) -> set[str]:

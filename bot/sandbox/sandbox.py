@@ -102,6 +102,10 @@ class Sandbox:
             async for event in events:
                 yield event
 
+    async def page(self, player: str = "main") -> str:
+        """What a player has said and seen so far, as an HTML page."""
+        return await self._control.page(player)
+
     async def advance_clock(self, seconds: float) -> None:
         """Moves the sandbox's time forward, and with it every deadline."""
         await self._control.advance_clock(seconds)

@@ -22,6 +22,7 @@ from bot.sandbox.happenings import Board
 from bot.sandbox.interactions import InteractionDesk
 from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import MessageJson
+from bot.sandbox.page import Views, render_page
 from bot.sandbox.player import Player
 from bot.sandbox.recorder import Recorder
 from bot.sandbox.rest import RestApi
@@ -86,6 +87,11 @@ class SandboxServer:
                 self.gateway.dispatch,
             )
         return self._players[name]
+
+    async def page(self, name: str) -> str:
+        """The conversation of the player of that name as an HTML page. Raises LineError as `player` does."""
+        views = Views(self.world.name_of, self._files.read, self.world.now())
+        return await asyncio.to_thread(render_page, self.player(name).seen, views)
 
     async def wait_until_connected(self, timeout_s: float) -> dict[str, bool]:
         """Waits for a client that is identified and has registered commands; says what was reached in time."""

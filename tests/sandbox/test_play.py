@@ -9,6 +9,7 @@ import pytest
 from bot.collage import read_metadata
 from bot.config import Settings
 from bot.engine.fake import FakeEngine
+from bot.errors import ConfigError
 from bot.sandbox import Event, EventKind, LineError
 from bot.sandbox.play import play, stay_up
 
@@ -46,6 +47,14 @@ async def test_a_job_that_was_begun_is_cancelled(settings: Settings, tmp_path: P
     assert "a red circle" in listed[0].text
     assert cancelled[-1].text == "a red circle\nCancelled by @user."
     assert empty[-1].text.startswith("You have no unfinished jobs.")
+
+
+async def test_the_conversation_as_a_page(settings: Settings, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    await play(["/help"], settings=settings, engine_factory=FakeEngine, page=page)
+    assert "Draw pictures of a prompt, ranked best first" in page.read_text(encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"--page: .* can't be written"):
+        await play(["wait 0"], settings=settings, engine_factory=FakeEngine, page=tmp_path / "absent" / "page.html")
 
 
 async def test_a_given_folder_keeps_the_store(settings: Settings, tmp_path: Path) -> None:
