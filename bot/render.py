@@ -128,8 +128,8 @@ def status_line(num_images: int, update: Update, *, language: Language, loading:
             filled = int(fraction * _BAR_CELLS)
             bar = "█" * filled + "░" * (_BAR_CELLS - filled)
             return language.plural(
-                "Drawing {n} image  {bar} {percent} %",
-                "Drawing {n} images  {bar} {percent} %",
+                "Drawing {n} image, {percent} %  {bar}",
+                "Drawing {n} images, {percent} %  {bar}",
                 num_images,
                 bar=f"`{bar}`",
                 percent=int(fraction * 100),
@@ -217,7 +217,10 @@ def render_result(
         *(escape(language.tell(notice)) for notice in result.notices),
     ]
     description = language.plural(
-        "{n} image of: {prompt}", "{n} images of: {prompt}", len(result.images), prompt=request.prompt
+        "{n} image of: {prompt}",
+        "{n} images, numbered, the best first, of: {prompt}",
+        len(result.images),
+        prompt=request.prompt,
     )
     content = _under_prompt(request.prompt, lines, if_shortened=language.tell(_SHORTENED))
     return Rendered(

@@ -18,7 +18,7 @@ from bot.engine.base import Engine
 from bot.engine.fake import FakeEngine
 from bot.sandbox import Event, EventKind, Patience, Sandbox
 from bot.store import JobRecord, JobState, JobStore, NewJob
-from tests import discord_description
+from tests import accessibility, discord_description
 
 _COMPILE_CACHE = "JAX_COMPILATION_CACHE_DIR"
 
@@ -99,6 +99,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
     async with Sandbox.start(process=False, out=tmp_path / "out", patience=PATIENCE) as sandbox:
         with sandbox.patch_discord():
             yield sandbox
+        accessibility.check(sandbox.requests)
         if discord_description.PATH.exists():
             discord_description.check_exchange(sandbox.requests)
 

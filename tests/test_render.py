@@ -75,11 +75,11 @@ def test_a_resumed_job_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("done", "bar"),
-    [(0, "`░░░░░░░░░░` 0 %"), (31, "`███░░░░░░░` 31 %"), (99, "`█████████░` 99 %"), (100, "`██████████` 100 %")],
+    [(0, "0 %  `░░░░░░░░░░`"), (31, "31 %  `███░░░░░░░`"), (99, "99 %  `█████████░`"), (100, "100 %  `██████████`")],
 )
 def test_the_bar_never_promises_more_than_is_done(done: int, bar: str) -> None:
     assert render_update(make_request(), Progress(done, 100), language=ENGLISH, loading=False).content.endswith(
-        f"Drawing 4 images  {bar}"
+        f"Drawing 4 images, {bar}"
     )
 
 
@@ -189,7 +189,7 @@ def test_the_caption_in_german() -> None:
     [
         (Queued(2), "In der Warteschlange, Platz 2."),
         (Queued(2, 140.0), "In der Warteschlange, Platz 2, beginnt in etwa 2 min."),
-        (Progress(31, 100), "Zeichne 4 Bilder  `███░░░░░░░` 31 %"),
+        (Progress(31, 100), "Zeichne 4 Bilder, 31 %  `███░░░░░░░`"),
         (Started(), "Zeichne 4 Bilder…"),
     ],
 )

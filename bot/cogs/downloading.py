@@ -52,7 +52,10 @@ class Downloading:
             len(pngs),
         )
         described = language.plural(
-            "{n} image of: {prompt}", "{n} images of: {prompt}", len(pngs), prompt=result.job.prompt
+            "Zip file with {n} image of: {prompt}",
+            "Zip file with {n} images of: {prompt}",
+            len(pngs),
+            prompt=result.job.prompt,
         )
         await answer_alone(interaction, said, attachment=Picture(f"dalle-bot-{result.job.id}.zip", data, described))
 

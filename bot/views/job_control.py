@@ -75,7 +75,9 @@ def view_of(
 def _result_controls(job_id: str, scores: Sequence[float], language: Language) -> list[JobControl]:
     options = [
         discord.SelectOption(
-            label=str(rank), value=str(rank), description=language.text("Score: {score:.1f}", score=score)
+            label=language.text("Picture {rank}", rank=rank),
+            value=str(rank),
+            description=language.text("Score: {score:.1f}", score=score),
         )
         for rank, score in enumerate(scores, 1)
     ]

@@ -77,7 +77,7 @@ async def test_progress_is_edited_into_the_message_every_three_seconds(open_stag
         events = await stage.play("/imagine prompt:a red circle images:4")
     progress = [event for event in events if "Drawing 4 images" in event.text]
     assert progress
-    assert all(re.search(r"█*░* \d+ %", event.text) for event in progress)
+    assert all(re.search(r", \d+ %  █*░+", event.text) for event in progress)
     assert all(later.t_s - earlier.t_s > 2.5 for earlier, later in pairwise([events[1], *progress]))
     # A preview comes with it, and the result takes its place.
     assert [name.endswith("-unfinished.webp") for name in progress[-1].files] == [True]

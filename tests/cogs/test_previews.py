@@ -38,7 +38,7 @@ async def test_previews_come_with_the_bar_and_give_way_to_the_result(tmp_path: P
     assert all(previews)
     assert result is False
     with_picture = [text for text, n in zip(desk.recorded.contents, desk.recorded.num_files, strict=True) if n]
-    assert all("Drawing 2 images  `" in text for text in with_picture[:-1])
+    assert all("Drawing 2 images, " in text for text in with_picture[:-1])
 
 
 async def test_edits_with_previews_keep_the_interval(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ async def test_where_discord_takes_no_preview_the_words_and_the_result_still_com
         desk.recorded.refused_name = "unfinished"
         await desk.wait_for(await desk.accept(preview_interval_s=0.1), JobState.DELIVERED)
     assert unfinished(desk.recorded.filenames) == [False]
-    assert any("Drawing 2 images  `" in text for text in desk.recorded.contents)
+    assert any("Drawing 2 images, " in text for text in desk.recorded.contents)
 
 
 async def test_a_preview_that_can_not_be_made_costs_the_previews_alone(

@@ -53,7 +53,7 @@ def test_a_job_with_its_place_its_start_and_its_message() -> None:
     ("job", "status", "said", "may_be_cancelled"),
     [
         (ListedJob(RECORD, Standing(Queued(1))), LOADING, "Queued, place 1, the model is still loading.", True),
-        (ListedJob(RECORD, Standing(Progress(1, 4))), READY, "Drawing 4 images  `██░░░░░░░░` 25 %", True),
+        (ListedJob(RECORD, Standing(Progress(1, 4))), READY, "Drawing 4 images, 25 %  `██░░░░░░░░`", True),
         (
             ListedJob(RECORD, Standing(Finished(make_result()))),
             READY,

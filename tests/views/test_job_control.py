@@ -31,7 +31,7 @@ async def test_a_result_has_a_select_of_its_pictures_and_three_buttons() -> None
     (select,) = select_row["components"]
     assert (select["placeholder"], select["custom_id"]) == ("Look closer", f"1:look:{JOB_ID}")
     options = [(option["label"], option["value"], option["description"]) for option in select["options"]]
-    assert options == [("1", "1", "Score: 21.0"), ("2", "2", "Score: 20.0")]
+    assert options == [("Picture 1", "1", "Score: 21.0"), ("Picture 2", "2", "Score: 20.0")]
     assert [(button["label"], button["custom_id"]) for button in button_row["components"]] == [
         ("Reroll", f"1:reroll:{JOB_ID}"),
         ("Download all", f"1:download:{JOB_ID}"),
