@@ -32,6 +32,7 @@ _OVERSAMPLE: Final = 4
 
 _COLUMNS: Final = (1, 2, 3, 2, 3, 3, 3, 3, 3)
 _WEBP_QUALITIES: Final = (95, 90, 85, 75, 60, 45, 30, 15, 5)
+_REDUCTIONS: Final = (2, 4)
 _SMALL_QUALITY: Final = 60
 _LISTED_QUALITY: Final = 90
 
@@ -140,8 +141,8 @@ def encode_within(
 ) -> tuple[bytes, ResultFormat]:
     """The best encoding of at most `max_bytes`, and its format, which is its file extension too.
 
-    PNG if that is wanted and fits, otherwise WebP of the highest quality that does, with the same metadata. Raises
-    JobFailedError if nothing fits.
+    PNG if that is wanted and fits, otherwise WebP of the highest quality that does, or of a half or a quarter of the
+    size, with the same metadata. Raises JobFailedError if nothing fits.
     """
     data = b""
     if wanted == "png":
@@ -150,6 +151,10 @@ def encode_within(
             return data, "png"
     for quality in _WEBP_QUALITIES:
         data = _encode_webp(image, metadata, quality)
+        if len(data) <= max_bytes:
+            return data, "webp"
+    for factor in _REDUCTIONS:
+        data = _encode_webp(image.reduce(factor), metadata, _SMALL_QUALITY)
         if len(data) <= max_bytes:
             return data, "webp"
     raise JobFailedError(

@@ -154,6 +154,16 @@ def test_quality_falls_with_the_limit() -> None:
     assert all(size <= limit for size, limit in zip(sizes, (30_000, 16_000, 8_000), strict=True))
 
 
+def test_below_the_lowest_quality_the_picture_shrinks() -> None:
+    image = noise(512)
+    for limit, size_px in ((30_000, 256), (6_000, 128)):
+        data, extension = encode_within(image, METADATA, limit)
+        assert len(data) <= limit
+        assert extension == "webp"
+        assert Image.open(io.BytesIO(data)).size == (size_px, size_px)
+        assert read_metadata(data) == METADATA
+
+
 def test_an_impossible_limit_is_refused() -> None:
     with pytest.raises(JobFailedError, match=r"needs at least [\d,]+ bytes, and 100 may be attached here"):
         encode_within(noise(64), METADATA, 100)

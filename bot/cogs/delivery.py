@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from bot.cogs.follower import AcceptedJob, Follower
 from bot.cogs.job_message import JobMessage, Shown
+from bot.cogs.permissions import required_permissions
 from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.standing import Standing
@@ -32,6 +33,7 @@ EDIT_INTERVAL_S: Final = 3.0
 STORE_TIMEOUT_S: Final = 10.0
 RENDER_TIMEOUT_S: Final = 60.0
 CLOSE_TIMEOUT_S: Final = 10.0
+MIN_BYTES: Final = 1024  # of a collage that is made smaller until Discord takes it
 RETRY_PAUSES_S: Final = (2.0, 10.0, 30.0, 60.0, 120.0, 240.0, 300.0, 300.0)  # about 18 minutes
 
 _GOING_OFFLINE: Final = Text("The bot is going offline. Try again when it is back.")
@@ -223,25 +225,12 @@ class Deliveries:
     async def _hand_over(self, job: AcceptedJob, result: Result) -> None:
         await self._record(job.request.job_id, JobState.DELIVERING)
         is_kept = await self._keeper.keep(result)
-        rendered = await self._threads.run(
-            RENDER_TIMEOUT_S,
-            render_result,
-            result,
-            language=job.language,
-            user_id=job.user_id,
-            max_bytes=job.max_bytes,
-            origin=job.origin,
-            is_kept=is_kept,
-            result_format=job.result_format,
-        )
-        shown = await job.message.show(rendered)
-        for pause_s in self._retry_pauses_s:
-            if shown is not Shown.UNREACHED:
-                break
-            await asyncio.wait({self._closing}, timeout=pause_s)
-            if self._closing.done():
-                break
-            shown = await job.message.show(rendered)
+        shown, max_bytes = Shown.TOO_LARGE, job.max_bytes
+        while shown is Shown.TOO_LARGE and max_bytes >= MIN_BYTES:
+            rendered = await self._rendered(job, result, is_kept=is_kept, max_bytes=max_bytes)
+            shown = await self._show_in_the_end(job, rendered)
+            # What Discord says that it takes is not always what it takes.
+            max_bytes = len(rendered.picture.data) // 2 if rendered.picture is not None else 0
         match shown:
             case Shown.DONE:
                 await self._record(job.request.job_id, JobState.DELIVERED, result=_summary(result))
@@ -254,7 +243,13 @@ class Deliveries:
                 )
                 _log.warning("job %s: undelivered, as its user takes no direct messages", job.request.job_id)
                 await self._record(job.request.job_id, JobState.EXPIRED, error=sentence)
-            case Shown.REFUSED:
+            case Shown.FORBIDDEN:
+                sentence = job.language.text(
+                    "I may not write here any more. I need {permissions}: ask a moderator, then use /again.",
+                    permissions=tuple(required_permissions(None).values()),
+                )
+                await self._give_up(job.request.job_id, job.request.prompt, JobState.FAILED, sentence, job.message)
+            case Shown.REFUSED | Shown.TOO_LARGE:
                 sentence = job.language.text(
                     "Discord did not take the pictures. Tell the bot's owner: the bot's log says why."
                 )
@@ -262,6 +257,31 @@ class Deliveries:
             case Shown.UNREACHED:
                 # It stays DELIVERING, so the next start draws the same pictures and tries again.
                 _log.error("job %s: Discord can't be reached, the result waits for the next start", job.request.job_id)
+
+    async def _rendered(self, job: AcceptedJob, result: Result, *, is_kept: bool, max_bytes: int) -> Rendered:
+        return await self._threads.run(
+            RENDER_TIMEOUT_S,
+            render_result,
+            result,
+            language=job.language,
+            user_id=job.user_id,
+            max_bytes=max_bytes,
+            origin=job.origin,
+            is_kept=is_kept,
+            result_format=job.result_format,
+        )
+
+    async def _show_in_the_end(self, job: AcceptedJob, rendered: Rendered) -> Shown:
+        """Tries again for a while if Discord can't be reached."""
+        shown = await job.message.show(rendered)
+        for pause_s in self._retry_pauses_s:
+            if shown is not Shown.UNREACHED:
+                break
+            await asyncio.wait({self._closing}, timeout=pause_s)
+            if self._closing.done():
+                break
+            shown = await job.message.show(rendered)
+        return shown
 
     async def _give_up(
         self, job_id: str, prompt: str, state: JobState, sentence: str, message: JobMessage | None

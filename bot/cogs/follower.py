@@ -125,7 +125,7 @@ class Follower:
         text = render_update(job.request, update, language=job.language, loading=loading, resumed=job.resumed)
         rendered = replace(text, picture=self._previews.take())
         shown = await job.message.show(rendered)
-        if shown is Shown.REFUSED and rendered.picture is not None:
+        if shown in (Shown.REFUSED, Shown.FORBIDDEN, Shown.TOO_LARGE) and rendered.picture is not None:
             self._previews.refuse()
         if shown is Shown.GONE:
             await self._executor.cancel(job.request.job_id)

@@ -27,6 +27,7 @@ UNKNOWN_MESSAGE: Final = 10008
 UNKNOWN_USER: Final = 10013
 CANNOT_MESSAGE_USER: Final = 50007
 TOO_MANY_REQUESTS: Final = 429
+_TOO_LARGE: Final = 40005
 
 _log = logging.getLogger(__name__)
 
@@ -37,13 +38,16 @@ class Shown(StrEnum):
     """What came of an edit; the log says why it failed.
 
     GONE: the message or its channel was deleted. CLOSED: it can't be edited any more, and its user takes no direct
-    messages. REFUSED: Discord takes no such edit. UNREACHED: Discord did not answer
-    or had a fault of its own, so that the same edit may succeed later.
+    messages. FORBIDDEN: the bot has lost a permission. TOO_LARGE: a smaller picture may be taken. REFUSED: Discord
+    takes no such edit. UNREACHED: Discord did not answer or had a fault of its own, so that the same edit may succeed
+    later.
     """
 
     DONE = "done"
     GONE = "gone"
     CLOSED = "closed"
+    FORBIDDEN = "forbidden"
+    TOO_LARGE = "too_large"
     REFUSED = "refused"
     UNREACHED = "unreached"
 
@@ -91,9 +95,7 @@ class JobMessage:
                 self._gone = True
                 return Shown.GONE
             _log.warning("message %d could not be edited: %s", self._message.id, error or type(error).__name__)
-            if isinstance(error, discord.HTTPException) and error.code in (CANNOT_MESSAGE_USER, UNKNOWN_USER):
-                return Shown.CLOSED
-            return Shown.REFUSED if _is_final(error) else Shown.UNREACHED
+            return _outcome(error)
         self._shown = rendered
         return Shown.DONE
 
@@ -109,8 +111,8 @@ class JobMessage:
             try:
                 await self._edit_by_token(self._interaction, rendered)
             except discord.HTTPException as error:
-                # 400 and 413 are about the content, which would be refused again.
-                if error.status in (400, 413) or _is_gone(error) or not self._gives_up_token(error):
+                # 400 and 413 are about the content, which would be refused again; 429 asks for patience.
+                if error.status in (400, 413, TOO_MANY_REQUESTS) or _is_gone(error) or not self._gives_up_token(error):
                     raise
                 _log.info("message %d: the interaction's token failed, using the bot's own", self._message.id)
                 self._interaction = None
@@ -154,9 +156,18 @@ def _is_gone(error: BaseException) -> bool:
     return isinstance(error, discord.NotFound) and error.code in (UNKNOWN_CHANNEL, UNKNOWN_MESSAGE)
 
 
-def _is_final(error: BaseException) -> bool:
-    """Whether Discord judged the edit itself: 4xx, for its content or for missing rights. A rate limit passes."""
-    return isinstance(error, discord.HTTPException) and 400 <= error.status < 500 and error.status != TOO_MANY_REQUESTS
+def _outcome(error: BaseException) -> Shown:
+    """What a failed edit means, unless the message is gone. Of 4xx Discord judged the edit itself, but for rate
+    limits, which pass."""
+    if not isinstance(error, discord.HTTPException) or not 400 <= error.status < 500:
+        return Shown.UNREACHED
+    if error.status == TOO_MANY_REQUESTS:
+        return Shown.UNREACHED
+    if error.code in (CANNOT_MESSAGE_USER, UNKNOWN_USER):
+        return Shown.CLOSED
+    if error.status == 413 or error.code == _TOO_LARGE:
+        return Shown.TOO_LARGE
+    return Shown.FORBIDDEN if isinstance(error, discord.Forbidden) else Shown.REFUSED
 
 
 def _attachments(rendered: Rendered) -> list[discord.File]:

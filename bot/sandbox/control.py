@@ -7,6 +7,7 @@ import json
 import secrets
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import asdict
 from typing import Any, Final
 
 import aiohttp
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from bot.sandbox.errors import LineError, SandboxError
 from bot.sandbox.recorder import Exchange
+from bot.sandbox.refusals import Refusal
 from bot.sandbox.server import SandboxServer
 from bot.sandbox.transcript import Event
 
@@ -35,6 +37,8 @@ class ControlRoutes:
         app.router.add_post(f"{_ROOT}/clock", self._advance)
         app.router.add_post(f"{_ROOT}/connected", self._connected)
         app.router.add_post(f"{_ROOT}/page", self._page)
+        app.router.add_post(f"{_ROOT}/mishap", self._mishap)
+        app.router.add_post(f"{_ROOT}/refuse", self._refuse)
         app.router.add_get(f"{_ROOT}/requests", self._requests)
 
     def _check(self, request: web.Request) -> None:
@@ -73,6 +77,19 @@ class ControlRoutes:
     async def _page(self, request: web.Request) -> web.Response:
         self._check(request)
         return web.json_response({"html": await self._server.page((await request.json())["player"])})
+
+    async def _mishap(self, request: web.Request) -> web.Response:
+        self._check(request)
+        try:
+            self._server.mishaps.happen(**await request.json())
+        except LineError as error:
+            return web.json_response({"error": str(error)})
+        return web.json_response({})
+
+    async def _refuse(self, request: web.Request) -> web.Response:
+        self._check(request)
+        self._server.rest.refusals.add(Refusal(**await request.json()))
+        return web.json_response({})
 
     async def _requests(self, request: web.Request) -> web.Response:
         self._check(request)
@@ -120,6 +137,15 @@ class ControlClient:
         """The conversation of a player as HTML."""
         answer: dict[str, str] = await self._post("page", {"player": player}, _PAGE_TIMEOUT_S)
         return answer["html"]
+
+    async def mishap(self, what: str, name: str, permission: str) -> None:
+        """Raises LineError if that can't happen."""
+        answer = await self._post("mishap", {"what": what, "name": name, "permission": permission}, _GRACE_S)
+        if "error" in answer:
+            raise LineError(answer["error"])
+
+    async def refuse(self, refusal: Refusal) -> None:
+        await self._post("refuse", asdict(refusal), _GRACE_S)
 
     async def requests(self) -> tuple[Exchange, ...]:
         with _answering():

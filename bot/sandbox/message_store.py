@@ -69,7 +69,10 @@ class MessageStore:
     ) -> Message:
         """Posts a message of the bot. by: the id of the interaction that does it.
 
-        Raises ApiError 50006 for an empty message and 50035 for one that breaks a rule."""
+        Raises ApiError 10003 if the channel was deleted, 50006 for an empty message and 50035 for one that breaks a
+        rule."""
+        if self._world.channel(place.channel_id) is None:
+            raise unknown("Channel")
         draft = Message(
             id=self._world.snowflakes.new(),
             channel_id=place.channel_id,
@@ -137,6 +140,11 @@ class MessageStore:
     def delete(self, message: Message, *, by: str | None = None) -> None:
         self._messages.pop(message.id, None)
         self._board.publish(Happening(HappeningKind.DELETE, message, by))
+
+    def forget(self, channel_id: str) -> None:
+        """Drops every message of a channel that was deleted; nobody is told of each."""
+        for message in tuple(self.newest_first(channel_id)):
+            del self._messages[message.id]
 
     def _keep(self, message: Message) -> None:
         self._messages[message.id] = message

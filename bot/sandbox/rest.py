@@ -1,6 +1,6 @@
 """The REST face of the sandbox: one place that authenticates, reads, calls a route, answers and records.
 
-Runs on the sandbox's event loop. Rate limits and injected faults belong into `_answered`.
+Runs on the sandbox's event loop.
 """
 
 import json
@@ -10,9 +10,11 @@ from typing import Any, Final
 from aiohttp import web
 
 from bot.sandbox.calls import Call, Route, read_body
+from bot.sandbox.clock import Clock
 from bot.sandbox.errors import ApiError, method_not_allowed, not_found, unauthorized
 from bot.sandbox.files import UploadedFile
 from bot.sandbox.recorder import Exchange, Recorder
+from bot.sandbox.refusals import Refusal, Refusals
 
 API_ROOT: Final = "/api/v10"
 
@@ -20,8 +22,10 @@ API_ROOT: Final = "/api/v10"
 class RestApi:
     """Serves `routes` below API_ROOT. Literal paths must come before templated ones that match them too."""
 
-    def __init__(self, routes: Iterable[Route], bot_token: str, recorder: Recorder) -> None:
+    def __init__(self, routes: Iterable[Route], bot_token: str, recorder: Recorder, clock: Clock) -> None:
         self._routes = tuple(routes)
+        self._clock = clock
+        self.refusals = Refusals()
         self._authorization = f"Bot {bot_token}"
         self._recorder = recorder
 
@@ -44,9 +48,15 @@ class RestApi:
         payload: Any = None
         files: tuple[UploadedFile, ...] = ()
         content_type = request.content_type if request.can_read_body else ""
+        headers = {"Content-Type": "application/json"}
         try:
             payload, files = await read_body(request)
-            status, answer = self._called(request, route, payload, files)
+            refusal = self._refusal(request, route, files)
+            if refusal is None:
+                status, answer = self._called(request, route, payload, files)
+            else:
+                status, answer = refusal.status, refusal.to_json()
+                headers |= refusal.headers(self._clock.now())
         except ApiError as error:
             status, answer = error.status, error.to_json()
         self._recorder.note(
@@ -65,9 +75,11 @@ class RestApi:
         if answer is None:
             return web.Response(status=status)
         # aiohttp's own JSON answers add a charset, and discord.py takes only the bare type for JSON.
-        return web.Response(
-            status=status, body=json.dumps(answer).encode(), headers={"Content-Type": "application/json"}
-        )
+        return web.Response(status=status, body=json.dumps(answer).encode(), headers=headers)
+
+    def _refusal(self, request: web.Request, route: Route | None, files: tuple[UploadedFile, ...]) -> Refusal | None:
+        num_bytes = sum(len(file.data) for file in files)
+        return None if route is None else self.refusals.take(request.method, route.template, num_bytes)
 
     def _called(
         self, request: web.Request, route: Route | None, payload: Any, files: tuple[UploadedFile, ...]

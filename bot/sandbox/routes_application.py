@@ -123,7 +123,7 @@ class ApplicationRoutes:
 
     def _member(self, call: Call) -> dict[str, Any]:
         self._guild_id(call)
-        member = self._world.members.get(call.params["user_id"])
-        if member is None:
+        user_id = call.params["user_id"]
+        if not self._world.is_member(user_id):
             raise unknown("Member")
-        return self._world.member_json(member)
+        return self._world.member_json(self._world.members[user_id])

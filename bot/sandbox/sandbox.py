@@ -23,6 +23,7 @@ from bot.sandbox.finality import Patience
 from bot.sandbox.hosting import Handshake, serve
 from bot.sandbox.pointing import discord_at
 from bot.sandbox.recorder import Exchange, Recorder
+from bot.sandbox.refusals import Refusal
 from bot.sandbox.server import SandboxServer
 from bot.sandbox.transcript import Event
 
@@ -109,6 +110,15 @@ class Sandbox:
     async def advance_clock(self, seconds: float) -> None:
         """Moves the sandbox's time forward, and with it every deadline."""
         await self._control.advance_clock(seconds)
+
+    async def happens(self, what: str, name: str = "general", permission: str = "") -> None:
+        """Something happens to the guild: "messages deleted", "channel deleted" or "permission revoked" (from the bot)
+        in the channel of that name, "member left" of that name, "guild deleted". Raises LineError for anything else."""
+        await self._control.mishap(what, name, permission)
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Some of the requests to come are answered with a refusal."""
+        await self._control.refuse(refusal)
 
     @property
     def requests(self) -> tuple[Exchange, ...]:

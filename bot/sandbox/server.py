@@ -22,6 +22,7 @@ from bot.sandbox.happenings import Board
 from bot.sandbox.interactions import InteractionDesk
 from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import MessageJson
+from bot.sandbox.mishaps import Mishaps
 from bot.sandbox.page import Views, render_page
 from bot.sandbox.player import Player
 from bot.sandbox.recorder import Recorder
@@ -64,7 +65,8 @@ class SandboxServer:
             *ChannelRoutes(self.world, self._messages, self._json).routes(),
             *InteractionRoutes(self.desk, self._messages, self._json).routes(),
         ]
-        self._rest = RestApi(routes, self.world.bot_token, self.recorder)
+        self.rest = RestApi(routes, self.world.bot_token, self.recorder, clock)
+        self.mishaps = Mishaps(self.world, self._messages, self.gateway.dispatch)
 
     @property
     def token(self) -> str:
@@ -104,7 +106,7 @@ class SandboxServer:
     def app(self) -> web.Application:
         """The web application, without the control routes."""
         app = web.Application(client_max_size=MAX_REQUEST_BYTES)
-        self._rest.install(app)
+        self.rest.install(app)
         app.router.add_get(GATEWAY_PATH, self.gateway.serve)
         app.router.add_get(CDN_ROOT + "/attachments/{channel_id}/{attachment_id}/{filename}", self._download)
         app.on_shutdown.append(self._shut_down)

@@ -161,6 +161,7 @@ class World:
         )
         self._elsewhere = {channel.id: channel for channel in elsewhere}
         self._direct: dict[str, Channel] = {}
+        self._gone: set[str] = set()
         # A bot's id is its application's id, as for every application since 2016.
         self.application_id = self.bot.id
         id_part = base64.urlsafe_b64encode(self.bot.id.encode()).decode().rstrip("=")
@@ -257,7 +258,28 @@ class World:
 
     def takes_direct_messages(self, member_id: str) -> bool:
         """Whether the bot may write to the member."""
-        return self.members[member_id].name != HERMIT
+        return self.members[member_id].name != HERMIT and member_id not in self._gone
+
+    def lose_member(self, member: Member) -> None:
+        """The member leaves the guild; what mentions them still has their name."""
+        self._gone.add(member.id)
+
+    def is_member(self, user_id: str) -> bool:
+        return user_id in self.members and user_id not in self._gone
+
+    def close_channel(self, channel: Channel) -> None:
+        """The channel is gone for good."""
+        del self.channels[channel.id]
+
+    def deny_bot(self, channel: Channel, permissions: int) -> Channel:
+        """The channel, in which the bot may not do this from now on. permissions: Discord's bit set."""
+        denied = Overwrite(self.bot.id, 1, deny=permissions)
+        own = [o for o in channel.overwrites if o.target_id == self.bot.id]
+        others = [o for o in channel.overwrites if o.target_id != self.bot.id]
+        if own:
+            denied = replace(own[0], allow=own[0].allow & ~permissions, deny=own[0].deny | permissions)
+        self.channels[channel.id] = replace(channel, overwrites=(*others, denied))
+        return self.channels[channel.id]
 
     def name_of(self, id_: str) -> str | None:
         """What a mention of this member, role or channel is shown as; None for an unknown id."""

@@ -129,7 +129,7 @@ async def test_a_result_that_discord_refuses_for_a_moment_is_sent_again(tmp_path
 
 async def test_a_result_that_discord_never_takes_fails_and_the_message_tells_so(tmp_path: Path) -> None:
     async with open_desk(tmp_path, edit_interval_s=60.0) as desk:
-        desk.recorded.refusals = [refusal(403, 50001)]
+        desk.recorded.refusals = [refusal(400, 50035)]
         job = await desk.wait_for(await desk.accept(), JobState.FAILED)
     assert job.error is not None
     assert "Discord did not take the pictures" in job.error

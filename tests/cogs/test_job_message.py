@@ -117,7 +117,7 @@ async def test_a_token_that_fails_is_not_tried_again(error: discord.HTTPExceptio
 async def test_content_that_discord_refuses_is_not_sent_again(caplog: pytest.LogCaptureFixture) -> None:
     setup = Setup()
     setup.by_token.side_effect = refusal(413, 40005)
-    assert await setup.message.show(PICTURE) is Shown.REFUSED
+    assert await setup.message.show(PICTURE) is Shown.TOO_LARGE
     assert setup.counts() == (1, 0)
     assert "message 99 could not be edited" in caplog.text
 
@@ -135,7 +135,7 @@ async def test_a_deleted_message_is_left_alone(code: int) -> None:
     ("error", "shown"),
     [
         (refusal(400, 50035), Shown.REFUSED),
-        (refusal(403, 50001), Shown.REFUSED),
+        (refusal(403, 50001), Shown.FORBIDDEN),
         (refusal(429, 0), Shown.UNREACHED),
         (refusal(503, 0), Shown.UNREACHED),
         (aiohttp.ServerDisconnectedError(), Shown.UNREACHED),

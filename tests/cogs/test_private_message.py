@@ -137,4 +137,4 @@ async def test_what_discord_says_to_a_direct_message() -> None:
     refusals = [refusal(403, CANNOT_MESSAGE_USER), refusal(503, 0), refusal(413, 40005)]
     message = make_message(AsyncMock(side_effect=refusals))
     shown = [await message.show(RESULT) for _ in refusals]
-    assert shown == [Shown.CLOSED, Shown.UNREACHED, Shown.REFUSED]
+    assert shown == [Shown.CLOSED, Shown.UNREACHED, Shown.TOO_LARGE]
