@@ -91,7 +91,7 @@ async def test_a_walk_past_every_kind_of_message(open_stage: OpenStage, monkeypa
         await stage.play("as owner")
         await stage.play("/style add name:oil text:an oil painting of {prompt}")
         await stage.begin("/imagine prompt:a red circle images:2 style:oil negative:green", player="requester")
-        await stage.play("/queue")
+        await stage.sandbox.play("/queue", player="listing")
         await eventually(lambda: any("unfinished" in str(e.files) for e in stage.sandbox.requests))
         hurry.set()
         await stage.job(JobState.DELIVERED)

@@ -180,7 +180,7 @@ def test_the_caption_in_german() -> None:
     assert lines[3] == "-# demo · condition_scale 1 · top_k 64 · top_p 0.9 · temperature 1"
     assert lines[4] == "Ich kenne „{\\*}“ und „b“ nicht und habe den Rest gezeichnet."
     assert rendered.picture is not None
-    assert rendered.picture.description == "4 Bilder zu: a red circle"
+    assert rendered.picture.description == "4 Bilder, nummeriert, das beste zuerst, zu: a red circle"
     assert read_metadata(rendered.picture.data)["parameters"].startswith("images 4 · ")
 
 
