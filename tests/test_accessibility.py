@@ -115,11 +115,25 @@ async def test_a_walk_past_every_kind_of_message(open_stage: OpenStage, monkeypa
             "/style remove name:oil",
             "/style list",
             "/queue",
+            "say a green triangle",
+            "menu Draw this",
+            "menu Remix",
+            "submit Prompt:a blue triangle",
+            "/imagine prompt:a yellow star images:9",
+            "/gallery",
+            "click Older",
+            "choose 1. a yellow star",
+            "/gallery prompt:star",
+            "/gallery favourites:True",
+            "menu Their gallery on user",
+            "/stats",
             "/help",
             "/about",
         )
         for line in lines:
             assert (await stage.play(line))[1:], line
+        job = await stage.job(JobState.DELIVERED)
+        assert (await stage.play(f"/show job:{job.id}"))[1:]
         await post_button(stage, "1:cancel:0123456789ab")
         await stage.play("click Forged")
         assert set(Action) - actions_seen(stage) == set()

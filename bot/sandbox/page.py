@@ -90,10 +90,13 @@ def _shown(shown: Shown, views: Views) -> str:
     note = f'<p class="only">{" · ".join(notes)}</p>' if notes else ""
     gone = " gone" if shown.is_deleted else ""
     private = " private" if last.viewer_id is not None or shown.is_direct else ""
+    name = html.escape(views.name_of(last.author_id) or BOT_NAME)
+    is_app = name == BOT_NAME
+    badge = ' <span class="app">APP</span>' if is_app else ""
     edited = " <small>(edited)</small>" if last.edited_s is not None else ""
     return (
-        f'<article class="{private}{gone}"><div class="avatar">D</div><div class="body"><header><b>{BOT_NAME}</b> '
-        f'<span class="app">APP</span> <time>{iso(last.created_s)[11:16]}</time>{edited}</header>'
+        f'<article class="{private}{gone}"><div class="avatar{"" if is_app else " member"}">{name[:1].upper()}</div>'
+        f'<div class="body"><header><b>{name}</b>{badge} <time>{iso(last.created_s)[11:16]}</time>{edited}</header>'
         f"{folded}{_content(last, views)}{note}</div></article>"
     )
 

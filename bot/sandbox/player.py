@@ -127,6 +127,7 @@ class Player:
             message = self._messages.say(self._member, self._channel.id, text)
         except ApiError as error:
             raise LineError(f"Discord does not take this message: {error.message}.") from error
+        self._scrapbook.see(message)
         seen = as_read(shown_text(message), self._world.name_of, self._world.now())
         return Event(0.0, EventKind.MESSAGE, seen, message_id=message.id)
 
