@@ -118,7 +118,7 @@ async def test_a_walk_past_every_kind_of_message(open_stage: OpenStage, monkeypa
             "say a green triangle",
             "menu Draw this",
             "menu Remix",
-            "submit Prompt:a blue triangle",
+            "submit The prompt:a blue triangle",
             "/imagine prompt:a yellow star images:9",
             "/gallery",
             "click Older",
