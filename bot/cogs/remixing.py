@@ -13,6 +13,7 @@ from bot.catalogues import Languages
 from bot.cogs.admission import Admission
 from bot.cogs.job_desk import JobDesk
 from bot.cogs.job_requests import request_of
+from bot.cogs.permissions import check_app_permissions
 from bot.cogs.results import Results
 from bot.errors import InvalidParameterError
 from bot.language import Language, Text
@@ -48,7 +49,8 @@ class Remixing:
         self._languages = languages
 
     async def ask(self, interaction: discord.Interaction[Any], message_id: int) -> None:
-        """Answers with the form of the result that a message shows."""
+        """Answers with the form of the result that a message shows, if what it asks for could be delivered."""
+        check_app_permissions(interaction)
         job = await self._results.of_message(interaction, message_id)
         settings = await self._admission.settings(interaction.guild_id)
         number = num_images(settings, self._admission.images, given=None, last=job.num_images)

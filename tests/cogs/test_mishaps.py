@@ -99,6 +99,29 @@ async def test_a_permission_that_is_missing_later_is_told_where_it_can_be(
         assert told.status == (200 if permission == "attach_files" else 403)
 
 
+async def test_every_way_to_a_job_names_what_is_missing_before_it(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await stage.play(DRAW)
+        job = await stage.job(JobState.DELIVERED)
+        await stage.play("choose 1")
+        await stage.sandbox.happens("permission revoked", permission="attach_files")
+        ways = (
+            "/imagine prompt:a star",
+            "/imagine prompt:a {red|blue} star",
+            "/again",
+            "click Reroll",
+            "click Vary",
+            "menu Draw this",
+            "menu Remix",
+            f"/show job:{job.id}",
+        )
+        for way in ways:
+            answer = await stage.answer(way)
+            assert answer.is_ephemeral
+            assert answer.text == "I lack Attach Files in this channel. Ask a moderator to grant this to me.", way
+        assert stage.job_ids == [job.id]
+
+
 async def test_a_token_that_dies_while_the_job_waits(open_stage: OpenStage) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(num_slots=3, gate=gate)) as stage:
