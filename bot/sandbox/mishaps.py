@@ -54,7 +54,7 @@ class Mishaps:
         self._dispatch("CHANNEL_DELETE", event, _GUILDS)
 
     def _delete_guild(self) -> None:
-        for channel in tuple(self._world.channels.values()):
+        for channel in self._world.channels_of(self._world.guild_id):
             self._world.close_channel(channel)
             self._messages.forget(channel.id)
         self._dispatch("GUILD_DELETE", {"id": self._world.guild_id}, _GUILDS)

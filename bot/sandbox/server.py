@@ -92,7 +92,7 @@ class SandboxServer:
 
     async def page(self, name: str) -> str:
         """The conversation of the player of that name as an HTML page. Raises LineError as `player` does."""
-        views = Views(self.world.name_of, self._files.read, self.world.now())
+        views = Views(self.world.name_of, self.files.read, self.world.now())
         return await asyncio.to_thread(render_page, self.player(name).seen, views)
 
     async def wait_until_connected(self, timeout_s: float) -> dict[str, bool]:
