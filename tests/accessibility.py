@@ -64,7 +64,7 @@ def _about_component(component: dict[str, Any]) -> Iterator[str]:
         if not _WORD.search(component.get("placeholder") or ""):
             yield f"the select {component['custom_id']} has no placeholder with a word."
         for option in component.get("options") or ():
-            if not _WORD.search(option["label"]):
+            if not _WORD.search(f"{option['label']} {option.get('description') or ''}"):
                 yield f"the choice {option['label']!r} has no word."
     if kind == parts.MEDIA_GALLERY:
         for item in component["items"]:

@@ -80,7 +80,10 @@ class Description:
 
     def complaints(self, exchange: Exchange) -> list[str]:
         """What is wrong with a request, its answer, or with having been refused."""
-        found = self.request_complaints(exchange) + self.answer_complaints(exchange)
+        found = self.request_complaints(exchange)
+        if exchange.is_mishap:
+            return found
+        found += self.answer_complaints(exchange)
         answer = exchange.answer
         if exchange.status >= 400 and isinstance(answer, dict) and answer.get("code") in _REFUSALS:
             found.append(f"{_name(exchange)}: refused: {json.dumps(answer)[:300]}")

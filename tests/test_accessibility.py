@@ -75,8 +75,6 @@ def actions_seen(stage: Stage) -> set[Action]:
 
 async def test_a_walk_past_every_kind_of_message(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fixture checks what was sent. Whoever adds a control has to walk past it here."""
-    monkeypatch.setattr("bot.cogs.previews.ROUND_S", 0.2)
-
     hurry = threading.Event()
 
     def pause(seconds: float) -> None:
@@ -90,7 +88,9 @@ async def test_a_walk_past_every_kind_of_message(open_stage: OpenStage, monkeypa
         stage.app.bot._deliveries._edit_interval_s = 0.05
         await stage.play("as owner")
         await stage.play("/style add name:oil text:an oil painting of {prompt}")
-        await stage.begin("/imagine prompt:a red circle images:2 style:oil negative:green", player="requester")
+        with monkeypatch.context() as patched:
+            patched.setattr("bot.cogs.previews.ROUND_S", 0.2)
+            await stage.begin("/imagine prompt:a red circle images:2 style:oil negative:green", player="requester")
         await stage.sandbox.play("/queue", player="listing")
         await eventually(lambda: any("unfinished" in str(e.files) for e in stage.sandbox.requests))
         hurry.set()

@@ -110,6 +110,8 @@ class Player:
         else:
             is_begun = isinstance(action, Begin)
             self._scrapbook.add(Said(self._member, self._channel.name, line.strip(" ").removeprefix("begin ")))
+            # What the channel is now: its permissions may have changed.
+            self._channel = self._world.channels.get(self._channel.id, self._channel)
             interaction = self._actions.begin(
                 action.action if isinstance(action, Begin) else action, self._member, self._channel, self._form
             )

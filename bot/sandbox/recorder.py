@@ -14,6 +14,7 @@ class Exchange:
     path: as it was asked for, below the API's root; path_template: the route that took it ("/channels/{channel_id}"),
     None where there is none. payload: the decoded body (of a multipart body its `payload_json`), None without one.
     files: name of the form field, file name and size in bytes of each upload. answer: decoded, None for 204.
+    is_mishap: a Refusal was the answer, whatever was asked for.
     """
 
     method: str
@@ -25,6 +26,7 @@ class Exchange:
     files: tuple[tuple[str, str, int], ...]
     status: int
     answer: Any
+    is_mishap: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -49,6 +49,7 @@ class RestApi:
         files: tuple[UploadedFile, ...] = ()
         content_type = request.content_type if request.can_read_body else ""
         headers = {"Content-Type": "application/json"}
+        refusal: Refusal | None = None
         try:
             payload, files = await read_body(request)
             refusal = self._refusal(request, route, files)
@@ -70,6 +71,7 @@ class RestApi:
                 files=tuple((f"files[{file.index}]", file.filename, len(file.data)) for file in files),
                 status=status,
                 answer=answer,
+                is_mishap=refusal is not None,
             )
         )
         if answer is None:

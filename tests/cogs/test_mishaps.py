@@ -43,7 +43,7 @@ async def test_a_job_whose_message_is_gone_ends_without_one(
         assert (await stage.job(JobState.FAILED)).error == "Its message was deleted."
         assert stage.app.executor.status.num_running == 0
         if what == "guild deleted":
-            assert stage.app.bot.guilds == []
+            assert not stage.app.bot.guilds
         else:
             await stage.play("in gallery")
             assert (await stage.play(DRAW))[-1].files
