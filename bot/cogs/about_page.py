@@ -71,6 +71,8 @@ def _model_text(status: ExecutorStatus) -> Text:
 def _duration(seconds: float) -> Text:
     """In the largest unit of which there are two."""
     minutes = int(seconds // 60)
+    if minutes < 1:
+        return Text("less than a minute")
     if minutes >= 48 * 60:
         return Text.plural("{n} day", "{n} days", minutes // (24 * 60))
     if minutes >= 120:

@@ -57,7 +57,7 @@ async def test_about(open_stage: OpenStage, settings: Settings) -> None:
         f"dalle-bot {__version__} draws pictures of what people describe.\n"
         "Model: fake, 8 x 8 pixels.\n"
         "Everybody's jobs: 0 waiting, 0 being drawn.\n"
-        "Running for 0 minutes, in 1 server.\n"
+        "Running for less than a minute, in 1 server.\n"
         "[Add it to a server] [Source code]"
     )
     assert url in row
