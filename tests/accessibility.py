@@ -61,9 +61,11 @@ def _about_component(component: dict[str, Any]) -> Iterator[str]:
     if kind == parts.BUTTON and not _WORD.search(component.get("label") or ""):
         yield f"the button {parts.button_label(component)!r} has no word."
     if kind in parts.SELECTS:
-        if not _WORD.search(component.get("placeholder") or ""):
-            yield f"the select {component['custom_id']} has no placeholder with a word."
-        for option in component.get("options") or ():
+        options = component.get("options") or ()
+        shown = [component.get("placeholder") or "", *(option["label"] for option in options if option.get("default"))]
+        if not _WORD.search(" ".join(shown)):
+            yield f"the select {component['custom_id']} shows no word."
+        for option in options:
             if not _WORD.search(f"{option['label']} {option.get('description') or ''}"):
                 yield f"the choice {option['label']!r} has no word."
     if kind == parts.MEDIA_GALLERY:

@@ -42,7 +42,7 @@ def select(label: str, placeholder: str = "Choose") -> dict[str, Any]:
         (sent(button("▶")), "the button '▶' has no word"),
         (sent(button("1")), "the button '1' has no word"),
         (sent(select("3")), "the choice '3' has no word"),
-        (sent(select("Three", "")), "the select 1 has no placeholder"),
+        (sent(select("Three", "")), "the select 1 shows no word"),
         (
             sent({"components": [{"type": 12, "items": [{"media": {"url": "attachment://a.png"}}]}]}),
             "attachment://a.png has no description",
