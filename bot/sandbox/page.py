@@ -79,7 +79,7 @@ def _shown(shown: Shown, views: Views) -> str:
     folded = ""
     if earlier:
         states = "".join(f'<div class="state">{_content(state, views)}</div>' for state in earlier)
-        folded = f'<details class="earlier"><summary>before: {len(earlier)}</summary>{states}</details>'
+        folded = f'<details class="earlier"><summary>earlier states: {len(earlier)}</summary>{states}</details>'
     notes = []
     if shown.is_direct:
         notes.append("Direct message")

@@ -37,10 +37,11 @@ img { max-width: 420px; max-height: 460px; border-radius: 8px; display: block; }
 .gallery img { max-width: 200px; }
 .thumbnail img { max-width: 90px; }
 .container { background: #2b2d31; border: 1px solid #3f4147; border-radius: 8px; padding: 10px 12px; margin: 6px 0; }
-.section { display: flex; justify-content: space-between; gap: 12px; align-items: flex-start; }
+.section { display: flex; margin: 8px 0; justify-content: space-between; gap: 12px; align-items: flex-start; }
 hr { border: 0; border-top: 1px solid #3f4147; margin: 10px 0; }
 .row { display: flex; flex-wrap: wrap; gap: 8px; margin-top: 8px; }
-.button { padding: 5px 14px; border-radius: 7px; background: #43444b; color: #fff; font-size: 14px; font-weight: 500; }
+.button { display: inline-block; padding: 5px 14px;
+  border-radius: 7px; background: #43444b; color: #fff; font-size: 14px; font-weight: 500; }
 .button.primary { background: #4453c4; }
 .button.success { background: #2d7d46; }
 .button.danger { background: #c53b3f; }

@@ -55,7 +55,7 @@ async def test_a_conversation(sandbox: Sandbox, bot: TinyBot) -> None:
     page = await read(sandbox)
     assert "#general" in page.text
     assert page.text.index("user /do") < page.text.index("done <b>") < page.text.index("/echo text:hello")
-    assert "before: 1 Drawing <1>" in page.text
+    assert "earlier states: 1 Drawing <1>" in page.text
     (shown,) = page.pictures
     assert shown["alt"] == "a red field"
     assert (shown["src"] or "").startswith("data:image/png;base64,iVBOR")
