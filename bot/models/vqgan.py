@@ -16,6 +16,7 @@ from jax.typing import DTypeLike
 
 from bot.errors import CheckpointError
 from bot.models.config_json import pick, refuse_options, require_positive
+from bot.models.convolution import Convolution, GroupNorm
 
 
 @dataclass(frozen=True)
@@ -65,23 +66,17 @@ class _Parts:
     dtype: DTypeLike
     rngs: nnx.Rngs
 
-    def conv(self, features_in: int, features_out: int, kernel: int = 3, *, stride: int = 1, pad: int = 1) -> nnx.Conv:
-        return nnx.Conv(
-            features_in,
-            features_out,
-            (kernel, kernel),
-            strides=(stride, stride),
-            padding=((pad, pad), (pad, pad)),
-            dtype=self.dtype,
-            rngs=self.rngs,
-        )
+    def conv(
+        self, features_in: int, features_out: int, kernel: int = 3, *, stride: int = 1, pad: int = 1
+    ) -> Convolution:
+        return Convolution(features_in, features_out, kernel, stride=stride, pad=pad, dtype=self.dtype, rngs=self.rngs)
 
-    def pointwise(self, features_in: int, features_out: int) -> nnx.Conv:
+    def pointwise(self, features_in: int, features_out: int) -> Convolution:
         return self.conv(features_in, features_out, 1, pad=0)
 
-    def norm(self, features: int) -> nnx.GroupNorm:
-        # No dtype, as in the original: statistics and result stay in float32 whatever the convolutions compute in.
-        return nnx.GroupNorm(features, num_groups=32, epsilon=1e-6, rngs=self.rngs)
+    def norm(self, features: int) -> GroupNorm:
+        # Statistics and result stay in float32 whatever the convolutions compute in, as in the original.
+        return GroupNorm(features, groups=32, epsilon=1e-6)
 
 
 class ResnetBlock(nnx.Module):
