@@ -12,6 +12,7 @@ from rich.console import Console
 from bot.commands.bench_chat import chat
 from bot.commands.bench_decode import decode
 from bot.commands.bench_guidance import guidance
+from bot.commands.bench_quality import quality
 from bot.commands.bench_serve import serve
 from bot.commands.options import Config, Json, Model, read_settings
 from bot.commands.progress import show_stages
@@ -23,6 +24,7 @@ bench.command()(decode)
 bench.command()(serve)
 bench.command()(guidance)
 bench.command()(chat)
+bench.command()(quality)
 
 Size = Annotated[Literal["mega", "mini", "tiny"], typer.Option(help="Whose sizes the random weights have.")]
 Stored = Annotated[Literal["float16", "float32"], typer.Option(help="The numbers in the file.")]
