@@ -15,11 +15,11 @@ from bot.bench.chat_plan import NUM_CHANNELS, NUM_GUILDS, Order
 from bot.bench.chat_record import ChatRecord, Seen, SeenFile, Sent
 from bot.collage import read_metadata
 from bot.sandbox import components as parts
+from bot.sandbox.guild import Channel, Member
 from bot.sandbox.happenings import Happening, HappeningKind
 from bot.sandbox.lines import Slash
 from bot.sandbox.messages import Message
 from bot.sandbox.server import SandboxServer
-from bot.sandbox.world import Channel, Member
 
 POLL_S: Final = 0.05
 

@@ -9,13 +9,15 @@ from bot.sandbox import components as parts
 from bot.sandbox.command_registry import CHAT_INPUT, MESSAGE_MENU, USER_MENU, CommandRegistry
 from bot.sandbox.errors import LineError
 from bot.sandbox.forms import filled_in
+from bot.sandbox.guild import Channel, Member
 from bot.sandbox.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction, InteractionDesk
 from bot.sandbox.lines import Action, Choose, Click, Menu, Slash, Submit, Type
 from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import Message, MessageJson
+from bot.sandbox.objects import channel_json, member_json, role_json
 from bot.sandbox.options import Arguments
 from bot.sandbox.spelling import by_spelling, shown_name
-from bot.sandbox.world import Channel, Member, World
+from bot.sandbox.world import World
 
 
 class Actions:
@@ -107,7 +109,7 @@ class Actions:
         """A context menu command on a member."""
         command = self._offered(USER_MENU, name, member, channel)
         data = {"id": command["id"], "name": command["name"], "type": command["type"]}
-        partial = self._world.member_json(target) | {"permissions": str(self._world.permissions(target, channel))}
+        partial = member_json(self._world, target) | {"permissions": str(self._world.permissions(target, channel))}
         resolved = {"users": {target.id: partial.pop("user")}, "members": {target.id: partial}}
         return data | {"target_id": target.id, "resolved": resolved}
 
@@ -165,9 +167,9 @@ class Actions:
         for name in names:
             if is_channels:
                 named = self._world.channel_named(name)
-                chosen[named.id] = self._world.channel_json(named) | {"permissions": "0"}
+                chosen[named.id] = channel_json(self._world, named) | {"permissions": "0"}
             else:
                 role = self._world.role_named(name)
-                chosen[role.id] = self._world.role_json(role)
+                chosen[role.id] = role_json(role)
         data = {"component_type": kind, "custom_id": component["custom_id"], "values": list(chosen)}
         return message, data | {"resolved": {"channels" if is_channels else "roles": chosen}}

@@ -7,7 +7,7 @@ from typing import Any
 from bot.sandbox import rules
 from bot.sandbox.clock import Snowflakes
 from bot.sandbox.errors import invalid_form
-from bot.sandbox.world import Place
+from bot.sandbox.guild import Place
 
 CHAT_INPUT, USER_MENU, MESSAGE_MENU = 1, 2, 3
 

@@ -17,6 +17,7 @@ from discord import Intents
 
 from bot.sandbox.happenings import Happening, HappeningKind
 from bot.sandbox.messages import Message
+from bot.sandbox.objects import guild_create_json, user_json
 from bot.sandbox.world import World
 
 MAX_WAITING_EVENTS: Final = 10_000
@@ -232,7 +233,7 @@ class Gateway:
         served = [guild_id for guild_id in self._world.guilds if (int(guild_id) >> 22) % shard[1] == shard[0]]
         ready = {
             "v": 10,
-            "user": self._world.user_json(self._world.bot),
+            "user": user_json(self._world.bot),
             "guilds": [{"id": guild_id, "unavailable": True} for guild_id in served],
             "session_id": connection.session_id,
             "resume_gateway_url": self._gateway_url,
@@ -241,5 +242,5 @@ class Gateway:
         }
         connection.dispatch("READY", ready)
         for guild_id in served if intents & Intents(guilds=True).value else ():
-            connection.dispatch("GUILD_CREATE", self._world.guild_create_json(guild_id))
+            connection.dispatch("GUILD_CREATE", guild_create_json(self._world, guild_id))
         self.identified.set()

@@ -23,10 +23,12 @@ from bot.sandbox.errors import (
     unknown,
 )
 from bot.sandbox.files import MAX_FILE_BYTES, UploadedFile
+from bot.sandbox.guild import Channel, Member, Place
 from bot.sandbox.happenings import Board, Happening, HappeningKind
 from bot.sandbox.message_store import MessageStore, Placement
 from bot.sandbox.messages import DEFAULT_MESSAGE, EPHEMERAL, MENU_ANSWER, SLASH_ANSWER, Message, Origin
-from bot.sandbox.world import Channel, Member, Place, World
+from bot.sandbox.objects import channel_json, member_json, user_json
+from bot.sandbox.world import World
 
 ACKNOWLEDGE_S: Final = 3.0
 TOKEN_LIFE_S: Final = 15 * 60.0
@@ -109,7 +111,7 @@ class InteractionDesk:
         metadata: dict[str, Any] = {
             "id": interaction_id,
             "type": kind,
-            "user": self._world.user_json(member),
+            "user": user_json(member),
             "authorizing_integration_owners": self._world.owners(channel, member),
         }
         if kind == COMMAND and data["type"] == 3:
@@ -274,7 +276,7 @@ class InteractionDesk:
             "version": 1,
             "data": interaction.data,
             "channel_id": channel.id,
-            "channel": world.channel_json(channel) | {"permissions": permissions},
+            "channel": channel_json(world, channel) | {"permissions": permissions},
             "locale": member.locale,
             "app_permissions": str(world.app_permissions(channel)),
             "entitlements": [],
@@ -287,10 +289,10 @@ class InteractionDesk:
                 "guild_id": guild_id,
                 "guild": {"id": guild_id, "locale": "en-US", "features": []},
                 "guild_locale": "en-US",
-                "member": world.member_json(member) | {"permissions": permissions},
+                "member": member_json(world, member) | {"permissions": permissions},
             }
         else:
-            payload["user"] = world.user_json(member)
+            payload["user"] = user_json(member)
         if interaction.source is not None:
             payload["message"] = self._message_json(interaction.source)
         return payload

@@ -12,9 +12,10 @@ from bot.sandbox import rules
 from bot.sandbox.clock import Clock
 from bot.sandbox.errors import empty_message, invalid_form, unknown
 from bot.sandbox.files import FileShelf, UploadedFile
+from bot.sandbox.guild import Member
 from bot.sandbox.happenings import Board, Happening, HappeningKind
 from bot.sandbox.messages import COMPONENTS_V2, DEFAULT_MESSAGE, EPHEMERAL, LOADING, Attachment, Message, Origin
-from bot.sandbox.world import Member, World
+from bot.sandbox.world import World
 
 MAX_MESSAGES: Final = 10_000
 _SUPPRESS_EMBEDS, _SUPPRESS_NOTIFICATIONS = 1 << 2, 1 << 12

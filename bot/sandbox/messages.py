@@ -9,6 +9,7 @@ from typing import Any
 
 from bot.sandbox import components as parts
 from bot.sandbox.clock import iso
+from bot.sandbox.objects import member_json, user_json
 from bot.sandbox.world import BOT_NAME, World
 
 EPHEMERAL = 1 << 6
@@ -88,14 +89,14 @@ class MessageJson:
             "id": message.id,
             "channel_id": message.channel_id,
             "type": message.kind,
-            "author": self._world.user_json(members[message.author_id]),
+            "author": user_json(members[message.author_id]),
             "content": message.content,
             "timestamp": iso(message.created_s),
             "edited_timestamp": None if message.edited_s is None else iso(message.edited_s),
             "tts": message.tts,
             "pinned": False,
             "mention_everyone": message.mentions_everyone,
-            "mentions": [self._world.user_json(members[user_id]) for user_id in message.mentioned_user_ids],
+            "mentions": [user_json(members[user_id]) for user_id in message.mentioned_user_ids],
             "mention_roles": list(message.mentioned_role_ids),
             "attachments": [self._attachment(message, item) for item in message.attachments],
             "embeds": [self._embed(message, embed) for embed in message.embeds],
@@ -114,7 +115,7 @@ class MessageJson:
         answer = self.message(message)
         channel = self._world.channels.get(message.channel_id)
         if message.viewer_id is None and channel is not None:
-            member = self._world.member_json(self._world.members[message.author_id])
+            member = member_json(self._world, self._world.members[message.author_id])
             del member["user"]
             answer |= {"guild_id": self._world.guild_of(channel), "member": member}
         return answer

@@ -10,6 +10,7 @@ from discord import Intents, Permissions
 
 from bot.sandbox.errors import LineError
 from bot.sandbox.message_store import MessageStore
+from bot.sandbox.objects import channel_json
 from bot.sandbox.world import World
 
 _GUILDS = Intents(guilds=True).value
@@ -48,7 +49,7 @@ class Mishaps:
 
     def _delete_channel(self, name: str) -> None:
         channel = self._world.channel_named(name)
-        event = self._world.channel_json(channel)
+        event = channel_json(self._world, channel)
         self._world.close_channel(channel)
         self._messages.forget(channel.id)
         self._dispatch("CHANNEL_DELETE", event, _GUILDS)
@@ -62,4 +63,4 @@ class Mishaps:
     def _revoke(self, channel_name: str, permission: str) -> None:
         denied = Permissions(**{permission: True})
         channel = self._world.deny_bot(self._world.channel_named(channel_name), denied.value)
-        self._dispatch("CHANNEL_UPDATE", self._world.channel_json(channel), _GUILDS)
+        self._dispatch("CHANNEL_UPDATE", channel_json(self._world, channel), _GUILDS)

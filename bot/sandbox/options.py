@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bot.sandbox.errors import LineError
+from bot.sandbox.objects import channel_json, member_json, role_json, user_json
 from bot.sandbox.rules import SUB_COMMAND, SUB_COMMAND_GROUP
 from bot.sandbox.spelling import by_spelling, shown_name
 from bot.sandbox.world import World
@@ -104,18 +105,18 @@ class Arguments:
         world = self._world
         if kind == USER:
             member = world.member_named(text.removeprefix("@"))
-            self.resolved.setdefault("users", {})[member.id] = world.user_json(member)
-            partial = world.member_json(member) | {"permissions": str(world.everyone.permissions)}
+            self.resolved.setdefault("users", {})[member.id] = user_json(member)
+            partial = member_json(world, member) | {"permissions": str(world.everyone.permissions)}
             del partial["user"], partial["deaf"], partial["mute"]
             self.resolved.setdefault("members", {})[member.id] = partial
             return member.id
         if kind == CHANNEL:
             channel = world.channel_named(text)
-            self.resolved.setdefault("channels", {})[channel.id] = world.channel_json(channel) | {"permissions": "0"}
+            self.resolved.setdefault("channels", {})[channel.id] = channel_json(world, channel) | {"permissions": "0"}
             return channel.id
         if kind == ROLE:
             role = world.role_named(text)
-            self.resolved.setdefault("roles", {})[role.id] = world.role_json(role)
+            self.resolved.setdefault("roles", {})[role.id] = role_json(role)
             return role.id
         raise LineError(f"The sandbox can't fill in {name}: its option type {kind} is not supported.")
 

@@ -12,15 +12,17 @@ from bot.sandbox.album import Album
 from bot.sandbox.errors import ApiError, LineError
 from bot.sandbox.finality import Judge, Patience
 from bot.sandbox.forms import modal_text
+from bot.sandbox.guild import Place
 from bot.sandbox.happenings import Board, Happening, HappeningKind
 from bot.sandbox.interactions import DEFERRED_UPDATE, UPDATE, Interaction, InteractionDesk
 from bot.sandbox.lines import As, Begin, Give, In, Say, Take, Wait, parse_line
 from bot.sandbox.markdown import as_read
 from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import Message, shown_text
+from bot.sandbox.objects import role_json
 from bot.sandbox.scrapbook import Entry, Form, Remark, Said, Scrapbook
 from bot.sandbox.transcript import Event, EventKind
-from bot.sandbox.world import Place, World
+from bot.sandbox.world import World
 
 MAX_TIMEOUT_S: Final = 3600.0
 _KINDS: Final = {
@@ -139,7 +141,7 @@ class Player:
         is_known = any(role.name == name for role in self._world.roles.values())
         if isinstance(action, Give) and not is_known:
             role = self._world.new_role(name)
-            created = {"guild_id": self._world.guild_id, "role": self._world.role_json(role)}
+            created = {"guild_id": self._world.guild_id, "role": role_json(role)}
             self._dispatch("GUILD_ROLE_CREATE", created, Intents(guilds=True).value)
         role = self._world.role_named(name)
         self._member = self._world.with_role(self._member, role, has_it=isinstance(action, Give))

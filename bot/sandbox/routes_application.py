@@ -5,6 +5,7 @@ from typing import Any
 from bot.sandbox.calls import Call, Route
 from bot.sandbox.command_registry import CommandRegistry
 from bot.sandbox.errors import invalid_form, unknown
+from bot.sandbox.objects import channel_json, guild_json, member_json, role_json, user_json
 from bot.sandbox.world import BOT_NAME, World
 
 
@@ -41,20 +42,20 @@ class ApplicationRoutes:
         return {"url": self._gateway_url, "shards": 1, "session_start_limit": limit}
 
     def _me(self, _: Call) -> dict[str, Any]:
-        user = self._world.user_json(self._world.bot)
+        user = user_json(self._world.bot)
         return user | {"mfa_enabled": False, "locale": "en-US", "verified": True, "email": None}
 
     def _user(self, call: Call) -> dict[str, Any]:
         member = self._world.members.get(call.params["user_id"])
         if member is None:
             raise unknown("User")
-        return self._world.user_json(member)
+        return user_json(member)
 
     def _open_direct_channel(self, call: Call) -> dict[str, Any]:
         member = self._world.members.get(str(call.form.get("recipient_id")))
         if member is None or member.is_bot:
             raise unknown("User")
-        return self._world.channel_json(self._world.direct_channel(member))
+        return channel_json(self._world, self._world.direct_channel(member))
 
     def _application(self, _: Call) -> dict[str, Any]:
         world = self._world
@@ -64,7 +65,7 @@ class ApplicationRoutes:
             "icon": None,
             "description": "An application in the sandbox.",
             "type": None,
-            "bot": world.user_json(world.bot),
+            "bot": user_json(world.bot),
             "bot_public": True,
             "bot_require_code_grant": False,
             "verify_key": "0" * 64,
@@ -73,7 +74,7 @@ class ApplicationRoutes:
             "redirect_uris": [],
             "interactions_endpoint_url": None,
             "role_connections_verification_url": None,
-            "owner": world.user_json(world.owner),
+            "owner": user_json(world.owner),
             "approximate_guild_count": len(self._world.guilds),
             "approximate_user_install_count": 0,
             "approximate_user_authorization_count": 0,
@@ -109,21 +110,21 @@ class ApplicationRoutes:
         return guild_id
 
     def _guild(self, call: Call) -> dict[str, Any]:
-        guild = self._world.guild_json(self._guild_id(call))
+        guild = guild_json(self._world, self._guild_id(call))
         if call.is_set("with_counts"):
             guild |= {"approximate_member_count": len(self._world.members), "approximate_presence_count": 1}
         return guild
 
     def _channels(self, call: Call) -> list[dict[str, Any]]:
         channels = self._world.channels_of(self._guild_id(call))
-        return [self._world.channel_json(channel) for channel in channels]
+        return [channel_json(self._world, channel) for channel in channels]
 
     def _roles(self, call: Call) -> list[dict[str, Any]]:
-        return [self._world.role_json(role) for role in self._world.roles_of(self._guild_id(call))]
+        return [role_json(role) for role in self._world.roles_of(self._guild_id(call))]
 
     def _member(self, call: Call) -> dict[str, Any]:
         self._guild_id(call)
         user_id = call.params["user_id"]
         if not self._world.is_member(user_id):
             raise unknown("Member")
-        return self._world.member_json(self._world.members[user_id])
+        return member_json(self._world, self._world.members[user_id])

@@ -7,9 +7,11 @@ from discord import Permissions
 
 from bot.sandbox.calls import Call, Route
 from bot.sandbox.errors import closed_direct_messages, foreign_message, missing_access, missing_permissions, unknown
+from bot.sandbox.guild import Channel
 from bot.sandbox.message_store import MessageStore, Placement
 from bot.sandbox.messages import DEFAULT_MESSAGE, Message, MessageJson
-from bot.sandbox.world import Channel, World
+from bot.sandbox.objects import channel_json
+from bot.sandbox.world import World
 
 
 class ChannelRoutes:
@@ -54,7 +56,7 @@ class ChannelRoutes:
         return message
 
     def _get_channel(self, call: Call) -> dict[str, Any]:
-        return self._world.channel_json(self._channel(call))
+        return channel_json(self._world, self._channel(call))
 
     def _typing(self, call: Call) -> None:
         self._channel(call, sends=True)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bot.sandbox.guild import Member
 from bot.sandbox.messages import Message
-from bot.sandbox.world import Member
 
 MAX_ENTRIES: Final = 500
 MAX_STATES: Final = 20

@@ -6,14 +6,13 @@ Read by the routes, the gateway and the player, on the sandbox's event loop.
 import base64
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import IntEnum
-from typing import Any
+from dataclasses import replace
 
 from discord import Permissions
 
-from bot.sandbox.clock import Clock, Snowflakes, iso
+from bot.sandbox.clock import Clock, Snowflakes
 from bot.sandbox.errors import LineError
+from bot.sandbox.guild import Channel, Member, Overwrite, Place, Role
 
 MAX_MEMBERS = 1000
 MAX_ROLES = 250
@@ -42,71 +41,6 @@ _NEEDS_SENDING = Permissions(mention_everyone=True, attach_files=True, embed_lin
 _OF_APPS = Permissions(attach_files=True, embed_links=True, mention_everyone=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
-    """permissions: Discord's bit set. The guild's own id is the id of @everyone."""
-
-    id: str
-    name: str
-    permissions: int
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A user who is in the guild. locale: the language of their client, as Discord names it."""
-
-    id: str
-    name: str
-    role_ids: tuple[str, ...] = ()
-    is_bot: bool = False
-    locale: str = "en-US"
-
-
-@dataclass(frozen=True, slots=True)
-class Overwrite:
-    """A channel's exception for a role (kind 0) or a member (kind 1); allow and deny are bit sets."""
-
-    target_id: str
-    kind: int
-    allow: int = 0
-    deny: int = 0
-
-
-class Place(IntEnum):
-    """GUILD: the bot's. DIRECT: messages between it and one member. The others are where members bring it as an app
-    that they installed for themselves: FOREIGN is a guild without it, GROUP a group of friends."""
-
-    GUILD = 0
-    DIRECT = 1
-    GROUP = 2
-    FOREIGN = 3
-
-    @property
-    def context(self) -> int:
-        """As an interaction names it."""
-        return 0 if self is Place.FOREIGN else self.value
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """A text channel. recipient_id: with whom the bot talks there, in a channel of direct messages.
-    guild_id: None for the first guild, and for direct messages."""
-
-    id: str
-    name: str
-    position: int
-    overwrites: tuple[Overwrite, ...] = ()
-    recipient_id: str | None = None
-    guild_id: str | None = None
-    place: Place = Place.GUILD
-
-    @property
-    def is_brought(self) -> bool:
-        """Whether the bot is there as what a member installed for themselves, and no member."""
-        return self.place in (Place.GROUP, Place.FOREIGN)
-
-
 class World:
     """One guild with five channels and as many members as are named, who are in all other guilds too; and some places
     without the bot.
@@ -122,7 +56,7 @@ class World:
         self.now = clock.now
         self.snowflakes = Snowflakes(clock)
         new = self.snowflakes.new
-        self._born_s = clock.now()
+        self.born_s = clock.now()
         self.guild_id = new()
         # Id → name.
         self.guilds = {self.guild_id: "Sandbox"}
@@ -318,132 +252,3 @@ class World:
         if channel.is_brought:
             return {"1": member.id}
         return {"0": self.guild_of(channel) if channel.place is Place.GUILD else "0"}
-
-    def user_json(self, member: Member) -> dict[str, Any]:
-        """A user object."""
-        user: dict[str, Any] = {
-            "id": member.id,
-            "username": member.name,
-            "discriminator": "0000" if member.is_bot else "0",
-            "global_name": None if member.is_bot else member.name,
-            "avatar": None,
-            "public_flags": 0,
-            "flags": 0,
-            "primary_guild": None,
-        }
-        return user | {"bot": True} if member.is_bot else user
-
-    def member_json(self, member: Member) -> dict[str, Any]:
-        """A guild member object with its user."""
-        return {
-            "user": self.user_json(member),
-            "nick": None,
-            "avatar": None,
-            "banner": None,
-            "roles": list(member.role_ids),
-            "joined_at": iso(self._born_s),
-            "premium_since": None,
-            "communication_disabled_until": None,
-            "deaf": False,
-            "mute": False,
-            "pending": False,
-            "flags": 0,
-        }
-
-    def role_json(self, role: Role) -> dict[str, Any]:
-        return {
-            "id": role.id,
-            "name": role.name,
-            "permissions": str(role.permissions),
-            "position": role.position,
-            "color": 0,
-            "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
-            "hoist": False,
-            "managed": False,
-            "mentionable": False,
-            "icon": None,
-            "unicode_emoji": None,
-            "flags": 0,
-        }
-
-    def channel_json(self, channel: Channel) -> dict[str, Any]:
-        if channel.recipient_id is not None:
-            recipients = [self.user_json(self.members[channel.recipient_id])]
-            return {"id": channel.id, "type": 1, "last_message_id": None, "flags": 0, "recipients": recipients}
-        if channel.place is Place.GROUP:
-            return {
-                "id": channel.id,
-                "type": 3,
-                "last_message_id": None,
-                "flags": 0,
-                "name": channel.name,
-                "icon": None,
-            }
-        overwrites = [
-            {"id": o.target_id, "type": o.kind, "allow": str(o.allow), "deny": str(o.deny)} for o in channel.overwrites
-        ]
-        return {
-            "id": channel.id,
-            "type": 0,
-            "guild_id": self.guild_of(channel),
-            "name": channel.name,
-            "position": channel.position,
-            "permission_overwrites": overwrites,
-            "nsfw": False,
-            "topic": None,
-            "parent_id": None,
-            "last_message_id": None,
-            "rate_limit_per_user": 0,
-            "flags": 0,
-        }
-
-    def guild_json(self, guild_id: str) -> dict[str, Any]:
-        """A guild object as REST gives it."""
-        absent = (
-            "icon description home_header splash discovery_splash banner application_id afk_channel_id "
-            "system_channel_id widget_channel_id max_presences vanity_url_code rules_channel_id "
-            "safety_alerts_channel_id public_updates_channel_id incidents_data"
-        )
-        return dict.fromkeys(absent.split()) | {
-            "id": guild_id,
-            "name": self.guilds[guild_id],
-            "owner_id": self.owner.id,
-            "features": [],
-            "region": "us-east",
-            "afk_timeout": 300,
-            "system_channel_flags": 0,
-            "widget_enabled": False,
-            "verification_level": 0,
-            "roles": [self.role_json(role) for role in self.roles_of(guild_id)],
-            "default_message_notifications": 0,
-            "mfa_level": 0,
-            "explicit_content_filter": 0,
-            "max_members": 500_000,
-            "max_stage_video_channel_users": 50,
-            "max_video_channel_users": 25,
-            "premium_tier": 0,
-            "premium_subscription_count": 0,
-            "preferred_locale": "en-US",
-            "premium_progress_bar_enabled": False,
-            "nsfw": False,
-            "nsfw_level": 0,
-            "emojis": [],
-            "stickers": [],
-        }
-
-    def guild_create_json(self, guild_id: str) -> dict[str, Any]:
-        """The gateway's GUILD_CREATE: every channel, seen or not; of the members the bot alone."""
-        return self.guild_json(guild_id) | {
-            "joined_at": iso(self._born_s),
-            "large": False,
-            "unavailable": False,
-            "member_count": len(self.members),
-            "members": [self.member_json(self.bot)],
-            "channels": [self.channel_json(channel) for channel in self.channels_of(guild_id)],
-            "voice_states": [],
-            "threads": [],
-            "presences": [],
-            "stage_instances": [],
-            "guild_scheduled_events": [],
-            "soundboard_sounds": [],
-        }

@@ -9,6 +9,7 @@ from bot.sandbox.finality import Patience
 from bot.sandbox.happenings import Happening
 from bot.sandbox.hosting import Handshake, serve
 from bot.sandbox.lines import Slash
+from bot.sandbox.objects import guild_create_json
 from bot.sandbox.pointing import discord_at
 from bot.sandbox.server import SandboxServer
 from tests.sandbox.tiny_bot import TinyBot
@@ -67,6 +68,6 @@ async def test_a_command_from_another_guild(server: SandboxServer) -> None:
 async def test_a_guild_has_its_own_channels(server: SandboxServer) -> None:
     world = server.world
     world.found_guild("Club", ["lobby"])
-    assert set(world.guild_create_json(world.guild_id)) == set(world.guild_create_json(max(world.guilds)))
-    assert [channel["name"] for channel in world.guild_create_json(max(world.guilds))["channels"]] == ["lobby"]
-    assert "lobby" not in {channel["name"] for channel in world.guild_create_json(world.guild_id)["channels"]}
+    assert set(guild_create_json(world, world.guild_id)) == set(guild_create_json(world, max(world.guilds)))
+    assert [channel["name"] for channel in guild_create_json(world, max(world.guilds))["channels"]] == ["lobby"]
+    assert "lobby" not in {channel["name"] for channel in guild_create_json(world, world.guild_id)["channels"]}
