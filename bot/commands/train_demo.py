@@ -29,7 +29,15 @@ def train_demo(
         StageName | None, typer.Option(help="Train only this one. The other two learn from a finished vqgan in --work.")
     ] = None,
     seed: Annotated[int, typer.Option(help="One seed, one result.", min=0)] = 0,
-    speed: Annotated[float, typer.Option(help="Divides the number of steps, for a quick look.", min=1.0)] = 1.0,
+    width: Annotated[
+        int,
+        typer.Option(
+            help="Multiplies the networks' features: 2 or 3 for a GPU and pictures of your own.", min=1, max=8
+        ),
+    ] = 1,
+    speed: Annotated[
+        float, typer.Option(help="Divides the number of steps: 100 for a quick look, 0.5 for twice as many.", min=0.01)
+    ] = 1.0,
     evaluate: Annotated[
         int,
         typer.Option(
@@ -51,7 +59,7 @@ def train_demo(
     from bot.demo.train import train_demo as train
 
     console = Console(stderr=True)
-    train(out, work, seed=seed, console=console, data=data, only=stage, speed=speed)
+    train(out, work, seed=seed, console=console, data=data, only=stage, width=width, speed=speed)
     losses = None
     try:
         losses = str(plot_losses(work))

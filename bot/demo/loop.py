@@ -4,6 +4,7 @@ Whatever a stage learns lives in one pytree, its state. The state is saved as a 
 at the step that it was saved at and draws the batches that it would have drawn.
 """
 
+import ctypes
 import json
 import math
 import os
@@ -29,6 +30,10 @@ Metrics = dict[str, Any]
 
 SAVE_EVERY_S = 60.0
 LOG_EVERY_STEPS = 20
+
+# Parameters of mallopt, from glibc's malloc.h.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_MAX = -4
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,8 @@ def run_stage(stage: Stage[S], folder: Path, console: Console) -> S:
     state, first = _restore(saved, stage) if saved.exists() else (stage.init(), 0)
     if first >= stage.num_steps:
         return state
-    split, everywhere = _shardings(stage.batch(first))
-    state = jax.device_put(state, everywhere)
+    batch = stage.batch(first)
+    state = jax.device_put(state, _shardings(batch)[1])
     log = folder / f"{stage.name}.jsonl"
     _forget_losses(log, first)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn())
@@ -67,7 +72,7 @@ def run_stage(stage: Stage[S], folder: Path, console: Console) -> S:
     with Progress(*columns, console=console, refresh_per_second=2) as progress, log.open("a", encoding="utf-8") as out:
         task = progress.add_task(stage.name, total=stage.num_steps, completed=first, text="compiling")
         for step in range(first, stage.num_steps):
-            state, metrics = stage.step(state, jax.device_put(stage.batch(step), split))
+            state, metrics = stage.step(state, spread(batch))
             must_save = step == stage.num_steps - 1 or time.monotonic() - last_save > SAVE_EVERY_S
             # The loss is looked at before each save, so that nobody resumes from what went wrong.
             if must_save or step % LOG_EVERY_STEPS == 0:
@@ -81,6 +86,8 @@ def run_stage(stage: Stage[S], folder: Path, console: Console) -> S:
             if must_save:
                 _save(saved, state, stage, step + 1)
                 last_save = time.monotonic()
+            if step + 1 < stage.num_steps:
+                batch = stage.batch(step + 1)
     return state
 
 
@@ -91,6 +98,20 @@ def use_every_core() -> None:
         jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     except RuntimeError:
         pass  # JAX runs already, with the devices that it has
+
+
+def keep_freed_memory() -> None:
+    """Has the C library, where it is glibc, keep what a step frees for the next one: to get hundreds of megabytes from
+    the kernel anew costs up to half of a step of the VQGAN."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def spread(batch: Any) -> Any:
+    """The arrays of a batch, a share of them on each device."""
+    return jax.device_put(batch, _shardings(batch)[0])
 
 
 def _shardings(batch: Any) -> tuple[NamedSharding, NamedSharding]:

@@ -18,7 +18,7 @@ from bot.checkpoints.places import Places, extract, places_by_name
 from bot.checkpoints.tokenizers import ClipTokenizer, PromptTokenizer
 from bot.demo import train_clip, train_dalle_bart, train_vqgan
 from bot.demo.folder import FolderPictures
-from bot.demo.loop import Stage, run_stage, use_every_core
+from bot.demo.loop import Stage, keep_freed_memory, run_stage, use_every_core
 from bot.demo.pictures import DrawnPictures, Pictures
 from bot.demo.samples import clip_samples, dalle_bart_samples, vqgan_samples
 from bot.demo.stage_name import StageName
@@ -47,6 +47,7 @@ def train_demo(
     console: Console,
     data: Path | None = None,
     only: StageName | None = None,
+    width: int = 1,
     speed: float = 1.0,
 ) -> None:
     """Trains what `work` does not hold yet and writes the checkpoint to `out`.
@@ -54,7 +55,8 @@ def train_demo(
     out: gets the folders dalle_bart, vqgan and clip. work: states and losses of the stages, and a picture of what each
     can do; the states that it holds are resumed.
     data: a folder of pictures with captions (folder.py); None for the demo's own. only: the one stage to train, and its
-    folder the only one to write. speed: divides the number of steps, for a quick look at the machinery.
+    folder the only one to write. width: multiplies the networks' features. speed: divides the number of steps: above 1
+    for a quick look at the machinery, below it for a longer training.
     Raises ConfigError before anything is trained if a folder can't be made, the data can't be used or is not what
     `work` began with, or `only` needs a VQGAN that is not there; CheckpointError as run_stage does.
     """
@@ -71,7 +73,8 @@ def train_demo(
     pictures = DrawnPictures(SIZE_PX) if data is None else FolderPictures(data, SIZE_PX, console=console)
     expect_same_data(work, data, pictures)
     use_every_core()
-    run = _Run(out, work, pictures, seed, speed, console)
+    keep_freed_memory()
+    run = _Run(out, work, pictures, seed, width, speed, console)
     codec = _train_vqgan(run, write=only in (None, "vqgan"))
     if only in (None, "dalle-bart"):
         _train_dalle_bart(run, codec)
@@ -87,6 +90,7 @@ class _Run:
     work: Path
     pictures: Pictures
     seed: int
+    width: int
     speed: float
     console: Console
 
@@ -111,7 +115,7 @@ class _Codec:
 
 
 def _train_vqgan(run: _Run, *, write: bool) -> _Codec:
-    config = train_vqgan.config(run.pictures.size_px)
+    config = train_vqgan.config(run.pictures.size_px, run.width)
     network = vqgan.network(config)
     steps = run.shortened(train_vqgan.NUM_STEPS)
     params = run.finish(train_vqgan.stage(network, config, run.pictures, seed=run.seed, num_steps=steps)).params
@@ -127,7 +131,7 @@ def _train_dalle_bart(run: _Run, codec: _Codec) -> None:
     folder = run.out / "dalle_bart"
     write_prompt_tokenizer(folder, run.pictures.sentences())
     tokenizer = PromptTokenizer.load(folder, max_length=train_dalle_bart.MAX_TEXT_LENGTH, normalize=True)
-    config = train_dalle_bart.config(tokenizer.num_ids, codec.config)
+    config = train_dalle_bart.config(tokenizer.num_ids, codec.config, run.width)
     network = dalle_bart.network(config)
     stage = train_dalle_bart.stage(
         network,
@@ -150,7 +154,7 @@ def _train_clip(run: _Run, codec: _Codec) -> None:
     folder = run.out / "clip"
     eos_id = write_clip_tokenizer(folder, run.pictures.sentences())
     tokenizer = ClipTokenizer.load(folder, train_clip.MAX_TEXT_LENGTH)
-    options = train_clip.config_json(tokenizer.num_ids, eos_id, run.pictures.size_px)
+    options = train_clip.config_json(tokenizer.num_ids, eos_id, run.pictures.size_px, run.width)
     config = ClipConfig.from_json(options)
     network = clip.network(config)
     stage = train_clip.stage(

@@ -3,7 +3,8 @@
 The contrastive loss of Radford et al. (arXiv:2103.00020), made hard on both sides, so that the ranking notices what the
 generator gets wrong: two more captions per picture do not describe it (the demo's differ from the right one in a single
 word), and some pictures stand there a second time, spoilt, with a patch of another picture's codes. Those have been
-through the VQGAN with and without the patch, since that is how the pictures look that CLIP will rank.
+through the VQGAN with and without the patch, since that is how the pictures look that CLIP will rank. They are the
+costly part, so each is used several times.
 """
 
 from functools import partial
@@ -16,7 +17,8 @@ import numpy.typing as npt
 import optax
 
 from bot.checkpoints.tokenizers import ClipTokenizer
-from bot.demo.loop import Metrics, Stage
+from bot.demo.blocks import Blocks
+from bot.demo.loop import Metrics, Stage, spread
 from bot.demo.pictures import Pictures
 from bot.demo.train_vqgan import GRID
 from bot.models.clip import Clip
@@ -30,7 +32,9 @@ MAX_TEXT_LENGTH = 32
 PATCHES = 8
 NUM_STEPS = 700
 BATCH = 96
-SPOILT = 12
+SPOILT = 16
+BLOCK = 128
+USES = 6
 MIN_PATCH, MAX_PATCH = 2, 8
 VISIBLE = 0.2
 WRONG_CAPTIONS = 2
@@ -38,10 +42,15 @@ PEAK_RATE = 1.5e-3
 MAX_LOGIT_SCALE = float(np.log(100.0))
 
 
-def config_json(vocabulary: int, eos_id: int, size_px: int) -> dict[str, Any]:
+def config_json(vocabulary: int, eos_id: int, size_px: int, width: int = 1) -> dict[str, Any]:
     """CLIP's config.json for pictures of size_px. vocabulary: ids of the tokenizer. eos_id: the text is pooled where it
-    first stands."""
-    tower = {"hidden_size": 96, "intermediate_size": 256, "num_attention_heads": 4, "hidden_act": "quick_gelu"}
+    first stands. width: multiplies its features and heads."""
+    tower = {
+        "hidden_size": 96 * width,
+        "intermediate_size": 256 * width,
+        "num_attention_heads": 4 * width,
+        "hidden_act": "quick_gelu",
+    }
     text = {"vocab_size": vocabulary, "max_position_embeddings": MAX_TEXT_LENGTH, "eos_token_id": eos_id}
     vision = {"image_size": size_px, "patch_size": size_px // PATCHES}
     return {
@@ -56,6 +65,16 @@ def config_json(vocabulary: int, eos_id: int, size_px: int) -> dict[str, Any]:
 class State(NamedTuple):
     params: Params
     optimizer: Any
+
+
+class _Rebuilt(NamedTuple):
+    """captions: of each. rebuilt, spoilt: uint8 [n, size_px, size_px, 3]. shows: bool [n]; a patch of the same colour
+    spoils nothing."""
+
+    captions: list[str]
+    rebuilt: npt.NDArray[np.uint8]
+    spoilt: npt.NDArray[np.uint8]
+    shows: npt.NDArray[np.bool_]
 
 
 def stage(
@@ -78,32 +97,48 @@ def stage(
         params = network.init(seed)
         return State(params, optimizer.init(params))
 
+    @jax.jit
+    def with_spoilt(pixels: jax.Array, patches: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """The pictures as the VQGAN rebuilds them, those spoilt, and which of these show it."""
+        model = vqgan.bind(vqgan_params)
+        codes = model.encode(pixels.astype(jnp.float32) / 255.0)
+        rebuilt = model.decode_codes(codes)
+        spoilt = model.decode_codes(jnp.where(patches, jnp.roll(codes, 1, axis=0), codes))
+        shows = jnp.any(jnp.abs(spoilt - rebuilt) > VISIBLE, axis=(1, 2, 3))
+        return to_uint8(rebuilt), to_uint8(spoilt), shows
+
+    def rebuilt(block: int) -> _Rebuilt:
+        parts = []
+        for part in range(BLOCK // SPOILT):
+            rng = np.random.default_rng((seed, 3, block, part))
+            pixels, captions = pictures.batch(rng, SPOILT)
+            seen = with_spoilt(*spread((pixels, _patches(rng, SPOILT))))
+            parts.append(_Rebuilt(captions, *map(np.asarray, seen)))
+        captions = [caption for part in parts for caption in part.captions]
+        return _Rebuilt(captions, *(np.concatenate(arrays) for arrays in zip(*(p[1:] for p in parts), strict=True)))
+
+    blocks = Blocks(rebuilt, USES * BLOCK // SPOILT)
+
     def batch(step: int) -> tuple[Any, ...]:
-        rng = np.random.default_rng((seed, 3, step))
-        pixels, captions = pictures.batch(rng, BATCH)
+        block = blocks.at(step)
+        rng = np.random.default_rng((seed, 5, step))
+        chosen = rng.choice(BLOCK, SPOILT, replace=False)
+        pixels, captions = pictures.batch(rng, BATCH - SPOILT)
+        captions = [*(block.captions[i] for i in chosen), *captions]
         texts = list(captions)
         for _ in range(WRONG_CAPTIONS):
             texts += pictures.wrong_captions(captions, rng)
         known: dict[str, int] = {}
         groups = np.asarray([known.setdefault(text, len(known)) for text in texts], np.int32)
         encoded = tokenizer.encode(texts)
-        return pixels, encoded.ids, encoded.mask, groups, _patches(rng, min(SPOILT, BATCH))
-
-    @jax.jit
-    def with_spoilt(pixels: jax.Array, patches: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The batch, its first pictures as the VQGAN rebuilds them, and behind it those spoilt; which of these show."""
-        model = vqgan.bind(vqgan_params)
-        first = patches.shape[0]
-        codes = model.encode(pixels[:first].astype(jnp.float32) / 255.0)
-        rebuilt = model.decode_codes(codes)
-        spoilt = model.decode_codes(jnp.where(patches, jnp.roll(codes, 1, axis=0), codes))
-        shows = jnp.any(jnp.abs(spoilt - rebuilt) > VISIBLE, axis=(1, 2, 3))
-        return jnp.concatenate([to_uint8(rebuilt), pixels[first:], to_uint8(spoilt)]), shows
+        seen = np.concatenate([block.rebuilt[chosen], pixels, block.spoilt[chosen]])
+        return seen, block.shows[chosen], encoded.ids, encoded.mask, groups
 
     @partial(jax.jit, donate_argnums=0)
-    def learn(
-        state: State, pixels: jax.Array, is_spoilt: jax.Array, ids: jax.Array, mask: jax.Array, groups: jax.Array
-    ) -> tuple[State, Metrics]:
+    def step(state: State, batch: tuple[jax.Array, ...]) -> tuple[State, Metrics]:
+        """batch: whole pictures and behind them the spoilt ones, which of those show it, texts, and the same number for
+        equal texts."""
+        pixels, is_spoilt, ids, mask, groups = batch
         right = jnp.arange(BATCH)
         # The same caption may stand in a batch twice; neither is wrong for the other's picture.
         twin = (groups[:BATCH, None] == groups[None, :]) & (right[:, None] != jnp.arange(groups.shape[0]))
@@ -125,11 +160,6 @@ def stage(
         params: Params = optax.apply_updates(state.params, updates)
         params["logit_scale"] = jnp.minimum(params["logit_scale"], MAX_LOGIT_SCALE)
         return State(params, moments), {"loss": loss, "accuracy": accuracy}
-
-    def step(state: State, batch: tuple[Any, ...]) -> tuple[State, Metrics]:
-        pixels, ids, mask, groups, patches = batch
-        learnt: tuple[State, Metrics] = learn(state, *with_spoilt(pixels, patches), ids, mask, groups)
-        return learnt
 
     return Stage("clip", seed, num_steps, init, batch, step)
 

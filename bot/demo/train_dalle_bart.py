@@ -2,7 +2,8 @@
 
 Cross-entropy of the VQGAN's codes under teacher forcing. One caption in ten is dropped for the unconditional prompt, so
 that condition_scale has two branches to compare (Ho and Salimans, arXiv:2207.12598). One in ten gets a word that the
-tokenizer doesn't know, so that such a word does no harm.
+tokenizer doesn't know, so that such a word does no harm. To encode a picture costs almost as much as to learn from it,
+so each is used several times (Choi et al., arXiv:1907.05550).
 """
 
 from functools import partial
@@ -11,11 +12,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 import optax
 from optax.contrib import MuonDimensionNumbers
 
 from bot.checkpoints.tokenizers import PromptTokenizer
-from bot.demo.loop import Metrics, Stage
+from bot.demo.blocks import Blocks
+from bot.demo.loop import Metrics, Stage, spread
 from bot.demo.optimizer import muon
 from bot.demo.pictures import Pictures
 from bot.models.dalle_bart import DalleBart
@@ -27,27 +30,32 @@ MAX_TEXT_LENGTH = 32
 
 NUM_STEPS = 2800
 BATCH = 32
+BLOCK = 1024
+USES = 3
 PEAK_RATE = 2e-2
 ADAM_RATE = 3e-3
 DROP_CAPTION = 0.1
 UNKNOWN_WORD = 0.1
 
 
-def config(vocabulary: int, vqgan_config: VQGANConfig) -> DalleBartConfig:
-    """vocabulary: ids of the tokenizer. The start token is the one id behind the codes, as in the released models."""
+def config(vocabulary: int, vqgan_config: VQGANConfig, width: int = 1) -> DalleBartConfig:
+    """vocabulary: ids of the tokenizer. width: multiplies its features and heads.
+
+    The start token is the one id behind the codes, as in the released models.
+    """
     codes = vqgan_config.n_embed
     return DalleBartConfig(
         encoder_vocab_size=vocabulary,
         image_vocab_size=codes,
         image_length=vqgan_config.grid**2,
         max_text_length=MAX_TEXT_LENGTH,
-        d_model=192,
+        d_model=192 * width,
         encoder_layers=2,
-        encoder_ffn_dim=384,
-        encoder_attention_heads=6,
+        encoder_ffn_dim=384 * width,
+        encoder_attention_heads=6 * width,
         decoder_layers=4,
-        decoder_ffn_dim=384,
-        decoder_attention_heads=6,
+        decoder_ffn_dim=384 * width,
+        decoder_attention_heads=6 * width,
         normalize_text=True,
         decoder_start_token_id=codes,
     )
@@ -83,20 +91,33 @@ def stage(
         params = network.init(seed)
         return State(params, optimizer.init(params))
 
+    @jax.jit
+    def encode(pixels: jax.Array) -> jax.Array:
+        return vqgan.bind(vqgan_params).encode(pixels.astype(jnp.float32) / 255.0)
+
+    def encoded(block: int) -> tuple[npt.NDArray[np.int32], list[str]]:
+        codes, captions = [], []
+        for part in range(BLOCK // BATCH):
+            pixels, texts = pictures.batch(np.random.default_rng((seed, 2, block, part)), BATCH)
+            codes.append(np.asarray(encode(spread(pixels))))
+            captions += texts
+        return np.concatenate(codes), captions
+
+    blocks = Blocks(encoded, USES * BLOCK // BATCH)
+
     def batch(step: int) -> tuple[Any, ...]:
-        rng = np.random.default_rng((seed, 2, step))
-        pixels, captions = pictures.batch(rng, BATCH)
+        codes, texts = blocks.at(step)
+        rng = np.random.default_rng((seed, 4, step))
+        chosen = rng.choice(len(texts), BATCH, replace=False)
+        captions = [texts[i] for i in chosen]
         text = tokenizer.encode([_with_unknown_word(c, rng) if rng.random() < UNKNOWN_WORD else c for c in captions])
         dropped = (rng.random(BATCH) < DROP_CAPTION)[:, None]
         ids = np.where(dropped, unconditional.ids, text.ids)
-        return pixels.astype(np.float32) / 255.0, ids, np.where(dropped, unconditional.mask, text.mask)
-
-    @jax.jit
-    def encode(pixels: jax.Array) -> jax.Array:
-        return vqgan.bind(vqgan_params).encode(pixels)
+        return codes[chosen], ids, np.where(dropped, unconditional.mask, text.mask)
 
     @partial(jax.jit, donate_argnums=0)
-    def learn(state: State, codes: jax.Array, ids: jax.Array, mask: jax.Array) -> tuple[State, Metrics]:
+    def step(state: State, batch: tuple[jax.Array, ...]) -> tuple[State, Metrics]:
+        codes, ids, mask = batch
         start = jnp.full((codes.shape[0], 1), config.decoder_start_token_id, codes.dtype)
 
         def loss_of(params: Params) -> jax.Array:
@@ -107,11 +128,6 @@ def stage(
         loss, gradients = jax.value_and_grad(loss_of)(state.params)
         updates, moments = optimizer.update(gradients, state.optimizer, state.params)
         return State(optax.apply_updates(state.params, updates), moments), {"loss": loss}
-
-    def step(state: State, batch: tuple[Any, ...]) -> tuple[State, Metrics]:
-        pixels, ids, mask = batch
-        learnt: tuple[State, Metrics] = learn(state, encode(pixels), ids, mask)
-        return learnt
 
     return Stage("dalle_bart", seed, num_steps, init, batch, step)
 

@@ -33,13 +33,16 @@ DEAD_BELOW = 0.01
 PIXEL_VARIANCE = 0.08
 
 
-def config(size_px: int) -> VQGANConfig:
-    """A network for pictures of size_px, a power of two of at least 32, with GRID codes along each side."""
+def config(size_px: int, width: int = 1) -> VQGANConfig:
+    """A network for pictures of size_px, a power of two of at least 32, with GRID codes along each side.
+
+    width: multiplies its features.
+    """
     return VQGANConfig(
-        ch=64,
+        ch=64 * width,
         num_res_blocks=0,
         resolution=size_px,
-        z_channels=64,
+        z_channels=64 * width,
         ch_mult=(1,) * (size_px // GRID).bit_length(),
         attn_resolutions=(),
         n_embed=2048,

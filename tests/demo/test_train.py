@@ -22,6 +22,7 @@ from bot.demo.train import DEMO_SAMPLING, train_demo
 from bot.engine.base import PromptText, SlotAssignment
 from bot.engine.engine import JaxEngine
 from bot.errors import ConfigError
+from bot.models.clip_config import ClipConfig
 from bot.models.dalle_bart_config import DalleBartConfig
 from bot.models.vqgan import VQGANConfig
 from bot.requests import GeneratedImage
@@ -46,11 +47,11 @@ def data(tmp_path: Path) -> Path:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks and batches that compile and run fast."""
 
-    def small_config(vocabulary: int, vqgan_config: VQGANConfig) -> DalleBartConfig:
-        return replace(full_config(vocabulary, vqgan_config), encoder_layers=1, decoder_layers=1)
+    def small_config(vocabulary: int, vqgan_config: VQGANConfig, width: int) -> DalleBartConfig:
+        return replace(full_config(vocabulary, vqgan_config, width), encoder_layers=1, decoder_layers=1)
 
-    def small_config_json(vocabulary: int, eos_id: int, size_px: int) -> dict[str, Any]:
-        options = full_config_json(vocabulary, eos_id, size_px)
+    def small_config_json(vocabulary: int, eos_id: int, size_px: int, width: int) -> dict[str, Any]:
+        options = full_config_json(vocabulary, eos_id, size_px, width)
         for tower in ("text_config", "vision_config"):
             options[tower]["num_hidden_layers"] = 1
         return options
@@ -61,7 +62,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "SIZE_PX", SIZE_PX)
     for module in (train_vqgan, train_dalle_bart, train_clip):
         monkeypatch.setattr(module, "BATCH", 4)
+    monkeypatch.setattr(train_dalle_bart, "BLOCK", 4)
     monkeypatch.setattr(train_clip, "SPOILT", 2)
+    monkeypatch.setattr(train_clip, "BLOCK", 4)
 
 
 @pytest.mark.slow
@@ -109,7 +112,8 @@ def test_one_stage_alone(
     def train_vqgan(run: object, *, write: bool) -> None:
         done.extend(["vqgan"] if write else [])
 
-    monkeypatch.setattr(train, "use_every_core", lambda: None)
+    for name in ("use_every_core", "keep_freed_memory"):
+        monkeypatch.setattr(train, name, lambda: None)
     monkeypatch.setattr(train, "_train_vqgan", train_vqgan)
     monkeypatch.setattr(train, "_train_dalle_bart", lambda run, codec: done.append("dalle-bart"))
     monkeypatch.setattr(train, "_train_clip", lambda run, codec: done.append("clip"))
@@ -122,3 +126,17 @@ def test_an_unfinished_vqgan_teaches_nothing(tmp_path: Path) -> None:
     save_file({}, tmp_path / "vqgan.safetensors", {"step": "4", "num_steps": "5"})
     with pytest.raises(ConfigError, match=r"^--stage clip: it learns from a finished VQGAN, and .* has none"):
         train_demo(tmp_path, tmp_path, seed=0, console=QUIET, only="clip")
+
+
+def test_wider_networks_are_wider_throughout() -> None:
+    narrow, wide = (train_vqgan.config(128, width) for width in (1, 2))
+    assert (wide.ch, wide.z_channels, wide.grid) == (2 * narrow.ch, 2 * narrow.z_channels, narrow.grid)
+    narrow_bart, wide_bart = (train_dalle_bart.config(50, narrow, width) for width in (1, 2))
+    assert wide_bart.d_model == 2 * narrow_bart.d_model
+    assert wide_bart.decoder_ffn_dim == 2 * narrow_bart.decoder_ffn_dim
+    assert wide_bart.d_model // wide_bart.decoder_attention_heads == narrow_bart.d_model // (
+        narrow_bart.decoder_attention_heads
+    )
+    narrow_clip, wide_clip = (ClipConfig.from_json(train_clip.config_json(50, 3, 128, width)) for width in (1, 2))
+    assert wide_clip.vision.hidden_size == 2 * narrow_clip.vision.hidden_size
+    assert wide_clip.text.hidden_size == 2 * narrow_clip.text.hidden_size
