@@ -23,6 +23,9 @@ from bot.language import Language
 
 UNKNOWN_INTERACTION: Final = 10062
 
+# Discord's codes where there is nobody left to answer: the channel, the guild or the interaction's webhook is gone.
+_GONE: Final = frozenset({10003, 10004, 10015})
+
 _log = logging.getLogger(__name__)
 
 
@@ -53,6 +56,9 @@ async def answer_error(interaction: discord.Interaction, error: BaseException, l
     cause = _cause(error)
     if isinstance(cause, discord.NotFound) and cause.code == UNKNOWN_INTERACTION:
         _log.warning("%s of user %d was answered too late for Discord", name, interaction.user.id)
+        return
+    if isinstance(cause, discord.NotFound) and cause.code in _GONE:
+        _log.warning("%s of user %d can't be answered, its place is gone: %s", name, interaction.user.id, cause)
         return
     sentence = explain(cause, doing=name, language=language)
     mentions = discord.AllowedMentions.none()

@@ -123,3 +123,13 @@ async def test_an_interaction_that_died_is_not_answered_again(caplog: pytest.Log
     await answer_error(interaction, invoke_error(refusal(404, UNKNOWN_INTERACTION)), ENGLISH)
     interaction.response.send_message.assert_not_awaited()
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+@pytest.mark.parametrize("code", [10003, 10004, 10015])
+async def test_a_place_that_is_gone_is_a_line_in_the_log(code: int, caplog: pytest.LogCaptureFixture) -> None:
+    interaction = make_interaction(answered=True)
+    await answer_error(interaction, refusal(404, code), ENGLISH)
+    interaction.followup.send.assert_not_awaited()
+    [record] = caplog.records
+    assert (record.levelno, record.exc_info) == (logging.WARNING, None)
+    assert "its place is gone" in record.getMessage()

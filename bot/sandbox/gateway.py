@@ -22,6 +22,9 @@ from bot.sandbox.world import World
 
 MAX_WAITING_EVENTS: Final = 10_000
 HEARTBEAT_INTERVAL_MS: Final = 41_250
+# An answer at once would overtake the note that discord.py's thread makes of having asked, and it would then count the
+# whole interval as a delay.
+ACK_DELAY_S: Final = 0.05
 IDENTIFY_TIMEOUT_S: Final = 30.0
 _PRIVILEGED: Final = Intents(members=True, presences=True, message_content=True).value
 
@@ -203,7 +206,7 @@ class Gateway:
 
     def _take(self, connection: _Connection, op: int, data: Any) -> None:
         if op == Op.HEARTBEAT:
-            connection.send(Op.HEARTBEAT_ACK, None)
+            asyncio.get_running_loop().call_later(ACK_DELAY_S, connection.send, Op.HEARTBEAT_ACK, None)
         elif op == Op.IDENTIFY:
             self._identify(connection, data)
         elif op == Op.RESUME:
