@@ -15,7 +15,7 @@ async def _handle(order: Order) -> Answer:
         case "fail":
             raise JobFailedError("It can't be done.")
         case "sleep":
-            await asyncio.sleep(60.0)
+            await asyncio.sleep(1.0)
         case "die":
             sys.stderr.write("I die\n")
             sys.stderr.flush()
