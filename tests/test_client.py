@@ -91,15 +91,17 @@ async def test_context_menus_are_for_servers_and_as_few_as_discord_py_allows(bot
             assert (payload["contexts"], payload["integration_types"]) == ([0], [0])
 
 
-async def test_what_draws_is_offered_where_that_is_switched_on(store: Store, executor: LocalExecutor) -> None:
+async def test_what_draws_and_its_help_are_offered_where_that_is_switched_on(
+    store: Store, executor: LocalExecutor
+) -> None:
     places = Places(direct_messages=True, user_installs=True)
     async with make_bot(store, executor, places=places) as bot:
         await bot.load_cogs()
         payloads = {command.name: command.to_dict(bot.tree) for command in bot.tree.get_commands()}
     for name, payload in payloads.items():
-        is_drawing = name in ("imagine", "again")
-        assert sorted(payload["contexts"]) == ([0, 1, 2] if is_drawing else [0]), name
-        assert sorted(payload["integration_types"]) == ([0, 1] if is_drawing else [0]), name
+        is_everywhere = name in ("imagine", "again", "queue", "help", "about")
+        assert sorted(payload["contexts"]) == ([0, 1, 2] if is_everywhere else [0]), name
+        assert sorted(payload["integration_types"]) == ([0, 1] if is_everywhere else [0]), name
 
 
 def test_no_command_is_missing_from_the_walk() -> None:

@@ -12,6 +12,8 @@ from discord import app_commands
 from bot.errors import NotAdmittedError
 from bot.moderation.places import Places
 
+AnyCommand = app_commands.Command[Any, Any, Any] | app_commands.Group | app_commands.ContextMenu
+
 MAX_JOBS_OUTSIDE: Final = 5  # the answer and four messages more; the last one is for what goes wrong
 
 
@@ -42,8 +44,22 @@ def check_elsewhere(interaction: discord.Interaction[Any], places: Places, num_j
 
 
 def allow_elsewhere(command: app_commands.Command[Any, Any, Any] | app_commands.Group, places: Places) -> None:
-    """Offers a command where jobs may be made; before the commands are registered."""
+    """Offers a command where jobs may be made too; before the commands are registered."""
     command.allowed_contexts = app_commands.AppCommandContext(
         guild=True, dm_channel=places.direct_messages, private_channel=places.user_installs
     )
     command.allowed_installs = app_commands.AppInstallationType(guild=True, user=places.user_installs)
+
+
+def home_guild_id(interaction: discord.Interaction[Any]) -> int | None:
+    """The interaction's guild, if the bot is a member there; elsewhere what belongs to a server isn't there."""
+    return interaction.guild_id if interaction.is_guild_integration() else None
+
+
+def is_offered(command: AnyCommand, interaction: discord.Interaction[Any]) -> bool:
+    """Whether Discord offers a command where the interaction is; one that doesn't say where is for servers."""
+    contexts = command.allowed_contexts or app_commands.AppCommandContext(guild=True)
+    installs = command.allowed_installs or app_commands.AppInstallationType(guild=True)
+    if interaction.guild_id is not None:
+        return bool(contexts.guild) and (interaction.is_guild_integration() or bool(installs.user))
+    return bool(contexts.dm_channel if interaction.context.dm_channel else contexts.private_channel)

@@ -11,6 +11,7 @@ from discord.ext import commands
 
 from bot.catalogues import Languages
 from bot.cogs.about_page import Standing, about_text, about_view
+from bot.cogs.elsewhere import is_offered
 from bot.cogs.help_page import help_texts, help_view
 from bot.cogs.permissions import invite_link
 from bot.executor.base import Executor
@@ -42,11 +43,13 @@ class HelpCog(commands.Cog):
     @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
     @app_commands.allowed_installs(guilds=True, users=False)
     async def help(self, interaction: discord.Interaction) -> None:
-        """Every command by topic."""
+        """Every command that there is where it is asked for, by topic."""
         tree: app_commands.CommandTree[Any] = self._client.tree
         types = (discord.AppCommandType.chat_input, discord.AppCommandType.message, discord.AppCommandType.user)
         known = [command for kind in types for command in tree.get_commands(type=kind)]
-        texts = help_texts(known, self._command_ids, self._languages.of(str(interaction.locale)))
+        offered = [command for command in known if is_offered(command, interaction)]
+        language = self._languages.of(str(interaction.locale))
+        texts = help_texts(offered, self._command_ids, language, is_all=len(offered) == len(known))
         await interaction.response.send_message(
             view=help_view(texts), ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
         )

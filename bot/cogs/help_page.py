@@ -11,10 +11,13 @@ from typing import Any, Final
 import discord
 from discord import app_commands
 
+from bot.cogs.elsewhere import AnyCommand
 from bot.cogs.translator import in_language
 from bot.language import Language, Text
 
-AnyCommand = app_commands.Command[Any, Any, Any] | app_commands.Group | app_commands.ContextMenu
+MORE_IN_SERVERS: Final = Text(
+    "In servers that I am a member of there is more: the gallery, styles, statistics and settings."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,13 @@ TOPICS: Final = (
 )
 
 
-def help_texts(commands: Sequence[AnyCommand], ids: Mapping[str, int], language: Language) -> list[str]:
-    """A text for each topic that has something to tell. ids: Discord's, by the commands' names, as far as known."""
+def help_texts(
+    commands: Sequence[AnyCommand], ids: Mapping[str, int], language: Language, *, is_all: bool = True
+) -> list[str]:
+    """A text for each topic that has something to tell. ids: Discord's, by the commands' names, as far as known.
+
+    is_all: whether these are all commands; if not, a last text says where there are more.
+    """
     known = {command.name: command for command in commands}
     texts = []
     for topic in TOPICS:
@@ -62,7 +70,7 @@ def help_texts(commands: Sequence[AnyCommand], ids: Mapping[str, int], language:
             lines.append(language.tell(topic.hint))
         if lines:
             texts.append("\n".join([f"### {language.tell(topic.title)}", *lines]))
-    return texts
+    return texts if is_all else [*texts, language.tell(MORE_IN_SERVERS)]
 
 
 def help_view(texts: Sequence[str]) -> discord.ui.LayoutView:

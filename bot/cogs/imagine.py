@@ -10,6 +10,7 @@ from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
 from bot.cogs.admission import Admission
+from bot.cogs.elsewhere import home_guild_id
 from bot.cogs.job_desk import JobDesk
 from bot.cogs.job_requests import request_of
 from bot.cogs.picture_source import check_codes
@@ -172,6 +173,7 @@ class ImagineCog(commands.Cog):
             await self._desk.accept(answered, *requests, is_private=is_private)
 
         if len(prompts) > len(given):
+            await self._desk.check(interaction, *requests)
             await self._questions.ask(interaction, requests, accept)
         else:
             await accept(interaction)
@@ -215,6 +217,7 @@ class ImagineCog(commands.Cog):
             await self._desk.accept(answered, *requests, kind="again", parent=last, is_private=is_private)
 
         if len(prompts) > 1:
+            await self._desk.check(interaction, *requests)
             await self._questions.ask(interaction, requests, accept)
         else:
             await accept(interaction)
@@ -237,7 +240,7 @@ class ImagineCog(commands.Cog):
         looked up, and JobEndedError if the model is another one now than that of the image tokens.
         """
         settings, chosen = await asyncio.gather(
-            self._admission.settings(interaction.guild_id), self._style(interaction.guild_id, style)
+            self._admission.settings(interaction.guild_id), self._style(home_guild_id(interaction), style)
         )
         check_sampling(settings, sampling)
         last_images = None if last is None else last.num_images

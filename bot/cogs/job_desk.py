@@ -89,6 +89,13 @@ class JobDesk:
         self._places = places
         self._languages = languages
 
+    async def check(self, interaction: discord.Interaction, *requests: GenerationRequest) -> None:
+        """Raises what `accept` would refuse these with now; it stores nothing and keeps no place."""
+        check_elsewhere(interaction, self._places, len(requests))
+        check_app_permissions(interaction)
+        async with self._admission.admitted(interaction, requests):
+            await self._executor.check_room(str(interaction.user.id), len(requests))
+
     async def accept(
         self,
         interaction: discord.Interaction,

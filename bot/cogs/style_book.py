@@ -13,13 +13,15 @@ MAX_SUGGESTED: Final = 25  # Discord's limit
 
 
 class StyleBook:
-    """Every method may raise StoreError. A guild of None, in direct messages, has no styles."""
+    """Every method may raise StoreError. A guild of None, where the bot is no member, has no styles."""
 
     def __init__(self, store: StyleStore) -> None:
         self._store = store
 
     async def named(self, guild_id: int | None, name: str) -> Style:
-        """Raises InvalidParameterError if the guild has no style of that name (any more)."""
+        """Raises InvalidParameterError without a guild, or if it has no style of that name (any more)."""
+        if guild_id is None:
+            raise InvalidParameterError("Styles belong to servers that I am a member of, so there is none to use here.")
         wanted = style_name(name)
         for style in await self.all(guild_id):
             if style.name == wanted:

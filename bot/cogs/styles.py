@@ -10,6 +10,7 @@ from discord.app_commands import Range, locale_str
 from discord.ext import commands
 
 from bot.catalogues import Languages
+from bot.cogs.elsewhere import home_guild_id
 from bot.cogs.style_book import StyleBook
 from bot.errors import MissingPermissionError, StoreError
 from bot.language import Language, Text
@@ -85,7 +86,7 @@ async def style_choices(
 ) -> list[app_commands.Choice[str]]:
     """What an option for a style's name offers."""
     try:
-        names = await styles.suggestions(interaction.guild_id, typed)
+        names = await styles.suggestions(home_guild_id(interaction), typed)
     except StoreError as error:
         _log.warning("styles could not be suggested: %s", error)
         return []

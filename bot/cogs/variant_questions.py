@@ -15,7 +15,6 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.job_message import TOKEN_LIFE_S
-from bot.cogs.permissions import check_app_permissions
 from bot.errors import JobEndedError, RequestError
 from bot.language import Language
 from bot.render import escape_shortened
@@ -54,9 +53,8 @@ class VariantQuestions:
     ) -> None:
         """Answers the interaction with the question; nothing is stored before its button is pressed.
 
-        accept: makes jobs of `requests`. Raises MissingPermissionError if the bot could not deliver them here.
+        accept: makes jobs of `requests`; ask only if it would be let in now.
         """
-        check_app_permissions(interaction)
         language = self._languages.of(str(interaction.locale))
         question_id = new_job_id()
         draw = language.text("Draw {count} jobs", count=len(requests))

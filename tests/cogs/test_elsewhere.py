@@ -7,6 +7,7 @@ from unittest.mock import AsyncMock, MagicMock
 import discord
 import pytest
 
+from bot.cogs.help_page import MORE_IN_SERVERS
 from bot.config import DiscordSettings, QueueSettings, Settings
 from bot.engine.fake import FakeEngine, Gate
 from bot.executor.local import LocalExecutor
@@ -54,7 +55,7 @@ async def test_what_is_offered_where(open_stage: OpenStage, settings: Settings) 
     only_direct = settings.model_copy(update={"discord": DiscordSettings(direct_messages=True)})
     async with open_stage(settings=only_direct) as stage:
         await stage.play(DIRECT)
-        with pytest.raises(LineError, match="has registered /imagine, /again"):
+        with pytest.raises(LineError, match="has registered /imagine, /again, /queue, /help, /about"):
             await stage.play("/settings")
         await stage.play(ABROAD)
         with pytest.raises(LineError, match="has registered none"):
@@ -144,6 +145,53 @@ async def test_after_a_restart_it_comes_as_a_direct_message(open_stage: OpenStag
         assert len(posts_by_bot(stage)) == 1
 
 
+@pytest.mark.parametrize("place", [DIRECT, ABROAD, CLOSED, FRIENDS])
+async def test_help_about_and_queue(open_stage: OpenStage, everywhere: Settings, place: str) -> None:
+    gate = Gate()
+    async with open_stage(lambda: FakeEngine(gate=gate), settings=everywhere) as stage:
+        await stage.play(place)
+        answer = await stage.answer("/help")
+        assert answer.is_ephemeral
+        told = [line.split(":")[0] for line in answer.text.splitlines() if line.startswith("- ")]
+        assert told == ["- /imagine", "- /again", "- /queue", "- /help", "- /about"]
+        assert answer.text.endswith(str(MORE_IN_SERVERS))
+        about = await stage.answer("/about")
+        assert about.is_ephemeral
+        assert "in 1 server." in about.text
+        await stage.sandbox.play(place, player="one")
+        await stage.begin(DRAW, player="one")
+        await stage.job(JobState.RUNNING)
+        page = await stage.answer("/queue")
+        assert page.is_ephemeral
+        assert page.text.startswith("1. a red circle")
+        assert (await stage.play("click Cancel 1"))[-1].text.startswith("Cancelled: a red circle")
+        await stage.job(JobState.CANCELLED)
+        gate.open()
+
+
+async def test_in_the_bots_servers_help_tells_all(open_stage: OpenStage, everywhere: Settings) -> None:
+    async with open_stage(settings=everywhere) as stage:
+        text = (await stage.answer("/help")).text
+    assert "- /settings" in text
+    assert str(MORE_IN_SERVERS) not in text
+
+
+@pytest.mark.parametrize("place", [DIRECT, ABROAD, FRIENDS])
+async def test_styles_belong_to_servers(open_stage: OpenStage, everywhere: Settings, place: str) -> None:
+    async with open_stage(settings=everywhere) as stage:
+        await stage.play(place)
+        answer = await stage.answer("/imagine prompt:a blue star style:oil")
+        assert answer.is_ephemeral
+        assert answer.text == "Styles belong to servers that I am a member of, so there is none to use here."
+        assert (await stage.answer("type /imagine style:o")).text == "No options match your search."
+        await stage.play("as anna in de")
+        await stage.play(place)
+        assert (await stage.answer("/zeichne beschreibung:ein Stern stil:öl")).text == (
+            "Stile gehören zu Servern, auf denen ich Mitglied bin; hier gibt es deshalb keine."
+        )
+        assert stage.job_ids == []
+
+
 async def test_a_long_wait_is_refused_with_the_expected_time(
     open_stage: OpenStage, everywhere: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,8 +210,8 @@ async def test_a_long_wait_is_refused_with_the_expected_time(
 async def test_no_more_messages_than_discord_takes(open_stage: OpenStage, everywhere: Settings) -> None:
     async with open_stage(settings=everywhere) as stage:
         await stage.play(FRIENDS)
-        await stage.answer("/imagine prompt:a {red|blue|green} {star|ring} images:1")
-        answer = await stage.answer("click Draw 6 jobs")
+        answer = await stage.answer("/imagine prompt:a {red|blue|green} {star|ring} images:1")
+        assert answer.is_ephemeral
         assert answer.text == (
             "Where I am not a member, Discord lets me answer with 5 jobs at once, and this makes 6: ask for fewer."
         )

@@ -87,7 +87,7 @@ async def check_suggestions(store: Store) -> None:
     for number in range(30):
         await store.styles.add(7, Style(name=f"more {number}", prompt="x", created_by=1))
     assert len(await book.suggestions(7, "")) == MAX_SUGGESTED
-    with pytest.raises(InvalidParameterError, match="no style oil"):
+    with pytest.raises(InvalidParameterError, match="Styles belong to servers"):
         await book.named(None, "oil")
 
 

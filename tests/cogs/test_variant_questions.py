@@ -10,6 +10,7 @@ from bot.engine.fake import FakeEngine, Gate
 from bot.sandbox import EventKind
 from bot.store import JobState
 from tests.conftest import TIMEOUT_S, OpenStage
+from tests.sandbox_guild import guild_of
 
 TOO_LATE = "This question was answered already, or it is too old. Use the command again."
 
@@ -82,14 +83,36 @@ async def test_a_refusal_leaves_the_question_open(open_stage: OpenStage, setting
     async with open_stage(
         lambda: FakeEngine(gate=gate), settings=settings.model_copy(update={"queue": queue})
     ) as stage:
-        await stage.begin("/imagine prompt:first images:1", player="one")
         await stage.answer("/imagine prompt:a {red|blue} circle images:1")
+        await stage.begin("/imagine prompt:first images:1", player="one")
         refused = await stage.answer("click Draw 2 jobs")
         assert refused.text.startswith("You ask for 2 jobs and have 1 unfinished")
         gate.open()
         await stage.job(JobState.DELIVERED)
         await stage.play("click Draw 2 jobs")
         await stage.job(JobState.DELIVERED, index=2)
+
+
+@pytest.mark.parametrize(
+    "line", ["/imagine prompt:a {red|blue|green} circle", "/again prompt:a {red|blue|green} circle"]
+)
+async def test_what_would_be_refused_is_not_asked(open_stage: OpenStage, settings: Settings, line: str) -> None:
+    queue = QueueSettings(max_jobs=5, max_jobs_per_user=2)
+    async with open_stage(settings=settings.model_copy(update={"queue": queue})) as stage:
+        await stage.play("/imagine prompt:first images:1")
+        answer = await stage.answer(f"{line} images:1")
+        assert answer.is_ephemeral
+        assert answer.text.startswith("You ask for 3 jobs and have 0 unfinished; 2 is the limit for one person.")
+        assert len(stage.job_ids) == 1
+
+
+async def test_the_guilds_limits_are_asked_first(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        guild = await guild_of(stage)
+        await stage.app.store.guilds.change(guild.id, 1, daily_images=3)
+        answer = await stage.answer("/imagine prompt:a {red|blue} circle images:2")
+        assert answer.text.startswith("In this server each member may ask for 3 pictures within 24 hours, and this")
+        assert stage.job_ids == []
 
 
 async def test_a_restart_closes_the_question(open_stage: OpenStage) -> None:
