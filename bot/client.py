@@ -197,9 +197,8 @@ class DalleBot(commands.AutoShardedBot):
         remixing = Remixing(results, desk, self._admission, self.languages)
         stats = StatsCog(store=self._store.statistics, languages=self.languages)
         settings = SettingsCog(self._store.guilds, self.languages)
-        for cog in (imagine, queue, helping):
-            for command in cog.get_app_commands():
-                allow_elsewhere(command, self.places)
+        for command in (*imagine.get_app_commands(), *queue.get_app_commands(), *helping.get_app_commands()):
+            allow_elsewhere(command, self.places)
         for cog in (imagine, queue, gallery, show, stats, StyleCog(styles, self.languages), settings, helping):
             await self.add_cog(cog)
         for menu in Menus(imagine, remixing, gallery, results).all():

@@ -10,7 +10,8 @@ from discord import app_commands
 
 from bot.catalogues import LOCALES_FOLDER, Languages
 from bot.client import DalleBot
-from bot.cogs.help_page import TOPICS, AnyCommand, help_texts, help_view
+from bot.cogs.elsewhere import AnyCommand
+from bot.cogs.help_page import TOPICS, help_texts, help_view
 from bot.engine.fake import FakeEngine
 from bot.executor.local import LocalExecutor
 from bot.language import ENGLISH
