@@ -47,13 +47,15 @@ class QuietHours:
 
     def __post_init__(self) -> None:
         if self.start == self.end:
-            raise InvalidParameterError("quiet_hours must end at another time than they start.")
+            raise InvalidParameterError("{key} must end at another time than they start.", key="quiet_hours")
         try:
             # Kept, so that nobody has to read its file again.
             object.__setattr__(self, "_rules", ZoneInfo(self.zone))
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise InvalidParameterError(
-                "quiet_hours: there is no time zone {zone:.40}; write its name as in Europe/Berlin.", zone=self.zone
+                "{key}: there is no time zone {zone:.40}; write its name as in Europe/Berlin.",
+                key="quiet_hours",
+                zone=self.zone,
             ) from None
 
     def cover(self, moment: datetime.datetime) -> bool:
@@ -154,8 +156,9 @@ class GuildSettings:
         default, most = getattr(self, f"default_{name}"), getattr(self, f"max_{name}")
         if default is not None and most is not None and exceeds(name, default, most):
             raise InvalidParameterError(
-                "default_{name} is {default:.10g}, and max_{name} is {most:.10g}: the default must not be more.",
-                name=name,
+                "{key} is {default:.10g}, and {limit} is {most:.10g}: the default must not be more.",
+                key=f"default_{name}",
+                limit=f"max_{name}",
                 default=default,
                 most=most,
             )

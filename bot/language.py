@@ -39,6 +39,12 @@ class Text:
         text._set(one, {**values, "n": n}, many)
         return text
 
+    def replacing(self, **values: object) -> "Text":
+        """The same message with other values in some of its fields."""
+        text = Text.__new__(Text)
+        text._set(self.template, {**self.values, **values}, self.many)
+        return text
+
     def _set(self, template: str, values: Mapping[str, object], many: str | None) -> None:
         object.__setattr__(self, "template", template)
         object.__setattr__(self, "values", values)
@@ -98,7 +104,10 @@ class Language:
                 *others, last = (self.show(item) for item in value)
                 return self.text("{others} and {last}", others=", ".join(others), last=last) if others else last
             case Real():
-                return format(value, spec).translate({ord("."): self.decimal_point, ord(","): self.thousands})
+                shown = format(value, spec)
+                if not shown.strip("-0.,"):
+                    shown = shown.removeprefix("-")  # what rounds to zero
+                return shown.translate({ord("."): self.decimal_point, ord(","): self.thousands})
             case _:
                 return format(value, spec)
 

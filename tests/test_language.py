@@ -41,6 +41,12 @@ def test_a_text_is_told_in_a_language_with_the_texts_in_it() -> None:
     assert GERMAN.text("{name} is empty.", name=Text("The prompt")) == "Die Beschreibung ist leer."
 
 
+def test_a_text_with_other_values() -> None:
+    text = Text.plural("{n} picture of {name}", "{n} pictures of {name}", 2, name="a")
+    assert GERMAN.tell(text.replacing(name="b")) == "2 Bilder von b"
+    assert GERMAN.tell(text) == "2 Bilder von a"
+
+
 def test_what_a_catalogue_lacks_stays_english() -> None:
     assert GERMAN.text("Nothing {done}.", done="done") == "Nothing done."
     assert GERMAN.text("") == ""
@@ -89,3 +95,10 @@ def test_a_message_without_values_is_taken_as_it_is() -> None:
     sentence = f"The file {HOSTILE} can't be read."
     assert str(StoreError(sentence)) == sentence == GERMAN.tell(StoreError(sentence))
     assert str(StoreError()) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(-0.04, "0,0"), (-0.0, "0,0"), (0.0, "0,0"), (-0.06, "-0,1"), (-10.0, "-10,0")]
+)
+def test_what_rounds_to_zero_has_no_sign(value: float, shown: str) -> None:
+    assert GERMAN.show(value, ".1f") == shown

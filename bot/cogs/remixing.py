@@ -36,6 +36,9 @@ from bot.views.forms import Field, form_values, make_form
 
 MAX_NUMBER_CHARACTERS: Final = 12
 
+_NUMBER_LABEL: Final = Text("Number of pictures")
+_SEED_LABEL: Final = Text("Seed")
+
 _PROMPT, _NEGATIVE, _IMAGES, _SEED, _SCALE = "prompt", "negative", "images", "seed", "condition_scale"
 
 
@@ -63,7 +66,7 @@ class Remixing:
         job = await self._results.job(interaction, pressed.job_id)
         request = _request(interaction, job, form_values(interaction))
         settings = await self._admission.settings(interaction.guild_id)
-        num_images(settings, self._admission.images, given=request.num_images)
+        num_images(settings, self._admission.images, given=request.num_images, name=_NUMBER_LABEL)
         check_sampling(settings, SamplingOverrides(condition_scale=request.sampling.condition_scale))
         await self._desk.accept(interaction, request, kind="remix", parent=job, is_private=job.is_private)
 
@@ -88,14 +91,14 @@ def _fields(job: JobRecord, number: int, language: Language) -> list[Field]:
         ),
         Field(
             _IMAGES,
-            language.text("Number of pictures"),
+            language.tell(_NUMBER_LABEL),
             MAX_NUMBER_CHARACTERS,
             value=str(number),
             is_required=True,
         ),
         Field(
             _SEED,
-            language.text("Seed"),
+            language.tell(_SEED_LABEL),
             MAX_NUMBER_CHARACTERS,
             hint=language.text("random; it was {seed}", seed=str(job.seed)),
         ),
@@ -111,8 +114,8 @@ def _request(interaction: discord.Interaction[Any], job: JobRecord, given: dict[
         before,
         prompt=given.get(_PROMPT, ""),
         negative_prompt=given.get(_NEGATIVE) or None,
-        num_images=_whole(Text("images"), given.get(_IMAGES, ""), 1, MAX_IMAGES),
-        seed=_whole(Text("seed"), given[_SEED], 0, MAX_SEED) if given.get(_SEED) else new_seed(),
+        num_images=_whole(_NUMBER_LABEL, given.get(_IMAGES, ""), 1, MAX_IMAGES),
+        seed=_whole(_SEED_LABEL, given[_SEED], 0, MAX_SEED) if given.get(_SEED) else new_seed(),
         sampling=replace(
             before.sampling,
             condition_scale=None if scale is None else _decimal("condition_scale", scale, bounds.low, bounds.high),

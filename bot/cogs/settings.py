@@ -15,13 +15,19 @@ from discord.ext import commands
 
 from bot.catalogues import Languages
 from bot.cogs.admission import known_ids
-from bot.errors import ChangedMeanwhileError, MissingPermissionError, StoreError, UnknownControlError
+from bot.errors import (
+    ChangedMeanwhileError,
+    InvalidParameterError,
+    MissingPermissionError,
+    StoreError,
+    UnknownControlError,
+)
 from bot.guild_settings import GuildSettings
 from bot.language import Text
 from bot.store.guilds import GuildStore
 from bot.views.custom_id import CustomId
 from bot.views.forms import form_values
-from bot.views.settings_forms import FORMS, form_modal
+from bot.views.settings_forms import FORMS, form_modal, with_labels
 from bot.views.settings_panel import CHOICES, EACH_MEMBERS_OWN, MAX_CHANGES, SWITCHES, changes_view, panel_view
 
 READ_TIMEOUT_S: Final = 1.0
@@ -64,7 +70,8 @@ class SettingsCog(commands.Cog):
                 changes = await self._store.changes(guild_id, MAX_CHANGES)
         except TimeoutError as error:
             raise StoreError("The changes of settings could not be read in time.") from error
-        await _edit(interaction, changes_view(changes, self._languages.of(str(interaction.locale))))
+        language = self._languages.of(str(interaction.locale))
+        await _edit(interaction, changes_view(changes, language, self._languages.all()))
 
     async def press_set(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """A button that says itself what it sets."""
@@ -104,9 +111,13 @@ class SettingsCog(commands.Cog):
         if name not in FORMS:
             raise _unknown()
         _check_manager(interaction)
-        # The rules of a time zone come from a file.
-        values = await asyncio.to_thread(FORMS[name].read, form_values(interaction))
-        await self._change(interaction, values, digest=digest)
+        try:
+            # The rules of a time zone come from a file.
+            values = await asyncio.to_thread(FORMS[name].read, form_values(interaction))
+            await self._change(interaction, values, digest=digest)
+        except InvalidParameterError as error:
+            said = with_labels(error.text)
+            raise InvalidParameterError(said) from error
 
     async def _change(
         self, interaction: discord.Interaction[Any], values: Mapping[str, Any], *, digest: str | None = None

@@ -1,11 +1,14 @@
 """How many pictures, and which sampling parameters, a guild's settings make of what was asked. Pure."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from bot.errors import InvalidParameterError
 from bot.guild_settings import GuildSettings
 from bot.language import Text
 from bot.requests import SAMPLING_BOUNDS, GenerationRequest, SamplingOverrides, check_number, exceeds
+
+THE_IMAGES: Final = Text("images")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +24,23 @@ class ImageCount:
         return ImageCount(min(settings.default_images or self.default, most), most)
 
 
-def num_images(settings: GuildSettings, bots: ImageCount, *, given: int | None, last: int | None = None) -> int:
-    """How many to draw. given: what the user says now; last: of the job that is repeated.
+def num_images(
+    settings: GuildSettings,
+    bots: ImageCount,
+    *,
+    given: int | None,
+    last: int | None = None,
+    name: Text = THE_IMAGES,
+) -> int:
+    """How many to draw. given: what the user says now; last: of the job that is repeated. name: for the error.
 
     Raises InvalidParameterError if the user says more than is allowed; what comes from elsewhere is made less.
     """
     here = bots.within(settings)
     if given is None:
         return min(here.default if last is None else last, here.most)
-    check_number(Text("images"), given, 1, bots.most)
-    _check(Text("images"), given, here.most)
+    check_number(name, given, 1, bots.most)
+    _check(name, given, here.most)
     return given
 
 
@@ -43,7 +53,7 @@ def check_sampling(settings: GuildSettings, given: SamplingOverrides) -> None:
             continue
         if not value:
             raise InvalidParameterError(
-                "In this server {name} may be {most:.10g} at most, and 0 switches it off.", name=name, most=most
+                "{name} may be {most:.10g} at most in this server, and 0 switches it off.", name=name, most=most
             )
         _check(name, value, most)
 
@@ -63,7 +73,7 @@ def fitted(settings: GuildSettings, bots: ImageCount, request: GenerationRequest
 def _check(name: str | Text, value: float, most: float) -> None:
     if value > most:
         raise InvalidParameterError(
-            "In this server {name} may be {most:.10g} at most, not {value:.10g}.", name=name, most=most, value=value
+            "{name} may be {most:.10g} at most in this server, not {value:.10g}.", name=name, most=most, value=value
         )
 
 

@@ -1,15 +1,17 @@
 """A guild's settings in words: what each is called, and what it is set to. Pure; the panel and its pages use it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from bot.guild_settings import MAX_LISTED, GuildSettings, json_of
-from bot.language import Text
+from bot.guild_settings import DEFAULTS, MAX_LISTED, GuildSettings, json_of
+from bot.language import Language, Text
 from bot.moderation.admission import duration
-from bot.render import escape_shortened
+from bot.render import escape, escape_shortened
 from bot.requests import SAMPLING_BOUNDS
+from bot.store import SettingChange
 
 MAX_UNKNOWN_UNITS: Final = 60
+MAX_NAMED: Final = 3  # of a list, in a change
 
 THE_BOTS: Final = Text("the bot's own")
 THE_MODELS: Final = Text("the model's own")
@@ -80,11 +82,34 @@ def value_text(key: str, value: Any, *, most: int = MAX_LISTED) -> Shown:
         case "quiet_hours", {"start": start, "end": end, "zone": zone}:
             return Text("{start} to {end} ({zone})", start=start, end=end, zone=zone)
         case "result_format", str():
-            return value.upper()
+            return {"png": "PNG", "webp": "WebP"}.get(value) or escape_shortened(value, MAX_UNKNOWN_UNITS)
         case _, int() | float():
             return value
         case _:
             return escape_shortened(str(value), MAX_UNKNOWN_UNITS)
+
+
+def change_text(change: SettingChange, languages: Sequence[Language]) -> Text:
+    """Who changed what, and when. languages: those that have a name."""
+    when, user = f"<t:{int(change.changed_at.timestamp())}:f>", f"<@{change.user_id}>"
+    match change.key, getattr(DEFAULTS, change.key, None) if change.new is None else change.new:
+        case "is_paused", True:
+            return Text("{when} {user} paused drawing.", when=when, user=user)
+        case "is_paused", False:
+            return Text("{when} {user} resumed drawing.", when=when, user=user)
+        case "previews", True:
+            return Text("{when} {user} switched previews on.", when=when, user=user)
+        case "previews", False:
+            return Text("{when} {user} switched previews off.", when=when, user=user)
+    names = {known.code.replace("_", "-"): known.name for known in languages} if change.key == "language" else {}
+    return Text(
+        "{when} {user} changed “{name}” from {old} to {new}.",
+        when=when,
+        user=user,
+        name=NAMES.get(change.key, escape(change.key)),
+        old=names.get(str(change.old)) or value_text(change.key, change.old, most=MAX_NAMED),
+        new=names.get(str(change.new)) or value_text(change.key, change.new, most=MAX_NAMED),
+    )
 
 
 def _listed(mentions: list[str], most: int) -> str:

@@ -21,6 +21,8 @@ from bot.views.setting_texts import ANY, NAMES, NONE, THE_BOTS, THE_MODELS
 
 MAX_FIELD_CHARACTERS: Final = 40
 
+# What a field is called, which is what its refusals say too.
+_LABELS: Final[Mapping[str, Text]] = {**NAMES, "cooldown_s": Text("{name} (seconds)", name=NAMES["cooldown_s"])}
 _CLOCK: Final = re.compile(r"(\d{1,2})[:.](\d{2})")
 
 
@@ -44,10 +46,10 @@ def _number_form(title: Text, button: Text, empty: Mapping[str, Text]) -> Form:
     keys = tuple(empty)
 
     def fields(settings: GuildSettings, language: Language) -> list[Field]:
-        return [_field(key, NAMES[key], _shown(getattr(settings, key)), empty[key], language) for key in keys]
+        return [_field(key, _LABELS[key], _shown(getattr(settings, key)), empty[key], language) for key in keys]
 
     def read(written: Mapping[str, str]) -> dict[str, Any]:
-        return {key: _number(NAMES[key], written.get(key, "")) for key in keys}
+        return {key: _number(_LABELS[key], written.get(key, "")) for key in keys}
 
     return Form(title, button, keys, fields, read)
 
@@ -62,8 +64,7 @@ def _limits_form() -> Form:
     def fields(settings: GuildSettings, language: Language) -> list[Field]:
         jobs, _, images = numbers.fields(settings, language)
         seconds = _shown(settings.cooldown_s or None)
-        label = Text("Seconds between two requests")
-        return [jobs, _field("cooldown_s", label, seconds, NONE, language), images]
+        return [jobs, _field("cooldown_s", _LABELS["cooldown_s"], seconds, NONE, language), images]
 
     def read(written: Mapping[str, str]) -> dict[str, Any]:
         values = numbers.read(written)
@@ -86,6 +87,10 @@ def _read_quiet(written: Mapping[str, str]) -> dict[str, Any]:
     start, end, zone = (written.get(name, "").strip() for name in ("start", "end", "zone"))
     if not (start or end or zone):
         return {"quiet_hours": None}
+    if not (start and end):
+        raise InvalidParameterError(
+            "Quiet hours need two times of the day, one to start and one to end: write both, or leave all fields empty."
+        )
     return {"quiet_hours": QuietHours(_time(start), _time(end), zone or "UTC")}
 
 
@@ -117,6 +122,13 @@ def form_modal(name: str, settings: GuildSettings, language: Language) -> discor
     argument = f"{name}.{digest_of(settings, form.keys)}"
     custom_id = CustomId(Action.SETTINGS_SUBMIT, NO_JOB, argument)
     return make_form(language.tell(form.title), custom_id, form.fields(settings, language))
+
+
+def with_labels(said: Text) -> Text:
+    """What the settings say of a wrong value, with the labels of the fields in the place of the keys."""
+    keys = {field: said.values[field] for field in ("name", "key", "limit") if field in said.values}
+    labels = {field: _LABELS[key] for field, key in keys.items() if isinstance(key, str) and key in _LABELS}
+    return said.replacing(**labels)
 
 
 def _field(name: str, label: Text, shown: str, empty: Text, language: Language) -> Field:

@@ -10,15 +10,13 @@ import discord
 
 from bot.guild_settings import MAX_LISTED, GuildSettings, digest_of
 from bot.language import Language, Text
-from bot.render import escape
 from bot.store import SettingChange
 from bot.views.custom_id import NO_JOB, Action, CustomId
 from bot.views.job_control import JobControl, make_button
-from bot.views.setting_texts import NAMES, value_of, value_text
+from bot.views.setting_texts import NAMES, change_text, value_of
 from bot.views.settings_forms import FORMS
 
 MAX_CHANGES: Final = 10
-MAX_NAMED: Final = 3  # of a list, in a change
 EACH_MEMBERS_OWN: Final = "own"
 
 _MAX_LANGUAGES: Final = 24  # with each member's own, as many as a select holds
@@ -79,19 +77,11 @@ def panel_view(
     )
 
 
-def changes_view(changes: Sequence[SettingChange], language: Language) -> discord.ui.LayoutView:
-    """Who changed what, newest first."""
-    lines = [
-        language.text(
-            "{when} {user} changed “{name}” from {old} to {new}.",
-            when=f"<t:{int(change.changed_at.timestamp())}:f>",
-            user=f"<@{change.user_id}>",
-            name=NAMES.get(change.key, escape(change.key)),
-            old=value_text(change.key, change.old, most=MAX_NAMED),
-            new=value_text(change.key, change.new, most=MAX_NAMED),
-        )
-        for change in changes
-    ]
+def changes_view(
+    changes: Sequence[SettingChange], language: Language, languages: Sequence[Language]
+) -> discord.ui.LayoutView:
+    """Who changed what, newest first. languages: that the guild may choose from."""
+    lines = [language.tell(change_text(change, languages)) for change in changes]
     heading = f"## {language.text('Last changes')}"
     nothing = language.text("Nobody has changed anything yet.")
     return _layout(
@@ -127,7 +117,7 @@ def _switch(settings: GuildSettings, language: Language) -> discord.ui.Section[A
     if settings.is_paused:
         text = language.text("**Paused**: every request is refused.")
         return discord.ui.Section(text, accessory=_set_button(language.text("Resume"), "resume"))
-    text = language.text("**Open** for whoever the settings below let in.")
+    text = language.text("**Drawing is on.**")
     return discord.ui.Section(text, accessory=_set_button(language.text("Pause"), "pause"))
 
 

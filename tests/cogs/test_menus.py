@@ -129,11 +129,11 @@ async def test_a_remix_takes_what_is_written_and_a_new_seed(open_stage: OpenStag
 @pytest.mark.parametrize(
     ("written", "sentence"),
     [
-        ("Number of pictures:0", "images must be between 1 and 9, not 0."),
-        ("Number of pictures:many", "images must be a whole number between 1 and 9, not 'many'."),
-        ("Number of pictures:²", "images must be a whole number between 1 and 9, not '²'."),
-        ("Seed:-1", "seed must be a whole number between 0 and 4294967295, not '-1'."),
-        ("Seed:4294967296", "seed must be between 0 and 4294967295, not 4294967296."),
+        ("Number of pictures:0", "Number of pictures must be between 1 and 9, not 0."),
+        ("Number of pictures:many", "Number of pictures must be a whole number between 1 and 9, not 'many'."),
+        ("Number of pictures:²", "Number of pictures must be a whole number between 1 and 9, not '²'."),
+        ("Seed:-1", "Seed must be a whole number between 0 and 4294967295, not '-1'."),
+        ("Seed:4294967296", "Seed must be between 0 and 4294967295, not 4294967296."),
         ("condition_scale:high", "condition_scale must be a number between 0 and 50, not high."),
         ("condition_scale:nan", "condition_scale must be between 0 and 50, not nan."),
         ("The prompt:?!", "The prompt has no letters or digits: describe the picture in words."),

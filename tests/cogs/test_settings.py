@@ -38,7 +38,7 @@ async def test_a_panel_shows_everything_that_is_set(open_stage: OpenStage) -> No
         panel = await open_panel(stage)
     lines = panel.text.splitlines()
     assert lines[0] == "Settings of this server"
-    for line in ("Open for whoever the settings below let in.", "[Pause]", "Channels: all", "Roles: everybody"):
+    for line in ("Drawing is on.", "[Pause]", "Channels: all", "Roles: everybody"):
         assert line in lines
     assert "Images by default: the bot's own · condition_scale by default: the model's own" in panel.text
     assert "Quiet hours: none" in lines
@@ -85,7 +85,8 @@ async def test_forms_hold_what_is_set_and_set_what_they_hold(open_stage: OpenSta
         await press(stage, "click Limits")
         await press(
             stage,
-            "submit Unfinished jobs of a member:2 Seconds between two requests:120 Pictures of a member in 24 hours:50",
+            "submit Unfinished jobs of a member:2 Cooldown of a member (seconds):120 "
+            "Pictures of a member in 24 hours:50",
         )
         await press(stage, "click Quiet hours")
         panel = await press(stage, "submit From (as in 22:00):9.30 To (as in 07:00):11:00")
@@ -102,18 +103,32 @@ async def test_forms_hold_what_is_set_and_set_what_they_hold(open_stage: OpenSta
         assert (now.default_images, now.default_temperature, now.quiet_hours) == (None, 0.5, None)
 
 
+ONE_TIME = "Quiet hours need two times of the day, one to start and one to end: write both, or leave all fields empty."
+
+
 @pytest.mark.parametrize(
     ("button", "form", "sentence"),
     [
         ("Defaults", "Images by default:many", "Images by default must be a number, not many."),
-        ("Defaults", "Images by default:10", "default_images must be between 1 and 9, not 10."),
-        ("Limits", "Seconds between two requests:0.5", "cooldown_s must be a whole number between 0 and 86400"),
-        ("Quiet hours", "From (as in 22:00):25:00", "Quiet hours need two times of the day, as in 22:00, not 25:00."),
-        ("Quiet hours", "From (as in 22:00):9:00 To (as in 07:00):9:00", "quiet_hours must end at another time"),
+        ("Defaults", "Images by default:10", "Images by default must be between 1 and 9, not 10."),
+        ("Maxima", "condition_scale at most:51", "condition_scale at most must be between 0 and 50, not 51."),
+        (
+            "Limits",
+            "Cooldown of a member (seconds):0.5",
+            "Cooldown of a member (seconds) must be a whole number between 0 and 86400",
+        ),
+        (
+            "Quiet hours",
+            "From (as in 22:00):25:00 To (as in 07:00):7:00",
+            "Quiet hours need two times of the day, as in 22:00, not 25:00.",
+        ),
+        ("Quiet hours", "From (as in 22:00):9:00 To (as in 07:00):9:00", "Quiet hours must end at another time"),
+        ("Quiet hours", "From (as in 22:00):9:00", ONE_TIME),
+        ("Quiet hours", "Time zone (as in Europe/Berlin):Europe/Berlin", ONE_TIME),
         (
             "Quiet hours",
             "From (as in 22:00):9:00 To (as in 07:00):10:00 Time zone (as in Europe/Berlin):Atlantis",
-            "quiet_hours: there is no time zone Atlantis",
+            "Quiet hours: there is no time zone Atlantis",
         ),
     ],
 )
@@ -129,6 +144,16 @@ async def test_what_is_wrong_in_a_form_is_told_and_changes_nothing(
         assert await settings(stage) == GuildSettings()
 
 
+async def test_a_default_above_the_maximum_is_told_with_both_labels(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await open_panel(stage)
+        await press(stage, "click Maxima")
+        await press(stage, "submit Images at most:2")
+        await press(stage, "click Defaults")
+        told = await press(stage, "submit Images by default:3")
+        assert told.text == "Images by default is 3, and Images at most is 2: the default must not be more."
+
+
 async def test_the_last_changes_are_shown_with_who_and_what(open_stage: OpenStage) -> None:
     async with open_stage() as stage:
         await open_panel(stage)
@@ -136,12 +161,18 @@ async def test_the_last_changes_are_shown_with_who_and_what(open_stage: OpenStag
         await open_panel(stage, "owner")
         await press(stage, "click Resume")
         await press(stage, "choose #gallery")
+        await press(stage, "click No previews")
+        await press(stage, "choose Results as WebP")
+        await press(stage, "choose Public messages in: Deutsch")
         changes = (await press(stage, "click Last changes")).text.splitlines()
         assert changes[0] == "Last changes"
-        assert [line.partition("@")[2] for line in changes[1:4]] == [
+        assert [line.partition("@")[2] for line in changes[1:7]] == [
+            "owner changed “Language of public messages” from each member's own to Deutsch.",
+            "owner changed “Format of results” from PNG to WebP.",
+            "owner switched previews off.",
             "owner changed “Channels” from all to #gallery.",
-            "owner changed “Pause” from on to off.",
-            "moderator changed “Pause” from off to on.",
+            "owner resumed drawing.",
+            "moderator paused drawing.",
         ]
         assert (await press(stage, "click Back to the settings")).text.startswith("Settings of this server")
         assert "Nobody has changed anything yet." not in changes
@@ -322,3 +353,29 @@ async def test_in_german(open_stage: OpenStage) -> None:
         assert panel.text.startswith("Einstellungen dieses Servers")
         for button in ("Vorgaben", "Höchstwerte", "Grenzen", "Ruhezeit"):
             assert (await press(stage, f"click {button}")).kind is EventKind.MODAL
+
+
+@pytest.mark.parametrize(
+    ("button", "form", "sentence"),
+    [
+        ("Vorgaben", "Bilder ohne Angabe:0", "Bilder ohne Angabe: Erlaubt ist alles von 1 bis 9, nicht 0."),
+        (
+            "Grenzen",
+            "Wartezeit eines Mitglieds (Sekunden):86401",
+            "Wartezeit eines Mitglieds (Sekunden): Erlaubt ist alles von 0 bis 86400, nicht 86401.",
+        ),
+        (
+            "Ruhezeit",
+            "Bis (wie 07:00):7:00",
+            "Die Ruhezeit braucht zwei Uhrzeiten, Anfang und Ende: Gib beide an, oder lass alle Felder leer.",
+        ),
+    ],
+)
+async def test_what_is_wrong_in_a_form_is_told_in_german(
+    open_stage: OpenStage, button: str, form: str, sentence: str
+) -> None:
+    async with open_stage() as stage:
+        await stage.play("as moderator in de")
+        assert "Es wird gezeichnet." in (await stage.answer("/einstellungen")).text
+        await press(stage, f"click {button}")
+        assert (await press(stage, f"submit {form}")).text == sentence

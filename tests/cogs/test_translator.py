@@ -79,7 +79,7 @@ async def test_a_german_command_is_answered_in_german(open_stage: OpenStage) -> 
             "/zeichne beschreibung:🍎",
             "Die Beschreibung enthält weder Buchstaben noch Ziffern: Beschreibe das Bild in Worten.",
         ),
-        ("/zeichne beschreibung:ein Kreis bilder:9", "bilder muss zwischen 1 und 3 liegen, nicht bei 9."),
+        ("/zeichne beschreibung:ein Kreis bilder:9", "bilder: Erlaubt ist alles von 1 bis 3, nicht 9."),
     ],
 )
 async def test_a_german_refusal(open_stage: OpenStage, settings: Settings, line: str, sentence: str) -> None:

@@ -39,7 +39,7 @@ def test_how_many_images(settings: GuildSettings, given: int | None, last: int |
     [
         (DEFAULTS, 9, "images must be between 1 and 8, not 9."),
         (GuildSettings(max_images=9), 9, "images must be between 1 and 8, not 9."),
-        (GuildSettings(max_images=4), 5, "In this server images may be 4 at most, not 5."),
+        (GuildSettings(max_images=4), 5, "images may be 4 at most in this server, not 5."),
     ],
 )
 def test_too_many_images_are_refused(settings: GuildSettings, given: int, sentence: str) -> None:
@@ -54,19 +54,19 @@ def test_too_many_images_are_refused(settings: GuildSettings, given: int, senten
         (
             GuildSettings(max_condition_scale=5.5),
             SamplingOverrides(condition_scale=6),
-            "In this server condition_scale may be 5.5 at most, not 6.",
+            "condition_scale may be 5.5 at most in this server, not 6.",
         ),
         (
             GuildSettings(max_top_k=64),
             SamplingOverrides(top_k=0),
-            "In this server top_k may be 64 at most, and 0 switches it off.",
+            "top_k may be 64 at most in this server, and 0 switches it off.",
         ),
         (
             GuildSettings(max_temperature=1.5),
             SamplingOverrides(temperature=2.0),
-            "In this server temperature may be 1.5 at most, not 2.",
+            "temperature may be 1.5 at most in this server, not 2.",
         ),
-        (GuildSettings(max_top_p=0.5), SamplingOverrides(top_p=1.0), "In this server top_p may be 0.5 at most, not 1."),
+        (GuildSettings(max_top_p=0.5), SamplingOverrides(top_p=1.0), "top_p may be 0.5 at most in this server, not 1."),
     ],
 )
 def test_too_much_of_a_parameter_is_refused(settings: GuildSettings, given: SamplingOverrides, sentence: str) -> None:

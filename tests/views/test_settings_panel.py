@@ -60,7 +60,7 @@ def test_changes_are_within_discords_limits(language: Language) -> None:
         change = SettingChange(
             guild_id=1, user_id=2**62, key=key, old=value, new=value, changed_at=datetime(2026, 1, 2, tzinfo=UTC)
         )
-        check(changes_view([change] * MAX_CHANGES, language))
+        check(changes_view([change] * MAX_CHANGES, language, LANGUAGES))
 
 
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.code)
