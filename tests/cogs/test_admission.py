@@ -162,9 +162,9 @@ async def test_defaults_and_maxima(open_stage: OpenStage, tmp_path: Path) -> Non
     async with open_stage() as stage:
         await stage.play("/imagine prompt:a red circle images:4 temperature:4")
         await change(stage, max_images=3, default_images=2, default_top_k=64, max_temperature=2.0)
-        assert await refused(stage, "/imagine prompt:x images:4") == "In this server images may be 3 at most, not 4."
+        assert await refused(stage, "/imagine prompt:x images:4") == "images may be 3 at most in this server, not 4."
         assert await refused(stage, "/imagine prompt:x temperature:3") == (
-            "In this server temperature may be 2 at most, not 3."
+            "temperature may be 2 at most in this server, not 3."
         )
         done = (await stage.play("/imagine prompt:a blue star"))[-1]
         assert "2 images for" in done.text
