@@ -86,8 +86,7 @@ class DalleBot(commands.AutoShardedBot):
     languages: what it speaks. max_deliveries: jobs under way at once, from acknowledgement to result.
     default_images, max_images: of /imagine.
     source_url: of the bot's code, for /about. dev_guild_id: register the commands in this guild alone, where they
-    appear at once; None registers them globally. places: where the bot
-    works; None for every guild.
+    appear at once; None registers them globally. places: where the bot works; None for every guild.
     """
 
     def __init__(

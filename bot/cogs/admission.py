@@ -87,16 +87,7 @@ class Admission:
     async def check_place(self, interaction: discord.Interaction) -> GuildSettings:
         """For what is shown and not drawn. Raises NotAdmittedError outside of the allowed channels, and StoreError."""
         settings = await self.settings(interaction.guild_id)
-        asked = Asked(
-            now=self._now(),
-            num_jobs=0,
-            num_images=0,
-            channel_ids=_channel_ids(interaction),
-            role_ids=_role_ids(interaction),
-            known_ids=known_ids(interaction.guild, settings),
-            usage=Usage(),
-        )
-        check_place(settings, asked)
+        check_place(settings, _channel_ids(interaction), known_ids(interaction.guild, settings))
         return settings
 
     async def _read(self, guild_id: int | None) -> GuildSettings:

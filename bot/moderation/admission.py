@@ -44,7 +44,7 @@ def needs_usage(settings: GuildSettings) -> bool:
 def admit(settings: GuildSettings, asked: Asked) -> None:
     """Raises NotAdmittedError or UserLimitError, with the rule and when or where it works again."""
     _check_time(settings, asked)
-    check_place(settings, asked)
+    check_place(settings, asked.channel_ids, asked.known_ids)
     _check_roles(settings, asked)
     _check_unfinished(settings, asked)
     _check_cooldown(settings, asked)
@@ -67,12 +67,12 @@ def _check_time(settings: GuildSettings, asked: Asked) -> None:
         )
 
 
-def check_place(settings: GuildSettings, asked: Asked) -> None:
-    """Raises NotAdmittedError outside of the channels that are allowed."""
+def check_place(settings: GuildSettings, channel_ids: frozenset[int], known_ids: frozenset[int]) -> None:
+    """Raises NotAdmittedError outside of the channels that are allowed. channel_ids, known_ids: as in Asked."""
     allowed = settings.allowed_channels
-    if not allowed or asked.channel_ids & set(allowed):
+    if not allowed or channel_ids & set(allowed):
         return
-    there = [f"<#{channel_id}>" for channel_id in allowed if channel_id in asked.known_ids]
+    there = [f"<#{channel_id}>" for channel_id in allowed if channel_id in known_ids]
     if not there:
         raise NotAdmittedError(
             "The channels in which I may draw in this server don't exist any more. Members with “Manage Server” can "
