@@ -109,6 +109,9 @@ class NotReadyError(RequestError):
 class UnknownControlError(RequestError):
     """A button or select whose custom_id this version of the bot can't read."""
 
+    def __init__(self) -> None:
+        super().__init__(Text("This control is not from this version of the bot. Use the command again."))
+
 
 class JobEndedError(RequestError):
     """It is too late for what was asked of a job, or there is no such job."""

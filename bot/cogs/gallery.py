@@ -119,7 +119,7 @@ class GalleryCog(commands.Cog):
         """One of the pictures, as a message of its own. Raises as LookingCloser.show does."""
         match = _CHOICE.fullmatch(chosen_value(interaction))
         if match is None:
-            raise UnknownControlError("This control is not from this version of the bot. Use the command again.")
+            raise UnknownControlError
         await self._closer.show(interaction, match[1], match[2])
 
     async def _find(self, pressed: CustomId) -> Gallery:

@@ -40,7 +40,7 @@ def parse_turn(argument: str, gallery: Gallery) -> Cursor:
     match = _TURN.fullmatch(argument)
     form = _JOB if gallery.prompt is None and not gallery.is_favourites else _NUMBER
     if match is None or not form.fullmatch(match[2]):
-        raise UnknownControlError("This control is not from this version of the bot. Use the command again.")
+        raise UnknownControlError
     return Cursor(match[2], is_newer=match[1] == "newer")
 
 

@@ -46,6 +46,14 @@ def invite_link(application_id: int) -> str:
     return f"https://discord.com/oauth2/authorize?{urlencode(query)}"
 
 
+def managed_guild(interaction: discord.Interaction, refusal: Text) -> int:
+    """The id of the interaction's guild. Raises MissingPermissionError(refusal) unless the user may manage it."""
+    granted = interaction.permissions
+    if interaction.guild_id is None or not (granted.manage_guild or granted.administrator):
+        raise MissingPermissionError(refusal)
+    return interaction.guild_id
+
+
 def may_manage(interaction: discord.Interaction, job: JobRecord) -> bool:
     """Whether whoever pressed or called may end this job: its requester, or in its channel who may delete messages."""
     granted = interaction.permissions

@@ -42,7 +42,7 @@ class Remaking:
         rank, _, strength = pressed.argument.partition(".")
         number = parse_rank(rank)
         if strength not in QUARTERS:
-            raise UnknownControlError("This control is not from this version of the bot. Use the command again.")
+            raise UnknownControlError
         result = await self._results.result(interaction, pressed.job_id)
         image = result.image(number)
         num_rows = check_model(self._executor, image.model)

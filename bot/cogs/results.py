@@ -104,5 +104,5 @@ async def _in_time(job_id: str) -> AsyncIterator[None]:
 def parse_rank(text: str) -> int:
     """The rank in a custom_id or a select's value. Raises UnknownControlError if it is none."""
     if len(text) != 1 or text not in "123456789":
-        raise UnknownControlError("This control is not from this version of the bot. Use the command again.")
+        raise UnknownControlError
     return int(text)

@@ -15,10 +15,10 @@ from discord.ext import commands
 
 from bot.catalogues import Languages
 from bot.cogs.admission import known_ids
+from bot.cogs.permissions import managed_guild
 from bot.errors import (
     ChangedMeanwhileError,
     InvalidParameterError,
-    MissingPermissionError,
     StoreError,
     UnknownControlError,
 )
@@ -76,7 +76,7 @@ class SettingsCog(commands.Cog):
     async def press_set(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """A button that says itself what it sets."""
         if pressed.argument not in SWITCHES:
-            raise _unknown()
+            raise UnknownControlError
         await self._change(interaction, SWITCHES[pressed.argument])
 
     async def press_choose(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
@@ -86,13 +86,13 @@ class SettingsCog(commands.Cog):
         data: Mapping[str, Any] = interaction.data or {}
         chosen = [str(value) for value in data.get("values") or ()]
         if key is None:
-            raise _unknown()
+            raise UnknownControlError
         if key in ("allowed_channels", "allowed_roles"):
             if not all(value.isdecimal() for value in chosen):
-                raise _unknown()
+                raise UnknownControlError
             await self._change(interaction, {key: tuple(map(int, chosen))}, digest=digest)
         elif len(chosen) != 1:
-            raise _unknown()
+            raise UnknownControlError
         else:
             value = None if (key, chosen[0]) == ("language", EACH_MEMBERS_OWN) else chosen[0]
             await self._change(interaction, {key: value})
@@ -100,7 +100,7 @@ class SettingsCog(commands.Cog):
     async def press_form(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """A button that opens a form."""
         if pressed.argument not in FORMS:
-            raise _unknown()
+            raise UnknownControlError
         settings = await self._read(_check_manager(interaction))
         language = self._languages.of(str(interaction.locale))
         await interaction.response.send_modal(form_modal(pressed.argument, settings, language))
@@ -109,7 +109,7 @@ class SettingsCog(commands.Cog):
         """A form that was filled in."""
         name, _, digest = pressed.argument.partition(".")
         if name not in FORMS:
-            raise _unknown()
+            raise UnknownControlError
         _check_manager(interaction)
         try:
             # The rules of a time zone come from a file.
@@ -155,15 +155,7 @@ class SettingsCog(commands.Cog):
 
 
 def _check_manager(interaction: discord.Interaction[Any]) -> int:
-    """The guild's id. Raises MissingPermissionError unless the user may manage it."""
-    granted = interaction.permissions
-    if interaction.guild_id is None or not (granted.manage_guild or granted.administrator):
-        raise MissingPermissionError("Only members with the permission “Manage Server” can change the settings.")
-    return interaction.guild_id
-
-
-def _unknown() -> UnknownControlError:
-    return UnknownControlError("This control is not from this version of the bot. Use the command again.")
+    return managed_guild(interaction, Text("Only members with the permission “Manage Server” can change the settings."))
 
 
 async def _edit(interaction: discord.Interaction[Any], view: discord.ui.LayoutView) -> None:

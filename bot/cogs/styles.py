@@ -11,8 +11,9 @@ from discord.ext import commands
 
 from bot.catalogues import Languages
 from bot.cogs.elsewhere import home_guild_id
+from bot.cogs.permissions import managed_guild
 from bot.cogs.style_book import StyleBook
-from bot.errors import MissingPermissionError, StoreError
+from bot.errors import StoreError
 from bot.language import Language, Text
 from bot.render import escape, escape_shortened
 from bot.store import Style
@@ -94,11 +95,7 @@ async def style_choices(
 
 
 def _check_manager(interaction: discord.Interaction) -> int:
-    """The guild's id. Raises MissingPermissionError unless the user may manage it."""
-    granted = interaction.permissions
-    if interaction.guild_id is None or not (granted.manage_guild or granted.administrator):
-        raise MissingPermissionError("Only members with the permission “Manage Server” can change the styles.")
-    return interaction.guild_id
+    return managed_guild(interaction, Text("Only members with the permission “Manage Server” can change the styles."))
 
 
 def _page(styles: Sequence[Style], language: Language) -> str:

@@ -84,5 +84,5 @@ class CustomId:
         """What `str` made. Raises UnknownControlError for everything else."""
         match = _FORM.fullmatch(text)
         if match is None or match[1] != str(VERSION) or match[2] not in set(Action):
-            raise UnknownControlError("This control is not from this version of the bot. Use the command again.")
+            raise UnknownControlError
         return cls(Action(match[2]), match[3], match[4] or "")
