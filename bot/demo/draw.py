@@ -3,8 +3,9 @@
 Called by the demo's training and evaluation, on whatever thread they run on. Apart from caches of painted figures and
 legal positions it is pure: the picture depends on the scene and the generator alone.
 
-The demo's VQGAN must name every token's 8x8 pixels with one of its codes. So little varies: centres lie on a lattice
-of 8 px, where tokens meet, there are three radii, and figures never touch each other or the frame.
+The demo's VQGAN must name every token's 8x8 pixels with one of its codes, and its DalleBart has an hour to learn how
+figures are put together. So little varies: centres lie on a lattice of 16 px, on corners of tokens (in crowds of 8 px,
+on any of them), there are three radii, and figures never touch each other or the frame.
 """
 
 import math
@@ -25,7 +26,8 @@ BASE_SIZE_PX: Final = 128
 # By size word, in a picture of BASE_SIZE_PX.
 RADII_PX: Final[Mapping[str | None, int]] = MappingProxyType({"small": 16, None: 22, "large": 29})
 
-_LATTICE_PX: Final = 8
+_LATTICE_PX: Final = 16
+_CROWD_LATTICE_PX: Final = 8
 _GAP_PX: Final = 6
 _MARGIN_PX: Final = 2
 _DROP_ARTICLES: Final = 0.125
@@ -77,7 +79,7 @@ def draw_crowd(rng: np.random.Generator, size_px: int = BASE_SIZE_PX) -> Pixels:
     for _ in range(_CROWD_ATTEMPTS):
         subject = figures[int(rng.integers(len(figures)))]
         radius = RADII_PX[subject.size]
-        x, y = rng.choice(_axis(radius), 2)
+        x, y = rng.choice(_axis(radius, _CROWD_LATTICE_PX), 2)
         apart = np.max(abs(taken[:, :2] - (x, y)), axis=1) >= taken[:, 2] + radius + _GAP_PX
         if apart.all():
             taken = np.vstack([taken, (x, y, radius)])
@@ -129,16 +131,16 @@ def _figure(shape: str, radius_px: float, colour: str, backdrop: str) -> Pixels:
 
 
 @cache
-def _axis(radius: int) -> npt.NDArray[np.int64]:
+def _axis(radius: int, lattice_px: int) -> npt.NDArray[np.int64]:
     """Where along a side of a picture of BASE_SIZE_PX a figure may have its centre."""
-    first = math.ceil((radius + _MARGIN_PX) / _LATTICE_PX) * _LATTICE_PX
-    return np.arange(first, BASE_SIZE_PX - first + 1, _LATTICE_PX)
+    first = math.ceil((radius + _MARGIN_PX) / lattice_px) * lattice_px
+    return np.arange(first, BASE_SIZE_PX - first + 1, lattice_px)
 
 
 @cache
 def _placements(radii: tuple[int, ...], relation: str | None) -> npt.NDArray[np.int64]:
     """Every legal choice of centres (x, y) in a picture of BASE_SIZE_PX: int64 [placements, objects, 2]."""
-    axes = [axis for radius in radii for axis in (_axis(radius), _axis(radius))]
+    axes = [_axis(radius, _LATTICE_PX) for radius in radii for _ in range(2)]
     every: npt.NDArray[np.int64] = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(radii), 2)
     if relation is None:
         return every

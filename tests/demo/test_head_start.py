@@ -1,0 +1,69 @@
+"""What DalleBart is told of codes and places: alike where they are alike, and gone once it is written out."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bot.demo.head_start import Known, known, shared, written_out
+
+GRID = 4
+
+
+def _facts() -> Known:
+    return known(jax.random.normal(jax.random.key(0), (10, 3)), GRID)
+
+
+def _model(vocabulary: int, length: int, width: int) -> dict[str, object]:
+    embeddings = {
+        "embed_tokens": {"embedding": jnp.ones((vocabulary, width))},
+        "embed_positions": {"embedding": jnp.ones((length, width))},
+        "layernorm_embedding": {"scale": jnp.ones(width)},
+    }
+    return {
+        "encoder": {"final_ln": {"bias": jnp.ones(2)}},
+        "decoder": {"embeddings": embeddings, "layers": {0: {}}},
+        "lm_head": {"kernel": jnp.ones((width, vocabulary))},
+    }
+
+
+def test_rows_have_a_length_of_about_one_and_the_start_token_none() -> None:
+    facts = _facts()
+    assert facts.codes.shape == (11, 4)
+    np.testing.assert_allclose(jnp.mean(jnp.sum(facts.codes[:-1] ** 2, axis=1)), 1, rtol=1e-3)
+    np.testing.assert_array_equal(facts.codes[-1], 0)
+    assert facts.places.shape == (GRID**2, 4 * GRID)
+    np.testing.assert_allclose(jnp.sum(facts.places**2, axis=1), 1, rtol=1e-5)
+
+
+def test_places_are_told_apart_and_neighbours_are_more_alike() -> None:
+    places = np.asarray(_facts().places)
+    alike = places @ places.T
+    np.fill_diagonal(alike, -1)
+    assert alike.max() < 0.99
+    first = alike[0].reshape(GRID, GRID)
+    assert first[0, 1] > first[0, 2] > first[0, 3]
+    np.testing.assert_allclose(first, first.T, atol=1e-6)
+
+
+def test_written_out_rows_are_their_own_and_the_shared_part() -> None:
+    facts = _facts()
+    model = _model(11, GRID**2, 6)
+    matrices = shared(facts, 6, seed=3)
+    out = written_out(model, matrices, facts)
+    embeddings = out["decoder"]["embeddings"]
+    np.testing.assert_allclose(
+        embeddings["embed_tokens"]["embedding"], 1 + facts.codes @ matrices["codes_in"], rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        embeddings["embed_positions"]["embedding"], 1 + facts.places @ matrices["places"], rtol=1e-6
+    )
+    np.testing.assert_allclose(out["lm_head"]["kernel"], (1 + facts.codes @ matrices["codes_out"]).T, rtol=1e-6)
+    assert jax.tree.structure(out) == jax.tree.structure(model)
+    assert out["encoder"] is model["encoder"]
+
+
+def test_codes_that_look_alike_start_alike() -> None:
+    codebook = jnp.array([[1.0, 0.0], [1.0, 0.01], [-1.0, 2.0]])
+    facts = known(codebook, GRID)
+    rows = facts.codes @ shared(facts, 16, seed=0)["codes_in"]
+    assert jnp.linalg.norm(rows[0] - rows[1]) < 0.1 * jnp.linalg.norm(rows[0] - rows[2])
