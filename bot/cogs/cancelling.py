@@ -89,7 +89,7 @@ class Cancelling:
 def _check_unfinished(job: JobRecord) -> None:
     """Raises JobEndedError, with what became of it, if a job can't be cancelled any more."""
     match job.state:
-        case JobState.RECEIVED | JobState.ACKNOWLEDGED | JobState.QUEUED | JobState.RUNNING:
+        case JobState.RECEIVED | JobState.ACKNOWLEDGED | JobState.QUEUED | JobState.RUNNING | JobState.IN_REVIEW:
             return
         case JobState.DELIVERING:
             raise JobEndedError("It is too late to cancel this job: its pictures are on their way.")

@@ -66,6 +66,8 @@ def _status(job: ListedJob, status: ExecutorStatus, language: Language) -> str:
         return language.text("Finished: its pictures are on their way.")
     if job.standing is None and job.record.state in (JobState.RECEIVED, JobState.ACKNOWLEDGED):
         return language.text("Just accepted.")
+    if job.standing is None and job.record.state is JobState.IN_REVIEW:
+        return language.text("Waiting for review.")
     if job.standing is None:
         return language.text("Waiting for the bot's next start.")
     loading = status.state is EngineState.LOADING

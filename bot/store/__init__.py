@@ -3,6 +3,7 @@
 The client's cogs use `Store` on the event loop. Frozen dataclasses go in and come out; no row or session leaves.
 """
 
+from bot.store.cases import CaseRecord, CaseStore, NewCase
 from bot.store.favourites import FavouriteStore
 from bot.store.galleries import Gallery, GalleryStore
 from bot.store.images import ImageKey, ImageStore
@@ -18,6 +19,8 @@ from bot.store.vectors import VectorStore
 
 __all__ = [
     "FINAL_STATES",
+    "CaseRecord",
+    "CaseStore",
     "Cursor",
     "Favourite",
     "FavouriteStore",
@@ -29,6 +32,7 @@ __all__ = [
     "JobRecord",
     "JobState",
     "JobStore",
+    "NewCase",
     "NewJob",
     "PastImage",
     "PastStore",

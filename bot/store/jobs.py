@@ -45,14 +45,20 @@ class JobStore:
         return await self._move(job_id, JobState.ACKNOWLEDGED, values, is_urgent=True)
 
     async def move(
-        self, job_id: str, to: JobState, *, error: str | None = None, result: dict[str, Any] | None = None
+        self,
+        job_id: str,
+        to: JobState,
+        *,
+        error: str | None = None,
+        result: dict[str, Any] | None = None,
+        is_spoiler: bool | None = None,
     ) -> JobRecord:
         """Moves a job to another state. Of several callers that move it at once, the first legal move wins.
 
-        error, result: stored if given. result must be JSON. Raises StoreError if there is no such job, or if the move
-        isn't legal from the state in which the job now is; then nothing has changed.
+        error, result, is_spoiler: stored if given. result must be JSON. Raises StoreError if there is no such job, or
+        if the move isn't legal from the state in which the job now is; then nothing has changed.
         """
-        given = {"error": error, "result": result}
+        given = {"error": error, "result": result, "is_spoiler": is_spoiler}
         return await self._move(job_id, to, {name: value for name, value in given.items() if value is not None})
 
     async def get(self, job_id: str) -> JobRecord | None:

@@ -58,7 +58,7 @@ class JobRecord(NewJob):
 
     message_id: the message that shows the job; None before `acknowledged`. created_at, updated_at: aware, in UTC.
     error: a sentence for the user, if it failed. result: what was drawn, as JSON (order, scores, seconds, sampling).
-    deleted_at: when its result was deleted, aware, in UTC.
+    deleted_at: when its result was deleted, aware, in UTC. is_spoiler: its pictures are shown behind a click.
     """
 
     state: JobState
@@ -68,6 +68,7 @@ class JobRecord(NewJob):
     error: str | None
     result: dict[str, Any] | None
     deleted_at: datetime | None
+    is_spoiler: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -65,6 +65,7 @@ jobs: Final = Table(
     Column("deleted_at", UtcDateTime),
     Column("interaction_part", Integer, nullable=False, server_default="0"),
     Column("is_short_lived", Boolean, nullable=False, server_default=false()),
+    Column("is_spoiler", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("interaction_id", "interaction_part"),
     Index(None, "state", "created_at"),
     Index(None, "user_id", "created_at"),
@@ -160,4 +161,35 @@ setting_changes: Final = Table(
     Column("new", JSON(none_as_null=True)),
     Column("changed_at", UtcDateTime, nullable=False),
     Index(None, "guild_id", "id"),
+)
+
+cases: Final = Table(
+    "cases",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("job_id", String(12), nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("deadline_at", UtcDateTime),
+    Column("details", JSON, nullable=False),
+    Column("decision", String(16)),
+    Column("decided_by", BigInteger),
+    Column("decided_at", UtcDateTime),
+    Column("channel_id", BigInteger),
+    Column("message_id", BigInteger),
+    Index(None, "job_id"),
+    Index(None, "guild_id", "user_id"),
+    Index(None, "decision", "deadline_at"),
+)
+
+blocked_hashes: Final = Table(
+    "blocked_hashes",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("shape", BigInteger, primary_key=True, autoincrement=False),
+    Column("colours", BigInteger, primary_key=True, autoincrement=False),
+    Column("case_number", Integer),
+    Column("blocked_at", UtcDateTime, nullable=False),
 )

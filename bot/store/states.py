@@ -9,14 +9,16 @@ class JobState(StrEnum):
     """Where a job stands.
 
     RECEIVED: committed; its user has no answer yet. ACKNOWLEDGED: a message of ours exists and its id is stored.
-    QUEUED: the executor has it. RUNNING: it holds slots. DELIVERING: there are pictures, its message is being edited.
-    The others are final. EXPIRED: nobody could be answered any more.
+    QUEUED: the executor has it. RUNNING: it holds slots. IN_REVIEW: moderators are to say whether it may be drawn, or
+    its pictures be shown. DELIVERING: there are pictures, its message is being edited. The others are final. EXPIRED:
+    nobody could be answered any more.
     """
 
     RECEIVED = "received"
     ACKNOWLEDGED = "acknowledged"
     QUEUED = "queued"
     RUNNING = "running"
+    IN_REVIEW = "in_review"
     DELIVERING = "delivering"
     DELIVERED = "delivered"
     CANCELLED = "cancelled"
@@ -27,12 +29,15 @@ class JobState(StrEnum):
 _ABANDONED: Final = frozenset({JobState.CANCELLED, JobState.FAILED, JobState.EXPIRED})
 
 # RUNNING and DELIVERING may go back to QUEUED: after a restart the job is drawn again, and its seed makes the same
-# pictures. A job whose pictures are on their way can't be cancelled any more.
+# pictures. IN_REVIEW comes before the drawing or after it, and goes on from there: a held prompt to QUEUED, held
+# pictures to DELIVERING, or to QUEUED where they have been lost meanwhile. A job whose pictures are on their way can't
+# be cancelled any more.
 TRANSITIONS: Final[Mapping[JobState, frozenset[JobState]]] = {
     JobState.RECEIVED: _ABANDONED | {JobState.ACKNOWLEDGED},
-    JobState.ACKNOWLEDGED: _ABANDONED | {JobState.QUEUED},
+    JobState.ACKNOWLEDGED: _ABANDONED | {JobState.QUEUED, JobState.IN_REVIEW},
     JobState.QUEUED: _ABANDONED | {JobState.RUNNING},
-    JobState.RUNNING: _ABANDONED | {JobState.DELIVERING, JobState.QUEUED},
+    JobState.RUNNING: _ABANDONED | {JobState.DELIVERING, JobState.QUEUED, JobState.IN_REVIEW},
+    JobState.IN_REVIEW: _ABANDONED | {JobState.QUEUED, JobState.DELIVERING},
     JobState.DELIVERING: frozenset({JobState.DELIVERED, JobState.FAILED, JobState.EXPIRED, JobState.QUEUED}),
     JobState.DELIVERED: frozenset(),
     JobState.CANCELLED: frozenset(),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from bot.errors import StoreError
+from bot.store.cases import CaseStore
 from bot.store.database import BUSY_TIMEOUT_S, Database, create_engine, describe, parse_url, sqlite_file
 from bot.store.favourites import FavouriteStore
 from bot.store.galleries import GalleryStore
@@ -42,6 +43,7 @@ class Store:
     statistics: StatisticsStore
     styles: StyleStore
     guilds: GuildStore
+    cases: CaseStore
 
     @classmethod
     @asynccontextmanager
@@ -73,6 +75,7 @@ class Store:
                 statistics=StatisticsStore(database),
                 styles=StyleStore(database),
                 guilds=GuildStore(database),
+                cases=CaseStore(database),
             )
         finally:
             await database.aclose()

@@ -42,4 +42,4 @@ def test_what_is_not_legal(current: str, to: str) -> None:
 
 def test_sources_are_the_inverse_of_the_table() -> None:
     assert sources_of(JobState.RECEIVED) == set()
-    assert sources_of(JobState.QUEUED) == {"acknowledged", "running", "delivering"}
+    assert sources_of(JobState.QUEUED) == {"acknowledged", "running", "in_review", "delivering"}

@@ -1,0 +1,163 @@
+"""Cases for moderators, numbered in each guild. Used by the cogs, on the event loop.
+
+A case is opened once for what it is about and decided once, by whoever is first: both are single statements, so that
+neither two moderators nor two processes can come between. Its record outlives its job.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Select, exists, func, insert, literal, select, update
+from sqlalchemy.exc import IntegrityError
+
+from bot.errors import StoreError
+from bot.moderation.cases import CaseKind, Decision
+from bot.store.database import Database
+from bot.store.schema import cases, jobs
+from bot.store.states import JobState
+
+MAX_ATTEMPTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCase:
+    """What moderators should look at. Ids are Discord's.
+
+    job_id: what it is about, drawn or not. user_id: its requester. deadline_at: when the guild's default counts; None
+    for never. details: why it was opened, as JSON, for those who decide.
+    """
+
+    guild_id: int
+    kind: CaseKind
+    job_id: str
+    user_id: int
+    deadline_at: datetime | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRecord(NewCase):
+    """A stored case.
+
+    number: counts from 1 in its guild. decision: None while it is open. decided_by: None for the guild's default.
+    channel_id, message_id: where moderators see it; None while they don't. Times are aware, in UTC.
+    """
+
+    number: int
+    opened_at: datetime
+    decision: Decision | None
+    decided_by: int | None
+    decided_at: datetime | None
+    channel_id: int | None
+    message_id: int | None
+
+
+class CaseStore:
+    """Every method may raise StoreError. What a method returned is committed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(self, case: NewCase) -> CaseRecord:
+        """Stores a case under the guild's next number, without gaps; the open one of this kind and job, if there is."""
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                return await self._open(case)
+            except StoreError as error:
+                # Another process took the same number; within one, writers wait for each other.
+                if not isinstance(error.__cause__, IntegrityError):
+                    raise
+        raise StoreError(f"No number was free for a case of guild {case.guild_id}. Try again.")
+
+    async def _open(self, case: NewCase) -> CaseRecord:
+        values = asdict(case) | {"opened_at": datetime.now(UTC)}
+        same = (cases.c.job_id == case.job_id) & (cases.c.kind == case.kind) & cases.c.decision.is_(None)
+        last = select(func.coalesce(func.max(cases.c.number), 0)).where(cases.c.guild_id == case.guild_id)
+        row = select(
+            *(literal(value, cases.c[name].type) for name, value in values.items()), last.scalar_subquery() + 1
+        ).where(~exists().where(same))
+        async with self._database.transaction() as connection:
+            inserted = await connection.execute(insert(cases).from_select([*values, "number"], row).returning(*cases.c))
+            found = inserted.one_or_none() or (await connection.execute(select(cases).where(same))).one()
+            return _case_of(found._mapping)
+
+    async def decide(
+        self, guild_id: int, number: int, decision: Decision, *, by: int | None, at: datetime
+    ) -> CaseRecord | None:
+        """Closes an open case. None if it isn't open any more, or isn't known: then nothing has changed.
+
+        by: the moderator; None for the guild's default. at: aware.
+        """
+        is_open = _is(guild_id, number) & cases.c.decision.is_(None)
+        values = {"decision": decision, "decided_by": by, "decided_at": at}
+        async with self._database.transaction(is_urgent=True) as connection:
+            decided = await connection.execute(update(cases).where(is_open).values(values).returning(*cases.c))
+            row = decided.one_or_none()
+            return None if row is None else _case_of(row._mapping)
+
+    async def set_message(self, guild_id: int, number: int, *, channel_id: int, message_id: int) -> None:
+        """Says where moderators see a case; nothing happens if it isn't known."""
+        values = {"channel_id": channel_id, "message_id": message_id}
+        async with self._database.transaction() as connection:
+            await connection.execute(update(cases).where(_is(guild_id, number)).values(values))
+
+    async def get(self, guild_id: int, number: int) -> CaseRecord | None:
+        """The case of this number, or None."""
+        found = await self._select(select(cases).where(_is(guild_id, number)))
+        return found[0] if found else None
+
+    async def of_job(self, job_id: str) -> list[CaseRecord]:
+        """The cases about a job, newest first."""
+        query = select(cases).where(cases.c.job_id == job_id)
+        return await self._select(query.order_by(cases.c.opened_at.desc(), cases.c.number.desc()))
+
+    async def of_user(self, guild_id: int, user_id: int, limit: int) -> list[CaseRecord]:
+        """The cases about what a user asked of a guild, newest first, at most `limit`."""
+        theirs = (cases.c.guild_id == guild_id) & (cases.c.user_id == user_id)
+        return await self._select(select(cases).where(theirs).order_by(cases.c.number.desc()).limit(limit))
+
+    async def open_of(self, guild_id: int, limit: int) -> list[CaseRecord]:
+        """The open cases of a guild, oldest first, at most `limit`."""
+        is_open = (cases.c.guild_id == guild_id) & cases.c.decision.is_(None)
+        return await self._select(select(cases).where(is_open).order_by(cases.c.number).limit(limit))
+
+    async def num_open(self, guild_id: int, user_id: int | None = None) -> int:
+        """How many cases of a guild are open. user_id: only those about this requester."""
+        is_open = (cases.c.guild_id == guild_id) & cases.c.decision.is_(None)
+        if user_id is not None:
+            is_open &= cases.c.user_id == user_id
+        async with self._database.reading() as connection:
+            return await connection.scalar(select(func.count()).select_from(cases).where(is_open)) or 0
+
+    async def due(self, now: datetime, limit: int) -> list[CaseRecord]:
+        """The open cases whose time is over, the most overdue first, at most `limit`. now: aware."""
+        is_due = cases.c.decision.is_(None) & (cases.c.deadline_at <= now)
+        return await self._select(select(cases).where(is_due).order_by(cases.c.deadline_at).limit(limit))
+
+    async def unapplied(self, limit: int) -> list[CaseRecord]:
+        """Decided cases whose jobs are still in review, since the bot stopped in between; at most `limit`."""
+        query = select(*cases.c).join(jobs, jobs.c.id == cases.c.job_id)
+        others = cases.alias()
+        has_open = exists().where(others.c.job_id == jobs.c.id, others.c.decision.is_(None))
+        left = (jobs.c.state == JobState.IN_REVIEW) & (cases.c.kind != CaseKind.REPORT) & ~has_open
+        newest = select(func.max(others.c.number)).where(
+            others.c.guild_id == cases.c.guild_id, others.c.job_id == jobs.c.id, others.c.kind != CaseKind.REPORT
+        )
+        left &= cases.c.decision.is_not(None) & (cases.c.number == newest.scalar_subquery())
+        return await self._select(query.where(left).order_by(cases.c.decided_at).limit(limit))
+
+    async def _select(self, query: Select[Any]) -> list[CaseRecord]:
+        async with self._database.reading() as connection:
+            return [_case_of(row._mapping) for row in await connection.execute(query)]
+
+
+def _is(guild_id: int, number: int) -> Any:
+    return (cases.c.guild_id == guild_id) & (cases.c.number == number)
+
+
+def _case_of(row: Mapping[Any, Any]) -> CaseRecord:
+    decision = row["decision"]
+    typed = {"kind": CaseKind(row["kind"]), "decision": None if decision is None else Decision(decision)}
+    return CaseRecord(**{**row, **typed})
