@@ -17,6 +17,7 @@ from discord.ext import commands
 
 from bot.catalogues import Languages
 from bot.cogs.admission import Admission
+from bot.cogs.authority import Authority, default_permissions
 from bot.cogs.cancelling import Cancelling
 from bot.cogs.delivery import Deliveries
 from bot.cogs.elsewhere import allow_elsewhere
@@ -28,6 +29,7 @@ from bot.cogs.imagine import ImagineCog
 from bot.cogs.job_desk import JobDesk
 from bot.cogs.looking_closer import LookingCloser
 from bot.cogs.menus import Menus
+from bot.cogs.mod_group import ModCommand, mod_group
 from bot.cogs.picture_source import PictureSource
 from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.queue import QueueCog
@@ -44,7 +46,7 @@ from bot.cogs.styles import StyleCog
 from bot.cogs.translator import CommandTranslator
 from bot.cogs.variant_questions import VariantQuestions
 from bot.error_handler import answer_error, explain
-from bot.errors import ConfigError, NotAdmittedError, StoreError
+from bot.errors import ConfigError, DalleBotError, NotAdmittedError, StoreError
 from bot.executor.base import Executor
 from bot.language import ENGLISH
 from bot.moderation.parameters import ImageCount
@@ -62,10 +64,11 @@ class CommandTree(app_commands.CommandTree["DalleBot"]):
     """discord.py's command tree with this project's error policy, in the places where the bot works."""
 
     async def interaction_check(self, interaction: discord.Interaction["DalleBot"], /) -> bool:
-        """Whether a command may go on; if not, it has been answered."""
+        """Whether a command may go on; if not, it has been answered. So has what its options may be."""
         try:
             interaction.client.places.check_guild(interaction.guild_id)
-        except NotAdmittedError as error:
+            await interaction.client.authority.check_command(interaction)
+        except (DalleBotError, LookupError) as error:
             if interaction.type is discord.InteractionType.autocomplete:
                 await interaction.response.autocomplete([])
             else:
@@ -130,6 +133,7 @@ class DalleBot(commands.AutoShardedBot):
         self._source_url = source_url
         self._command_ids: dict[str, int] = {}
         self._admission = Admission(store, images=ImageCount(default_images, max_images))
+        self.authority = Authority(store)
         self.places = places or Places()
         self._dev_guild = discord.Object(dev_guild_id) if dev_guild_id is not None else None
 
@@ -202,6 +206,11 @@ class DalleBot(commands.AutoShardedBot):
             await self.add_cog(cog)
         for menu in Menus(imagine, remixing, gallery, results).all():
             self.tree.add_command(menu)
+        moderating: list[ModCommand] = []
+        if moderating:
+            self.tree.add_command(mod_group(moderating))
+        for known in self.tree.get_commands():
+            known.default_permissions = default_permissions(known)
         handlers = {
             Action.CANCEL: cancelling.press,
             Action.CANCEL_LISTED: queue.press,
@@ -228,7 +237,7 @@ class DalleBot(commands.AutoShardedBot):
                 languages=self.languages,
             ),
         }
-        self.presses = Presses(handlers, self.languages, self.places)
+        self.presses = Presses(handlers, self.languages, self.authority.check_press, self.places)
         self.add_dynamic_items(JobControl)
         await resume_jobs(
             self,

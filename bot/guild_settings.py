@@ -29,7 +29,9 @@ COUNT_BOUNDS: Final[Mapping[str, Bounds]] = {
 
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?")
 _SWITCHES: Final = ("is_paused", "previews")
-_LISTS: Final = ("allowed_channels", "allowed_roles")
+_ROLE_LISTS: Final = ("allowed_roles", "moderator_roles", "trusted_roles")
+_LISTS: Final = ("allowed_channels", *_ROLE_LISTS)
+_CHANNELS: Final = ("review_channel", "log_channel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,9 @@ class GuildSettings:
     ones; None for the bot's.
     cooldown_s: between two requests of one user. daily_images: of one user; None for any number. language: a code such
     as "de" or "pt-BR" for everybody; None for each user's own. previews: whether unfinished pictures are shown.
+    moderator_roles: whose members are moderators, with those who have Discord's Moderate Members. trusted_roles: whose
+    members' jobs are never held for review. review_channel: where moderators decide; log_channel: where the audit is
+    mirrored; None for nowhere.
     """
 
     allowed_channels: tuple[int, ...] = ()
@@ -130,10 +135,17 @@ class GuildSettings:
     quiet_hours: QuietHours | None = None
     is_paused: bool = False
     previews: bool = True
+    moderator_roles: tuple[int, ...] = ()
+    trusted_roles: tuple[int, ...] = ()
+    review_channel: int | None = None
+    log_channel: int | None = None
 
     def __post_init__(self) -> None:
         for key in _LISTS:
             object.__setattr__(self, key, _check_ids(key, getattr(self, key)))
+        for key in _CHANNELS:
+            if getattr(self, key) is not None:
+                _check_ids(key, (getattr(self, key),))
         for key, bounds in COUNT_BOUNDS.items():
             _check_limit(key, getattr(self, key), bounds, is_whole=True)
         for name, bounds in SAMPLING_BOUNDS.items():
@@ -165,6 +177,17 @@ class GuildSettings:
 
 
 DEFAULTS: Final = GuildSettings()
+
+
+def channel_ids(settings: GuildSettings) -> tuple[int, ...]:
+    """Every channel that the settings name."""
+    single = (getattr(settings, key) for key in _CHANNELS)
+    return (*settings.allowed_channels, *(id_ for id_ in single if id_ is not None))
+
+
+def role_ids_in(settings: GuildSettings) -> tuple[int, ...]:
+    """Every role that the settings name."""
+    return tuple(id_ for key in _ROLE_LISTS for id_ in getattr(settings, key))
 
 
 def json_of(settings: GuildSettings) -> dict[str, Any]:

@@ -30,6 +30,10 @@ OTHERS: dict[str, Any] = {
     "quiet_hours": NIGHT,
     "is_paused": True,
     "previews": False,
+    "moderator_roles": (8, 9),
+    "trusted_roles": (10,),
+    "review_channel": 11,
+    "log_channel": 12,
 }
 
 
@@ -75,6 +79,8 @@ def test_defaults_leave_nothing_behind() -> None:
         ({"language": "Deutsch"}, "language must be a code such as de or pt-BR, not Deutsch."),
         ({"is_paused": 1}, "is_paused must be on or off."),
         ({"previews": None}, "previews must be on or off."),
+        ({"moderator_roles": (-1,)}, "moderator_roles holds -1, which is no id"),
+        ({"review_channel": 0}, "review_channel holds 0, which is no id"),
     ],
 )
 def test_wrong_values_are_named(values: dict[str, Any], sentence: str) -> None:

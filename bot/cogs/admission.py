@@ -14,8 +14,9 @@ from weakref import WeakValueDictionary
 
 import discord
 
+from bot.cogs.authority import role_ids
 from bot.errors import StoreError
-from bot.guild_settings import DEFAULTS, GuildSettings
+from bot.guild_settings import DEFAULTS, GuildSettings, channel_ids, role_ids_in
 from bot.moderation.admission import DAY, Asked, admit, check_place, needs_usage
 from bot.moderation.parameters import ImageCount, fitted
 from bot.requests import GenerationRequest
@@ -77,7 +78,7 @@ class Admission:
                 num_jobs=len(within),
                 num_images=sum(request.num_images for request in within),
                 channel_ids=_channel_ids(interaction),
-                role_ids=_role_ids(interaction),
+                role_ids=role_ids(interaction.user),
                 known_ids=known_ids(interaction.guild, settings),
                 usage=usage,
             )
@@ -110,15 +111,10 @@ def _channel_ids(interaction: discord.Interaction) -> frozenset[int]:
     return frozenset(id_ for id_ in ids if id_ is not None)
 
 
-def _role_ids(interaction: discord.Interaction) -> frozenset[int]:
-    user = interaction.user
-    return frozenset(role.id for role in user.roles) if isinstance(user, discord.Member) else frozenset()
-
-
 def known_ids(guild: discord.Guild | None, settings: GuildSettings) -> frozenset[int]:
     """The channels and roles in the settings that there still are."""
     if guild is None:
         return frozenset()
-    channels = (id_ for id_ in settings.allowed_channels if guild.get_channel_or_thread(id_) is not None)
-    roles = (id_ for id_ in settings.allowed_roles if guild.get_role(id_) is not None)
+    channels = (id_ for id_ in channel_ids(settings) if guild.get_channel_or_thread(id_) is not None)
+    roles = (id_ for id_ in role_ids_in(settings) if guild.get_role(id_) is not None)
     return frozenset((*channels, *roles))

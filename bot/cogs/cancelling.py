@@ -1,7 +1,6 @@
-"""Ending a job by button: who may, what is too late for it, and the press of the button on the job's message.
+"""Ending a job by button: what is too late for it, and the press of the button on the job's message.
 
-Called on the event loop by the presses of controls. What a custom_id claims decides nothing: the store says whose job
-it is, and Discord what the one who pressed may do.
+Called on the event loop by the presses of controls, which have asked whether the one who pressed may.
 """
 
 import asyncio
@@ -12,8 +11,7 @@ import discord
 from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
 from bot.cogs.job_message import JobMessage
-from bot.cogs.permissions import may_manage
-from bot.errors import JobEndedError, MissingPermissionError, StoreError
+from bot.errors import JobEndedError, StoreError
 from bot.render import cancelled_text, render_failure
 from bot.store import JobRecord, JobState, JobStore
 from bot.views.custom_id import CustomId
@@ -41,15 +39,10 @@ class Cancelling:
     async def cancel(self, interaction: discord.Interaction[Any], job_id: str) -> JobRecord:
         """Ends a job in the name of the interaction's user and returns its record from before.
 
-        Raises JobEndedError if it is too late or there is no such job, MissingPermissionError if the user may not,
-        ExecutorClosedError if the bot is closing, StoreError.
+        Raises JobEndedError if it is too late or there is no such job, ExecutorClosedError if the bot is closing,
+        StoreError.
         """
         job = await self._load(job_id)
-        if not may_manage(interaction, job):
-            raise MissingPermissionError(
-                "Only {user} can cancel this job, or a member with the permission “Manage Messages”.",
-                user=f"<@{job.user_id}>",
-            )
         _check_unfinished(job)
         async with asyncio.timeout(CANCEL_TIMEOUT_S):
             is_under_way = await self._deliveries.cancel(job_id, interaction.user.id)

@@ -13,9 +13,8 @@ import discord
 from bot.catalogues import Languages
 from bot.cogs.answering import answer_alone
 from bot.cogs.job_message import UNKNOWN_CHANNEL, UNKNOWN_MESSAGE
-from bot.cogs.permissions import may_manage
 from bot.cogs.results import STORE_TIMEOUT_S, Results
-from bot.errors import MissingPermissionError, StoreError
+from bot.errors import StoreError
 from bot.pictures import PictureFolder
 from bot.store import JobRecord, Showing, Store
 from bot.views.custom_id import Action, CustomId
@@ -28,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class Deleting:
-    """Methods raise as Results does, and MissingPermissionError if whoever pressed may not."""
+    """Methods raise as Results does. The presses have asked whether whoever pressed may."""
 
     def __init__(
         self,
@@ -47,7 +46,7 @@ class Deleting:
 
     async def ask(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """Asks whether it is meant; of what is deleted already it clears the rest."""
-        job = await self._find(interaction, pressed)
+        job = await self._results.any_job(interaction, pressed.job_id)
         language = self._languages.of(str(interaction.locale))
         if job.deleted_at is not None:
             await interaction.response.defer(ephemeral=True, thinking=True)
@@ -64,18 +63,9 @@ class Deleting:
 
     async def confirmed(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """Deletes, and says so in the place of the question."""
-        job = await self._find(interaction, pressed)
+        job = await self._results.any_job(interaction, pressed.job_id)
         await interaction.response.defer()
         await interaction.edit_original_response(content=await self._delete(interaction, job), view=None)
-
-    async def _find(self, interaction: discord.Interaction[Any], pressed: CustomId) -> JobRecord:
-        job = await self._results.any_job(interaction, pressed.job_id)
-        if not may_manage(interaction, job):
-            raise MissingPermissionError(
-                "Only {user} can delete this result, or a member with the permission “Manage Messages”.",
-                user=f"<@{job.user_id}>",
-            )
-        return job
 
     async def _delete(self, interaction: discord.Interaction[Any], job: JobRecord) -> str:
         """What to say of it."""

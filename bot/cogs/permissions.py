@@ -46,19 +46,11 @@ def invite_link(application_id: int) -> str:
     return f"https://discord.com/oauth2/authorize?{urlencode(query)}"
 
 
-def managed_guild(interaction: discord.Interaction, refusal: Text) -> int:
-    """The id of the interaction's guild. Raises MissingPermissionError(refusal) unless the user may manage it."""
-    granted = interaction.permissions
-    if interaction.guild_id is None or not (granted.manage_guild or granted.administrator):
-        raise MissingPermissionError(refusal)
+def guild_of(interaction: discord.Interaction) -> int:
+    """The id of the interaction's guild. Raises MissingPermissionError outside of guilds."""
+    if interaction.guild_id is None:
+        raise MissingPermissionError("Use this in a server.")
     return interaction.guild_id
-
-
-def may_manage(interaction: discord.Interaction, job: JobRecord) -> bool:
-    """Whether whoever pressed or called may end this job: its requester, or in its channel who may delete messages."""
-    granted = interaction.permissions
-    is_moderator = granted.manage_messages or granted.administrator
-    return interaction.user.id == job.user_id or (is_moderator and interaction.channel_id == job.channel_id)
 
 
 def may_see(interaction: discord.Interaction, job: JobRecord) -> bool:

@@ -1,7 +1,7 @@
 """/settings: a guild's settings in a panel for its administrators. Called by discord.py; the presses by the controls.
 
-Who may is asked at every press and every form, of what Discord says of that very interaction: a custom_id can be
-forged, and a panel stays on a screen longer than a permission may last.
+Who may is asked at every press and every form (bot/cogs/authority.py), of what Discord says of that very interaction: a
+custom_id can be forged, and a panel stays on a screen longer than a permission may last.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from discord.ext import commands
 
 from bot.catalogues import Languages
 from bot.cogs.admission import known_ids
-from bot.cogs.permissions import managed_guild
+from bot.cogs.permissions import guild_of
 from bot.errors import (
     ChangedMeanwhileError,
     InvalidParameterError,
@@ -27,8 +27,19 @@ from bot.language import Text
 from bot.store.guilds import GuildStore
 from bot.views.custom_id import CustomId
 from bot.views.forms import form_values
+from bot.views.moderation_panel import MODERATION_KEYS, moderation_view
 from bot.views.settings_forms import FORMS, form_modal, with_labels
-from bot.views.settings_panel import CHOICES, EACH_MEMBERS_OWN, MAX_CHANGES, SWITCHES, changes_view, panel_view
+from bot.views.settings_panel import (
+    CHANNELS,
+    CHOICES,
+    EACH_MEMBERS_OWN,
+    LISTS,
+    MAX_CHANGES,
+    MODERATION,
+    SWITCHES,
+    changes_view,
+    panel_view,
+)
 
 READ_TIMEOUT_S: Final = 1.0
 WRITE_TIMEOUT_S: Final = 1.5
@@ -48,10 +59,9 @@ class SettingsCog(commands.Cog):
     )
     @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
     @app_commands.allowed_installs(guilds=True, users=False)
-    @app_commands.default_permissions(manage_guild=True)
     async def settings(self, interaction: discord.Interaction) -> None:
         """Shows the panel to whoever asks alone."""
-        settings = await self._read(_check_manager(interaction))
+        settings = await self._read(guild_of(interaction))
         await interaction.response.send_message(
             view=self._panel(interaction, settings), ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
         )
@@ -59,12 +69,12 @@ class SettingsCog(commands.Cog):
     async def press_home(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """Shows the panel in the place of its changes. Like all presses it raises MissingPermissionError, StoreError,
         InvalidParameterError, and UnknownControlError for what this version has never made."""
-        settings = await self._read(_check_manager(interaction))
-        await _edit(interaction, self._panel(interaction, settings))
+        settings = await self._read(guild_of(interaction))
+        await _edit(interaction, self._panel(interaction, settings, is_moderation=pressed.argument == MODERATION))
 
     async def press_changes(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """Shows the last changes in the place of the panel."""
-        guild_id = _check_manager(interaction)
+        guild_id = guild_of(interaction)
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
                 changes = await self._store.changes(guild_id, MAX_CHANGES)
@@ -87,12 +97,16 @@ class SettingsCog(commands.Cog):
         chosen = [str(value) for value in data.get("values") or ()]
         if key is None:
             raise UnknownControlError
-        if key in ("allowed_channels", "allowed_roles"):
+        if key in LISTS:
             if not all(value.isdecimal() for value in chosen):
                 raise UnknownControlError
             await self._change(interaction, {key: tuple(map(int, chosen))}, digest=digest)
         elif len(chosen) != 1:
             raise UnknownControlError
+        elif key in CHANNELS:
+            if not chosen[0].isdecimal():
+                raise UnknownControlError
+            await self._change(interaction, {key: int(chosen[0])})
         else:
             value = None if (key, chosen[0]) == ("language", EACH_MEMBERS_OWN) else chosen[0]
             await self._change(interaction, {key: value})
@@ -101,7 +115,7 @@ class SettingsCog(commands.Cog):
         """A button that opens a form."""
         if pressed.argument not in FORMS:
             raise UnknownControlError
-        settings = await self._read(_check_manager(interaction))
+        settings = await self._read(guild_of(interaction))
         language = self._languages.of(str(interaction.locale))
         await interaction.response.send_modal(form_modal(pressed.argument, settings, language))
 
@@ -110,7 +124,6 @@ class SettingsCog(commands.Cog):
         name, _, digest = pressed.argument.partition(".")
         if name not in FORMS:
             raise UnknownControlError
-        _check_manager(interaction)
         try:
             # The rules of a time zone come from a file.
             values = await asyncio.to_thread(FORMS[name].read, form_values(interaction))
@@ -124,7 +137,7 @@ class SettingsCog(commands.Cog):
     ) -> None:
         """Changes some keys, and shows what is set now. digest: of the keys as the user saw them; None if that does
         not matter."""
-        guild_id = _check_manager(interaction)
+        guild_id = guild_of(interaction)
         said = _CHANGED
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
@@ -133,7 +146,8 @@ class SettingsCog(commands.Cog):
             raise StoreError("The settings could not be changed in time.") from error
         except ChangedMeanwhileError as error:
             settings, said = await self._read(guild_id), error.text
-        await _edit(interaction, self._panel(interaction, settings, said))
+        is_moderation = MODERATION_KEYS.issuperset(values)
+        await _edit(interaction, self._panel(interaction, settings, said, is_moderation=is_moderation))
 
     async def _read(self, guild_id: int) -> GuildSettings:
         try:
@@ -143,19 +157,17 @@ class SettingsCog(commands.Cog):
             raise StoreError(f"The settings of guild {guild_id} could not be read in time.") from error
 
     def _panel(
-        self, interaction: discord.Interaction[Any], settings: GuildSettings, said: Text | None = None
+        self,
+        interaction: discord.Interaction[Any],
+        settings: GuildSettings,
+        said: Text | None = None,
+        *,
+        is_moderation: bool = False,
     ) -> discord.ui.LayoutView:
-        return panel_view(
-            settings,
-            self._languages.of(str(interaction.locale)),
-            languages=self._languages.all(),
-            known_ids=known_ids(interaction.guild, settings),
-            said=said,
-        )
-
-
-def _check_manager(interaction: discord.Interaction[Any]) -> int:
-    return managed_guild(interaction, Text("Only members with the permission “Manage Server” can change the settings."))
+        language, known = self._languages.of(str(interaction.locale)), known_ids(interaction.guild, settings)
+        if is_moderation:
+            return moderation_view(settings, language, known_ids=known, said=said)
+        return panel_view(settings, language, languages=self._languages.all(), known_ids=known, said=said)
 
 
 async def _edit(interaction: discord.Interaction[Any], view: discord.ui.LayoutView) -> None:

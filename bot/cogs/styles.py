@@ -11,7 +11,7 @@ from discord.ext import commands
 
 from bot.catalogues import Languages
 from bot.cogs.elsewhere import home_guild_id
-from bot.cogs.permissions import managed_guild
+from bot.cogs.permissions import guild_of
 from bot.cogs.style_book import StyleBook
 from bot.errors import StoreError
 from bot.language import Language, Text
@@ -29,7 +29,7 @@ StyleText = Range[str, 1, MAX_TEXT_CHARACTERS]
 
 
 class StyleCog(commands.Cog):
-    """The command and its sub-commands. Discord shows all of them to everybody, so who may change is checked here."""
+    """The command and its sub-commands."""
 
     style = app_commands.Group(
         name=locale_str("style"),
@@ -53,7 +53,7 @@ class StyleCog(commands.Cog):
         self, interaction: discord.Interaction, name: StyleName, text: StyleText, negative: StyleText | None = None
     ) -> None:
         """Stores a style for everybody in the guild."""
-        guild_id = _check_manager(interaction)
+        guild_id = guild_of(interaction)
         style = Style(name=name, prompt=text, negative=negative, created_by=interaction.user.id)
         await self._styles.add(guild_id, style)
         language = self._language(interaction)
@@ -64,7 +64,7 @@ class StyleCog(commands.Cog):
     @app_commands.describe(name=locale_str("The style to remove"))
     async def remove(self, interaction: discord.Interaction, name: StyleName) -> None:
         """Removes a style; jobs that used it keep what it made of their prompts."""
-        removed = await self._styles.remove(_check_manager(interaction), name)
+        removed = await self._styles.remove(guild_of(interaction), name)
         await _answer(interaction, self._language(interaction).text("Removed the style {name}.", name=escape(removed)))
 
     @remove.autocomplete("name")
@@ -92,10 +92,6 @@ async def style_choices(
         _log.warning("styles could not be suggested: %s", error)
         return []
     return [app_commands.Choice(name=name, value=name) for name in names]
-
-
-def _check_manager(interaction: discord.Interaction) -> int:
-    return managed_guild(interaction, Text("Only members with the permission “Manage Server” can change the styles."))
 
 
 def _page(styles: Sequence[Style], language: Language) -> str:

@@ -137,8 +137,9 @@ class Actions:
         raise LineError(f"There is no button {action.label!r} in {channel.name}; the buttons are: {there}.")
 
     def _select(self, action: Choose, member: Member, channel: Channel) -> tuple[Message, dict[str, Any]]:
-        if action.value.startswith(("#", "@")):
-            return self._entities(action.value, member, channel)
+        placeholder, _, value = action.value.rpartition(": ")
+        if value.startswith(("#", "@")):
+            return self._entities(value, member, channel, placeholder)
         seen: list[str] = []
         for message, component in self._components(member, channel):
             if component["type"] != parts.STRING_SELECT or component.get("disabled"):
@@ -151,11 +152,17 @@ class Actions:
         there = ", ".join(dict.fromkeys(seen)) or "none"
         raise LineError(f"There is no choice {action.value!r} in {channel.name}; the choices are: {there}.")
 
-    def _entities(self, value: str, member: Member, channel: Channel) -> tuple[Message, dict[str, Any]]:
-        """Channels or roles, in the newest select of their kind."""
+    def _entities(
+        self, value: str, member: Member, channel: Channel, placeholder: str
+    ) -> tuple[Message, dict[str, Any]]:
+        """Channels or roles, in the newest select of their kind, or in the one with that placeholder if it isn't ""."""
         is_channels = value.startswith("#")
         kind = parts.CHANNEL_SELECT if is_channels else parts.ROLE_SELECT
-        offered = ((m, c) for m, c in self._components(member, channel) if c["type"] == kind and not c.get("disabled"))
+        offered = (
+            (m, c)
+            for m, c in self._components(member, channel)
+            if c["type"] == kind and not c.get("disabled") and placeholder in ("", c.get("placeholder"))
+        )
         message, component = next(offered, (None, {}))
         if message is None:
             raise LineError(f"There is no select of {'channels' if is_channels else 'roles'} in {channel.name}.")

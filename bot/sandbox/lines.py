@@ -5,6 +5,7 @@ type /imagine prompt:a circle style:o    what is suggested for the last option w
 click LABEL                              the newest button with that label
 choose VALUE                             the newest select that offers that value or label
 choose #CHANNEL, #CHANNEL                the newest select of channels; of roles with @ROLE, @ROLE
+choose PLACEHOLDER: #CHANNEL             the one with that placeholder
 menu NAME                                a context menu command, on the newest message or whoever wrote it
 menu NAME on MEMBER                      the same, on a member
 say TEXT                                 a message of the member's own

@@ -15,13 +15,18 @@ PressHandler = Callable[[discord.Interaction[Any], CustomId], Awaitable[None]]
 
 
 class Presses:
-    """handlers: for each action what a press does. A handler answers the interaction, within its 3 seconds, or raises;
-    it checks by itself whether the one who pressed may do that. places: where the bot works."""
+    """handlers: for each action what a press does. A handler answers the interaction, within its 3 seconds, or raises.
+    check: raises if the one who pressed may not do that. places: where the bot works."""
 
     def __init__(
-        self, handlers: Mapping[Action, PressHandler], languages: Languages, places: Places | None = None
+        self,
+        handlers: Mapping[Action, PressHandler],
+        languages: Languages,
+        check: PressHandler,
+        places: Places | None = None,
     ) -> None:
         self._handlers = handlers
+        self._check = check
         self._languages = languages
         self._places = places or Places()
 
@@ -30,6 +35,7 @@ class Presses:
         try:
             self._places.check_guild(interaction.guild_id)
             pressed = CustomId.parse(custom_id)
+            await self._check(interaction, pressed)
             await self._handlers[pressed.action](interaction, pressed)
         except Exception as error:
             await answer_error(interaction, error, self._languages.of(str(interaction.locale)))

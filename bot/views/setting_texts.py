@@ -35,6 +35,10 @@ NAMES: Final[Mapping[str, Text]] = {
     "quiet_hours": Text("Quiet hours"),
     "is_paused": Text("Pause"),
     "previews": Text("Previews"),
+    "moderator_roles": Text("Moderators"),
+    "trusted_roles": Text("Trusted members"),
+    "review_channel": Text("Moderators' channel"),
+    "log_channel": Text("Log of the moderation"),
 }
 
 # What a key is while nobody has set it.
@@ -53,6 +57,10 @@ _DEFAULTS: Final[Mapping[str, Text | str]] = {
     "quiet_hours": NONE,
     "is_paused": OFF,
     "previews": ON,
+    "moderator_roles": Text("whoever may time out members"),
+    "trusted_roles": NONE,
+    "review_channel": NONE,
+    "log_channel": NONE,
 }
 
 
@@ -75,7 +83,9 @@ def value_text(key: str, value: Any, *, most: int = MAX_LISTED) -> Shown:
             return ON if value else OFF
         case "allowed_channels", [*ids]:
             return _listed([f"<#{id_}>" for id_ in ids], most)
-        case "allowed_roles", [*ids]:
+        case "review_channel" | "log_channel", int(id_):
+            return f"<#{id_}>"
+        case "allowed_roles" | "moderator_roles" | "trusted_roles", [*ids]:
             return _listed([f"<@&{id_}>" for id_ in ids], most)
         case "cooldown_s", int(seconds):
             return duration(seconds)

@@ -31,14 +31,27 @@ SWITCHES: Final[Mapping[str, Mapping[str, Any]]] = {
     "no_previews": {"previews": False},
     "all_channels": {"allowed_channels": ()},
     "all_roles": {"allowed_roles": ()},
+    "all_moderators": {"moderator_roles": ()},
+    "all_trusted": {"trusted_roles": ()},
+    "no_review": {"review_channel": None},
+    "no_log": {"log_channel": None},
 }
 # Argument of SETTINGS_CHOOSE → the key that it sets; for lists the argument goes on with a digest of what was there.
 CHOICES: Final[Mapping[str, str]] = {
     "channels": "allowed_channels",
     "roles": "allowed_roles",
+    "moderators": "moderator_roles",
+    "trusted": "trusted_roles",
+    "review": "review_channel",
+    "log": "log_channel",
     "format": "result_format",
     "language": "language",
 }
+LISTS: Final = frozenset({"allowed_channels", "allowed_roles", "moderator_roles", "trusted_roles"})
+CHANNELS: Final = frozenset({"review_channel", "log_channel"})
+MODERATION: Final = "moderation"
+"""Argument of SETTINGS for the second page."""
+
 CHANNEL_KINDS: Final = [
     discord.ChannelType.text,
     discord.ChannelType.news,
@@ -61,19 +74,36 @@ def panel_view(
     there still are. said: what came of the last press."""
     heading = f"## {language.text('Settings of this server')}"
     shown = heading if said is None else f"{heading}\n{language.tell(said)}"
-    return _layout(
+    return layout(
         discord.ui.TextDisplay(shown),
         _switch(settings, language),
         _previews(settings, language),
-        _form("defaults", settings, language),
-        _form("maxima", settings, language),
-        _form("limits", settings, language),
-        _form("quiet", settings, language),
-        *_places("channels", settings, language, known_ids),
-        *_places("roles", settings, language, known_ids),
-        _row(_formats(settings, language)),
-        _row(_languages(settings, language, languages)),
-        _row(make_button(language.text("Last changes"), CustomId(Action.SETTINGS_CHANGES, NO_JOB))),
+        form_section("defaults", settings, language),
+        form_section("maxima", settings, language),
+        form_section("limits", settings, language),
+        form_section("quiet", settings, language),
+        *places(
+            "channels",
+            settings,
+            language,
+            known_ids,
+            label=language.text("All channels"),
+            placeholder=language.text("Draw in these channels only"),
+        ),
+        *places(
+            "roles",
+            settings,
+            language,
+            known_ids,
+            label=language.text("All roles"),
+            placeholder=language.text("Draw for these roles only"),
+        ),
+        row(_formats(settings, language)),
+        row(_languages(settings, language, languages)),
+        row(
+            make_button(language.text("Moderation"), CustomId(Action.SETTINGS, NO_JOB, MODERATION)),
+            make_button(language.text("Last changes"), CustomId(Action.SETTINGS_CHANGES, NO_JOB)),
+        ),
     )
 
 
@@ -84,21 +114,22 @@ def changes_view(
     lines = [language.tell(change_text(change, languages)) for change in changes]
     heading = f"## {language.text('Last changes')}"
     nothing = language.text("Nobody has changed anything yet.")
-    return _layout(
+    return layout(
         discord.ui.TextDisplay("\n".join([heading, *(f"- {line}" for line in lines)]) if lines else nothing),
-        _row(make_button(language.text("Back to the settings"), CustomId(Action.SETTINGS, NO_JOB))),
+        row(make_button(language.text("Back to the settings"), CustomId(Action.SETTINGS, NO_JOB))),
     )
 
 
-def _layout(*items: discord.ui.Item[Any]) -> discord.ui.LayoutView:
+def layout(*items: discord.ui.Item[Any]) -> discord.ui.LayoutView:
     """A message that never ends, in one box."""
     view = discord.ui.LayoutView(timeout=None)
     view.add_item(discord.ui.Container(*items))
     return view
 
 
-def _row(control: JobControl) -> discord.ui.ActionRow[Any]:
-    return discord.ui.ActionRow(control)
+def row(*controls: JobControl) -> discord.ui.ActionRow[Any]:
+    """At most five buttons, or one select."""
+    return discord.ui.ActionRow(*controls)
 
 
 def _set_button(label: str, change: str) -> JobControl:
@@ -108,8 +139,7 @@ def _set_button(label: str, change: str) -> JobControl:
 def _choose(choice: str, settings: GuildSettings) -> str:
     """The custom_id of a select."""
     key = CHOICES[choice]
-    is_list = key.startswith("allowed_")
-    argument = f"{choice}.{digest_of(settings, [key])}" if is_list else choice
+    argument = f"{choice}.{digest_of(settings, [key])}" if key in LISTS else choice
     return str(CustomId(Action.SETTINGS_CHOOSE, NO_JOB, argument))
 
 
@@ -129,7 +159,7 @@ def _previews(settings: GuildSettings, language: Language) -> discord.ui.Section
     return discord.ui.Section(text, accessory=_set_button(language.text("Show previews"), "previews"))
 
 
-def _form(name: str, settings: GuildSettings, language: Language) -> discord.ui.Section[Any]:
+def form_section(name: str, settings: GuildSettings, language: Language) -> discord.ui.Section[Any]:
     """What a form sets, with the button that opens it."""
     form = FORMS[name]
     values = [language.text("{name}: {value}", name=NAMES[key], value=value_of(settings, key)) for key in form.keys]
@@ -138,24 +168,32 @@ def _form(name: str, settings: GuildSettings, language: Language) -> discord.ui.
     return discord.ui.Section(text, accessory=button)
 
 
-def _places(
-    choice: str, settings: GuildSettings, language: Language, known_ids: Collection[int]
+def places(
+    choice: str,
+    settings: GuildSettings,
+    language: Language,
+    known_ids: Collection[int],
+    *,
+    label: str,
+    placeholder: str,
 ) -> list[discord.ui.Item[Any]]:
-    """A list of channels or roles: what is in it, a button that empties it and a select that replaces it."""
+    """A list of channels or roles: what is in it, a button that empties it and a select that replaces it.
+
+    label: of the button. placeholder: of the select.
+    """
     key = CHOICES[choice]
     ids: tuple[int, ...] = getattr(settings, key)
     known = [id_ for id_ in ids if id_ in known_ids]
-    custom_id, is_channels = _choose(choice, settings), choice == "channels"
+    custom_id = _choose(choice, settings)
     text = language.text("**{name}**: {value}", name=NAMES[key], value=value_of(settings, key))
     if len(known) < len(ids):
         gone = language.plural("{n} of them is gone.", "{n} of them are gone.", len(ids) - len(known))
         text = f"{text}\n{gone}"
-    label = language.text("All channels") if is_channels else language.text("All roles")
     select: discord.ui.Item[Any]
-    if is_channels:
+    if key == "allowed_channels":
         select = discord.ui.ChannelSelect(
             custom_id=custom_id,
-            placeholder=language.text("Draw in these channels only"),
+            placeholder=placeholder,
             channel_types=CHANNEL_KINDS,
             min_values=0,
             max_values=MAX_LISTED,
@@ -164,12 +202,31 @@ def _places(
     else:
         select = discord.ui.RoleSelect(
             custom_id=custom_id,
-            placeholder=language.text("Draw for these roles only"),
+            placeholder=placeholder,
             min_values=0,
             max_values=MAX_LISTED,
             default_values=[discord.SelectDefaultValue(id=id_, type=_ROLE) for id_ in known],
         )
-    return [discord.ui.Section(text, accessory=_set_button(label, f"all_{choice}")), _row(JobControl(select))]
+    return [discord.ui.Section(text, accessory=_set_button(label, f"all_{choice}")), row(JobControl(select))]
+
+
+def place(
+    choice: str, settings: GuildSettings, language: Language, known_ids: Collection[int], *, label: str
+) -> list[discord.ui.Item[Any]]:
+    """One channel, or none: what is set, a button that takes it away and a select. label: of the button."""
+    key = CHOICES[choice]
+    id_: int | None = getattr(settings, key)
+    text = language.text("**{name}**: {value}", name=NAMES[key], value=value_of(settings, key))
+    if id_ is not None and id_ not in known_ids:
+        gone = language.text("It is gone, or I can't see it.")
+        text = f"{text}\n{gone}"
+    select: discord.ui.Item[Any] = discord.ui.ChannelSelect(
+        custom_id=_choose(choice, settings),
+        placeholder=language.tell(NAMES[key]),
+        channel_types=[discord.ChannelType.text],
+        default_values=[discord.SelectDefaultValue(id=id_, type=_CHANNEL)] if id_ in known_ids and id_ else [],
+    )
+    return [discord.ui.Section(text, accessory=_set_button(label, f"no_{choice}")), row(JobControl(select))]
 
 
 def _formats(settings: GuildSettings, language: Language) -> JobControl:

@@ -11,7 +11,6 @@ from bot.cogs.permissions import (
     PERMISSION_NAMES,
     check_app_permissions,
     invite_link,
-    may_manage,
     may_see,
     readable_channels,
     required_permissions,
@@ -105,23 +104,6 @@ def test_an_interaction_without_a_channel_is_refused() -> None:
     interaction.channel_id = None
     with pytest.raises(MissingPermissionError, match="which channel"):
         check_app_permissions(interaction)
-
-
-@pytest.mark.parametrize(
-    ("user_id", "channel_id", "permissions", "may"),
-    [
-        (1, 9, discord.Permissions.none(), True),
-        (2, 5, discord.Permissions.none(), False),
-        (2, 5, discord.Permissions(manage_guild=True, moderate_members=True), False),
-        (2, 5, discord.Permissions(manage_messages=True), True),
-        (2, 5, discord.Permissions(administrator=True), True),
-        (2, 9, discord.Permissions(manage_messages=True), False),
-    ],
-)
-def test_who_may_end_a_job(user_id: int, channel_id: int, permissions: discord.Permissions, may: bool) -> None:
-    interaction = MagicMock(spec=discord.Interaction, channel_id=channel_id, permissions=permissions)
-    interaction.user = MagicMock(id=user_id)
-    assert may_manage(interaction, MagicMock(spec=JobRecord, user_id=1, channel_id=5)) is may
 
 
 @pytest.mark.parametrize(("guild_id", "is_member"), [(None, False), (7, False)])

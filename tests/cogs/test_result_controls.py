@@ -200,7 +200,7 @@ async def test_a_moderator_deletes_and_others_may_not(open_stage: OpenStage) -> 
         job = await draw(stage)
         await post_button(stage, f"1:delete_confirmed:{job.id}")
         await stage.play("as alice")
-        refusal = "Only @user can delete this result, or a member with the permission “Manage Messages”."
+        refusal = "Only whoever asked for it can do this, or a moderator."
         assert await answer_alone(stage, "click Delete") == refusal
         assert await answer_alone(stage, "click Forged") == refusal
         assert (await stage.job(JobState.DELIVERED)).deleted_at is None

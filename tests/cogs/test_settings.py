@@ -189,7 +189,7 @@ async def test_a_panel_and_its_form_outlive_a_restart(open_stage: OpenStage) -> 
 
 
 async def test_who_lost_the_right_is_refused_at_press_and_form(open_stage: OpenStage) -> None:
-    refusal = "Only members with the permission “Manage Server” can change the settings."
+    refusal = "Only members with the permission “Manage Server” can do this."
     async with open_stage() as stage:
         await open_panel(stage)
         await press(stage, "click Maxima")
@@ -236,17 +236,32 @@ async def test_a_forged_control_does_nothing_for_others(open_stage: OpenStage, c
             interaction = interaction_of(place, data={"values": ["webp"]}, manage_messages=True)
             await stage.app.bot.presses.press(interaction, str(custom_id))
             (sentence,) = interaction.response.send_message.await_args.args
-            assert sentence == "Only members with the permission “Manage Server” can change the settings."
+            assert sentence == "Only members with the permission “Manage Server” can do this."
         assert await settings(stage) == GuildSettings()
 
 
-async def test_the_command_itself_asks_too(open_stage: OpenStage) -> None:
+async def test_the_second_page_changes_who_moderates_and_where(open_stage: OpenStage) -> None:
     async with open_stage() as stage:
-        command = stage.app.bot.tree.get_command("settings")
-        assert isinstance(command, discord.app_commands.Command)
-        with pytest.raises(discord.app_commands.CommandInvokeError) as caught:
-            await command._do_call(interaction_of((await guild_of(stage)).id), {})
-        assert str(caught.value.original).startswith("Only members with the permission “Manage Server”")
+        guild = await guild_of(stage)
+        staff = next(channel for channel in guild.channels if channel.name == "staff")
+        moderators = next(role for role in guild.roles if role.name == "Moderator")
+        await open_panel(stage)
+        page = (await press(stage, "click Moderation")).text
+        assert page.splitlines()[0] == "Moderation of this server"
+        assert "Moderators: whoever may time out members" in page
+        page = (await press(stage, "choose Moderators' channel: #staff")).text
+        assert "Moderators' channel: #staff" in page
+        assert page.splitlines()[:2] == ["Moderation of this server", "Changed."]
+        await press(stage, "choose Log of the moderation: #staff")
+        await press(stage, "choose These roles are moderators too: @Moderator")
+        await press(stage, "choose Never hold the jobs of these roles: @Moderator")
+        assert await settings(stage) == GuildSettings(
+            moderator_roles=(moderators.id,),
+            trusted_roles=(moderators.id,),
+            review_channel=staff.id,
+            log_channel=staff.id,
+        )
+        assert (await press(stage, "click Back to the settings")).text.startswith("Settings of this server")
 
 
 @pytest.mark.parametrize(

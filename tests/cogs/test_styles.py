@@ -43,8 +43,8 @@ async def test_a_style_is_added_used_and_removed(open_stage: OpenStage) -> None:
 @pytest.mark.parametrize(
     ("who", "line", "sentence"),
     [
-        ("user", "/style add name:oil text:oil", "Only members with the permission “Manage Server” can change"),
-        ("user", "/style remove name:oil", "Only members with the permission “Manage Server” can change"),
+        ("user", "/style add name:oil text:oil", "Only members with the permission “Manage Server” can do this."),
+        ("user", "/style remove name:oil", "Only members with the permission “Manage Server” can do this."),
         ("moderator", "/style remove name:oil", "There is no style oil in this server"),
         ("moderator", "/style add name:o/l text:oil", "The style's name may hold letters, digits, spaces"),
         ("moderator", "/style add name:oil text:🍎", "The style's text has no letters or digits"),
@@ -106,6 +106,7 @@ async def test_names_are_suggested_while_they_are_typed(open_stage: OpenStage, l
         (guild,) = stage.app.bot.guilds
         for name in ("photo", "oil"):
             await stage.app.store.styles.add(guild.id, Style(name=name, prompt="x", created_by=1))
+        await stage.play("as moderator")
         assert (await stage.answer(line)).text.splitlines() == suggested
 
 

@@ -7,7 +7,7 @@ import discord
 import pytest
 
 from bot.catalogues import Languages
-from bot.errors import JobEndedError
+from bot.errors import JobEndedError, MissingPermissionError
 from bot.views.custom_id import Action, CustomId
 from bot.views.presses import Presses
 
@@ -20,9 +20,9 @@ def make_interaction() -> MagicMock:
     return interaction
 
 
-async def press(custom_id: str, handler: Any) -> MagicMock:
+async def press(custom_id: str, handler: Any, check: Any = None) -> MagicMock:
     interaction = make_interaction()
-    await Presses({Action.CANCEL: handler}, Languages({})).press(interaction, custom_id)
+    await Presses({Action.CANCEL: handler}, Languages({}), check or AsyncMock()).press(interaction, custom_id)
     return interaction
 
 
@@ -31,6 +31,14 @@ async def test_the_handler_is_told_what_was_pressed() -> None:
     interaction = await press(f"1:cancel:{JOB_ID}:x", handler)
     handler.assert_awaited_once_with(interaction, CustomId(Action.CANCEL, JOB_ID, "x"))
     interaction.response.send_message.assert_not_awaited()
+
+
+async def test_nobody_acts_on_what_the_one_who_pressed_may_not_do() -> None:
+    handler, check = AsyncMock(), AsyncMock(side_effect=MissingPermissionError("Not you."))
+    interaction = await press(f"1:cancel:{JOB_ID}", handler, check)
+    check.assert_awaited_once_with(interaction, CustomId(Action.CANCEL, JOB_ID))
+    handler.assert_not_awaited()
+    assert interaction.response.send_message.await_args.args == ("Not you.",)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from bot.guild_settings import MAX_LISTED, GuildSettings, QuietHours, json_of
 from bot.language import ENGLISH, Language, Text
 from bot.sandbox import rules
 from bot.store import SettingChange
+from bot.views.moderation_panel import moderation_view
 from bot.views.settings_forms import FORMS, form_modal
 from bot.views.settings_panel import MAX_CHANGES, changes_view, panel_view
 
@@ -35,6 +36,10 @@ ALL = GuildSettings(
     quiet_hours=QuietHours(time(22), time(7, 30), "America/Argentina/ComodRivadavia"),
     is_paused=True,
     previews=False,
+    moderator_roles=IDS,
+    trusted_roles=IDS,
+    review_channel=IDS[0],
+    log_channel=IDS[1],
 )
 
 
@@ -51,6 +56,7 @@ def test_a_panel_is_within_discords_limits(language: Language, settings: GuildSe
     many = [Language(f"{n}", name=f"language {n}") for n in range(40)]
     view = panel_view(settings, language, languages=many, known_ids=IDS[1:], said=Text("Changed."))
     check(view)
+    check(moderation_view(settings, language, known_ids=IDS[1:], said=Text("Changed.")))
 
 
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.code)
