@@ -1,0 +1,96 @@
+"""Rules as a text that moderators edit by hand: one a line, `action: words`. Pure; read on worker threads.
+
+# What stands behind a # at the beginning of a line is a remark.
+refuse: naked
+warn: *blood*
+hold: /kill(ing|s)? (him|her)/
+allow: naked mole rat
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from bot.errors import InvalidParameterError
+from bot.language import Text
+from bot.moderation.prompt_rules import MAX_RULES, Category, Rule, RuleAction
+
+MAX_FILE_BYTES: Final = 1 << 20
+MAX_COMPLAINTS: Final = 20
+HEADER: Final = """\
+# Rules for prompts. One a line: ACTION: WORDS
+# Actions, from mild to strict: allow (an exception to others), warn, hold, refuse, strike.
+# Words and phrases fire on word boundaries, however they are spelled; with a * at an end, in longer words too.
+# Between slashes stands a pattern in RE2: https://github.com/google/re2/wiki/Syntax
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What is wrong with a line, counted from 1."""
+
+    line: int
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    """complaints: of the first MAX_COMPLAINTS malformed lines. num_malformed: of all."""
+
+    rules: tuple[Rule, ...]
+    complaints: tuple[Complaint, ...] = ()
+    num_malformed: int = 0
+
+
+def decode(data: bytes) -> str:
+    """Raises InvalidParameterError for what is too large or no text."""
+    if len(data) > MAX_FILE_BYTES:
+        raise InvalidParameterError(
+            "The file has {size:,} bytes; at most {limit:,} are read.", size=len(data), limit=MAX_FILE_BYTES
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InvalidParameterError("The file is not UTF-8 text (line {line}): save it as UTF-8.", line=line) from None
+
+
+def parse_rules(text: str, *, category: Category = Category.SERVER, action: RuleAction | None = None) -> RuleFile:
+    """action: of lines that name none; None where each must. Of a rule that stands there twice, the last one counts.
+
+    Raises InvalidParameterError above MAX_RULES.
+    """
+    rules: dict[str, Rule] = {}
+    complaints: list[Complaint] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        try:
+            rule = _rule(line, category, action)
+        except InvalidParameterError as error:
+            complaints.append(Complaint(number, error.text))
+            continue
+        rules[rule.text] = rule
+        if len(rules) > MAX_RULES:
+            raise InvalidParameterError("The file has more than {limit:,} rules.", limit=MAX_RULES)
+    return RuleFile(tuple(rules.values()), tuple(complaints[:MAX_COMPLAINTS]), len(complaints))
+
+
+def _rule(line: str, category: Category, action: RuleAction | None) -> Rule:
+    named, separator, text = line.partition(":")
+    if separator and named.strip().lower() in set(RuleAction):
+        return Rule(text.strip(), RuleAction(named.strip().lower()), category)
+    if action is not None:
+        return Rule(line, action, category)
+    actions = ", ".join(RuleAction)
+    if not separator:
+        raise InvalidParameterError("There is no action: write ACTION: WORDS, with one of {actions}.", actions=actions)
+    raise InvalidParameterError(
+        "There is no action {given:.40}; there are {actions}.", given=named.strip(), actions=actions
+    )
+
+
+def write_rules(rules: Iterable[Rule]) -> str:
+    """What parse_rules reads."""
+    return HEADER + "".join(f"{rule.action}: {rule.text}\n" for rule in rules)

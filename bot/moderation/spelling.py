@@ -1,0 +1,199 @@
+"""Whether a stretch of a reading spells a word or phrase: repeated letters, and gaps between them. Pure.
+
+Of repeated letters, one that is doubled may be another word (god, good), so it counts only where words don't double it,
+or if there is a second one; from three on, all are the same. Letters in a word may be apart if all of them are, or if
+only signs lie between; what is spelled out that way must be the whole of it (a n a l y s i s).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Final
+
+from bot.moderation.lookalikes import DIGITS, MASK
+from bot.moderation.prompt_text import PromptText, Trick
+from bot.moderation.readings import NO_GAP, WHITE, Reading, class_of
+
+MAX_GAP: Final = 5
+MAX_ENDS: Final = 4
+# Words of English and German have these twice, behind their beginning.
+_ORDINARY_DOUBLES: Final = frozenset("abcdefgklmnoprstz")
+_ARTICLES: Final = frozenset("ai")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word or phrase. runs: (letter, how often, whether a word begins there), in order. open_start, open_end: whether
+    it may be a part of a longer word. A digit stands for itself."""
+
+    runs: tuple[tuple[str, int, bool], ...]
+    open_start: bool
+    open_end: bool
+
+    @property
+    def squeezed(self) -> str:
+        """As Reading.squeezed is, for finding it there."""
+        return "".join(key for key, _ in groupby(_class(letter) for letter, _, _ in self.runs))
+
+    @property
+    def num_letters(self) -> int:
+        return sum(number for _, number, _ in self.runs)
+
+    @property
+    def has_digit_edge(self) -> bool:
+        """Other digits beside it would make another number."""
+        return self.runs[0][0].isdigit() or self.runs[-1][0].isdigit()
+
+
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """Where a term stands in a reading, end not included, and how it differs."""
+
+    start: int
+    end: int
+    tricks: frozenset[Trick]
+
+
+def term_of(words: Sequence[str], *, open_start: bool = False, open_end: bool = False) -> Term:
+    """words: folded, of letters and digits."""
+    runs: list[tuple[str, int, bool]] = []
+    for word in words:
+        for number, (letter, same) in enumerate(groupby(word)):
+            runs.append((letter, len(tuple(same)), number == 0))
+    return Term(tuple(runs), open_start, open_end)
+
+
+def _class(letter: str) -> str:
+    return class_of(DIGITS.get(letter, letter)[-1])
+
+
+class Speller:
+    """Looks for terms in one reading of a text."""
+
+    def __init__(self, text: PromptText, reading: Reading) -> None:
+        self._text = text
+        self._reading = reading
+
+    def find(self, term: Term, first_run: int, last_run: int) -> Spelled | None:
+        """The term, from one run of the reading to another."""
+        runs = self._reading.runs
+        is_start, is_end = self._reading.starts, self._reading.ends
+        starts = [n for n in range(runs[first_run], runs[first_run + 1]) if term.open_start or is_start[n]]
+        if not starts:
+            return None
+        ends = [n + 1 for n in range(runs[last_run], runs[last_run + 1]) if term.open_end or is_end[n]]
+        if not ends:
+            return None
+        if term.has_digit_edge:
+            starts = [n for n in starts if not n or self._reading.gaps[n] != NO_GAP]
+            ends = [n for n in ends if n == runs[-1] or self._reading.gaps[n] != NO_GAP]
+        for start in _few(starts[::-1]):
+            for end in _few(ends):
+                if end - start >= term.num_letters:
+                    spelled = self._spelled(term, start, end)
+                    if spelled is not None:
+                        return spelled
+        return None
+
+    def _spelled(self, term: Term, start: int, end: int) -> Spelled | None:
+        aligned = self._align(term, start, end)
+        if aligned is None:
+            return None
+        word_starts, is_repeated = aligned
+        options, places = self._reading.options, self._reading.places
+        is_number = all(option[0].isdigit() for option in options[start:end])
+        if is_number and not all(letter.isdigit() for letter, _, _ in term.runs):
+            return None
+        tricks = set[Trick]()
+        bounds = [*word_starts, end]
+        for word_start, word_end in pairwise(bounds):
+            if any(self._reading.gaps[word_start + 1 : word_end]):
+                if not self._may_be_apart(word_start, word_end, start, end):
+                    return None
+                tricks.add(Trick.SPACING)
+        if is_repeated:
+            tricks.add(Trick.REPEATED)
+        meant = [letter for letter, _, _ in term.runs]
+        signs = {option[0] for option in options[start:end] if len(option) > 1} - set(meant)
+        if signs - {MASK}:
+            tricks.add(Trick.LEETSPEAK)
+        if MASK in signs:
+            tricks.add(Trick.MASKED)
+        tricks |= self._text.tricks_in(places[start], places[end - 1] + 1)
+        return Spelled(start, end, frozenset(tricks))
+
+    def _align(self, term: Term, start: int, end: int) -> tuple[list[int], bool] | None:
+        """Where the term's words begin if its letters are exactly these, and whether some are repeated."""
+        options, gaps = self._reading.options, self._reading.gaps
+        # (position, whether a doubled letter needs a second one, how many are repeated up to two) → how it came there
+        states: dict[tuple[int, bool, int], list[int]] = {(start, False, 0): []}
+        for letter, number, is_word in term.runs:
+            after: dict[tuple[int, bool, int], list[int]] = {}
+            for (position, is_weak, repeated), words in states.items():
+                if is_word and position > start and gaps[position] == NO_GAP:
+                    continue
+                begun = [*words, position] if is_word else words
+                for stop in self._stops(letter, number, position, end, options):
+                    extra = stop - position - number
+                    weak = extra > 0 and stop - position == 2 and letter in _ORDINARY_DOUBLES
+                    weak = weak and not (is_word and letter not in "aeo")
+                    state = (stop, is_weak or weak, min(2, repeated + (extra > 0)))
+                    after.setdefault(state, begun)
+            if not after:
+                return None
+            states = after
+        for (position, is_weak, repeated), words in states.items():
+            if position == end and not (is_weak and repeated < 2):
+                return words, repeated > 0
+        return None
+
+    @staticmethod
+    def _stops(letter: str, number: int, position: int, end: int, options: Sequence[str]) -> Iterator[int]:
+        """Where a run of `number` or more of the letter may stop."""
+        stop = position
+        while stop < end and letter in options[stop]:
+            stop += 1
+            if stop - position >= number:
+                yield stop
+
+    def _may_be_apart(self, start: int, end: int, first: int, last: int) -> bool:
+        """Whether the gaps in a word are such as people make to hide it. first, last: of the whole phrase."""
+        reading = self._reading
+        inner = [n for n in range(start + 1, end) if reading.gaps[n] != NO_GAP]
+        if any(reading.widths[n] > MAX_GAP for n in inner):
+            return False
+        cuts = [start, *inner, end]
+        pieces = [reading.options[a:b] for a, b in pairwise(cuts)]
+        is_white = any(reading.gaps[n] == WHITE for n in inner)
+        if all(len(set(piece)) == 1 for piece in pieces) and (len(pieces) > 2 or not is_white):
+            width = max(reading.widths[n] for n in inner)
+            return not (start == first and self._goes_on(first, -1, width)) and not (
+                end == last and self._goes_on(last - 1, 1, width)
+            )
+        return not is_white and not any(not any(reading.is_letter[a:b]) for a, b in pairwise(cuts))
+
+    def _goes_on(self, edge: int, step: int, width: int) -> bool:
+        """Whether what is spelled out goes on beyond a letter, to the left (step -1) or right (1)."""
+        near = self._piece(edge + step, step, width)
+        if near is None or len(set(near)) > 1:
+            return False
+        if near[0] not in _ARTICLES or len(near) > 1:
+            return True
+        far = self._piece(edge + 2 * step, step, width)
+        return far is not None and len(set(far)) == 1
+
+    def _piece(self, near: int, step: int, width: int) -> tuple[str, ...] | None:
+        """The options of the letters from `near` on, up to a gap; None at the text's ends and behind a wider gap."""
+        reading = self._reading
+        size = len(reading.options)
+        if not 0 <= near < size or reading.widths[near if step > 0 else near + 1] > width:
+            return None
+        stop = near
+        while 0 <= stop + step < size and reading.gaps[max(stop, stop + step)] == NO_GAP:
+            stop += step
+        return reading.options[min(near, stop) : max(near, stop) + 1]
+
+
+def _few(places: list[int]) -> list[int]:
+    """The first ones and the last: the others lie between equal letters."""
+    return places if len(places) <= MAX_ENDS else [*places[:MAX_ENDS], places[-1]]

@@ -1,0 +1,157 @@
+"""Which rules fire on what, and what a set of them decides."""
+
+import pytest
+
+from bot.errors import InvalidParameterError
+from bot.moderation.prompt_rules import MAX_HITS, Category, Rule, RuleAction, RuleSet
+from bot.moderation.prompt_text import Trick
+
+REFUSE, WARN, ALLOW = RuleAction.REFUSE, RuleAction.WARN, RuleAction.ALLOW
+
+
+def rule_set(*texts: str) -> RuleSet:
+    return RuleSet([Rule(text, REFUSE) for text in texts])
+
+
+def found(rules: RuleSet, prompt: str) -> list[str]:
+    """What fires, in the prompt's own characters."""
+    return [prompt[hit.start : hit.end] for hit in rules.check(prompt).hits]
+
+
+@pytest.mark.parametrize(
+    ("rule", "prompt", "part", "tricks"),
+    [
+        ("nude", "A NUDE, please", "NUDE", set()),
+        ("nude", "a nüde!", "nüde", {Trick.ACCENTS}),
+        ("nude", "a пυde", "пυde", {Trick.LOOKALIKES}),
+        ("nude", "a nu\u200bde", "nu\u200bde", {Trick.INVISIBLE}),
+        ("nude", "NUD3!", "NUD3", {Trick.LEETSPEAK}),
+        ("nude", "nuuuuuuuuude", "nuuuuuuuuude", {Trick.REPEATED}),
+        ("nude", "nnuuddee", "nnuuddee", {Trick.REPEATED}),
+        ("nude", "an n u d e man", "n u d e", {Trick.SPACING}),
+        ("nude", "a n u d e man", "n u d e", {Trick.SPACING}),
+        ("nude", "n.u.d.e", "n.u.d.e", {Trick.SPACING}),
+        ("nude", "n-u-d-e", "n-u-d-e", {Trick.SPACING}),
+        ("nude", "nu.de", "nu.de", {Trick.SPACING}),
+        ("nude", "n_u_d_3", "n_u_d_3", {Trick.SPACING, Trick.LEETSPEAK}),
+        ("nude", "n*de", "n*de", {Trick.MASKED}),
+        ("nude", "n*u*d*e", "n*u*d*e", {Trick.SPACING}),
+        ("nude", "nude99", "nude", set()),
+        ("nude", "nude's", "nude", set()),
+        ("kill", "k1ll", "k1ll", {Trick.LEETSPEAK}),
+        ("kill", "k!|l", "k!|l", {Trick.LEETSPEAK}),
+        ("ass", "big @$$", "@$$", {Trick.LEETSPEAK}),
+        ("a$$hole", "asshole", "asshole", set()),
+        ("4chan", "4ch@n", "4ch@n", {Trick.LEETSPEAK}),
+        ("69", "a 69!", "69", set()),
+        ("red circle", "a Red,  CIRCLE", "Red,  CIRCLE", set()),
+        ("red circle", "r e d   c i r c l e", "r e d   c i r c l e", {Trick.SPACING}),
+        ("mass sex", "mass sex", "mass sex", set()),
+        ("sex", "mass sex", "sex", set()),
+        ("*blood*", "bloodbaths", "blood", set()),
+        ("blood*", "bloody", "blood", set()),
+        ("裸", "赤裸々", "裸", set()),
+        ("/colou?rs?/", "The COLOURS", "COLOURS", set()),
+        ("/colou?rs?/", "the cölor", "cölor", {Trick.ACCENTS}),
+        ("/😀+/", "a 😀😀", "😀😀", set()),
+    ],
+)
+def test_what_fires(rule: str, prompt: str, part: str, tricks: set[Trick]) -> None:
+    (hit,) = rule_set(rule).check(prompt).hits
+    assert prompt[hit.start : hit.end] == part
+    assert hit.tricks == tricks
+
+
+@pytest.mark.parametrize(
+    ("rule", "prompt"),
+    [
+        ("ass", "grass glass class as pass assassin"),
+        ("ass", "g r a s s"),
+        ("ass", "455"),
+        ("anal", "a n a l y s i s"),
+        ("anal", "a-n-a-l-y-s-i-s"),
+        ("sex", "she's ex-military, 5-ex"),
+        ("penis", "the pen is mightier"),
+        ("god", "good"),
+        ("kill", "kil ki skill"),
+        ("kill", "kiil"),
+        ("69", "gg og 1690"),
+        ("red circle", "redcircle red blue circle"),
+        ("blood*", "lifeblood"),
+        ("*blood", "bloody"),
+        ("nude", "denuded nudes"),
+    ],
+)
+def test_what_does_not(rule: str, prompt: str) -> None:
+    assert found(rule_set(rule), prompt) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "A rule has 1 to 500 characters, and this one has 0."),
+        ("x" * 501, "A rule has 1 to 500 characters, and this one has 501."),
+        ("c++", "A rule needs at least 2 letters or digits."),
+        ("f*ck", "A * may stand at the ends of a rule only; for more, write a pattern: /…/."),
+        ("/abc", "A pattern ends with a slash too: write it as /…/."),
+        ("/(a/", "RE2 refuses this pattern: missing ): (a."),
+        ("/a(?=b)/", "RE2 refuses this pattern: invalid perl operator: (?=."),
+        (r"/(a)\1/", r"RE2 refuses this pattern: invalid escape sequence: \1."),
+        ("/x*/", "This pattern matches an empty text, and so every prompt."),
+        ("/(x{900}y{900}){3}/", "RE2 refuses this pattern: invalid repetition size: {3}."),
+        ("/x{999}y{999}z{999}v{999}w{999}/", "This pattern is too large: use smaller numbers of repetitions."),
+        ("/\ud800/", "The pattern holds half of a character: type it anew."),
+    ],
+)
+def test_rules_that_are_refused(text: str, sentence: str) -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        Rule(text, REFUSE)
+    assert str(caught.value) == sentence
+
+
+def test_the_strictest_hit_decides_and_all_are_told() -> None:
+    rules = RuleSet([Rule("red", WARN), Rule("blue", RuleAction.STRIKE), Rule("green", RuleAction.HOLD)])
+    verdict = rules.check("red green", "blue sky")
+    assert [(hit.rule.text, hit.part) for hit in verdict.hits] == [
+        ("red", "prompt"),
+        ("green", "prompt"),
+        ("blue", "negative"),
+    ]
+    assert verdict.action is RuleAction.STRIKE
+    assert rules.check("red green").action is RuleAction.HOLD
+    assert rules.check("white").action is ALLOW
+    assert rules.check("white").strongest is None
+
+
+def test_an_exception_covers_what_lies_within_it() -> None:
+    rules = RuleSet([Rule("nude", REFUSE), Rule("nude lipstick", ALLOW)])
+    assert rules.check("nude lipstick").action is ALLOW
+    verdict = rules.check("n u d e   lipstick on a nude")
+    assert [(hit.rule.text, hit.is_off) for hit in verdict.hits] == [
+        ("nude", True),
+        ("nude lipstick", False),
+        ("nude", False),
+    ]
+    assert verdict.action is REFUSE
+
+
+def test_a_server_makes_no_exceptions_to_the_rules_of_the_bot() -> None:
+    bot = Rule("nude", REFUSE, Category.BOT)
+    assert RuleSet([bot, Rule("nude lipstick", ALLOW)]).check("nude lipstick").action is REFUSE
+    assert RuleSet([bot, Rule("nude lipstick", ALLOW, Category.BOT)]).check("nude lipstick").action is ALLOW
+
+
+def test_floods_of_hits_keep_the_strictest() -> None:
+    rules = RuleSet([Rule("red", WARN), Rule("blue", REFUSE)])
+    verdict = rules.check("red " * 240 + "blue")
+    assert len(verdict.hits) == MAX_HITS
+    assert verdict.action is REFUSE
+
+
+def test_more_patterns_than_fit_into_one_set() -> None:
+    rules = rule_set(*(f"/x{number}y/" for number in range(450)))
+    assert found(rules, "x449y x0y x450y") == ["x449y", "x0y"]
+
+
+def test_no_rules() -> None:
+    assert RuleSet([]).check("anything", "at all").hits == ()
