@@ -17,11 +17,13 @@ import discord
 
 from bot.catalogues import Languages
 from bot.client import DalleBot
+from bot.cogs.privacy_policy import PrivacyPolicy
 from bot.config import TOKEN_VARIABLE, DiscordSettings, Settings
 from bot.engine.base import Engine
 from bot.errors import ConfigError, DalleBotError
 from bot.executor.base import EngineState, Executor
 from bot.executor.local import LocalExecutor
+from bot.language import ENGLISH
 from bot.moderation.places import Places
 from bot.pictures import PictureFolder
 from bot.store import Store
@@ -51,9 +53,11 @@ async def open_app(
     """Opens the store (migrated), the executor (loading its engine in the background) and the client (offline yet).
 
     engine_factory: called once, on the executor's thread. cancel_start: tells it to give up.
-    Raises StoreError if the database can't be used, ConfigError if a catalogue of texts is damaged.
+    Raises StoreError if the database can't be used, ConfigError if a catalogue or the privacy policy is damaged.
     """
     languages = await asyncio.to_thread(Languages.load)
+    policy = PrivacyPolicy(settings.privacy.policy_file)
+    await asyncio.to_thread(policy.read, ENGLISH.code)
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(settings.store_url))
         executor = await stack.enter_async_context(
@@ -77,6 +81,7 @@ async def open_app(
                 source_url=settings.discord.source_url,
                 dev_guild_id=settings.discord.dev_guild_id,
                 places=_places(settings.discord),
+                policy=policy,
             )
         )
         yield App(store, executor, bot)

@@ -21,6 +21,8 @@ from bot.cogs.authority import Authority, default_permissions
 from bot.cogs.cancelling import Cancelling
 from bot.cogs.delivery import Deliveries
 from bot.cogs.elsewhere import allow_elsewhere
+from bot.cogs.erasing import Erasing
+from bot.cogs.exporting import Exporting
 from bot.cogs.gallery import GalleryCog
 from bot.cogs.gallery_reader import GalleryReader
 from bot.cogs.gallery_search import GallerySearch
@@ -30,14 +32,19 @@ from bot.cogs.job_desk import JobDesk
 from bot.cogs.looking_closer import LookingCloser
 from bot.cogs.menus import Menus
 from bot.cogs.mod_group import ModCommand, mod_group
+from bot.cogs.message_removal import MessageRemoval
+from bot.cogs.packing import Packing
 from bot.cogs.picture_source import PictureSource
 from bot.cogs.picture_threads import PictureThreads
+from bot.cogs.privacy import PrivacyCog
+from bot.cogs.privacy_policy import PrivacyPolicy
 from bot.cogs.queue import QueueCog
 from bot.cogs.remixing import Remixing
 from bot.cogs.result_controls import result_handlers
 from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.results import Results
 from bot.cogs.resume import resume_jobs
+from bot.cogs.retention import Retention
 from bot.cogs.settings import SettingsCog
 from bot.cogs.show import ShowCog
 from bot.cogs.stats import StatsCog
@@ -89,7 +96,8 @@ class DalleBot(commands.AutoShardedBot):
     languages: what it speaks. max_deliveries: jobs under way at once, from acknowledgement to result.
     default_images, max_images: of /imagine.
     source_url: of the bot's code, for /about. dev_guild_id: register the commands in this guild alone, where they
-    appear at once; None registers them globally. places: where the bot works; None for every guild.
+    appear at once; None registers them globally. places: where the bot works; None for every guild. policy: the text of
+    /privacy policy; None for the shipped one.
     """
 
     def __init__(
@@ -105,6 +113,7 @@ class DalleBot(commands.AutoShardedBot):
         source_url: str | None = None,
         dev_guild_id: int | None = None,
         places: Places | None = None,
+        policy: PrivacyPolicy | None = None,
     ) -> None:
         # Two warnings at every start, about voice, which this bot has no use for.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
@@ -136,12 +145,26 @@ class DalleBot(commands.AutoShardedBot):
         self.authority = Authority(store)
         self.places = places or Places()
         self._dev_guild = discord.Object(dev_guild_id) if dev_guild_id is not None else None
+        self._policy = policy or PrivacyPolicy()
+        self._removal = MessageRemoval(self, store.showings)
+        self._exporting = Exporting(self, Packing(store.exports, pictures, self._threads))
+        self._erasing = Erasing(
+            self,
+            store=store,
+            pictures=pictures,
+            removal=self._removal,
+            deliveries=self._deliveries,
+            languages=languages,
+        )
+        self._retention = Retention(store=store, pictures=pictures)
 
     async def setup_hook(self) -> None:
         """Loads the cogs and registers the commands; discord.py calls it after login, before the gateway."""
         await self.tree.set_translator(CommandTranslator(self.languages))
         await self.load_cogs()
         await self.sync_commands()
+        self._erasing.start()
+        self._retention.start()
 
     async def load_cogs(self) -> None:
         """Adds every command and control, and takes up the jobs that the last run left, before new ones can come."""
@@ -200,9 +223,17 @@ class DalleBot(commands.AutoShardedBot):
         remixing = Remixing(results, desk, self._admission, self.languages)
         stats = StatsCog(store=self._store.statistics, languages=self.languages)
         settings = SettingsCog(self._store.guilds, self.languages)
+        privacy = PrivacyCog(
+            exporting=self._exporting,
+            erasing=self._erasing,
+            admission=self._admission,
+            policy=self._policy,
+            languages=self.languages,
+        )
         for command in (*imagine.get_app_commands(), *queue.get_app_commands(), *helping.get_app_commands()):
             allow_elsewhere(command, self.places)
-        for cog in (imagine, queue, gallery, show, stats, StyleCog(styles, self.languages), settings, helping):
+        allow_elsewhere(privacy.privacy, self.places)
+        for cog in (imagine, queue, gallery, show, stats, StyleCog(styles, self.languages), settings, helping, privacy):
             await self.add_cog(cog)
         for menu in Menus(imagine, remixing, gallery, results).all():
             self.tree.add_command(menu)
@@ -225,8 +256,9 @@ class DalleBot(commands.AutoShardedBot):
             Action.SETTINGS_CHOOSE: settings.press_choose,
             Action.SETTINGS_FORM: settings.press_form,
             Action.SETTINGS_SUBMIT: settings.submit,
+            Action.ERASE: privacy.press_erase,
             **result_handlers(
-                self,
+                removal=self._removal,
                 store=self._store,
                 pictures=self._pictures,
                 results=results,
@@ -325,6 +357,8 @@ class DalleBot(commands.AutoShardedBot):
 
     async def close(self) -> None:
         """Lets deliveries end, within their bound, then leaves Discord. Safe to call twice."""
+        for background in (self._retention, self._erasing, self._exporting):
+            await background.aclose()
         await self._deliveries.aclose()
         self._threads.close()
         await super().close()

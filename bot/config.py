@@ -111,6 +111,17 @@ class StoreSettings(_Section):
     max_picture_bytes: int = Field(10 * 2**30, ge=2**20)
 
 
+class PrivacySettings(_Section):
+    """policy_file: what /privacy policy shows in the place of the shipped text."""
+
+    policy_file: Path | None = None
+
+    @field_validator("policy_file", mode="after")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
+
 class LogSettings(_Section):
     """level: of the bot's own log. as_json (key `json`): JSON lines instead of text."""
 
@@ -147,6 +158,7 @@ class Settings(BaseSettings):
     queue: QueueSettings = QueueSettings()
     imagine: ImagineSettings = ImagineSettings()
     store: StoreSettings = StoreSettings()
+    privacy: PrivacySettings = PrivacySettings()
     log: LogSettings = LogSettings()
 
     @field_validator("data_dir", mode="after")

@@ -20,6 +20,7 @@ ResultFormat = Literal["png", "webp"]
 MAX_LISTED: Final = 25  # of a select of Discord's
 MAX_ID: Final = 2**63 - 1
 MAX_COOLDOWN_S: Final = 24 * 60 * 60
+MAX_RETENTION_DAYS: Final = 3650
 COUNT_BOUNDS: Final[Mapping[str, Bounds]] = {
     "default_images": Bounds(1, MAX_IMAGES),
     "max_images": Bounds(1, MAX_IMAGES),
@@ -113,6 +114,7 @@ class GuildSettings:
     moderator_roles: whose members are moderators, with those who have Discord's Moderate Members. trusted_roles: whose
     members' jobs are never held for review. review_channel: where moderators decide; log_channel: where the audit is
     mirrored; None for nowhere.
+    retention_days: how long jobs are kept; 0 for ever.
     """
 
     allowed_channels: tuple[int, ...] = ()
@@ -139,6 +141,7 @@ class GuildSettings:
     trusted_roles: tuple[int, ...] = ()
     review_channel: int | None = None
     log_channel: int | None = None
+    retention_days: int = 0
 
     def __post_init__(self) -> None:
         for key in _LISTS:
@@ -154,6 +157,7 @@ class GuildSettings:
         for name in ("images", *SAMPLING_BOUNDS):
             self._check_default(name)
         check_whole("cooldown_s", self.cooldown_s, 0, MAX_COOLDOWN_S)
+        check_whole("retention_days", self.retention_days, 0, MAX_RETENTION_DAYS)
         for key in _SWITCHES:
             if not isinstance(getattr(self, key), bool):
                 raise InvalidParameterError("{key} must be on or off.", key=key)

@@ -99,7 +99,7 @@ async def test_what_draws_and_its_help_are_offered_where_that_is_switched_on(
         await bot.load_cogs()
         payloads = {command.name: command.to_dict(bot.tree) for command in bot.tree.get_commands()}
     for name, payload in payloads.items():
-        is_everywhere = name in ("imagine", "again", "queue", "help", "about")
+        is_everywhere = name in ("imagine", "again", "queue", "help", "about", "privacy")
         assert sorted(payload["contexts"]) == ([0, 1, 2] if is_everywhere else [0]), name
         assert sorted(payload["integration_types"]) == ([0, 1] if is_everywhere else [0]), name
 

@@ -37,3 +37,15 @@ async def think(interaction: discord.Interaction[Any]) -> None:
 def file_of(attachment: Picture) -> discord.File:
     """For one request: discord.py closes it."""
     return discord.File(io.BytesIO(attachment.data), filename=attachment.filename, description=attachment.description)
+
+
+async def answer_in_place(
+    interaction: discord.Interaction[Any], content: str, view: discord.ui.View | None = None
+) -> None:
+    """Puts an answer in the place of the private message that was pressed; beside one that others see."""
+    message = interaction.message
+    if message is None or not message.flags.ephemeral:
+        await answer_alone(interaction, content, view=view)
+        return
+    mentions = discord.AllowedMentions.none()
+    await interaction.response.edit_message(content=content, view=view, allowed_mentions=mentions)

@@ -7,20 +7,18 @@ import asyncio
 import logging
 from typing import Any, Final
 
-import aiohttp
 import discord
 
 from bot.catalogues import Languages
 from bot.cogs.answering import answer_alone
-from bot.cogs.job_message import UNKNOWN_CHANNEL, UNKNOWN_MESSAGE
+from bot.cogs.message_removal import MessageRemoval
 from bot.cogs.results import STORE_TIMEOUT_S, Results
 from bot.errors import StoreError
 from bot.pictures import PictureFolder
-from bot.store import JobRecord, Showing, Store
+from bot.store import JobRecord, Store
 from bot.views.custom_id import Action, CustomId
 from bot.views.job_control import make_button, make_view
 
-MESSAGE_TIMEOUT_S: Final = 10.0
 FILES_TIMEOUT_S: Final = 10.0
 
 _log = logging.getLogger(__name__)
@@ -31,15 +29,15 @@ class Deleting:
 
     def __init__(
         self,
-        client: discord.Client,
         *,
         results: Results,
+        removal: MessageRemoval,
         store: Store,
         pictures: PictureFolder,
         languages: Languages,
     ) -> None:
-        self._client = client
         self._results = results
+        self._removal = removal
         self._store = store
         self._pictures = pictures
         self._languages = languages
@@ -78,7 +76,7 @@ class Deleting:
         except TimeoutError as error:
             raise StoreError(f"Job {job.id} could not be deleted in time.") from error
         language = self._languages.of(str(interaction.locale))
-        if not await self._delete_messages(job):
+        if await self._removal.remove(job):
             return language.text(
                 "The pictures are deleted, but Discord did not let me delete the message. Ask a moderator to do it."
             )
@@ -86,41 +84,3 @@ class Deleting:
             _log.info("job %s was deleted by user %d", job.id, interaction.user.id)
             return language.text("Deleted.")
         return language.text("The pictures of this job were deleted.")
-
-    async def _delete_messages(self, job: JobRecord) -> bool:
-        """The job's own one and those that show it again; whether all are gone now."""
-        try:
-            async with asyncio.timeout(STORE_TIMEOUT_S):
-                showings = await self._store.showings.of(job.id)
-        except TimeoutError as error:
-            raise StoreError(f"Job {job.id} could not be deleted in time.") from error
-        are_gone = await asyncio.gather(
-            self._delete_message(job.channel_id, job.message_id), *(self._delete_showing(each) for each in showings)
-        )
-        return all(are_gone)
-
-    async def _delete_showing(self, showing: Showing) -> bool:
-        is_gone = await self._delete_message(showing.channel_id, showing.message_id)
-        if is_gone:
-            try:
-                async with asyncio.timeout(STORE_TIMEOUT_S):
-                    await self._store.showings.remove(showing.message_id)
-            except (StoreError, TimeoutError) as error:
-                # It is tried again with the next press, which finds the message gone.
-                _log.warning("message %d is gone but still stored: %s", showing.message_id, error)
-        return is_gone
-
-    async def _delete_message(self, channel_id: int, message_id: int | None) -> bool:
-        """Whether it is gone now."""
-        if message_id is None:
-            return True
-        message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
-        try:
-            async with asyncio.timeout(MESSAGE_TIMEOUT_S):
-                await message.delete()
-        except discord.NotFound as error:
-            return error.code in (UNKNOWN_CHANNEL, UNKNOWN_MESSAGE)
-        except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
-            _log.warning("message %d could not be deleted: %s", message_id, error or type(error).__name__)
-            return False
-        return True

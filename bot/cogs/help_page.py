@@ -46,7 +46,7 @@ TOPICS: Final = (
     ),
     Topic(Text("Looking back"), ("gallery", "show", "stats", "Their gallery")),
     Topic(Text("For the whole server"), ("style", "settings")),
-    Topic(Text("About the bot"), ("help", "about")),
+    Topic(Text("About the bot"), ("help", "about", "privacy")),
 )
 
 

@@ -8,7 +8,12 @@ def message_address(job: JobRecord) -> str | None:
     """The address of a job's message, which Discord shows as a link; None if it has none that others can open."""
     if job.message_id is None or job.is_private:
         return None
-    return f"https://discord.com/channels/{job.guild_id or '@me'}/{job.channel_id}/{job.message_id}"
+    return message_link(job.guild_id, job.channel_id, job.message_id)
+
+
+def message_link(guild_id: int | None, channel_id: int, message_id: int) -> str:
+    """The address of any message."""
+    return f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}"
 
 
 def named(job: JobRecord) -> str:

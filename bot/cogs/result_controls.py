@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
-import discord
-
 from bot.catalogues import Languages
 from bot.cogs.deleting import Deleting
 from bot.cogs.downloading import Downloading
 from bot.cogs.job_desk import JobDesk
 from bot.cogs.looking_closer import LookingCloser
+from bot.cogs.message_removal import MessageRemoval
 from bot.cogs.picture_source import PictureSource
 from bot.cogs.remaking import Remaking
 from bot.cogs.results import Results
@@ -20,8 +19,8 @@ from bot.views.presses import PressHandler
 
 
 def result_handlers(
-    client: discord.Client,
     *,
+    removal: MessageRemoval,
     store: Store,
     pictures: PictureFolder,
     results: Results,
@@ -34,7 +33,7 @@ def result_handlers(
     """For Presses: the controls of Controls.RESULT and of single pictures."""
     remaking = Remaking(results, desk, executor)
     downloading = Downloading(results, source, languages)
-    deleting = Deleting(client, results=results, store=store, pictures=pictures, languages=languages)
+    deleting = Deleting(results=results, removal=removal, store=store, pictures=pictures, languages=languages)
     return {
         Action.LOOK: closer.look,
         Action.ENLARGE: closer.enlarge,

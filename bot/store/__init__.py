@@ -4,6 +4,8 @@ The client's cogs use `Store` on the event loop. Frozen dataclasses go in and co
 """
 
 from bot.store.cases import CaseRecord, CaseStore, NewCase
+from bot.store.erasures import Erasure, ErasureStore
+from bot.store.exports import ExportPage, ExportStore
 from bot.store.favourites import FavouriteStore
 from bot.store.galleries import Gallery, GalleryStore
 from bot.store.images import ImageKey, ImageStore
@@ -22,6 +24,10 @@ __all__ = [
     "CaseRecord",
     "CaseStore",
     "Cursor",
+    "Erasure",
+    "ErasureStore",
+    "ExportPage",
+    "ExportStore",
     "Favourite",
     "FavouriteStore",
     "Gallery",

@@ -55,6 +55,11 @@ class GuildStore:
                     return after
         raise StoreError(f"The settings of guild {guild_id} are being changed by others all the time. Try again.")
 
+    async def ids(self) -> list[int]:
+        """Every guild that has set something."""
+        async with self._database.reading() as connection:
+            return list(await connection.scalars(select(guilds.c.guild_id).order_by(guilds.c.guild_id)))
+
     async def changes(self, guild_id: int, limit: int) -> list[SettingChange]:
         """What was changed, newest first, at most `limit`. A value of None was, or is now, the default."""
         columns = [column for column in setting_changes.columns if column is not setting_changes.c.id]

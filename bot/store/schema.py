@@ -193,3 +193,15 @@ blocked_hashes: Final = Table(
     Column("case_number", Integer),
     Column("blocked_at", UtcDateTime, nullable=False),
 )
+
+# Whose data is being deleted; a row lasts as long as that.
+erasures: Final = Table(
+    "erasures",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("locale", String(16)),
+    Column("num_jobs", Integer, nullable=False, server_default="0"),
+    Column("num_refused", Integer, nullable=False, server_default="0"),
+    Column("refused", JSON(none_as_null=True)),
+)

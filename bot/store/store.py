@@ -9,6 +9,8 @@ from typing import Self
 from bot.errors import StoreError
 from bot.store.cases import CaseStore
 from bot.store.database import BUSY_TIMEOUT_S, Database, create_engine, describe, parse_url, sqlite_file
+from bot.store.erasures import ErasureStore
+from bot.store.exports import ExportStore
 from bot.store.favourites import FavouriteStore
 from bot.store.galleries import GalleryStore
 from bot.store.guilds import GuildStore
@@ -44,6 +46,8 @@ class Store:
     styles: StyleStore
     guilds: GuildStore
     cases: CaseStore
+    exports: ExportStore
+    erasures: ErasureStore
 
     @classmethod
     @asynccontextmanager
@@ -76,6 +80,8 @@ class Store:
                 styles=StyleStore(database),
                 guilds=GuildStore(database),
                 cases=CaseStore(database),
+                exports=ExportStore(database),
+                erasures=ErasureStore(database),
             )
         finally:
             await database.aclose()

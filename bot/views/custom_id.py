@@ -33,6 +33,8 @@ class Action(StrEnum):
 
     REMIX: the form of a new job that comes from this one.
 
+    ERASE: deletes everything of whoever presses; its job is NO_JOB.
+
     Of a gallery, whose id stands in the place of a job's: TURN shows another page, LOOK_BACK one of its pictures.
     """
 
@@ -58,6 +60,7 @@ class Action(StrEnum):
     SETTINGS_CHOOSE = "settings_choose"
     SETTINGS_FORM = "settings_form"
     SETTINGS_SUBMIT = "settings_submit"
+    ERASE = "erase"
 
 
 @dataclass(frozen=True, slots=True)

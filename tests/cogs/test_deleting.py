@@ -11,6 +11,7 @@ import pytest
 
 from bot.catalogues import Languages
 from bot.cogs.deleting import Deleting
+from bot.cogs.message_removal import MessageRemoval
 from bot.cogs.results import Results
 from bot.errors import JobEndedError, StoreError
 from bot.pictures import PictureFolder
@@ -44,7 +45,8 @@ def make_deleting(store: Store, folder: Path, *, outcome: Exception | None = Non
     client = MagicMock(spec=discord.Client)
     client.get_partial_messageable.return_value = channel
     pictures = PictureFolder(folder, 2**30)
-    return Deleting(client, results=Results(store), store=store, pictures=pictures, languages=Languages({}))
+    removal = MessageRemoval(client, store.showings)
+    return Deleting(results=Results(store), removal=removal, store=store, pictures=pictures, languages=Languages({}))
 
 
 async def confirm(deleting: Deleting) -> str:

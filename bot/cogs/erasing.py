@@ -1,0 +1,159 @@
+"""Deletes everything of a person, job by job, in the background. Begun by /privacy delete; event loop.
+
+What is to be done stands in the store, so a restart goes on with it. Each step may be done twice.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+import discord
+
+from bot.catalogues import Languages
+from bot.cogs.background import BackgroundLoop
+from bot.cogs.delivery import Deliveries
+from bot.cogs.message_removal import Left, MessageRemoval
+from bot.cogs.progress_note import ProgressNote, write_to
+from bot.errors import JobEndedError, StoreError
+from bot.language import Language
+from bot.pictures import PictureFolder
+from bot.store import FINAL_STATES, Erasure, JobRecord, JobState, Store
+
+INTERVAL_S: Final = 5 * 60.0
+BATCH_JOBS: Final = 50
+FILES_TIMEOUT_S: Final = 30.0
+RETRY_PAUSES_S: Final = (2.0, 10.0)
+UNFINISHED_PAUSE_S: Final = 2.0
+MAX_PAUSES: Final = 30  # for jobs whose pictures are on their way; then the others' turn comes first
+
+_log = logging.getLogger(__name__)
+
+
+class Erasing:
+    """Close it before the client. retry_pauses_s, unfinished_pause_s: waits while Discord or a job takes its time."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        *,
+        store: Store,
+        pictures: PictureFolder,
+        removal: MessageRemoval,
+        deliveries: Deliveries,
+        languages: Languages,
+        retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
+        unfinished_pause_s: float = UNFINISHED_PAUSE_S,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._pictures = pictures
+        self._removal = removal
+        self._deliveries = deliveries
+        self._languages = languages
+        self._retry_pauses_s = retry_pauses_s
+        self._unfinished_pause_s = unfinished_pause_s
+        self._notes: dict[int, ProgressNote] = {}
+        self._loop = BackgroundLoop("deleting people's data", self._work, interval_s=INTERVAL_S)
+
+    def start(self) -> None:
+        """Goes on with what the last run has left."""
+        self._loop.start()
+
+    async def aclose(self) -> None:
+        """Stops; the next run goes on."""
+        await self._loop.aclose()
+
+    async def record(self, user_id: int, locale: str) -> None:
+        """Makes sure that a person's data will be deleted, whatever happens. Raises StoreError."""
+        await self._store.erasures.begin(user_id, locale)
+
+    def begin(self, user_id: int, note: ProgressNote) -> None:
+        """Goes about what is recorded, and shows `note` how far this person's is."""
+        self._notes[user_id] = note
+        self._loop.wake()
+
+    async def _work(self) -> None:
+        for erasure in await self._store.erasures.under_way():
+            try:
+                await self._erase(erasure)
+            except (StoreError, TimeoutError) as error:
+                _log.warning("the data of user %d is not deleted yet: %s", erasure.user_id, error)
+
+    async def _erase(self, erasure: Erasure) -> None:
+        language = self._languages.of(erasure.locale or "")
+        total = erasure.num_jobs + await self._store.erasures.count(erasure)
+        num_done, num_pauses = erasure.num_jobs, 0
+        while jobs := await self._store.erasures.jobs(erasure, BATCH_JOBS):
+            unfinished = [job for job in jobs if not await self._erase_job(job, erasure)]
+            num_done += len(jobs) - len(unfinished)
+            await self._tell(erasure, language.text("Deleting: {done} of {total} results.", done=num_done, total=total))
+            if len(unfinished) == len(jobs):
+                num_pauses += 1
+                if num_pauses > MAX_PAUSES:
+                    raise StoreError(f"{len(jobs)} jobs of theirs don't end.")
+                await asyncio.sleep(self._unfinished_pause_s)
+        await self._removal.remove_direct(erasure.user_id)
+        await self._end(await self._store.erasures.finish(erasure), language)
+
+    async def _erase_job(self, job: JobRecord, erasure: Erasure) -> bool:
+        """False if it is unfinished; then it is being cancelled."""
+        if job.state not in FINAL_STATES:
+            await self._cancel(job)
+            return False
+        left = await self._remove_messages(job)
+        async with asyncio.timeout(FILES_TIMEOUT_S):
+            await asyncio.to_thread(self._pictures.delete, job.id)
+        links = tuple(each.link for each in left)
+        await self._store.erasures.erase_job(job.id, of=erasure, refused=links)
+        return True
+
+    async def _cancel(self, job: JobRecord) -> None:
+        try:
+            if not await self._deliveries.cancel(job.id, job.user_id):
+                await self._store.jobs.move(job.id, JobState.CANCELLED)
+        except (JobEndedError, StoreError) as error:
+            # Its end is near, or somebody was faster.
+            _log.info("job %s can't be cancelled: %s", job.id, error)
+
+    async def _remove_messages(self, job: JobRecord) -> tuple[Left, ...]:
+        left = await self._removal.remove(job)
+        for pause_s in self._retry_pauses_s:
+            if not any(each.may_pass for each in left):
+                break
+            await asyncio.sleep(pause_s)
+            left = await self._removal.remove(job)
+        return left
+
+    async def _tell(self, erasure: Erasure, text: str) -> None:
+        note = self._notes.get(erasure.user_id)
+        if note is not None:
+            await note.tell(text)
+
+    async def _end(self, erasure: Erasure, language: Language) -> None:
+        _log.info("the data of a user is deleted: %d jobs, %d messages left", erasure.num_jobs, erasure.num_refused)
+        text = erased_text(erasure, language)
+        note = self._notes.pop(erasure.user_id, None)
+        if note is None or not await note.end(text):
+            await write_to(self._client, erasure.user_id, text)
+
+
+def erased_text(erasure: Erasure, language: Language) -> str:
+    """What came of a deletion, and what is left."""
+    lines = [
+        language.plural(
+            "Deleted: {n} result with its messages and pictures, and everything else that I had of you.",
+            "Deleted: {n} results with their messages and pictures, and everything else that I had of you.",
+            erasure.num_jobs,
+        )
+    ]
+    if erasure.num_refused:
+        links = " ".join(f"<{link}>" for link in erasure.refused)
+        lines.append(
+            language.plural(
+                "Discord did not let me delete {n} message. Ask a moderator there to do it: {links}",
+                "Discord did not let me delete {n} messages. Ask moderators there to do it: {links}",
+                erasure.num_refused,
+                links=links,
+            )
+        )
+    return "\n".join(lines)

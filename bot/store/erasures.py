@@ -1,0 +1,117 @@
+"""Deleting what the store has: of one person, or of jobs past a guild's time. Used by the cogs, on the event loop.
+
+A row of `erasures` says that somebody's deletion is under way; each job that is gone is progress that a restart finds.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, delete, exists, func, insert, literal, select, update
+
+from bot.store.database import Database
+from bot.store.jobs import record_of
+from bot.store.personal import NOBODY, PERSONAL, Fate
+from bot.store.records import JobRecord
+from bot.store.schema import erasures, jobs
+from bot.store.states import FINAL_STATES
+
+MAX_READ: Final = 100
+MAX_REMEMBERED: Final = 8
+"""Messages that could not be deleted, of which the person gets the links."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """A deletion under way. user_id: whose data. asked_at: what came later stays; aware, in UTC. locale: of the person.
+
+    num_jobs: deleted so far. num_refused: messages that could not be deleted; refused: links to some of them.
+    """
+
+    user_id: int
+    asked_at: datetime
+    locale: str | None
+    num_jobs: int = 0
+    num_refused: int = 0
+    refused: tuple[str, ...] = ()
+
+
+class ErasureStore:
+    """Every method may raise StoreError. What a method returned is committed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, user_id: int, locale: str | None, now: datetime | None = None) -> bool:
+        """False if this person's deletion is under way already."""
+        values = {"user_id": user_id, "asked_at": now or datetime.now(UTC), "locale": locale}
+        row = select(*(literal(value, erasures.c[name].type) for name, value in values.items()))
+        unknown = ~exists().where(erasures.c.user_id == user_id)
+        async with self._database.transaction() as connection:
+            begun = await connection.execute(insert(erasures).from_select(list(values), row.where(unknown)))
+            return begun.rowcount == 1
+
+    async def under_way(self) -> list[Erasure]:
+        """The oldest ones, at most MAX_READ."""
+        async with self._database.reading() as connection:
+            rows = await connection.execute(select(erasures).order_by(erasures.c.asked_at).limit(MAX_READ))
+            return [_erasure(row) for row in rows]
+
+    async def count(self, erasure: Erasure) -> int:
+        """How many jobs are still to be deleted."""
+        async with self._database.reading() as connection:
+            return await connection.scalar(select(func.count()).where(_jobs_of(erasure))) or 0
+
+    async def jobs(self, erasure: Erasure, limit: int) -> list[JobRecord]:
+        """The oldest ones that are still to be deleted, at most `limit`; unfinished ones among them."""
+        query = select(jobs).where(_jobs_of(erasure)).order_by(jobs.c.created_at, jobs.c.id).limit(limit)
+        async with self._database.reading() as connection:
+            return [record_of(row._mapping) for row in await connection.execute(query)]
+
+    async def expired(self, guild_id: int, before: datetime, limit: int) -> list[JobRecord]:
+        """The oldest finished jobs of a guild that were asked for before then, at most `limit`."""
+        is_expired = (jobs.c.guild_id == guild_id) & (jobs.c.created_at < before) & jobs.c.state.in_(FINAL_STATES)
+        query = select(jobs).where(is_expired).order_by(jobs.c.created_at, jobs.c.id).limit(limit)
+        async with self._database.reading() as connection:
+            return [record_of(row._mapping) for row in await connection.execute(query)]
+
+    async def erase_job(self, job_id: str, *, of: Erasure | None = None, refused: tuple[str, ...] = ()) -> None:
+        """Deletes a job's record with its pictures', favourites and showings, and counts it in an erasure.
+
+        refused: links to messages of it that could not be deleted.
+        """
+        async with self._database.transaction() as connection:
+            gone = await connection.execute(delete(jobs).where(jobs.c.id == job_id))
+            if of is None or not gone.rowcount:
+                return
+            mine = erasures.c.user_id == of.user_id
+            known = await connection.scalar(select(erasures.c.refused).where(mine)) or []
+            changes = {
+                "num_jobs": erasures.c.num_jobs + 1,
+                "num_refused": erasures.c.num_refused + len(refused),
+                "refused": [*known, *refused][:MAX_REMEMBERED],
+            }
+            await connection.execute(update(erasures).where(mine).values(changes))
+
+    async def finish(self, erasure: Erasure) -> Erasure:
+        """Deletes what is left beside jobs, in one transaction; the erasure as it was at its end."""
+        async with self._database.transaction() as connection:
+            for personal in PERSONAL:
+                theirs = personal.of(erasure.user_id)
+                if personal.fate is Fate.DELETED:
+                    await connection.execute(delete(personal.table).where(theirs))
+                elif personal.fate is Fate.NAMELESS:
+                    nobody = {personal.column: NOBODY}
+                    await connection.execute(update(personal.table).where(theirs).values(nobody))
+            mine = erasures.c.user_id == erasure.user_id
+            row = (await connection.execute(select(erasures).where(mine))).one()
+            await connection.execute(delete(erasures).where(mine))
+        return _erasure(row)
+
+
+def _erasure(row: Row[Any]) -> Erasure:
+    return Erasure(**{**row._mapping, "refused": tuple(row.refused or ())})
+
+
+def _jobs_of(erasure: Erasure) -> ColumnElement[bool]:
+    return (jobs.c.user_id == erasure.user_id) & (jobs.c.created_at <= erasure.asked_at)

@@ -1,0 +1,87 @@
+from datetime import UTC, datetime, timedelta
+
+from bot.store import Gallery, JobState, Showing, Store, Style
+from bot.store.erasures import MAX_REMEMBERED
+from bot.store.personal import NOBODY
+from tests.store.samples import SNOWFLAKE, new_job, picture
+from tests.store.test_exports import exported
+
+USER, OTHER, GUILD = SNOWFLAKE, SNOWFLAKE + 1, SNOWFLAKE + 9
+
+
+async def test_one_deletion_of_a_person_at_a_time(store: Store) -> None:
+    assert await store.erasures.begin(USER, "de")
+    assert not await store.erasures.begin(USER, "en-US")
+    assert await store.erasures.begin(OTHER, None)
+    first, second = await store.erasures.under_way()
+    assert (first.user_id, first.locale, first.num_jobs, first.refused) == (USER, "de", 0, ())
+    assert second.user_id == OTHER
+    await store.erasures.finish(first)
+    assert [erasure.user_id for erasure in await store.erasures.under_way()] == [OTHER]
+
+
+async def test_jobs_go_one_by_one_with_all_that_hangs_on_them(store: Store) -> None:
+    first, second = await store.jobs.create(new_job(1)), await store.jobs.create(new_job(2))
+    theirs = await store.jobs.create(new_job(3, user_id=OTHER))
+    for job in (first, second, theirs):
+        await store.images.save(job.id, [picture(1)])
+    await store.showings.add(Showing(message_id=5, channel_id=3, job_id=first.id))
+    await store.favourites.add(OTHER, first.id, 1)
+    await store.erasures.begin(USER, None)
+    later = await store.jobs.create(new_job(4))
+    (erasure,) = await store.erasures.under_way()
+    assert await store.erasures.count(erasure) == 2
+    assert [job.id for job in await store.erasures.jobs(erasure, 1)] == [first.id]
+    await store.erasures.erase_job(first.id, of=erasure, refused=("a", "b"))
+    await store.erasures.erase_job(first.id, of=erasure, refused=("a", "b"))
+    assert [job.id for job in await store.erasures.jobs(erasure, 9)] == [second.id]
+    assert await store.jobs.get(first.id) is None
+    assert await store.images.of(first.id) == []
+    assert await store.favourites.of(OTHER, 9) == []
+    assert await store.showings.job_of(5) is None
+    (after,) = await store.erasures.under_way()
+    assert (after.num_jobs, after.num_refused, after.refused) == (1, 2, ("a", "b"))
+    assert await store.jobs.get(later.id) is not None
+    assert await store.jobs.get(theirs.id) is not None
+
+
+async def test_only_some_links_are_remembered(store: Store) -> None:
+    jobs = [await store.jobs.create(new_job(number)) for number in range(2)]
+    await store.erasures.begin(USER, None)
+    (erasure,) = await store.erasures.under_way()
+    for job in jobs:
+        await store.erasures.erase_job(job.id, of=erasure, refused=(job.id,) * MAX_REMEMBERED)
+    ended = await store.erasures.finish(erasure)
+    assert (ended.num_refused, len(ended.refused)) == (2 * MAX_REMEMBERED, MAX_REMEMBERED)
+
+
+async def test_the_end_takes_what_is_left_and_the_name_off_what_a_guild_needs(store: Store) -> None:
+    theirs = await store.jobs.create(new_job(1, user_id=OTHER))
+    await store.images.save(theirs.id, [picture(1)])
+    await store.favourites.add(USER, theirs.id, 1)
+    of_me = Gallery(user_id=OTHER, guild_id=GUILD, of_user_id=USER)
+    other = Gallery(user_id=OTHER, guild_id=GUILD)
+    for gallery in (of_me, other, Gallery(user_id=USER, guild_id=GUILD, prompt="stars")):
+        await store.galleries.add(gallery)
+    await store.styles.add(GUILD, Style(name="oil", prompt="in oil", created_by=USER))
+    await store.guilds.change(GUILD, USER, cooldown_s=5)
+    await store.erasures.begin(USER, None)
+    (erasure,) = await store.erasures.under_way()
+    await store.erasures.finish(erasure)
+    assert await exported(store, USER) == {}
+    assert await store.galleries.get(of_me.id) is None
+    assert await store.galleries.get(other.id) == other
+    assert [style.created_by for style in await store.styles.of(GUILD)] == [NOBODY]
+    assert [change.user_id for change in await store.guilds.changes(GUILD, 9)] == [NOBODY]
+
+
+async def test_what_is_past_a_guilds_time_is_the_oldest_that_is_finished(store: Store) -> None:
+    old = [await store.jobs.create(new_job(number, guild_id=GUILD)) for number in range(4)]
+    await store.jobs.create(new_job(8, guild_id=GUILD + 1))
+    for job in (old[0], old[2], old[3]):
+        await store.jobs.move(job.id, JobState.FAILED)
+    now = datetime.now(UTC)
+    assert [job.id for job in await store.erasures.expired(GUILD, now, 2)] == [old[0].id, old[2].id]
+    assert await store.erasures.expired(GUILD, now - timedelta(days=1), 9) == []
+    assert [job.id for job in await store.erasures.expired(GUILD, old[3].created_at, 9)] == [old[0].id, old[2].id]
+    assert await store.erasures.expired(GUILD + 1, now, 9) == []

@@ -1,0 +1,33 @@
+"""Every column that names a person has a row that says what an export and a deletion do with it."""
+
+from sqlalchemy import BigInteger
+
+from bot.store.personal import PERSONAL, Fate
+from bot.store.schema import metadata
+
+NO_PERSON = ("guild_id", "channel_id", "message_id", "interaction_id")
+
+
+def test_no_column_that_names_a_person_is_forgotten() -> None:
+    """Ids of Discord's are its BigIntegers; what isn't a place or a message is a person."""
+    named = {
+        column
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if isinstance(column.type, BigInteger) and (column.name.endswith(("_id", "_by")) and column.name not in NO_PERSON)
+    }
+    known = {personal.column for personal in PERSONAL}
+    assert named - known == set()
+
+
+def test_rows_that_go_with_a_job_hang_on_it() -> None:
+    for personal in PERSONAL:
+        if personal.fate is Fate.WITH_JOB and personal.name != "jobs":
+            (key,) = personal.table.foreign_key_constraints
+            assert (key.referred_table.name, key.ondelete) == ("jobs", "CASCADE")
+
+
+def test_what_becomes_nameless_may_be() -> None:
+    for personal in PERSONAL:
+        if personal.fate is Fate.NAMELESS:
+            assert personal.column.name not in personal.table.primary_key.columns
