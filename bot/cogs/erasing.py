@@ -17,7 +17,7 @@ from bot.cogs.progress_note import ProgressNote, write_to
 from bot.errors import JobEndedError, StoreError
 from bot.language import Language
 from bot.pictures import PictureFolder
-from bot.store import FINAL_STATES, Erasure, JobRecord, JobState, Store
+from bot.store import FINAL_STATES, Erasure, JobRecord, JobState, Kept, Store
 
 INTERVAL_S: Final = 5 * 60.0
 BATCH_JOBS: Final = 50
@@ -93,7 +93,8 @@ class Erasing:
                     raise StoreError(f"{len(jobs)} jobs of theirs don't end.")
                 await asyncio.sleep(self._unfinished_pause_s)
         await self._removal.remove_direct(erasure.user_id)
-        await self._end(await self._store.erasures.finish(erasure), language)
+        kept = await self._store.erasures.kept(erasure.user_id)
+        await self._end(await self._store.erasures.finish(erasure), kept, language)
 
     async def _erase_job(self, job: JobRecord, erasure: Erasure) -> bool:
         """False if it is unfinished; then it is being cancelled."""
@@ -129,15 +130,15 @@ class Erasing:
         if note is not None:
             await note.tell(text)
 
-    async def _end(self, erasure: Erasure, language: Language) -> None:
+    async def _end(self, erasure: Erasure, kept: Kept, language: Language) -> None:
         _log.info("the data of a user is deleted: %d jobs, %d messages left", erasure.num_jobs, erasure.num_refused)
-        text = erased_text(erasure, language)
+        text = erased_text(erasure, kept, language)
         note = self._notes.pop(erasure.user_id, None)
         if note is None or not await note.end(text):
             await write_to(self._client, erasure.user_id, text)
 
 
-def erased_text(erasure: Erasure, language: Language) -> str:
+def erased_text(erasure: Erasure, kept: Kept, language: Language) -> str:
     """What came of a deletion, and what is left."""
     lines = [
         language.plural(
@@ -154,6 +155,16 @@ def erased_text(erasure: Erasure, language: Language) -> str:
                 "Discord did not let me delete {n} messages. Ask moderators there to do it: {links}",
                 erasure.num_refused,
                 links=links,
+            )
+        )
+    if kept.num_cases:
+        lines.append(
+            language.plural(
+                "Kept until moderators have decided: {n} case with its result ({cases}). Use /privacy delete again then.",
+                "Kept until moderators have decided: {n} cases with their results ({cases}). Use /privacy delete again "
+                "then.",
+                kept.num_cases,
+                cases=", ".join(f"#{number}" for _, number in kept.cases),
             )
         )
     return "\n".join(lines)

@@ -69,7 +69,7 @@ class Exporting:
         for number, path in enumerate(packed.paths, start=1):
             data = await asyncio.to_thread(_read, path)
             text = language.text("What I have of you, file {number} of {count}.", number=number, count=count)
-            file = discord.File(io.BytesIO(data), filename=f"{EXPORT_PREFIX}{number}.zip")
+            file = discord.File(io.BytesIO(data), filename=f"{EXPORT_PREFIX}{number}.zip", description=text)
             if not await write_to(self._client, user_id, text, file):
                 return language.text(
                     "I could not send you file {number} of {count}. Allow direct messages from this server's members "

@@ -4,7 +4,7 @@ The client's cogs use `Store` on the event loop. Frozen dataclasses go in and co
 """
 
 from bot.store.cases import CaseRecord, CaseStore, NewCase
-from bot.store.erasures import Erasure, ErasureStore
+from bot.store.erasures import Erasure, ErasureStore, Kept
 from bot.store.exports import ExportPage, ExportStore
 from bot.store.favourites import FavouriteStore
 from bot.store.galleries import Gallery, GalleryStore
@@ -38,6 +38,7 @@ __all__ = [
     "JobRecord",
     "JobState",
     "JobStore",
+    "Kept",
     "NewCase",
     "NewJob",
     "PastImage",

@@ -13,7 +13,7 @@ from bot.store.database import Database
 from bot.store.jobs import record_of
 from bot.store.personal import NOBODY, PERSONAL, Fate
 from bot.store.records import JobRecord
-from bot.store.schema import erasures, jobs
+from bot.store.schema import cases, erasures, jobs
 from bot.store.states import FINAL_STATES
 
 MAX_READ: Final = 100
@@ -34,6 +34,14 @@ class Erasure:
     num_jobs: int = 0
     num_refused: int = 0
     refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a deletion leaves to the moderators. num_cases: open ones; cases: guild and number of some of them."""
+
+    num_cases: int
+    cases: tuple[tuple[int, int], ...]
 
 
 class ErasureStore:
@@ -58,7 +66,7 @@ class ErasureStore:
             return [_erasure(row) for row in rows]
 
     async def count(self, erasure: Erasure) -> int:
-        """How many jobs are still to be deleted."""
+        """How many jobs are still to be deleted; those in open cases stay."""
         async with self._database.reading() as connection:
             return await connection.scalar(select(func.count()).where(_jobs_of(erasure))) or 0
 
@@ -69,19 +77,24 @@ class ErasureStore:
             return [record_of(row._mapping) for row in await connection.execute(query)]
 
     async def expired(self, guild_id: int, before: datetime, limit: int) -> list[JobRecord]:
-        """The oldest finished jobs of a guild that were asked for before then, at most `limit`."""
-        is_expired = (jobs.c.guild_id == guild_id) & (jobs.c.created_at < before) & jobs.c.state.in_(FINAL_STATES)
+        """The oldest finished jobs of a guild that were asked for before then and are in no open case, at most
+        `limit`."""
+        is_expired = (jobs.c.guild_id == guild_id) & (jobs.c.created_at < before) & ~_is_in_a_case()
+        is_expired &= jobs.c.state.in_(FINAL_STATES)
         query = select(jobs).where(is_expired).order_by(jobs.c.created_at, jobs.c.id).limit(limit)
         async with self._database.reading() as connection:
             return [record_of(row._mapping) for row in await connection.execute(query)]
 
     async def erase_job(self, job_id: str, *, of: Erasure | None = None, refused: tuple[str, ...] = ()) -> None:
-        """Deletes a job's record with its pictures', favourites and showings, and counts it in an erasure.
+        """Deletes a job's record with its pictures', favourites and showings, and counts it in an erasure. What its
+        decided cases quote goes too; their numbers and decisions stay.
 
         refused: links to messages of it that could not be deleted.
         """
         async with self._database.transaction() as connection:
             gone = await connection.execute(delete(jobs).where(jobs.c.id == job_id))
+            decided = (cases.c.job_id == job_id) & cases.c.decision.is_not(None)
+            await connection.execute(update(cases).where(decided).values(details={}))
             if of is None or not gone.rowcount:
                 return
             mine = erasures.c.user_id == of.user_id
@@ -93,11 +106,22 @@ class ErasureStore:
             }
             await connection.execute(update(erasures).where(mine).values(changes))
 
+    async def kept(self, user_id: int) -> Kept:
+        """What stays."""
+        is_open = (cases.c.user_id == user_id) & cases.c.decision.is_(None)
+        query = select(cases.c.guild_id, cases.c.number).where(is_open).order_by(cases.c.opened_at)
+        async with self._database.reading() as connection:
+            num_cases = await connection.scalar(select(func.count()).select_from(cases).where(is_open)) or 0
+            rows = await connection.execute(query.limit(MAX_REMEMBERED))
+            return Kept(num_cases, tuple((row.guild_id, row.number) for row in rows))
+
     async def finish(self, erasure: Erasure) -> Erasure:
         """Deletes what is left beside jobs, in one transaction; the erasure as it was at its end."""
         async with self._database.transaction() as connection:
             for personal in PERSONAL:
                 theirs = personal.of(erasure.user_id)
+                if personal.where is not None:
+                    theirs &= personal.where
                 if personal.fate is Fate.DELETED:
                     await connection.execute(delete(personal.table).where(theirs))
                 elif personal.fate is Fate.NAMELESS:
@@ -114,4 +138,9 @@ def _erasure(row: Row[Any]) -> Erasure:
 
 
 def _jobs_of(erasure: Erasure) -> ColumnElement[bool]:
-    return (jobs.c.user_id == erasure.user_id) & (jobs.c.created_at <= erasure.asked_at)
+    return (jobs.c.user_id == erasure.user_id) & (jobs.c.created_at <= erasure.asked_at) & ~_is_in_a_case()
+
+
+def _is_in_a_case() -> ColumnElement[bool]:
+    """Whether moderators have yet to decide about a job."""
+    return exists().where(cases.c.job_id == jobs.c.id, cases.c.decision.is_(None))

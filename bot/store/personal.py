@@ -33,12 +33,14 @@ class Fate(StrEnum):
 class Personal:
     """One way in which rows of a table are somebody's. column: holds the person's id; of jobs, where it is theirs.
 
-    fate: of these rows. is_exported: whether they go into the person's export: what others did about somebody doesn't.
+    fate: of these rows; the others stay as they are. where: which of them, None for all. is_exported: whether they go
+    into the person's export: what others did about somebody doesn't.
     """
 
     table: Table
     column: Column[Any]
     fate: Fate
+    where: ColumnElement[bool] | None = None
     is_exported: bool = True
 
     @property
@@ -62,7 +64,7 @@ PERSONAL: Final[Sequence[Personal]] = (
     Personal(galleries, galleries.c.of_user_id, Fate.DELETED, is_exported=False),
     Personal(styles, styles.c.created_by, Fate.NAMELESS),
     Personal(setting_changes, setting_changes.c.user_id, Fate.NAMELESS),
-    Personal(cases, cases.c.user_id, Fate.WITH_JOB),
+    Personal(cases, cases.c.user_id, Fate.NAMELESS, where=cases.c.decision.is_not(None)),
     Personal(cases, cases.c.decided_by, Fate.NAMELESS, is_exported=False),
     Personal(erasures, erasures.c.user_id, Fate.KEPT, is_exported=False),
 )

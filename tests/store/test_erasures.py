@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
-from bot.store import Gallery, JobState, Showing, Store, Style
+from bot.moderation.cases import CaseKind, Decision
+from bot.store import Gallery, JobState, Kept, NewCase, Showing, Store, Style
 from bot.store.erasures import MAX_REMEMBERED
 from bot.store.personal import NOBODY
 from tests.store.samples import SNOWFLAKE, new_job, picture
@@ -85,3 +86,26 @@ async def test_what_is_past_a_guilds_time_is_the_oldest_that_is_finished(store: 
     assert await store.erasures.expired(GUILD, now - timedelta(days=1), 9) == []
     assert [job.id for job in await store.erasures.expired(GUILD, old[3].created_at, 9)] == [old[0].id, old[2].id]
     assert await store.erasures.expired(GUILD + 1, now, 9) == []
+
+
+async def test_what_moderators_have_yet_to_decide_stays(store: Store) -> None:
+    held = await store.jobs.create(new_job(1, guild_id=GUILD))
+    decided = await store.jobs.create(new_job(2, guild_id=GUILD))
+    for job in (held, decided):
+        await store.jobs.move(job.id, JobState.FAILED)
+        case = NewCase(guild_id=GUILD, kind=CaseKind.REPORT, job_id=job.id, user_id=USER, details={"quotes": "a word"})
+        await store.cases.open(case)
+    await store.cases.decide(GUILD, 2, Decision.REJECT, by=OTHER, at=datetime.now(UTC))
+    await store.erasures.begin(USER, None)
+    (erasure,) = await store.erasures.under_way()
+    assert [job.id for job in await store.erasures.jobs(erasure, 9)] == [decided.id]
+    assert await store.erasures.count(erasure) == 1
+    assert [job.id for job in await store.erasures.expired(GUILD, datetime.now(UTC), 9)] == [decided.id]
+    await store.erasures.erase_job(decided.id, of=erasure)
+    assert await store.erasures.kept(USER) == Kept(1, ((GUILD, 1),))
+    await store.erasures.finish(erasure)
+    first, second = await store.cases.get(GUILD, 1), await store.cases.get(GUILD, 2)
+    assert first is not None
+    assert second is not None
+    assert (first.user_id, first.details) == (USER, {"quotes": "a word"})
+    assert (second.user_id, second.details, second.decision) == (NOBODY, {}, Decision.REJECT)

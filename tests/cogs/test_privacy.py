@@ -1,0 +1,195 @@
+"""/privacy as members meet it: the real client in a sandbox."""
+
+import asyncio
+import io
+import json
+import zipfile
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import discord
+import pytest
+
+from bot.cogs import exporting
+from bot.cogs.exporting import Exporting
+from bot.cogs.packing import Packing
+from bot.cogs.progress_note import ProgressNote
+from bot.config import PrivacySettings, Settings
+from bot.engine.fake import FakeEngine, Gate
+from bot.errors import ConfigError, NotAdmittedError
+from bot.language import ENGLISH
+from bot.sandbox import Refusal
+from bot.store import JobState
+from bot.views.custom_id import NO_JOB
+from tests.cogs.test_cancelling import post_button
+from tests.cogs.test_gallery import draw, engine
+from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
+
+PACKING = "I am packing all that I have of you. It comes as a direct message, in some minutes."
+DELETING = "Deleting. This goes on whatever happens, and you are told when it is done."
+DELETED = "Deleted: {} with {} messages and pictures, and everything else that I had of you."
+
+
+async def until_told(stage: Stage, line: str, text: str) -> list[str]:
+    """What is seen after a line until something begins with `text`."""
+    seen = [event.text for event in await stage.play(line)]
+    async with asyncio.timeout(TIMEOUT_S):
+        while not any(each.startswith(text) for each in seen):
+            seen += [event.text for event in await stage.play("wait 0.2")]
+    return seen
+
+
+def unpacked(folder: Path) -> zipfile.ZipFile:
+    (path,) = folder.rglob("*dalle-bot-export-1*.zip")
+    return zipfile.ZipFile(io.BytesIO(path.read_bytes()))
+
+
+async def test_an_export_has_what_the_bot_has(open_stage: OpenStage, tmp_path: Path) -> None:
+    async with open_stage(engine) as stage:
+        await stage.play("as alice")
+        mine = await draw(stage)
+        await stage.play("as bob")
+        theirs = await draw(stage, "a blue star")
+        await stage.play("as alice")
+        seen = await until_told(stage, "/privacy export", "Sent to you as a direct message: 1 file.")
+        assert PACKING in seen
+        assert "Direct message:\nWhat I have of you, file 1 of 1." in "\n".join(seen)
+        archive = unpacked(tmp_path / "out")
+        names = archive.namelist()
+        (job,) = json.loads(archive.read("jobs/1.json"))
+        about = json.loads(archive.read("about.json"))
+    assert (job["id"], job["prompt"]) == (mine.id, "a red circle")
+    assert about["rows"]["jobs"] == 1
+    assert about["pictures"] == mine.num_images
+    pictures = [name for name in names if name.startswith("pictures/")]
+    assert pictures == [f"pictures/{mine.id}/{rank}.png" for rank in range(1, mine.num_images + 1)]
+    assert not any(theirs.id in name for name in names)
+    assert theirs.id.encode() not in b"".join(archive.read(name) for name in names if name.endswith(".json"))
+
+
+async def test_whoever_takes_no_direct_messages_is_told(open_stage: OpenStage) -> None:
+    async with open_stage(engine) as stage:
+        await stage.play("as hermit")
+        await until_told(stage, "/privacy export", "I could not send you file 1 of 1. Allow direct messages")
+
+
+async def test_one_export_at_a_time_and_only_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    never = asyncio.Event()
+    exports = Exporting(MagicMock(spec=discord.Client), MagicMock(spec=Packing))
+
+    async def wait(*_: object) -> None:
+        await never.wait()
+
+    monkeypatch.setattr(exports, "_export", wait)
+    note = MagicMock(spec=ProgressNote)
+    exports.start(1, note, ENGLISH)
+    with pytest.raises(NotAdmittedError, match="Your last export is still being packed"):
+        exports.start(1, note, ENGLISH)
+    for user_id in range(2, exporting.MAX_EXPORTS + 1):
+        exports.start(user_id, note, ENGLISH)
+    with pytest.raises(NotAdmittedError, match="as many as I can at once"):
+        exports.start(99, note, ENGLISH)
+    await exports.aclose()
+    await eventually(lambda: not exports._tasks)
+    exports.check(99)
+
+
+async def test_a_deletion_asks_first_and_takes_everything(open_stage: OpenStage, settings: Settings) -> None:
+    async with open_stage(engine) as stage:
+        await stage.play("as alice")
+        mine = await draw(stage)
+        await stage.play("as bob")
+        theirs = await draw(stage, "a blue star")
+        await stage.play("as alice")
+        assert "This can't be undone" in (await stage.answer("/privacy delete")).text
+        assert await stage.app.store.jobs.get(mine.id) is not None
+        seen = await until_told(stage, "click Delete everything", DELETED.format("1 result", "its"))
+        assert DELETING in seen
+        assert await stage.app.store.jobs.get(mine.id) is None
+        assert await stage.app.store.jobs.get(theirs.id) is not None
+        assert await stage.app.store.erasures.under_way() == []
+        assert {path.parent.name for path in settings.pictures_dir.glob("*/*/*.png")} == {theirs.id}
+        deleted = [exchange for exchange in stage.sandbox.requests if exchange.method == "DELETE"]
+        assert [exchange.path.rpartition("/")[2] for exchange in deleted] == [str(mine.message_id)]
+
+
+async def test_a_job_under_way_is_cancelled_and_deleted(open_stage: OpenStage) -> None:
+    gate = Gate()
+    async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
+        await stage.begin("/imagine prompt:a red circle images:1", player="another")
+        job = await stage.job(JobState.RUNNING)
+        await stage.play("/privacy delete")
+        await until_told(stage, "click Delete everything", DELETED.format("1 result", "its"))
+        assert await stage.app.store.jobs.get(job.id) is None
+        gate.open()
+
+
+async def test_a_restart_goes_on_and_tells_by_direct_message(open_stage: OpenStage) -> None:
+    async with open_stage(engine) as stage:
+        job = await draw(stage)
+        await stage.app.store.erasures.begin(job.user_id, "de")
+    async with open_stage(engine) as stage:
+        told = "Direct message:\nGelöscht: 1 Ergebnis mit"
+        await until_told(stage, "wait 0", told)
+        assert await stage.app.store.jobs.get(job.id) is None
+
+
+async def test_what_discord_does_not_let_go_is_named(open_stage: OpenStage) -> None:
+    template = "/channels/{channel_id}/messages/{message_id}"
+    async with open_stage(engine) as stage:
+        job = await draw(stage)
+        await stage.sandbox.refuse(Refusal("DELETE", template, 403, 50001, "Missing Access"))
+        await stage.play("/privacy delete")
+        seen = await until_told(stage, "click Delete everything", DELETED.format("1 result", "its"))
+        assert f"/{job.message_id}" in seen[-1]
+        assert "Discord did not let me delete 1 message." in seen[-1]
+        assert await stage.app.store.jobs.get(job.id) is None
+
+
+async def test_direct_messages_go_but_not_exports(open_stage: OpenStage) -> None:
+    async with open_stage(engine) as stage:
+        await draw(stage)
+        await stage.play("choose 1")
+        await stage.play("click Send me a copy")
+        await until_told(stage, "/privacy export", "Sent to you")
+        await stage.play("/privacy delete")
+        seen = await until_told(stage, "click Delete everything", "Deleted: 1 result")
+        deleted = [e for e in stage.sandbox.requests if e.method == "DELETE" and "/messages/" in e.path]
+        assert len(deleted) == 2
+        assert not any("file 1 of 1" in text for text in seen)
+
+
+async def test_a_forged_button_reaches_ones_own_data_alone_and_leaves_the_message(open_stage: OpenStage) -> None:
+    async with open_stage(engine) as stage:
+        await stage.play("as alice")
+        job = await draw(stage)
+        await stage.play("as mallory")
+        await post_button(stage, f"1:erase:{NO_JOB}")
+        await until_told(stage, "click Forged", DELETED.format("0 results", "their"))
+        assert await stage.app.store.jobs.get(job.id) is not None
+
+
+async def test_the_policy_is_shown_with_the_servers_own_time(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        text = (await stage.answer("/privacy policy")).text
+        assert "Privacy: what was asked for in this server is kept until somebody deletes it." in text
+        assert "What this bot keeps" in text
+        guild_id = stage.app.bot.guilds[0].id
+        await stage.app.store.guilds.change(guild_id, 1, retention_days=30)
+        assert "is kept for 30 days" in (await stage.answer("/privacy policy")).text
+        await stage.play("as anna in de")
+        assert "Was dieser Bot speichert" in (await stage.answer("/privacy policy")).text
+
+
+async def test_a_policy_of_ones_own(open_stage: OpenStage, settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "ours.md"
+    own = settings.model_copy(update={"privacy": PrivacySettings(policy_file=file)})
+    for text, complaint in ((None, "can't be read"), ("", "has 0 characters"), ("x" * 3501, "has 3501 characters")):
+        if text is not None:
+            file.write_text(text)
+        with pytest.raises(ConfigError, match=complaint):
+            async with open_stage(settings=own):
+                pass
+    file.write_text("We keep **nothing**.")
+    async with open_stage(settings=own) as stage:
+        assert "We keep nothing." in (await stage.answer("/privacy policy")).text
