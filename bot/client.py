@@ -31,8 +31,8 @@ from bot.cogs.imagine import ImagineCog
 from bot.cogs.job_desk import JobDesk
 from bot.cogs.looking_closer import LookingCloser
 from bot.cogs.menus import Menus
-from bot.cogs.mod_group import ModCommand, mod_group
 from bot.cogs.message_removal import MessageRemoval
+from bot.cogs.mod_group import ModCommand, mod_group
 from bot.cogs.packing import Packing
 from bot.cogs.picture_source import PictureSource
 from bot.cogs.picture_threads import PictureThreads

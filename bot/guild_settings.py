@@ -21,6 +21,7 @@ MAX_LISTED: Final = 25  # of a select of Discord's
 MAX_ID: Final = 2**63 - 1
 MAX_COOLDOWN_S: Final = 24 * 60 * 60
 MAX_RETENTION_DAYS: Final = 3650
+MAX_REPORTS_TO_HIDE: Final = 100
 COUNT_BOUNDS: Final[Mapping[str, Bounds]] = {
     "default_images": Bounds(1, MAX_IMAGES),
     "max_images": Bounds(1, MAX_IMAGES),
@@ -114,7 +115,7 @@ class GuildSettings:
     moderator_roles: whose members are moderators, with those who have Discord's Moderate Members. trusted_roles: whose
     members' jobs are never held for review. review_channel: where moderators decide; log_channel: where the audit is
     mirrored; None for nowhere.
-    retention_days: how long jobs are kept; 0 for ever.
+    retention_days: how long jobs are kept; 0 for ever. reports_to_hide: from how many members; 0 for any number.
     """
 
     allowed_channels: tuple[int, ...] = ()
@@ -142,6 +143,7 @@ class GuildSettings:
     review_channel: int | None = None
     log_channel: int | None = None
     retention_days: int = 0
+    reports_to_hide: int = 3
 
     def __post_init__(self) -> None:
         for key in _LISTS:
@@ -158,6 +160,7 @@ class GuildSettings:
             self._check_default(name)
         check_whole("cooldown_s", self.cooldown_s, 0, MAX_COOLDOWN_S)
         check_whole("retention_days", self.retention_days, 0, MAX_RETENTION_DAYS)
+        check_whole("reports_to_hide", self.reports_to_hide, 0, MAX_REPORTS_TO_HIDE)
         for key in _SWITCHES:
             if not isinstance(getattr(self, key), bool):
                 raise InvalidParameterError("{key} must be on or off.", key=key)

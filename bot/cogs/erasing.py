@@ -160,7 +160,8 @@ def erased_text(erasure: Erasure, kept: Kept, language: Language) -> str:
     if kept.num_cases:
         lines.append(
             language.plural(
-                "Kept until moderators have decided: {n} case with its result ({cases}). Use /privacy delete again then.",
+                "Kept until moderators have decided: {n} case with its result ({cases}). Use /privacy delete again "
+                "then.",
                 "Kept until moderators have decided: {n} cases with their results ({cases}). Use /privacy delete again "
                 "then.",
                 kept.num_cases,

@@ -48,9 +48,7 @@ class PrivacyCog(commands.Cog):
         self._policy = policy
         self._languages = languages
 
-    @privacy.command(
-        name=locale_str("policy"), description=locale_str("What this bot keeps, how long and for whom")
-    )
+    @privacy.command(name=locale_str("policy"), description=locale_str("What this bot keeps, how long and for whom"))
     async def show_policy(self, interaction: discord.Interaction) -> None:
         """Shows the text, with this server's own time, to whoever asks alone."""
         language = self._languages.of(str(interaction.locale))

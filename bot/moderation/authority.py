@@ -44,6 +44,9 @@ COMMANDS: Final[Mapping[str, Need]] = {
     "settings": Need.ADMIN,
     "help": Need.MEMBER,
     "about": Need.MEMBER,
+    "privacy policy": Need.MEMBER,
+    "privacy export": Need.MEMBER,
+    "privacy delete": Need.MEMBER,
 }
 
 # A context menu by its English name.
@@ -77,6 +80,7 @@ PRESSES: Final[Mapping[str, Need]] = {
     "settings_choose": Need.ADMIN,
     "settings_form": Need.ADMIN,
     "settings_submit": Need.ADMIN,
+    "erase": Need.MEMBER,
 }
 
 

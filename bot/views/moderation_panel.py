@@ -9,9 +9,18 @@ from bot.guild_settings import GuildSettings
 from bot.language import Language, Text
 from bot.views.custom_id import NO_JOB, Action, CustomId
 from bot.views.job_control import make_button
-from bot.views.settings_panel import layout, place, places, row
+from bot.views.settings_panel import form_section, layout, place, places, row
 
-MODERATION_KEYS: Final = frozenset({"moderator_roles", "trusted_roles", "review_channel", "log_channel"})
+MODERATION_KEYS: Final = frozenset(
+    {
+        "moderator_roles",
+        "trusted_roles",
+        "review_channel",
+        "log_channel",
+        "reports_to_hide",
+        "retention_days",
+    }
+)
 """Those that this page shows and changes."""
 
 
@@ -40,5 +49,6 @@ def moderation_view(
         ),
         *place("review", settings, language, known_ids, label=language.text("No moderators' channel")),
         *place("log", settings, language, known_ids, label=language.text("No log")),
+        form_section("keeping", settings, language),
         row(make_button(language.text("Back to the settings"), CustomId(Action.SETTINGS, NO_JOB))),
     )

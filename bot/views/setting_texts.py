@@ -19,6 +19,8 @@ ANY: Final = Text("any")
 NONE: Final = Text("none")
 ON: Final = Text("on")
 OFF: Final = Text("off")
+FOR_EVER: Final = Text("for ever")
+HIDDEN_AFTER: Final = Text("after {count} reports", count=DEFAULTS.reports_to_hide)
 
 NAMES: Final[Mapping[str, Text]] = {
     "allowed_channels": Text("Channels"),
@@ -35,6 +37,8 @@ NAMES: Final[Mapping[str, Text]] = {
     "quiet_hours": Text("Quiet hours"),
     "is_paused": Text("Pause"),
     "previews": Text("Previews"),
+    "reports_to_hide": Text("Reports that hide a picture"),
+    "retention_days": Text("Days that jobs are kept"),
     "moderator_roles": Text("Moderators"),
     "trusted_roles": Text("Trusted members"),
     "review_channel": Text("Moderators' channel"),
@@ -57,6 +61,8 @@ _DEFAULTS: Final[Mapping[str, Text | str]] = {
     "quiet_hours": NONE,
     "is_paused": OFF,
     "previews": ON,
+    "reports_to_hide": HIDDEN_AFTER,
+    "retention_days": FOR_EVER,
     "moderator_roles": Text("whoever may time out members"),
     "trusted_roles": NONE,
     "review_channel": NONE,
@@ -89,6 +95,10 @@ def value_text(key: str, value: Any, *, most: int = MAX_LISTED) -> Shown:
             return _listed([f"<@&{id_}>" for id_ in ids], most)
         case "cooldown_s", int(seconds):
             return duration(seconds)
+        case "reports_to_hide", 0:
+            return Text("never")
+        case "reports_to_hide", int(count):
+            return Text("after {count} reports", count=count)
         case "quiet_hours", {"start": start, "end": end, "zone": zone}:
             return Text("{start} to {end} ({zone})", start=start, end=end, zone=zone)
         case "result_format", str():

@@ -12,12 +12,12 @@ from typing import Any, Final
 import discord
 
 from bot.errors import InvalidParameterError
-from bot.guild_settings import GuildSettings, QuietHours, digest_of
+from bot.guild_settings import DEFAULTS, GuildSettings, QuietHours, digest_of
 from bot.language import Language, Text
 from bot.requests import SAMPLING_BOUNDS
 from bot.views.custom_id import NO_JOB, Action, CustomId
 from bot.views.forms import Field, make_form
-from bot.views.setting_texts import ANY, NAMES, NONE, THE_BOTS, THE_MODELS
+from bot.views.setting_texts import ANY, FOR_EVER, HIDDEN_AFTER, NAMES, NONE, THE_BOTS, THE_MODELS
 
 MAX_FIELD_CHARACTERS: Final = 40
 
@@ -42,35 +42,23 @@ class Form:
 
 
 def _number_form(title: Text, button: Text, empty: Mapping[str, Text]) -> Form:
-    """Of settings that are numbers. empty: key → what no number means."""
+    """Of settings that are numbers. empty: key → what no number means, which is its default."""
     keys = tuple(empty)
 
     def fields(settings: GuildSettings, language: Language) -> list[Field]:
-        return [_field(key, _LABELS[key], _shown(getattr(settings, key)), empty[key], language) for key in keys]
+        return [_number_field(settings, key, empty[key], language) for key in keys]
 
     def read(written: Mapping[str, str]) -> dict[str, Any]:
-        return {key: _number(_LABELS[key], written.get(key, "")) for key in keys}
+        numbers = {key: _number(_LABELS[key], written.get(key, "")) for key in keys}
+        return {key: getattr(DEFAULTS, key) if number is None else number for key, number in numbers.items()}
 
     return Form(title, button, keys, fields, read)
 
 
-def _limits_form() -> Form:
-    numbers = _number_form(
-        Text("Limits for each member"),
-        Text("Limits"),
-        {"max_jobs_per_user": THE_BOTS, "cooldown_s": NONE, "daily_images": ANY},
-    )
-
-    def fields(settings: GuildSettings, language: Language) -> list[Field]:
-        jobs, _, images = numbers.fields(settings, language)
-        seconds = _shown(settings.cooldown_s or None)
-        return [jobs, _field("cooldown_s", _LABELS["cooldown_s"], seconds, NONE, language), images]
-
-    def read(written: Mapping[str, str]) -> dict[str, Any]:
-        values = numbers.read(written)
-        return values | {"cooldown_s": values["cooldown_s"] or 0}
-
-    return Form(numbers.title, numbers.button, numbers.keys, fields, read)
+def _number_field(settings: GuildSettings, key: str, empty: Text, language: Language) -> Field:
+    value = getattr(settings, key)
+    shown = "" if value == getattr(DEFAULTS, key) else _shown(value)
+    return _field(key, _LABELS[key], shown, empty, language)
 
 
 def _quiet_fields(settings: GuildSettings, language: Language) -> list[Field]:
@@ -105,7 +93,16 @@ FORMS: Final[Mapping[str, Form]] = {
         Text("Maxima"),
         {"max_images": THE_BOTS, **{f"max_{name}": ANY for name in SAMPLING_BOUNDS}},
     ),
-    "limits": _limits_form(),
+    "limits": _number_form(
+        Text("Limits for each member"),
+        Text("Limits"),
+        {"max_jobs_per_user": THE_BOTS, "cooldown_s": NONE, "daily_images": ANY},
+    ),
+    "keeping": _number_form(
+        Text("Reports, and how long jobs are kept"),
+        Text("Reports and keeping"),
+        {"reports_to_hide": HIDDEN_AFTER, "retention_days": FOR_EVER},
+    ),
     "quiet": Form(
         Text("Quiet hours, in which nothing is drawn"),
         Text("Quiet hours"),

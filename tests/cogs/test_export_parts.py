@@ -15,7 +15,11 @@ def test_parts_stay_below_their_size_and_hold_everything(tmp_path: Path) -> None
         assert all(parts.add(name, data) for name, data in entries.items())
     assert names(parts) == [["0.png", "1.png"], ["2.png", "3.png"], ["4.png", "5.png"], ["6.png"]]
     assert all(path.stat().st_size <= 10_000 for path in parts.paths)
-    packed = {name: zipfile.ZipFile(path).read(name) for path, of in zip(parts.paths, names(parts), strict=True) for name in of}
+    packed = {
+        name: zipfile.ZipFile(path).read(name)
+        for path, of in zip(parts.paths, names(parts), strict=True)
+        for name in of
+    }
     assert packed == entries
 
 

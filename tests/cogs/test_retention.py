@@ -59,9 +59,7 @@ async def test_only_guilds_that_set_a_time_lose_what_is_past_it(
     assert [path.parent.name for path in (tmp_path / "pictures").glob("*/*/*.png")] == [theirs]
 
 
-async def test_many_go_in_batches(
-    store: Store, pictures: PictureFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_many_go_in_batches(store: Store, pictures: PictureFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH_JOBS", 2)
     jobs = [await finished_job(store, pictures, number, GUILD) for number in range(5)]
     await store.guilds.change(GUILD, ADMIN, retention_days=1)

@@ -32,10 +32,15 @@ async def test_everything_of_one_person_and_nothing_of_others(store: Store) -> N
     await store.guilds.change(GUILD, USER, cooldown_s=5)
     found = await exported(store, USER)
     assert set(found) == {"jobs", "images", "showings", "favourites", "galleries", "styles", "setting_changes"}
-    (job,) = found["jobs"]
-    assert (job["id"], job["prompt"], job["user_id"], job["image_tokens"]) == (mine.id, "ein „Kreis“", str(USER), [1, 2])
-    assert job["created_at"] == mine.created_at.isoformat()
-    assert [(row["job_id"], row["rank"]) for row in found["images"]] == [(mine.id, 1), (mine.id, 2)]
+    (row,) = found["jobs"]
+    assert (row["id"], row["prompt"], row["user_id"], row["image_tokens"]) == (
+        mine.id,
+        "ein „Kreis“",
+        str(USER),
+        [1, 2],
+    )
+    assert row["created_at"] == mine.created_at.isoformat()
+    assert [(each["job_id"], each["rank"]) for each in found["images"]] == [(mine.id, 1), (mine.id, 2)]
     tokens = np.frombuffer(b64decode(found["images"][0]["tokens"]), "<i4")
     np.testing.assert_array_equal(tokens, picture(1).tokens)
     assert [row["job_id"] for row in found["showings"]] == [mine.id]

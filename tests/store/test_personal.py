@@ -14,7 +14,8 @@ def test_no_column_that_names_a_person_is_forgotten() -> None:
         column
         for table in metadata.sorted_tables
         for column in table.columns
-        if isinstance(column.type, BigInteger) and (column.name.endswith(("_id", "_by")) and column.name not in NO_PERSON)
+        if isinstance(column.type, BigInteger)
+        and (column.name.endswith(("_id", "_by")) and column.name not in NO_PERSON)
     }
     known = {personal.column for personal in PERSONAL}
     assert named - known == set()
