@@ -51,7 +51,7 @@ def written_out(model: Params, shared: Params, known: Known) -> Params:
         "embed_tokens": {"embedding": codes + known.codes @ shared["codes_in"]},
         "embed_positions": {"embedding": places + known.places @ shared["places"]},
     }
-    kernel = head["kernel"] + (known.codes @ shared["codes_out"]).T
+    kernel = head["kernel"] + known.codes @ shared["codes_out"]
     return {
         **model,
         "decoder": {**model["decoder"], "embeddings": {**embeddings, **seen}},

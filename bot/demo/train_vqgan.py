@@ -3,6 +3,9 @@
 Straight-through gradients, a commitment loss, and a codebook that follows the latents by moving averages
 (van den Oord et al., arXiv:1711.00937, appendix A.1). Codes that nothing uses are moved onto latents that the others
 fit badly, so that a large codebook is really used.
+
+The encoder sees the surroundings of what it names, so it gives plain ground a hundred names, and DalleBart would have
+to learn when which is due. Once pictures are rebuilt well, latents of equal pixels are therefore drawn together.
 """
 
 from functools import partial
@@ -11,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 import optax
 from optax.contrib import MuonDimensionNumbers
 
@@ -26,6 +30,8 @@ BATCH = 4
 PEAK_RATE = 6e-3
 ADAM_RATE = 2e-3
 COMMITMENT = 0.25
+EQUAL_PIXELS = 0.5
+EQUAL_FROM, EQUAL_FULLY = 0.55, 0.65
 USE_DECAY = 0.99
 REVIVE_UNTIL = 0.8
 REVIVE_EVERY = 10
@@ -80,7 +86,7 @@ def stage(
 
     def init() -> State:
         params = network.init(seed)
-        latents = jax.jit(lambda p, x: network.bind(p).latents(x))(params, batch(num_steps)).reshape(
+        latents = jax.jit(lambda p, x: network.bind(p).latents(x))(params, batch(num_steps)[0]).reshape(
             -1, config.embed_dim
         )
         chosen = jax.random.choice(jax.random.key(seed), latents, (config.n_embed,))
@@ -88,12 +94,15 @@ def stage(
         uses = jnp.ones(config.n_embed)
         return State(jnp.int32(0), params, optimizer.init(params), uses, jnp.array(chosen))
 
-    def batch(step: int) -> np.ndarray[Any, Any]:
+    def batch(step: int) -> tuple[Any, ...]:
         pixels = pictures.rich_batch(np.random.default_rng((seed, 1, step)), BATCH)
-        return pixels.astype(np.float32) / 255.0
+        return pixels.astype(np.float32) / 255.0, _equal_pixels(pixels, config.grid)
 
     @partial(jax.jit, donate_argnums=0)
-    def step(state: State, pixels: jax.Array) -> tuple[State, Metrics]:
+    def step(state: State, batch: tuple[jax.Array, jax.Array]) -> tuple[State, Metrics]:
+        pixels, equal = batch
+        progress = state.step / num_steps
+        equal_weight = EQUAL_PIXELS * jnp.clip((progress - EQUAL_FROM) / (EQUAL_FULLY - EQUAL_FROM), 0.0, 1.0)
         codebook = state.params["quantize"]["embedding"]["embedding"]
 
         def loss_of(params: Params) -> tuple[jax.Array, tuple[jax.Array, jax.Array, Metrics]]:
@@ -105,9 +114,11 @@ def stage(
             error = model.decode(straight_through) - pixels
             squared = jnp.mean(error**2)
             commitment = jnp.mean((z - quantised) ** 2)
-            loss = squared / PIXEL_VARIANCE + 2 * jnp.mean(jnp.abs(error)) + COMMITMENT * commitment
             flat = z.reshape(-1, config.embed_dim)
-            metrics = {"loss": loss, "psnr": -10 * jnp.log10(squared), "commitment": commitment}
+            unequal = _spread_within(flat, equal.reshape(-1))
+            loss = squared / PIXEL_VARIANCE + 2 * jnp.mean(jnp.abs(error)) + COMMITMENT * commitment
+            loss += equal_weight * unequal
+            metrics = {"loss": loss, "psnr": -10 * jnp.log10(squared), "commitment": commitment, "unequal": unequal}
             return loss, (flat, codes.reshape(-1), metrics)
 
         (_, (latents, codes, metrics)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
@@ -129,3 +140,22 @@ def stage(
         return State(state.step + 1, params, moments, uses, sums), metrics
 
     return Stage("vqgan", seed, num_steps, init, batch, step)
+
+
+def _equal_pixels(pixels: npt.NDArray[np.uint8], grid: int) -> npt.NDArray[np.int32]:
+    """For each code's pixels a number that all equal ones of the batch share: [n, grid, grid], from 0 on."""
+    n, size_px = pixels.shape[:2]
+    side = size_px // grid
+    patches = pixels.reshape(n, grid, side, grid, side, 3).swapaxes(2, 3).reshape(n * grid * grid, -1)
+    whole = np.ascontiguousarray(patches).view(f"V{patches.shape[1]}")[:, 0]
+    _, numbers = np.unique(whole, return_inverse=True)
+    return numbers.astype(np.int32).reshape(n, grid, grid)
+
+
+def _spread_within(latents: jax.Array, groups: jax.Array) -> jax.Array:
+    """The mean squared distance of latents [n, features] to the mean of their group (int32 [n], each below n), as a
+    share of their mean square."""
+    sums = jnp.zeros_like(latents).at[groups].add(latents)
+    sizes = jnp.zeros(latents.shape[0]).at[groups].add(1.0)
+    means = sums / jnp.maximum(sizes, 1.0)[:, None]
+    return jnp.mean((latents - means[groups]) ** 2) / jax.lax.stop_gradient(jnp.mean(latents**2))

@@ -22,7 +22,7 @@ def _model(vocabulary: int, length: int, width: int) -> dict[str, object]:
     return {
         "encoder": {"final_ln": {"bias": jnp.ones(2)}},
         "decoder": {"embeddings": embeddings, "layers": {0: {}}},
-        "lm_head": {"kernel": jnp.ones((width, vocabulary))},
+        "lm_head": {"kernel": jnp.ones((vocabulary, width))},
     }
 
 
@@ -57,7 +57,7 @@ def test_written_out_rows_are_their_own_and_the_shared_part() -> None:
     np.testing.assert_allclose(
         embeddings["embed_positions"]["embedding"], 1 + facts.places @ matrices["places"], rtol=1e-6
     )
-    np.testing.assert_allclose(out["lm_head"]["kernel"], (1 + facts.codes @ matrices["codes_out"]).T, rtol=1e-6)
+    np.testing.assert_allclose(out["lm_head"]["kernel"], 1 + facts.codes @ matrices["codes_out"], rtol=1e-6)
     assert jax.tree.structure(out) == jax.tree.structure(model)
     assert out["encoder"] is model["encoder"]
 
