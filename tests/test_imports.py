@@ -24,6 +24,7 @@ FLOORS: Final = {
         "bot.config",
         "bot.errors",
         "bot.guild_settings",
+        "bot.image_rule",
         "bot.language",
         "bot.log",
         "bot.messages",

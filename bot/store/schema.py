@@ -188,7 +188,7 @@ blocked_hashes: Final = Table(
     "blocked_hashes",
     metadata,
     Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("shape", BigInteger, primary_key=True, autoincrement=False),
+    Column("shape", LargeBinary, primary_key=True),
     Column("colours", BigInteger, primary_key=True, autoincrement=False),
     Column("case_number", Integer),
     Column("blocked_at", UtcDateTime, nullable=False),

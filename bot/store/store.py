@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from bot.errors import StoreError
+from bot.store.blocked_hashes import BlockedHashStore
 from bot.store.cases import CaseStore
 from bot.store.database import BUSY_TIMEOUT_S, Database, create_engine, describe, parse_url, sqlite_file
 from bot.store.erasures import ErasureStore
@@ -48,6 +49,7 @@ class Store:
     cases: CaseStore
     exports: ExportStore
     erasures: ErasureStore
+    blocked_hashes: BlockedHashStore
 
     @classmethod
     @asynccontextmanager
@@ -82,6 +84,7 @@ class Store:
                 cases=CaseStore(database),
                 exports=ExportStore(database),
                 erasures=ErasureStore(database),
+                blocked_hashes=BlockedHashStore(database),
             )
         finally:
             await database.aclose()

@@ -36,7 +36,7 @@ def upgrade() -> None:
     op.create_table(
         "blocked_hashes",
         sa.Column("guild_id", sa.BigInteger, nullable=False, autoincrement=False),
-        sa.Column("shape", sa.BigInteger, nullable=False, autoincrement=False),
+        sa.Column("shape", sa.LargeBinary, nullable=False),
         sa.Column("colours", sa.BigInteger, nullable=False, autoincrement=False),
         sa.Column("case_number", sa.Integer),
         sa.Column("blocked_at", _TIME, nullable=False),
