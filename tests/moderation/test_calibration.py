@@ -24,7 +24,7 @@ def test_the_lowest_threshold_of_a_precision() -> None:
 def test_counts() -> None:
     counts = count(np.array([0.9, 0.5, 0.5, 0.1]), np.array([True, True, False, True]), 0.5)
     assert counts == Counts(right_hits=2, false_hits=1, missed=1, right_passes=0)
-    assert (counts.precision, counts.recall) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
+    assert [counts.precision, counts.recall] == pytest.approx([2 / 3, 2 / 3])
     assert (Counts(0, 0, 0, 3).precision, Counts(0, 0, 0, 3).recall) == (None, None)
 
 
