@@ -25,6 +25,7 @@ from bot.executor.base import EngineState, Executor
 from bot.executor.local import LocalExecutor
 from bot.language import ENGLISH
 from bot.moderation.places import Places
+from bot.moderation.rule_file import load_rules
 from bot.pictures import PictureFolder
 from bot.store import Store
 
@@ -53,11 +54,14 @@ async def open_app(
     """Opens the store (migrated), the executor (loading its engine in the background) and the client (offline yet).
 
     engine_factory: called once, on the executor's thread. cancel_start: tells it to give up.
-    Raises StoreError if the database can't be used, ConfigError if a catalogue or the privacy policy is damaged.
+    Raises StoreError if the database can't be used, ConfigError if a catalogue, the privacy policy or the file of rules
+    is damaged.
     """
     languages = await asyncio.to_thread(Languages.load)
     policy = PrivacyPolicy(settings.privacy.policy_file)
     await asyncio.to_thread(policy.read, ENGLISH.code)
+    file = settings.moderation.rules_file
+    rules = () if file is None else await asyncio.to_thread(load_rules, file)
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(settings.store_url))
         executor = await stack.enter_async_context(
@@ -82,6 +86,7 @@ async def open_app(
                 dev_guild_id=settings.discord.dev_guild_id,
                 places=_places(settings.discord),
                 policy=policy,
+                rules=rules,
             )
         )
         yield App(store, executor, bot)

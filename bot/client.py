@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import discord
@@ -16,10 +16,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.catalogues import Languages
-from bot.cogs.admin_notices import AdminNotices
 from bot.cogs.admission import Admission
-from bot.cogs.audit_log import AuditLog
-from bot.cogs.audit_mirror import AuditMirror
 from bot.cogs.authority import Authority, default_permissions
 from bot.cogs.cancelling import Cancelling
 from bot.cogs.delivery import Deliveries
@@ -41,6 +38,7 @@ from bot.cogs.picture_source import PictureSource
 from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.privacy import PrivacyCog
 from bot.cogs.privacy_policy import PrivacyPolicy
+from bot.cogs.prompt_check import PromptCheck
 from bot.cogs.queue import QueueCog
 from bot.cogs.remixing import Remixing
 from bot.cogs.result_controls import result_handlers
@@ -48,6 +46,7 @@ from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.results import Results
 from bot.cogs.resume import resume_jobs
 from bot.cogs.retention import Retention
+from bot.cogs.rule_book import RuleBook
 from bot.cogs.settings import SettingsCog
 from bot.cogs.show import ShowCog
 from bot.cogs.stats import StatsCog
@@ -61,6 +60,7 @@ from bot.executor.base import Executor
 from bot.language import ENGLISH
 from bot.moderation.parameters import ImageCount
 from bot.moderation.places import Places
+from bot.moderation.prompt_rules import Rule
 from bot.pictures import PictureFolder
 from bot.store import Store
 from bot.views.custom_id import OURS, Action
@@ -100,7 +100,7 @@ class DalleBot(commands.AutoShardedBot):
     default_images, max_images: of /imagine.
     source_url: of the bot's code, for /about. dev_guild_id: register the commands in this guild alone, where they
     appear at once; None registers them globally. places: where the bot works; None for every guild. policy: the text of
-    /privacy policy; None for the shipped one.
+    /privacy policy; None for the shipped one. rules: for prompts everywhere, beside those of each guild.
     """
 
     def __init__(
@@ -117,6 +117,7 @@ class DalleBot(commands.AutoShardedBot):
         dev_guild_id: int | None = None,
         places: Places | None = None,
         policy: PrivacyPolicy | None = None,
+        rules: Sequence[Rule] = (),
     ) -> None:
         # Two warnings at every start, about voice, which this bot has no use for.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
@@ -146,9 +147,8 @@ class DalleBot(commands.AutoShardedBot):
         self._command_ids: dict[str, int] = {}
         self._admission = Admission(store, images=ImageCount(default_images, max_images))
         self.authority = Authority(store)
-        self.notices = AdminNotices(self, store.values, languages)
-        self._mirror = AuditMirror(self, store, self.notices, languages)
         self.places = places or Places()
+        self._rule_book = RuleBook(store.rules, rules)
         self._dev_guild = discord.Object(dev_guild_id) if dev_guild_id is not None else None
         self._policy = policy or PrivacyPolicy()
         self._removal = MessageRemoval(self, store.showings)
@@ -170,7 +170,6 @@ class DalleBot(commands.AutoShardedBot):
         await self.sync_commands()
         self._erasing.start()
         self._retention.start()
-        self._mirror.start()
 
     async def load_cogs(self) -> None:
         """Adds every command and control, and takes up the jobs that the last run left, before new ones can come."""
@@ -180,16 +179,11 @@ class DalleBot(commands.AutoShardedBot):
             executor=self._executor,
             deliveries=self._deliveries,
             admission=self._admission,
+            prompts=PromptCheck(self._rule_book),
             places=self.places,
             languages=self.languages,
         )
-        cancelling = Cancelling(
-            self,
-            store=self._store.jobs,
-            audit=self._store.audit,
-            deliveries=self._deliveries,
-            languages=self.languages,
-        )
+        cancelling = Cancelling(self, store=self._store.jobs, deliveries=self._deliveries, languages=self.languages)
         queue = QueueCog(
             store=self._store.jobs,
             executor=self._executor,
@@ -249,9 +243,9 @@ class DalleBot(commands.AutoShardedBot):
             await self.add_cog(cog)
         for menu in Menus(imagine, remixing, gallery, results).all():
             self.tree.add_command(menu)
-        log = AuditLog(self._store.audit, self.languages)
-        moderating: list[ModCommand] = [*log.commands()]
-        self.tree.add_command(mod_group(moderating))
+        moderating: list[ModCommand] = []
+        if moderating:
+            self.tree.add_command(mod_group(moderating))
         for known in self.tree.get_commands():
             known.default_permissions = default_permissions(known)
         handlers = {
@@ -269,7 +263,6 @@ class DalleBot(commands.AutoShardedBot):
             Action.SETTINGS_FORM: settings.press_form,
             Action.SETTINGS_SUBMIT: settings.submit,
             Action.ERASE: privacy.press_erase,
-            Action.LOG: log.press,
             **result_handlers(
                 removal=self._removal,
                 store=self._store,
@@ -372,7 +365,6 @@ class DalleBot(commands.AutoShardedBot):
         """Lets deliveries end, within their bound, then leaves Discord. Safe to call twice."""
         for background in (self._retention, self._erasing, self._exporting):
             await background.aclose()
-        await self._mirror.aclose()
         await self._deliveries.aclose()
         self._threads.close()
         await super().close()

@@ -122,6 +122,17 @@ class PrivacySettings(_Section):
         return None if path is None else path.expanduser().absolute()
 
 
+class ModerationSettings(_Section):
+    """rules_file: rules for prompts that count everywhere; None for none."""
+
+    rules_file: Path | None = None
+
+    @field_validator("rules_file", mode="after")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
+
 class LogSettings(_Section):
     """level: of the bot's own log. as_json (key `json`): JSON lines instead of text."""
 
@@ -159,6 +170,7 @@ class Settings(BaseSettings):
     imagine: ImagineSettings = ImagineSettings()
     store: StoreSettings = StoreSettings()
     privacy: PrivacySettings = PrivacySettings()
+    moderation: ModerationSettings = ModerationSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("data_dir", mode="after")

@@ -1,9 +1,9 @@
 """The one way from an interaction to a delivery. Used by every command and button that makes a job; event loop.
 
-The order is the contract: check the bot's permissions, the guild's settings and the limits, commit the jobs to the
-store, submit them, answer with a real message for each, store its id. Everything after that is the delivery's. Each
-wait before the answer is short, so that the sum stays well below Discord's 3 seconds; what fails before it is raised,
-for the one sentence that its user gets.
+The order is the contract: check the bot's permissions, the rules for prompts, the guild's settings and the limits,
+commit the jobs to the store, submit them, answer with a real message for each, store its id. Everything after that is
+the delivery's. Each wait before the answer is short, so that the sum stays well below Discord's 3 seconds; what fails
+before it is raised, for the one sentence that its user gets.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ from bot.cogs.origin import origin_text
 from bot.cogs.permissions import check_app_permissions
 from bot.cogs.previews import preview_interval_s
 from bot.cogs.private_message import PrivateMessage
+from bot.cogs.prompt_check import PromptCheck, check_review
 from bot.cogs.updates import UpdateReader, submit_job
 from bot.errors import DalleBotError, StoreError, WaitTooLongError
 from bot.executor.base import EngineState, Executor
@@ -78,6 +79,7 @@ class JobDesk:
         executor: Executor,
         deliveries: Deliveries,
         admission: Admission,
+        prompts: PromptCheck,
         places: Places,
         languages: Languages,
     ) -> None:
@@ -86,6 +88,7 @@ class JobDesk:
         self._executor = executor
         self._deliveries = deliveries
         self._admission = admission
+        self._prompts = prompts
         self._places = places
         self._languages = languages
 
@@ -93,6 +96,7 @@ class JobDesk:
         """Raises what `accept` would refuse these with now; it stores nothing and keeps no place."""
         check_elsewhere(interaction, self._places, len(requests))
         check_app_permissions(interaction)
+        check_review(await self._prompts.screen(interaction, requests))
         async with self._admission.admitted(interaction, requests):
             await self._executor.check_room(str(interaction.user.id), len(requests))
 
@@ -118,6 +122,8 @@ class JobDesk:
         """
         check_elsewhere(interaction, self._places, len(requests))
         channel_id = check_app_permissions(interaction)
+        screened = await self._prompts.screen(interaction, requests)
+        check_review(screened)
         is_private = is_private or is_shown_alone(interaction)
         short_lived = is_short_lived(interaction, is_private=is_private)
         with self._deliveries.accepting(*(request.job_id for request in requests)):
@@ -164,6 +170,16 @@ class JobDesk:
             )
             submitted = await self._submit(interaction, requests, look)
             await self._acknowledge_all(interaction, channel_id, submitted, look)
+        if screened.warning is not None:
+            await self._warn(interaction, screened.warning)
+
+    async def _warn(self, interaction: discord.Interaction, warning: Text) -> None:
+        """Tells whoever asked, and nobody else."""
+        sentence = self._languages.of(str(interaction.locale)).tell(warning)
+        try:
+            await interaction.followup.send(sentence, ephemeral=True, allowed_mentions=discord.AllowedMentions.none())
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            _log.info("user %d could not be warned: %s", interaction.user.id, error or type(error).__name__)
 
     async def _commit(self, jobs: Sequence[NewJob]) -> None:
         try:

@@ -9,9 +9,10 @@ allow: naked mole rat
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from bot.errors import InvalidParameterError
+from bot.errors import ConfigError, InvalidParameterError
 from bot.language import Text
 from bot.moderation.prompt_rules import MAX_RULES, Category, Rule, RuleAction
 
@@ -94,3 +95,20 @@ def _rule(line: str, category: Category, action: RuleAction | None) -> Rule:
 def write_rules(rules: Iterable[Rule]) -> str:
     """What parse_rules reads."""
     return HEADER + "".join(f"{rule.action}: {rule.text}\n" for rule in rules)
+
+
+def load_rules(path: Path) -> tuple[Rule, ...]:
+    """Rules of whoever runs the bot. Blocks on the disk. Raises ConfigError, with each malformed line."""
+    key = "moderation.rules_file"
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        read = parse_rules(decode(data), category=Category.BOT)
+    except OSError as error:
+        raise ConfigError(f"{key}: {path} can't be read: {error.strerror}.") from error
+    except InvalidParameterError as error:
+        raise ConfigError(f"{key}: {path}: {error}") from error
+    if read.complaints:
+        lines = "\n".join(f"line {complaint.line}: {complaint.reason}" for complaint in read.complaints)
+        raise ConfigError(f"{key}: {path} has {read.num_malformed} malformed lines.\n{lines}")
+    return read.rules

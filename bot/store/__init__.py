@@ -3,7 +3,6 @@
 The client's cogs use `Store` on the event loop. Frozen dataclasses go in and come out; no row or session leaves.
 """
 
-from bot.store.audit import AuditAction, AuditEntry, AuditFilter, AuditRecord, AuditStore
 from bot.store.cases import CaseRecord, CaseStore, NewCase
 from bot.store.erasures import Erasure, ErasureStore, Kept
 from bot.store.exports import ExportPage, ExportStore
@@ -12,6 +11,7 @@ from bot.store.galleries import Gallery, GalleryStore
 from bot.store.images import ImageKey, ImageStore
 from bot.store.jobs import JobStore
 from bot.store.past import Cursor, PastImage, PastStore, Scope
+from bot.store.prompt_rules import GuildRules, RuleStore
 from bot.store.records import Favourite, JobKind, JobRecord, NewJob, SettingChange, StoredImage, Usage
 from bot.store.showings import Showing, ShowingStore
 from bot.store.states import FINAL_STATES, JobState, may_move
@@ -22,11 +22,6 @@ from bot.store.vectors import VectorStore
 
 __all__ = [
     "FINAL_STATES",
-    "AuditAction",
-    "AuditEntry",
-    "AuditFilter",
-    "AuditRecord",
-    "AuditStore",
     "CaseRecord",
     "CaseStore",
     "Cursor",
@@ -38,6 +33,7 @@ __all__ = [
     "FavouriteStore",
     "Gallery",
     "GalleryStore",
+    "GuildRules",
     "ImageKey",
     "ImageStore",
     "JobKind",
@@ -49,6 +45,7 @@ __all__ = [
     "NewJob",
     "PastImage",
     "PastStore",
+    "RuleStore",
     "Scope",
     "SettingChange",
     "Showing",

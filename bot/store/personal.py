@@ -10,7 +10,18 @@ from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Table, select
 
-from bot.store.schema import cases, erasures, favourites, galleries, images, jobs, setting_changes, showings, styles
+from bot.store.schema import (
+    cases,
+    erasures,
+    favourites,
+    galleries,
+    images,
+    jobs,
+    prompt_rules,
+    setting_changes,
+    showings,
+    styles,
+)
 
 NOBODY: Final = 0
 """Stands where somebody's id was."""
@@ -63,6 +74,7 @@ PERSONAL: Final[Sequence[Personal]] = (
     Personal(galleries, galleries.c.user_id, Fate.DELETED),
     Personal(galleries, galleries.c.of_user_id, Fate.DELETED, is_exported=False),
     Personal(styles, styles.c.created_by, Fate.NAMELESS),
+    Personal(prompt_rules, prompt_rules.c.created_by, Fate.NAMELESS),
     Personal(setting_changes, setting_changes.c.user_id, Fate.NAMELESS),
     Personal(cases, cases.c.user_id, Fate.NAMELESS, where=cases.c.decision.is_not(None)),
     Personal(cases, cases.c.decided_by, Fate.NAMELESS, is_exported=False),

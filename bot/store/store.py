@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Self
 
 from bot.errors import StoreError
-from bot.store.audit import AuditStore
 from bot.store.blocked_hashes import BlockedHashStore
 from bot.store.cases import CaseStore
 from bot.store.database import BUSY_TIMEOUT_S, Database, create_engine, describe, parse_url, sqlite_file
@@ -20,6 +19,7 @@ from bot.store.images import ImageStore
 from bot.store.jobs import JobStore
 from bot.store.migrate import migrate
 from bot.store.past import PastStore
+from bot.store.prompt_rules import RuleStore
 from bot.store.showings import ShowingStore
 from bot.store.statistics import StatisticsStore
 from bot.store.styles import StyleStore
@@ -47,11 +47,11 @@ class Store:
     statistics: StatisticsStore
     styles: StyleStore
     guilds: GuildStore
+    rules: RuleStore
     cases: CaseStore
     exports: ExportStore
     erasures: ErasureStore
     blocked_hashes: BlockedHashStore
-    audit: AuditStore
 
     @classmethod
     @asynccontextmanager
@@ -83,11 +83,11 @@ class Store:
                 statistics=StatisticsStore(database),
                 styles=StyleStore(database),
                 guilds=GuildStore(database),
+                rules=RuleStore(database),
                 cases=CaseStore(database),
                 exports=ExportStore(database),
                 erasures=ErasureStore(database),
                 blocked_hashes=BlockedHashStore(database),
-                audit=AuditStore(database),
             )
         finally:
             await database.aclose()

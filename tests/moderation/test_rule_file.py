@@ -1,12 +1,14 @@
 """Rules as a file: what is read, what is written, and what is said of malformed lines."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import InvalidParameterError
+from bot.errors import ConfigError, InvalidParameterError
 from bot.moderation.prompt_rules import MAX_RULES, Category, Rule, RuleAction
-from bot.moderation.rule_file import MAX_COMPLAINTS, MAX_FILE_BYTES, decode, parse_rules, write_rules
+from bot.moderation.rule_file import MAX_COMPLAINTS, MAX_FILE_BYTES, decode, load_rules, parse_rules, write_rules
 from bot.moderation.starter import AT_FIRST, FOLDER, STARTER_CATEGORIES, starter_rules
 
 EXAMPLE = """\
@@ -83,3 +85,22 @@ def test_the_starter_list_is_well_formed() -> None:
         assert {rule.category for rule in rules} == {category}
         assert {rule.action for rule in rules} <= {RuleAction.HOLD, RuleAction.ALLOW}
     assert Category.SERVER not in STARTER_CATEGORIES
+
+
+def test_the_file_of_whoever_runs_the_bot(tmp_path: Path) -> None:
+    path = tmp_path / "rules.txt"
+    path.write_text("refuse: naked\n", encoding="utf-8")
+    assert load_rules(path) == (Rule("naked", RuleAction.REFUSE, Category.BOT),)
+    path.write_text("refuse: naked\nwarn: /(/\nx\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_rules(path)
+    assert str(caught.value).splitlines() == [
+        f"moderation.rules_file: {path} has 2 malformed lines.",
+        "line 2: RE2 refuses this pattern: missing ): (.",
+        "line 3: There is no action: write ACTION: WORDS, with one of allow, warn, hold, refuse, strike.",
+    ]
+    with pytest.raises(ConfigError, match=r"moderation\.rules_file: .*absent can't be read: No such file"):
+        load_rules(tmp_path / "absent")
+    path.write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        load_rules(path)

@@ -1,0 +1,65 @@
+"""Asks the rules for prompts before jobs are stored. Used by the job desk, for every command and button; event loop."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import discord
+
+from bot.cogs.rule_book import RuleBook
+from bot.errors import NotAdmittedError, NotReadyError
+from bot.language import Text
+from bot.moderation.prompt_rules import RuleAction, RuleSet, Verdict
+from bot.moderation.rule_texts import refusal, warning
+from bot.requests import GenerationRequest
+
+CHECK_TIMEOUT_S: Final = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """What the rules say of requests that they don't refuse. warning: for whoever asked, beside the jobs. held: the
+    verdict that wants a moderator to look first, for each request that has one, by its number."""
+
+    warning: Text | None
+    held: dict[int, Verdict]
+
+
+class PromptCheck:
+    """Methods raise NotAdmittedError for what is refused, StoreError, and NotReadyError where it takes too long."""
+
+    def __init__(self, book: RuleBook) -> None:
+        self._book = book
+
+    async def screen(self, interaction: discord.Interaction, requests: Sequence[GenerationRequest]) -> Screened:
+        """The strictest action of all requests decides: they become jobs together or not at all."""
+        rules = await self._book.rule_set(interaction.guild_id)
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                verdicts = await asyncio.to_thread(_verdicts, rules, tuple(requests))
+        except TimeoutError as error:
+            raise NotReadyError("I am too busy to compare this with the rules. Ask again in a moment.") from error
+        worst = max(verdicts, key=lambda verdict: verdict.action.severity)
+        hit = worst.strongest
+        if hit is None:
+            return Screened(None, {})
+        if hit.rule.action.severity >= RuleAction.REFUSE.severity:
+            sentence = refusal(hit)
+            raise NotAdmittedError(sentence)
+        warned = next((v.strongest for v in verdicts if v.action is RuleAction.WARN), None)
+        held = {number: v for number, v in enumerate(verdicts) if v.action is RuleAction.HOLD}
+        return Screened(None if warned is None else warning(warned), held)
+
+
+def check_review(screened: Screened) -> None:
+    """Raises NotAdmittedError for what a moderator should look at first, as long as there is no place for that."""
+    if screened.held:
+        raise NotAdmittedError(
+            "Your prompt needs a moderator's review first, and this server has set no channel for that. Describe "
+            "something else."
+        )
+
+
+def _verdicts(rules: RuleSet, requests: tuple[GenerationRequest, ...]) -> list[Verdict]:
+    return [rules.check(request.prompt, request.negative_prompt) for request in requests]

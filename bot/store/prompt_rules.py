@@ -1,0 +1,142 @@
+"""The rules for prompts of each guild, and what it chose of the starter list. Used by the cogs, on the event loop.
+
+Each change makes a new version in the same transaction, so that whoever has compiled one knows when it is old.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.errors import InvalidParameterError
+from bot.moderation.prompt_rules import MAX_RULES, Category, Rule, RuleAction
+from bot.store.database import Database
+from bot.store.schema import prompt_rules, rule_choices
+
+OFF: Final = "off"
+_PER_STATEMENT: Final = 500
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GuildRules:
+    """rules: the guild's own, by text. choices: categories of the starter list that it has chosen an action for; None
+    for none."""
+
+    version: int = 0
+    rules: tuple[Rule, ...] = ()
+    choices: Mapping[Category, RuleAction | None] = field(default_factory=dict)
+
+
+class RuleStore:
+    """Every method may raise StoreError. What a method returned is committed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def version(self, guild_id: int) -> int:
+        """Grows with every change; 0 where nothing was changed yet."""
+        query = select(rule_choices.c.version).where(rule_choices.c.guild_id == guild_id)
+        async with self._database.reading() as connection:
+            return await connection.scalar(query) or 0
+
+    async def of(self, guild_id: int) -> GuildRules:
+        """Patterns are compiled on a worker thread; what this version refuses is left out, and the log says so."""
+        columns = prompt_rules.c.text, prompt_rules.c.action
+        query = select(*columns).where(prompt_rules.c.guild_id == guild_id).order_by(prompt_rules.c.text)
+        async with self._database.reading() as connection:
+            row = (
+                await connection.execute(select(rule_choices).where(rule_choices.c.guild_id == guild_id))
+            ).one_or_none()
+            found = [(text, action) for text, action in await connection.execute(query)]
+        if row is None:
+            return GuildRules()
+        rules = await asyncio.to_thread(_rules, guild_id, found)
+        return GuildRules(row.version, rules, _choices(row.choices))
+
+    async def put(self, guild_id: int, user_id: int, rules: Sequence[Rule], *, is_replacing: bool = False) -> int:
+        """Adds rules, or gives those that are there their new action; is_replacing: removes all others. Returns how
+        many the guild has then. Raises InvalidParameterError above MAX_RULES; then nothing is changed."""
+        values = [
+            {
+                "guild_id": guild_id,
+                "text": rule.text,
+                "action": rule.action.value,
+                "created_by": user_id,
+                "created_at": datetime.now(UTC),
+            }
+            for rule in {rule.text: rule for rule in rules}.values()
+        ]
+        here = prompt_rules.c.guild_id == guild_id
+        async with self._database.transaction() as connection:
+            if is_replacing:
+                await connection.execute(delete(prompt_rules).where(here))
+            for first in range(0, len(values), _PER_STATEMENT):
+                part = values[first : first + _PER_STATEMENT]
+                texts = [value["text"] for value in part]
+                await connection.execute(delete(prompt_rules).where(here, prompt_rules.c.text.in_(texts)))
+                await connection.execute(insert(prompt_rules), part)
+            count = await connection.scalar(select(func.count()).select_from(prompt_rules).where(here)) or 0
+            if count > MAX_RULES:
+                raise InvalidParameterError(
+                    "This server would have {count:,} rules, and at most {limit:,} fit: remove some first.",
+                    count=count,
+                    limit=MAX_RULES,
+                )
+            await _renew(connection, guild_id)
+        return count
+
+    async def remove(self, guild_id: int, text: str) -> bool:
+        """Whether the guild had this rule; it has it no more."""
+        found = (prompt_rules.c.guild_id == guild_id) & (prompt_rules.c.text == text)
+        async with self._database.transaction() as connection:
+            removed = await connection.execute(delete(prompt_rules).where(found))
+            if removed.rowcount:
+                await _renew(connection, guild_id)
+            return removed.rowcount == 1
+
+    async def choose(self, guild_id: int, category: Category, action: RuleAction | None) -> None:
+        """action: of a category of the starter list; None switches it off."""
+        async with self._database.transaction() as connection:
+            stored = await connection.scalar(
+                select(rule_choices.c.choices).where(rule_choices.c.guild_id == guild_id).with_for_update()
+            )
+            choices = {**(stored or {}), category.value: OFF if action is None else action.value}
+            await _renew(connection, guild_id, choices=choices)
+
+
+async def _renew(connection: AsyncConnection, guild_id: int, **values: Any) -> None:
+    here = rule_choices.c.guild_id == guild_id
+    newer = await connection.execute(
+        update(rule_choices).where(here).values(version=rule_choices.c.version + 1, **values)
+    )
+    if not newer.rowcount:
+        await connection.execute(
+            insert(rule_choices).values({"guild_id": guild_id, "version": 1, "choices": {}} | values)
+        )
+
+
+def _rules(guild_id: int, stored: Iterable[tuple[str, str]]) -> tuple[Rule, ...]:
+    rules: list[Rule] = []
+    for text, action in stored:
+        try:
+            rules.append(Rule(text, RuleAction(action)))
+        except (InvalidParameterError, ValueError) as error:
+            _log.warning("guild %d: the stored rule %r can't be used: %s", guild_id, text, error)
+    return tuple(rules)
+
+
+def _choices(stored: Mapping[str, str]) -> dict[Category, RuleAction | None]:
+    """Without what this version doesn't know."""
+    known, actions = set(Category), set(RuleAction)
+    return {
+        Category(name): None if action == OFF else RuleAction(action)
+        for name, action in stored.items()
+        if name in known and (action == OFF or action in actions)
+    }

@@ -1,0 +1,88 @@
+"""The rules for prompts as members meet them, by every way to a job: the real client in a sandbox."""
+
+import asyncio
+
+import pytest
+
+from bot.moderation.prompt_rules import Rule, RuleAction
+from bot.sandbox import EventKind
+from bot.store import JobState
+from tests.conftest import TIMEOUT_S, OpenStage, Stage
+
+REFUSED = "Your prompt comes under “rules of this server”, which is not allowed here. Describe something else."
+NEGATIVE = (
+    "Your negative prompt comes under “rules of this server”, which is not allowed here. Describe something else."
+)
+
+
+async def rule(stage: Stage, text: str, action: RuleAction) -> None:
+    await asyncio.wait_for(stage.app.bot.wait_until_ready(), TIMEOUT_S)
+    (guild,) = stage.app.bot.guilds
+    await stage.app.store.rules.put(guild.id, 1, [Rule(text, action)])
+
+
+async def refused(stage: Stage, line: str) -> str:
+    """The sentence of a refusal, before anything was stored."""
+    known = list(stage.job_ids)
+    answer = await stage.answer(line)
+    assert answer.is_ephemeral
+    assert stage.job_ids == known
+    return answer.text
+
+
+async def test_every_way_to_a_job_is_checked(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await stage.play("as moderator")
+        await stage.answer("/style add name:oil text:an oily {prompt} negative:photo")
+        await stage.play("/imagine prompt:a red circle images:4 negative:blur")
+        await stage.play("choose 2")
+        for text in ("red", "oily", "photo", "blue"):
+            await rule(stage, text, RuleAction.REFUSE)
+        assert await refused(stage, "/imagine prompt:a r e d circle") == REFUSED
+        assert await refused(stage, "/imagine prompt:a circle negative:r3d") == NEGATIVE
+        assert await refused(stage, "/imagine prompt:a circle prompt2:a blue one") == REFUSED
+        assert await refused(stage, "/imagine prompt:a {green|blue} star") == REFUSED
+        assert await refused(stage, "/imagine prompt:a circle style:oil") == REFUSED
+        assert await refused(stage, "/again") == REFUSED
+        assert await refused(stage, "click Reroll") == REFUSED
+        assert await refused(stage, "click Vary") == REFUSED
+        await stage.play("menu Remix")
+        assert await refused(stage, "submit The prompt:a b.l.u.e star") == REFUSED
+        await stage.play("say a blue star")
+        assert await refused(stage, "menu Draw this") == REFUSED
+        assert (await stage.play("/imagine prompt:a circle images:1"))[-1].files
+
+
+async def test_a_warning_is_for_whoever_asked(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await rule(stage, "red", RuleAction.WARN)
+        events = await stage.play("/imagine prompt:a red circle images:1")
+        warnings = [event for event in events if "moderators here have an eye on" in event.text]
+        assert [event.is_ephemeral for event in warnings] == [True]
+        assert warnings[0].text.startswith("Your prompt comes under “rules of this server”")
+        assert events[1].kind is EventKind.ACK
+        await stage.job(JobState.DELIVERED)
+
+
+@pytest.mark.parametrize(
+    ("action", "sentence"),
+    [
+        (RuleAction.HOLD, "Your prompt needs a moderator's review first, and this server has set no channel for that."),
+        (RuleAction.STRIKE, REFUSED),
+        (RuleAction.ALLOW, None),
+    ],
+)
+async def test_other_actions(open_stage: OpenStage, action: RuleAction, sentence: str | None) -> None:
+    async with open_stage() as stage:
+        await rule(stage, "red", action)
+        if sentence is None:
+            assert (await stage.play("/imagine prompt:a red circle images:1"))[-1].files
+        else:
+            assert (await refused(stage, "/imagine prompt:a red circle")).startswith(sentence)
+
+
+async def test_the_starter_list_counts_in_german_too(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await stage.play("as anna in de")
+        answer = await refused(stage, "/zeichne beschreibung:child porn")
+        assert answer.startswith("Deine Beschreibung fällt unter „Sexuelles mit Minderjährigen“")

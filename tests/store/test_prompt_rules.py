@@ -1,0 +1,60 @@
+"""The rules of guilds in the store: versions, replacement, limits, choices."""
+
+import pytest
+from sqlalchemy import update
+
+from bot.errors import InvalidParameterError
+from bot.moderation.prompt_rules import MAX_RULES, Category, Rule, RuleAction
+from bot.store import GuildRules, Store
+from bot.store.schema import prompt_rules, rule_choices
+
+GUILD = 7
+WARN, REFUSE = RuleAction.WARN, RuleAction.REFUSE
+
+
+async def test_rules_are_each_guilds_own_and_every_change_is_a_version(store: Store) -> None:
+    rules = store.rules
+    assert await rules.version(GUILD) == 0
+    assert await rules.of(GUILD) == GuildRules()
+    assert await rules.put(GUILD, 1, [Rule("naked", WARN), Rule("/a+b/", REFUSE)]) == 2
+    assert await rules.put(GUILD + 1, 1, [Rule("red", WARN)]) == 1
+    assert await rules.put(GUILD, 2, [Rule("naked", REFUSE), Rule("naked", WARN), Rule("naked", REFUSE)]) == 2
+    assert await rules.of(GUILD) == GuildRules(2, (Rule("/a+b/", REFUSE), Rule("naked", REFUSE)), {})
+    assert await rules.put(GUILD, 2, [Rule("blue", WARN)], is_replacing=True) == 1
+    assert (await rules.of(GUILD)).rules == (Rule("blue", WARN),)
+    assert await rules.version(GUILD) == 3
+    assert await rules.version(GUILD + 1) == 1
+
+
+async def test_removing(store: Store) -> None:
+    await store.rules.put(GUILD, 1, [Rule("naked", WARN)])
+    assert await store.rules.remove(GUILD, "naked")
+    assert not await store.rules.remove(GUILD, "naked")
+    assert await store.rules.of(GUILD) == GuildRules(2)
+
+
+async def test_choices(store: Store) -> None:
+    await store.rules.choose(GUILD, Category.GORE, WARN)
+    await store.rules.choose(GUILD, Category.MINORS, None)
+    await store.rules.choose(GUILD, Category.GORE, REFUSE)
+    assert await store.rules.of(GUILD) == GuildRules(3, (), {Category.GORE: REFUSE, Category.MINORS: None})
+
+
+async def test_a_full_guild_takes_no_more_and_keeps_what_it_has(store: Store) -> None:
+    many = [Rule(f"word{number}", WARN) for number in range(MAX_RULES)]
+    assert await store.rules.put(GUILD, 1, many) == MAX_RULES
+    with pytest.raises(InvalidParameterError, match="would have 10,001 rules, and at most 10,000 fit"):
+        await store.rules.put(GUILD, 1, [Rule("another", WARN)])
+    assert await store.rules.version(GUILD) == 1
+    assert len((await store.rules.of(GUILD)).rules) == MAX_RULES
+
+
+async def test_what_is_damaged_is_left_out_and_logged(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    await store.rules.put(GUILD, 1, [Rule("naked", WARN), Rule("red", WARN), Rule("blue", WARN)])
+    async with store.rules._database.transaction() as connection:
+        await connection.execute(update(prompt_rules).where(prompt_rules.c.text == "red").values(text="/(/"))
+        await connection.execute(update(prompt_rules).where(prompt_rules.c.text == "blue").values(action="burn"))
+        await connection.execute(update(rule_choices).values(choices={"gore": "burn", "x": "warn", "hate": "warn"}))
+    assert await store.rules.of(GUILD) == GuildRules(1, (Rule("naked", WARN),), {Category.HATE: WARN})
+    assert "the stored rule '/(/' can't be used: RE2 refuses this pattern: missing ): (." in caplog.text
+    assert "the stored rule 'blue' can't be used" in caplog.text
