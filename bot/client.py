@@ -16,7 +16,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.catalogues import Languages
+from bot.cogs.admin_notices import AdminNotices
 from bot.cogs.admission import Admission
+from bot.cogs.audit_log import AuditLog
+from bot.cogs.audit_mirror import AuditMirror
 from bot.cogs.authority import Authority, default_permissions
 from bot.cogs.cancelling import Cancelling
 from bot.cogs.delivery import Deliveries
@@ -147,6 +150,8 @@ class DalleBot(commands.AutoShardedBot):
         self._command_ids: dict[str, int] = {}
         self._admission = Admission(store, images=ImageCount(default_images, max_images))
         self.authority = Authority(store)
+        self.notices = AdminNotices(self, store.values, languages)
+        self._mirror = AuditMirror(self, store, self.notices, languages)
         self.places = places or Places()
         self._rule_book = RuleBook(store.rules, rules)
         self._dev_guild = discord.Object(dev_guild_id) if dev_guild_id is not None else None
@@ -170,6 +175,7 @@ class DalleBot(commands.AutoShardedBot):
         await self.sync_commands()
         self._erasing.start()
         self._retention.start()
+        self._mirror.start()
 
     async def load_cogs(self) -> None:
         """Adds every command and control, and takes up the jobs that the last run left, before new ones can come."""
@@ -183,7 +189,13 @@ class DalleBot(commands.AutoShardedBot):
             places=self.places,
             languages=self.languages,
         )
-        cancelling = Cancelling(self, store=self._store.jobs, deliveries=self._deliveries, languages=self.languages)
+        cancelling = Cancelling(
+            self,
+            store=self._store.jobs,
+            audit=self._store.audit,
+            deliveries=self._deliveries,
+            languages=self.languages,
+        )
         queue = QueueCog(
             store=self._store.jobs,
             executor=self._executor,
@@ -243,9 +255,9 @@ class DalleBot(commands.AutoShardedBot):
             await self.add_cog(cog)
         for menu in Menus(imagine, remixing, gallery, results).all():
             self.tree.add_command(menu)
-        moderating: list[ModCommand] = []
-        if moderating:
-            self.tree.add_command(mod_group(moderating))
+        log = AuditLog(self._store.audit, self.languages)
+        moderating: list[ModCommand] = [*log.commands()]
+        self.tree.add_command(mod_group(moderating))
         for known in self.tree.get_commands():
             known.default_permissions = default_permissions(known)
         handlers = {
@@ -263,6 +275,7 @@ class DalleBot(commands.AutoShardedBot):
             Action.SETTINGS_FORM: settings.press_form,
             Action.SETTINGS_SUBMIT: settings.submit,
             Action.ERASE: privacy.press_erase,
+            Action.LOG: log.press,
             **result_handlers(
                 removal=self._removal,
                 store=self._store,
@@ -365,6 +378,7 @@ class DalleBot(commands.AutoShardedBot):
         """Lets deliveries end, within their bound, then leaves Discord. Safe to call twice."""
         for background in (self._retention, self._erasing, self._exporting):
             await background.aclose()
+        await self._mirror.aclose()
         await self._deliveries.aclose()
         self._threads.close()
         await super().close()

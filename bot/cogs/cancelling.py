@@ -13,7 +13,7 @@ from bot.cogs.delivery import Deliveries
 from bot.cogs.job_message import JobMessage
 from bot.errors import JobEndedError, StoreError
 from bot.render import cancelled_text, render_failure
-from bot.store import JobRecord, JobState, JobStore
+from bot.store import AuditAction, AuditRecord, AuditStore, JobRecord, JobState, JobStore
 from bot.views.custom_id import CustomId
 
 STORE_TIMEOUT_S: Final = 1.0
@@ -24,10 +24,17 @@ class Cancelling:
     """Cancels jobs for people."""
 
     def __init__(
-        self, client: discord.Client, *, store: JobStore, deliveries: Deliveries, languages: Languages
+        self,
+        client: discord.Client,
+        *,
+        store: JobStore,
+        audit: AuditStore,
+        deliveries: Deliveries,
+        languages: Languages,
     ) -> None:
         self._client = client
         self._store = store
+        self._audit = audit
         self._deliveries = deliveries
         self._languages = languages
 
@@ -48,7 +55,23 @@ class Cancelling:
             is_under_way = await self._deliveries.cancel(job_id, interaction.user.id)
         if not is_under_way:
             await self._cancel_in_store(job, interaction.user.id)
+        if job.guild_id is not None and job.user_id != interaction.user.id:
+            await self._record(job, job.guild_id, interaction.user.id)
         return job
+
+    async def _record(self, job: JobRecord, guild_id: int, actor_id: int) -> None:
+        record = AuditRecord(
+            guild_id=guild_id,
+            action=AuditAction.JOB_CANCELLED,
+            actor_id=actor_id,
+            user_id=job.user_id,
+            job_id=job.id,
+        )
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                await self._audit.add(record)
+        except TimeoutError as error:
+            raise StoreError(f"That user {actor_id} cancelled job {job.id} could not be recorded in time.") from error
 
     async def _load(self, job_id: str) -> JobRecord:
         try:

@@ -15,7 +15,7 @@ from bot.cogs.message_removal import MessageRemoval
 from bot.cogs.results import STORE_TIMEOUT_S, Results
 from bot.errors import StoreError
 from bot.pictures import PictureFolder
-from bot.store import JobRecord, Store
+from bot.store import AuditAction, AuditRecord, JobRecord, Store
 from bot.views.custom_id import Action, CustomId
 from bot.views.job_control import make_button, make_view
 
@@ -69,7 +69,7 @@ class Deleting:
         """What to say of it."""
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
-                is_first = await self._store.jobs.delete(job.id)
+                is_first = await self._store.jobs.delete(job.id, record=_record(job, interaction.user.id))
                 await self._store.images.delete(job.id)
             async with asyncio.timeout(FILES_TIMEOUT_S):
                 await asyncio.to_thread(self._pictures.delete, job.id)
@@ -84,3 +84,16 @@ class Deleting:
             _log.info("job %s was deleted by user %d", job.id, interaction.user.id)
             return language.text("Deleted.")
         return language.text("The pictures of this job were deleted.")
+
+
+def _record(job: JobRecord, user_id: int) -> AuditRecord | None:
+    """For the audit, if it is somebody else's."""
+    if job.guild_id is None or job.user_id == user_id:
+        return None
+    return AuditRecord(
+        guild_id=job.guild_id,
+        action=AuditAction.RESULT_DELETED,
+        actor_id=user_id,
+        user_id=job.user_id,
+        job_id=job.id,
+    )

@@ -46,6 +46,7 @@ TOPICS: Final = (
     ),
     Topic(Text("Looking back"), ("gallery", "show", "stats", "Their gallery")),
     Topic(Text("For the whole server"), ("style", "settings")),
+    Topic(Text("For moderators"), ("mod",)),
     Topic(Text("About the bot"), ("help", "about", "privacy")),
 )
 
@@ -101,5 +102,9 @@ def _mention(command: app_commands.Command[Any, Any, Any], command_id: int | Non
     """What people can click on, if Discord's id is known; otherwise what they can type."""
     if command_id is not None:
         return f"</{command.qualified_name}:{command_id}>"
-    path = [command.name] if command.parent is None else [command.parent.name, command.name]
-    return "`/" + " ".join(in_language(name, language) for name in path) + "`"
+    path = [in_language(command.name, language)]
+    group = command.parent
+    while group is not None:
+        path.append(in_language(group.name, language))
+        group = group.parent
+    return "`/" + " ".join(reversed(path)) + "`"

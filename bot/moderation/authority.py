@@ -47,6 +47,7 @@ COMMANDS: Final[Mapping[str, Need]] = {
     "privacy policy": Need.MEMBER,
     "privacy export": Need.MEMBER,
     "privacy delete": Need.MEMBER,
+    "mod log": Need.MODERATOR,
 }
 
 # A context menu by its English name.
@@ -81,6 +82,7 @@ PRESSES: Final[Mapping[str, Need]] = {
     "settings_form": Need.ADMIN,
     "settings_submit": Need.ADMIN,
     "erase": Need.MEMBER,
+    "log": Need.MODERATOR,
 }
 
 

@@ -3,6 +3,7 @@
 The client's cogs use `Store` on the event loop. Frozen dataclasses go in and come out; no row or session leaves.
 """
 
+from bot.store.audit import AuditAction, AuditEntry, AuditFilter, AuditRecord, AuditStore
 from bot.store.cases import CaseRecord, CaseStore, NewCase
 from bot.store.erasures import Erasure, ErasureStore, Kept
 from bot.store.exports import ExportPage, ExportStore
@@ -22,6 +23,11 @@ from bot.store.vectors import VectorStore
 
 __all__ = [
     "FINAL_STATES",
+    "AuditAction",
+    "AuditEntry",
+    "AuditFilter",
+    "AuditRecord",
+    "AuditStore",
     "CaseRecord",
     "CaseStore",
     "Cursor",

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import ChangedMeanwhileError, StoreError
 from bot.guild_settings import GuildSettings, digest_of, json_of, settings_from
+from bot.store.audit import AuditAction, AuditRecord, write_audit
 from bot.store.database import Database
 from bot.store.records import SettingChange
 from bot.store.schema import guilds, setting_changes
@@ -38,7 +39,7 @@ class GuildStore:
         return (await asyncio.to_thread(_read, guild_id, text))[1]
 
     async def change(self, guild_id: int, user_id: int, *, seen: str | None = None, **values: Any) -> GuildSettings:
-        """Sets some keys of GuildSettings and records each one that is another now, with who did it.
+        """Sets some keys of GuildSettings and records each one that is another now, with who did it, in the audit too.
 
         seen: the digest of these keys as the user saw them; if it is another one now, ChangedMeanwhileError is raised.
         Raises InvalidParameterError if the settings aren't valid with these values. Then nothing is changed.
@@ -52,6 +53,12 @@ class GuildStore:
             async with self._database.transaction() as connection:
                 if await _swap(connection, guild_id, text, new_text):
                     await connection.execute(insert(setting_changes), [who | change for change in changed])
+                    action = AuditAction.SETTING_CHANGED
+                    records = [
+                        AuditRecord(guild_id=guild_id, action=action, actor_id=user_id, details=change)
+                        for change in changed
+                    ]
+                    await write_audit(connection, *records)
                     return after
         raise StoreError(f"The settings of guild {guild_id} are being changed by others all the time. Try again.")
 

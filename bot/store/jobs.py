@@ -9,6 +9,7 @@ from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import StoreError
+from bot.store.audit import AuditRecord, write_audit
 from bot.store.database import Database
 from bot.store.records import JobRecord, NewJob, Usage
 from bot.store.schema import jobs
@@ -108,14 +109,16 @@ class JobStore:
                 images=tuple((row.created_at, row.num_images) for row in images),
             )
 
-    async def delete(self, job_id: str) -> bool:
+    async def delete(self, job_id: str, *, record: AuditRecord | None = None) -> bool:
         """Marks a job as deleted; its record stays. False if there is no such job or if it was marked before.
 
-        Of several callers at once, one gets True.
+        Of several callers at once, one gets True. record: goes to the audit with it.
         """
         present = (jobs.c.id == job_id) & jobs.c.deleted_at.is_(None)
         async with self._database.transaction() as connection:
             marked = await connection.execute(update(jobs).where(present).values(deleted_at=datetime.now(UTC)))
+            if marked.rowcount and record is not None:
+                await write_audit(connection, record)
             return marked.rowcount == 1
 
     async def _select(self, query: Select[Any]) -> list[JobRecord]:

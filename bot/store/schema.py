@@ -206,6 +206,48 @@ erasures: Final = Table(
     Column("refused", JSON(none_as_null=True)),
 )
 
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("id", _RowNumber, primary_key=True),
+    Column("guild_id", BigInteger, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor_id", BigInteger),
+    Column("action", String(24), nullable=False),
+    Column("user_id", BigInteger),
+    Column("job_id", String(12)),
+    Column("case_number", Integer),
+    Column("reason", Text),
+    Column("details", JSON, nullable=False),
+    Index(None, "guild_id", "id"),
+    Index(None, "guild_id", "user_id"),
+)
+
+sanctions: Final = Table(
+    "sanctions",
+    metadata,
+    Column("id", _RowNumber, primary_key=True),
+    Column("guild_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("reason", Text),
+    Column("given_by", BigInteger),
+    Column("given_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("case_number", Integer),
+    Column("cause_id", BigInteger),
+    Column("revoked_at", UtcDateTime),
+    Column("revoked_by", BigInteger),
+    Column("appealed_at", UtcDateTime),
+    Column("appeal", Text),
+    Column("appeal_locale", String(16)),
+    Column("appeal_decision", String(16)),
+    Column("appeal_decided_by", BigInteger),
+    Column("appeal_decided_at", UtcDateTime),
+    Index(None, "guild_id", "user_id"),
+    Index(None, "cause_id"),
+)
+
 prompt_rules: Final = Table(
     "prompt_rules",
     metadata,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from bot.errors import StoreError
+from bot.store.audit import AuditStore
 from bot.store.blocked_hashes import BlockedHashStore
 from bot.store.cases import CaseStore
 from bot.store.database import BUSY_TIMEOUT_S, Database, create_engine, describe, parse_url, sqlite_file
@@ -52,6 +53,7 @@ class Store:
     exports: ExportStore
     erasures: ErasureStore
     blocked_hashes: BlockedHashStore
+    audit: AuditStore
 
     @classmethod
     @asynccontextmanager
@@ -88,6 +90,7 @@ class Store:
                 exports=ExportStore(database),
                 erasures=ErasureStore(database),
                 blocked_hashes=BlockedHashStore(database),
+                audit=AuditStore(database),
             )
         finally:
             await database.aclose()

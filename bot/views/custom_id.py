@@ -31,6 +31,9 @@ class Action(StrEnum):
     DELETE_CONFIRMED forgets them. Of one picture, whose rank is the argument: VARY, where the strength follows behind a
     dot, ENLARGE, SAVE to one's direct messages, FAVOURITE.
 
+    LOG: another page of the audit; its argument is a filter, and in the place of a job's id stands that of the record
+    before which it begins.
+
     REMIX: the form of a new job that comes from this one.
 
     ERASE: deletes everything of whoever presses; its job is NO_JOB.
@@ -61,6 +64,7 @@ class Action(StrEnum):
     SETTINGS_FORM = "settings_form"
     SETTINGS_SUBMIT = "settings_submit"
     ERASE = "erase"
+    LOG = "log"
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,9 +214,9 @@ async def test_two_who_confirm_at_once(
     both = asyncio.Barrier(2)
     mark = JobStore.delete
 
-    async def together(store: JobStore, job_id: str) -> bool:
+    async def together(store: JobStore, job_id: str, **rest: Any) -> bool:
         await both.wait()
-        return await mark(store, job_id)
+        return await mark(store, job_id, **rest)
 
     monkeypatch.setattr(JobStore, "delete", together)
     monkeypatch.setattr("bot.cogs.deleting.STORE_TIMEOUT_S", TIMEOUT_S)
