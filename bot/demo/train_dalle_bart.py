@@ -31,9 +31,9 @@ from bot.models.vqgan import VQGAN, VQGANConfig
 
 MAX_TEXT_LENGTH = 32
 
-NUM_STEPS = 2800
-BATCH = 32
-BLOCK = 1024
+NUM_STEPS = 1700
+BATCH = 24
+BLOCK = 960
 USES = 3
 PEAK_RATE = 2e-2
 ADAM_RATE = 3e-3

@@ -5,7 +5,8 @@ Straight-through gradients, a commitment loss, and a codebook that follows the l
 fit badly, so that a large codebook is really used.
 
 The encoder sees the surroundings of what it names, so it gives plain ground a hundred names, and DalleBart would have
-to learn when which is due. Once pictures are rebuilt well, latents of equal pixels are therefore drawn together.
+to learn when which is due. Once pictures are rebuilt well, latents of equal pixels are therefore drawn together, and
+codes that say almost the same become one.
 """
 
 from functools import partial
@@ -33,9 +34,11 @@ COMMITMENT = 0.25
 EQUAL_PIXELS = 0.5
 EQUAL_FROM, EQUAL_FULLY = 0.55, 0.65
 USE_DECAY = 0.99
-REVIVE_UNTIL = 0.8
+REVIVE_UNTIL = 0.9
 REVIVE_EVERY = 10
 DEAD_BELOW = 0.01
+TWINS_WITHIN = 2.0
+TWINS_AT_ONCE = 0.125
 PIXEL_VARIANCE = 0.08
 
 
@@ -102,7 +105,7 @@ def stage(
     def step(state: State, batch: tuple[jax.Array, jax.Array]) -> tuple[State, Metrics]:
         pixels, equal = batch
         progress = state.step / num_steps
-        equal_weight = EQUAL_PIXELS * jnp.clip((progress - EQUAL_FROM) / (EQUAL_FULLY - EQUAL_FROM), 0.0, 1.0)
+        tidying = jnp.clip((progress - EQUAL_FROM) / (EQUAL_FULLY - EQUAL_FROM), 0.0, 1.0)
         codebook = state.params["quantize"]["embedding"]["embedding"]
 
         def loss_of(params: Params) -> tuple[jax.Array, tuple[jax.Array, jax.Array, Metrics]]:
@@ -117,7 +120,7 @@ def stage(
             flat = z.reshape(-1, config.embed_dim)
             unequal = _spread_within(flat, equal.reshape(-1))
             loss = squared / PIXEL_VARIANCE + 2 * jnp.mean(jnp.abs(error)) + COMMITMENT * commitment
-            loss += equal_weight * unequal
+            loss += EQUAL_PIXELS * tidying * unequal
             metrics = {"loss": loss, "psnr": -10 * jnp.log10(squared), "commitment": commitment, "unequal": unequal}
             return loss, (flat, codes.reshape(-1), metrics)
 
@@ -131,7 +134,12 @@ def stage(
         misfit = jnp.sum((latents - codebook[codes]) ** 2, axis=1)
         badly_fitted = latents[jax.random.categorical(key, jnp.log(misfit + 1e-9), shape=(config.n_embed,))]
         may_revive = (state.step % REVIVE_EVERY == 0) & (state.step < REVIVE_UNTIL * num_steps)
-        dead = ((uses < DEAD_BELOW) & may_revive)[:, None]
+        superfluous = jax.lax.cond(
+            may_revive & (tidying > 0),
+            lambda: _twins(codebook, uses, TWINS_WITHIN * jnp.mean(misfit)) & _some(key, config.n_embed),
+            lambda: jnp.zeros(config.n_embed, bool),
+        )
+        dead = (((uses < DEAD_BELOW) | superfluous) & may_revive)[:, None]
         typical_use = jnp.mean(uses)
         sums = jnp.where(dead, badly_fitted * typical_use, sums)
         uses = jnp.where(dead[:, 0], typical_use, uses)
@@ -140,6 +148,18 @@ def stage(
         return State(state.step + 1, params, moments, uses, sums), metrics
 
     return Stage("vqgan", seed, num_steps, init, batch, step)
+
+
+def _twins(codebook: jax.Array, uses: jax.Array, within: jax.Array) -> jax.Array:
+    """Which codes have one that is used more at less than this squared distance: bool [n_embed]."""
+    lengths = jnp.sum(codebook**2, axis=1)
+    distances = lengths[:, None] + lengths - 2 * codebook @ codebook.T
+    return jnp.any((distances < within) & (uses[None, :] > uses[:, None]), axis=1)
+
+
+def _some(key: jax.Array, n: int) -> jax.Array:
+    """A random choice: of a chain of twins not all may go at once."""
+    return jax.random.bernoulli(jax.random.fold_in(key, 1), TWINS_AT_ONCE, (n,))
 
 
 def _equal_pixels(pixels: npt.NDArray[np.uint8], grid: int) -> npt.NDArray[np.int32]:
