@@ -55,6 +55,9 @@ from bot.cogs.show import ShowCog
 from bot.cogs.stats import StatsCog
 from bot.cogs.style_book import StyleBook
 from bot.cogs.styles import StyleCog
+from bot.cogs.sweep_search import SweepSearch
+from bot.cogs.sweeper import Sweeper
+from bot.cogs.sweeping import Sweeping
 from bot.cogs.translator import CommandTranslator
 from bot.cogs.variant_questions import VariantQuestions
 from bot.error_handler import answer_error, explain
@@ -167,6 +170,15 @@ class DalleBot(commands.AutoShardedBot):
             languages=languages,
         )
         self._retention = Retention(store=store, pictures=pictures)
+        self._sweep_search = SweepSearch(store, pictures, self._threads)
+        self._sweeper = Sweeper(
+            self,
+            store=store,
+            pictures=pictures,
+            removal=self._removal,
+            search=self._sweep_search,
+            languages=languages,
+        )
 
     async def setup_hook(self) -> None:
         """Loads the cogs and registers the commands; discord.py calls it after login, before the gateway."""
@@ -176,6 +188,7 @@ class DalleBot(commands.AutoShardedBot):
         self._erasing.start()
         self._retention.start()
         self._mirror.start()
+        self._sweeper.start()
 
     async def load_cogs(self) -> None:
         """Adds every command and control, and takes up the jobs that the last run left, before new ones can come."""
@@ -248,6 +261,7 @@ class DalleBot(commands.AutoShardedBot):
             policy=self._policy,
             languages=self.languages,
         )
+        sweeping = Sweeping(self._store, self._sweep_search, self._sweeper, self.languages)
         for command in (*imagine.get_app_commands(), *queue.get_app_commands(), *helping.get_app_commands()):
             allow_elsewhere(command, self.places)
         allow_elsewhere(privacy.privacy, self.places)
@@ -256,7 +270,7 @@ class DalleBot(commands.AutoShardedBot):
         for menu in Menus(imagine, remixing, gallery, results).all():
             self.tree.add_command(menu)
         log = AuditLog(self._store.audit, self.languages)
-        moderating: list[ModCommand] = [*log.commands()]
+        moderating: list[ModCommand] = [*log.commands(), *sweeping.commands()]
         self.tree.add_command(mod_group(moderating))
         for known in self.tree.get_commands():
             known.default_permissions = default_permissions(known)
@@ -276,6 +290,8 @@ class DalleBot(commands.AutoShardedBot):
             Action.SETTINGS_SUBMIT: settings.submit,
             Action.ERASE: privacy.press_erase,
             Action.LOG: log.press,
+            Action.SWEEP_RUN: sweeping.press_run,
+            Action.SWEEP_STOP: sweeping.press_stop,
             **result_handlers(
                 removal=self._removal,
                 store=self._store,
@@ -376,7 +392,7 @@ class DalleBot(commands.AutoShardedBot):
 
     async def close(self) -> None:
         """Lets deliveries end, within their bound, then leaves Discord. Safe to call twice."""
-        for background in (self._retention, self._erasing, self._exporting):
+        for background in (self._retention, self._sweeper, self._erasing, self._exporting):
             await background.aclose()
         await self._mirror.aclose()
         await self._deliveries.aclose()

@@ -12,7 +12,7 @@ import discord
 from bot.catalogues import Languages
 from bot.cogs.background import BackgroundLoop
 from bot.cogs.delivery import Deliveries
-from bot.cogs.message_removal import Left, MessageRemoval
+from bot.cogs.message_removal import MessageRemoval
 from bot.cogs.progress_note import ProgressNote, write_to
 from bot.errors import JobEndedError, StoreError
 from bot.language import Language
@@ -22,7 +22,6 @@ from bot.store import FINAL_STATES, Erasure, JobRecord, JobState, Kept, Store
 INTERVAL_S: Final = 5 * 60.0
 BATCH_JOBS: Final = 50
 FILES_TIMEOUT_S: Final = 30.0
-RETRY_PAUSES_S: Final = (2.0, 10.0)
 UNFINISHED_PAUSE_S: Final = 2.0
 MAX_PAUSES: Final = 30  # for jobs whose pictures are on their way; then the others' turn comes first
 
@@ -30,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class Erasing:
-    """Close it before the client. retry_pauses_s, unfinished_pause_s: waits while Discord or a job takes its time."""
+    """Close it before the client. unfinished_pause_s: between two looks at jobs whose end is near."""
 
     def __init__(
         self,
@@ -41,7 +40,6 @@ class Erasing:
         removal: MessageRemoval,
         deliveries: Deliveries,
         languages: Languages,
-        retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
         unfinished_pause_s: float = UNFINISHED_PAUSE_S,
     ) -> None:
         self._client = client
@@ -50,7 +48,6 @@ class Erasing:
         self._removal = removal
         self._deliveries = deliveries
         self._languages = languages
-        self._retry_pauses_s = retry_pauses_s
         self._unfinished_pause_s = unfinished_pause_s
         self._notes: dict[int, ProgressNote] = {}
         self._loop = BackgroundLoop("deleting people's data", self._work, interval_s=INTERVAL_S)
@@ -101,7 +98,7 @@ class Erasing:
         if job.state not in FINAL_STATES:
             await self._cancel(job)
             return False
-        left = await self._remove_messages(job)
+        left = await self._removal.remove_in_the_end(job)
         async with asyncio.timeout(FILES_TIMEOUT_S):
             await asyncio.to_thread(self._pictures.delete, job.id)
         links = tuple(each.link for each in left)
@@ -115,15 +112,6 @@ class Erasing:
         except (JobEndedError, StoreError) as error:
             # Its end is near, or somebody was faster.
             _log.info("job %s can't be cancelled: %s", job.id, error)
-
-    async def _remove_messages(self, job: JobRecord) -> tuple[Left, ...]:
-        left = await self._removal.remove(job)
-        for pause_s in self._retry_pauses_s:
-            if not any(each.may_pass for each in left):
-                break
-            await asyncio.sleep(pause_s)
-            left = await self._removal.remove(job)
-        return left
 
     async def _tell(self, erasure: Erasure, text: str) -> None:
         note = self._notes.get(erasure.user_id)
@@ -166,6 +154,22 @@ def erased_text(erasure: Erasure, kept: Kept, language: Language) -> str:
                 "then.",
                 kept.num_cases,
                 cases=", ".join(f"#{number}" for _, number in kept.cases),
+            )
+        )
+    if kept.num_sanctions:
+        lines.append(
+            language.plural(
+                "Kept as long as it holds: {n} strike or ban.",
+                "Kept as long as they hold: {n} strikes and bans.",
+                kept.num_sanctions,
+            )
+        )
+    if kept.num_records:
+        lines.append(
+            language.plural(
+                "Kept for good: {n} record in the logs of moderators, which nobody can change.",
+                "Kept for good: {n} records in the logs of moderators, which nobody can change.",
+                kept.num_records,
             )
         )
     return "\n".join(lines)

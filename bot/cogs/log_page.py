@@ -23,11 +23,19 @@ TEXTS: Final[Mapping[AuditAction, Text]] = {
     AuditAction.SETTING_CHANGED: Text("{actor} changed a setting."),
     AuditAction.JOB_CANCELLED: Text("{actor} cancelled a job of {user}."),
     AuditAction.RESULT_DELETED: Text("{actor} deleted a result of {user}."),
+    AuditAction.SWEEP_STARTED: Text("{actor} started a sweep."),
+    AuditAction.SWEEP_STOPPED: Text("{actor} stopped a sweep."),
+    AuditAction.SWEEP_DONE: Text("The sweep of {actor} was done."),
+    AuditAction.RESULT_SWEPT: Text("The sweep of {actor} deleted a result of {user}."),
 }
 NAMES: Final[Mapping[AuditAction, Text]] = {
     AuditAction.SETTING_CHANGED: Text("Setting changed"),
     AuditAction.JOB_CANCELLED: Text("Job cancelled"),
     AuditAction.RESULT_DELETED: Text("Result deleted"),
+    AuditAction.SWEEP_STARTED: Text("Sweep started"),
+    AuditAction.SWEEP_STOPPED: Text("Sweep stopped"),
+    AuditAction.SWEEP_DONE: Text("Sweep done"),
+    AuditAction.RESULT_SWEPT: Text("Result swept"),
 }
 """What the filter offers."""
 

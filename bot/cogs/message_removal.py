@@ -18,6 +18,7 @@ from bot.errors import StoreError
 from bot.store import JobRecord, Showing, ShowingStore
 
 MESSAGE_TIMEOUT_S: Final = 10.0
+RETRY_PAUSES_S: Final = (2.0, 10.0)
 MAX_DIRECT: Final = 500
 EXPORT_PREFIX: Final = "dalle-bot-export-"
 
@@ -33,11 +34,18 @@ class Left:
 
 
 class MessageRemoval:
-    """Every method may raise StoreError."""
+    """Every method may raise StoreError. retry_pauses_s: waits while Discord can't be reached."""
 
-    def __init__(self, client: discord.Client, showings: ShowingStore) -> None:
+    def __init__(
+        self,
+        client: discord.Client,
+        showings: ShowingStore,
+        *,
+        retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
+    ) -> None:
         self._client = client
         self._showings = showings
+        self._retry_pauses_s = retry_pauses_s
 
     async def remove(self, job: JobRecord) -> tuple[Left, ...]:
         """Those messages that could not be deleted."""
@@ -49,6 +57,16 @@ class MessageRemoval:
         own = self._remove_message(job, job.channel_id, job.message_id)
         left = await asyncio.gather(own, *(self._remove_showing(job, each) for each in showings))
         return tuple(each for each in left if each is not None)
+
+    async def remove_in_the_end(self, job: JobRecord) -> tuple[Left, ...]:
+        """The same, with some further attempts while Discord can't be reached."""
+        left = await self.remove(job)
+        for pause_s in self._retry_pauses_s:
+            if not any(each.may_pass for each in left):
+                break
+            await asyncio.sleep(pause_s)
+            left = await self.remove(job)
+        return left
 
     async def remove_direct(self, user_id: int) -> None:
         """Deletes the newest MAX_DIRECT direct messages to a person, but for exports, as far as Discord lets it."""

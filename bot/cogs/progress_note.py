@@ -38,9 +38,14 @@ class ProgressNote:
         self._edited_s = clock()
         self._ends_s = clock() + TOKEN_LIFE_S
 
+    @property
+    def is_due(self) -> bool:
+        """Whether `tell` would show something now."""
+        return self._edited_s + self._interval_s <= self._clock() < self._ends_s
+
     async def tell(self, text: str, view: discord.ui.View | None = None) -> None:
         """Shows `text`, unless the last edit is too short a time ago or the answer can't be edited any more."""
-        if self._clock() >= self._edited_s + self._interval_s:
+        if self.is_due:
             await self._edit(text, view)
 
     async def end(self, text: str) -> bool:

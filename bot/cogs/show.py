@@ -77,7 +77,7 @@ class ShowCog(commands.Cog):
     async def show(self, interaction: discord.Interaction, job: Range[str, 1, 100]) -> None:
         """Posts the result with its usual controls; a private one for its requester's eyes alone."""
         channel_id = check_app_permissions(interaction)
-        result = await self._results.result(interaction, _parse_job(job))
+        result = await self._results.result(interaction, parse_job(job))
         if result.job.guild_id != interaction.guild_id:
             raise JobEndedError("This job is not known any more.")
         if result.job.state is not JobState.DELIVERED:
@@ -185,7 +185,8 @@ def result_from(kept: KeptResult, pngs: Sequence[bytes]) -> Result:
     )
 
 
-def _parse_job(text: str) -> str:
+def parse_job(text: str) -> str:
+    """A job's id as somebody typed it. Raises InvalidParameterError if it can't be one."""
     job_id = text.strip("` \t").lower()
     if not _JOB_ID.fullmatch(job_id):
         raise InvalidParameterError(

@@ -44,6 +44,7 @@ COMMANDS: Final[Mapping[str, Need]] = {
     "settings": Need.ADMIN,
     "help": Need.MEMBER,
     "about": Need.MEMBER,
+    "mod sweep": Need.MODERATOR,
     "privacy policy": Need.MEMBER,
     "privacy export": Need.MEMBER,
     "privacy delete": Need.MEMBER,
@@ -83,6 +84,8 @@ PRESSES: Final[Mapping[str, Need]] = {
     "settings_submit": Need.ADMIN,
     "erase": Need.MEMBER,
     "log": Need.MODERATOR,
+    "sweep_run": Need.MODERATOR,
+    "sweep_stop": Need.MODERATOR,
 }
 
 

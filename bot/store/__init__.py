@@ -18,6 +18,7 @@ from bot.store.showings import Showing, ShowingStore
 from bot.store.states import FINAL_STATES, JobState, may_move
 from bot.store.store import Store
 from bot.store.styles import Style
+from bot.store.sweeps import NewSweep, SweepRecord, SweepState, SweepStore
 from bot.store.values import ValueStore
 from bot.store.vectors import VectorStore
 
@@ -49,6 +50,7 @@ __all__ = [
     "Kept",
     "NewCase",
     "NewJob",
+    "NewSweep",
     "PastImage",
     "PastStore",
     "RuleStore",
@@ -59,6 +61,9 @@ __all__ = [
     "Store",
     "StoredImage",
     "Style",
+    "SweepRecord",
+    "SweepState",
+    "SweepStore",
     "Usage",
     "ValueStore",
     "VectorStore",

@@ -24,6 +24,10 @@ class AuditAction(StrEnum):
     SETTING_CHANGED = "setting_changed"
     JOB_CANCELLED = "job_cancelled"
     RESULT_DELETED = "result_deleted"
+    SWEEP_STARTED = "sweep_started"
+    SWEEP_STOPPED = "sweep_stopped"
+    SWEEP_DONE = "sweep_done"
+    RESULT_SWEPT = "result_swept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, Row, delete, exists, func, insert, literal
 
 from bot.store.database import Database
 from bot.store.jobs import record_of
-from bot.store.personal import NOBODY, PERSONAL, Fate
+from bot.store.personal import NOBODY, PERSONAL, Fate, is_running
 from bot.store.records import JobRecord
-from bot.store.schema import cases, erasures, jobs
+from bot.store.schema import audit, cases, erasures, jobs, sanctions
 from bot.store.states import FINAL_STATES
 
 MAX_READ: Final = 100
@@ -38,10 +38,13 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a deletion leaves to the moderators. num_cases: open ones; cases: guild and number of some of them."""
+    """What a deletion leaves to the moderators. num_cases: open ones; cases: guild and number of some of them.
+    num_sanctions: that still hold. num_records: of their logs."""
 
     num_cases: int
     cases: tuple[tuple[int, int], ...]
+    num_sanctions: int = 0
+    num_records: int = 0
 
 
 class ErasureStore:
@@ -113,15 +116,21 @@ class ErasureStore:
         async with self._database.reading() as connection:
             num_cases = await connection.scalar(select(func.count()).select_from(cases).where(is_open)) or 0
             rows = await connection.execute(query.limit(MAX_REMEMBERED))
-            return Kept(num_cases, tuple((row.guild_id, row.number) for row in rows))
+            named = tuple((row.guild_id, row.number) for row in rows)
+            running = (sanctions.c.user_id == user_id) & is_running(datetime.now(UTC))
+            num_sanctions = await connection.scalar(select(func.count()).select_from(sanctions).where(running)) or 0
+            of_theirs = (audit.c.user_id == user_id) | (audit.c.actor_id == user_id)
+            num_records = await connection.scalar(select(func.count()).select_from(audit).where(of_theirs)) or 0
+            return Kept(num_cases, named, num_sanctions, num_records)
 
     async def finish(self, erasure: Erasure) -> Erasure:
         """Deletes what is left beside jobs, in one transaction; the erasure as it was at its end."""
+        now = datetime.now(UTC)
         async with self._database.transaction() as connection:
             for personal in PERSONAL:
                 theirs = personal.of(erasure.user_id)
                 if personal.where is not None:
-                    theirs &= personal.where
+                    theirs &= personal.where(now)
                 if personal.fate is Fate.DELETED:
                     await connection.execute(delete(personal.table).where(theirs))
                 elif personal.fate is Fate.NAMELESS:

@@ -39,7 +39,8 @@ class ExportStore:
 
     async def _pages_of(self, personal: Personal, user_id: int) -> AsyncIterator[ExportPage]:
         key = list(personal.table.primary_key.columns)
-        query = select(personal.table).where(personal.of(user_id)).order_by(*key).limit(PAGE_ROWS)
+        columns = [column for column in personal.table.columns if column.name not in personal.leaves_out]
+        query = select(*columns).where(personal.of(user_id)).order_by(*key).limit(PAGE_ROWS)
         number, last = 1, None
         while True:
             after = query if last is None else query.where(tuple_(*key) > tuple_(*last))

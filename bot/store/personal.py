@@ -3,14 +3,16 @@
 A test looks through the schema for columns that name people, so that no table is forgotten.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Table, select
 
 from bot.store.schema import (
+    audit,
     cases,
     erasures,
     favourites,
@@ -18,9 +20,11 @@ from bot.store.schema import (
     images,
     jobs,
     prompt_rules,
+    sanctions,
     setting_changes,
     showings,
     styles,
+    sweeps,
 )
 
 NOBODY: Final = 0
@@ -44,15 +48,16 @@ class Fate(StrEnum):
 class Personal:
     """One way in which rows of a table are somebody's. column: holds the person's id; of jobs, where it is theirs.
 
-    fate: of these rows; the others stay as they are. where: which of them, None for all. is_exported: whether they go
-    into the person's export: what others did about somebody doesn't.
+    fate: of these rows; the others stay as they are. where: which of them at a time, None for all. is_exported: whether
+    they go into the person's export, once for each table. leaves_out: columns that don't, since they name others.
     """
 
     table: Table
     column: Column[Any]
     fate: Fate
-    where: ColumnElement[bool] | None = None
+    where: Callable[[datetime], ColumnElement[bool]] | None = None
     is_exported: bool = True
+    leaves_out: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -66,6 +71,11 @@ class Personal:
         return self.table.c.job_id.in_(select(jobs.c.id).where(self.column == user_id))
 
 
+def is_running(now: datetime) -> ColumnElement[bool]:
+    """Whether a sanction still holds."""
+    return sanctions.c.revoked_at.is_(None) & (sanctions.c.expires_at.is_(None) | (sanctions.c.expires_at > now))
+
+
 PERSONAL: Final[Sequence[Personal]] = (
     Personal(jobs, jobs.c.user_id, Fate.WITH_JOB),
     Personal(images, jobs.c.user_id, Fate.WITH_JOB),
@@ -76,7 +86,26 @@ PERSONAL: Final[Sequence[Personal]] = (
     Personal(styles, styles.c.created_by, Fate.NAMELESS),
     Personal(prompt_rules, prompt_rules.c.created_by, Fate.NAMELESS),
     Personal(setting_changes, setting_changes.c.user_id, Fate.NAMELESS),
-    Personal(cases, cases.c.user_id, Fate.NAMELESS, where=cases.c.decision.is_not(None)),
+    Personal(
+        cases,
+        cases.c.user_id,
+        Fate.NAMELESS,
+        where=lambda now: cases.c.decision.is_not(None),
+        leaves_out=("decided_by", "channel_id", "message_id"),
+    ),
     Personal(cases, cases.c.decided_by, Fate.NAMELESS, is_exported=False),
+    Personal(audit, audit.c.user_id, Fate.KEPT, leaves_out=("actor_id",)),
+    Personal(audit, audit.c.actor_id, Fate.KEPT, is_exported=False),
+    Personal(
+        sanctions,
+        sanctions.c.user_id,
+        Fate.DELETED,
+        where=lambda now: ~is_running(now),
+        leaves_out=("given_by", "revoked_by", "appeal_decided_by"),
+    ),
+    Personal(sanctions, sanctions.c.given_by, Fate.NAMELESS, is_exported=False),
+    Personal(sanctions, sanctions.c.revoked_by, Fate.NAMELESS, is_exported=False),
+    Personal(sanctions, sanctions.c.appeal_decided_by, Fate.NAMELESS, is_exported=False),
+    Personal(sweeps, sweeps.c.actor_id, Fate.NAMELESS, where=lambda now: sweeps.c.state.not_in(("asked", "running"))),
     Personal(erasures, erasures.c.user_id, Fate.KEPT, is_exported=False),
 )

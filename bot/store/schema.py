@@ -265,3 +265,23 @@ rule_choices: Final = Table(
     Column("version", Integer, nullable=False),
     Column("choices", JSON(none_as_null=True), nullable=False),
 )
+
+# What moderators want to be deleted, and how far that is.
+sweeps: Final = Table(
+    "sweeps",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("guild_id", BigInteger, nullable=False),
+    Column("actor_id", BigInteger, nullable=False),
+    Column("locale", String(16), nullable=False),
+    Column("criteria", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("cursor_at", UtcDateTime),
+    Column("cursor_id", String(12)),
+    Column("num_found", Integer, nullable=False),
+    Column("num_deleted", Integer, nullable=False, server_default="0"),
+    Column("num_refused", Integer, nullable=False, server_default="0"),
+    Column("refused", JSON(none_as_null=True)),
+    Index(None, "state", "guild_id"),
+)

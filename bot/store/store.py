@@ -24,6 +24,7 @@ from bot.store.prompt_rules import RuleStore
 from bot.store.showings import ShowingStore
 from bot.store.statistics import StatisticsStore
 from bot.store.styles import StyleStore
+from bot.store.sweeps import SweepStore
 from bot.store.turns import WriteTurns
 from bot.store.values import ValueStore
 from bot.store.vectors import VectorStore
@@ -54,6 +55,7 @@ class Store:
     erasures: ErasureStore
     blocked_hashes: BlockedHashStore
     audit: AuditStore
+    sweeps: SweepStore
 
     @classmethod
     @asynccontextmanager
@@ -91,6 +93,7 @@ class Store:
                 erasures=ErasureStore(database),
                 blocked_hashes=BlockedHashStore(database),
                 audit=AuditStore(database),
+                sweeps=SweepStore(database),
             )
         finally:
             await database.aclose()

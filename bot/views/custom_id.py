@@ -38,6 +38,8 @@ class Action(StrEnum):
 
     ERASE: deletes everything of whoever presses; its job is NO_JOB.
 
+    Of a sweep, whose id stands in the place of a job's: SWEEP_RUN deletes what was counted, SWEEP_STOP ends that.
+
     Of a gallery, whose id stands in the place of a job's: TURN shows another page, LOOK_BACK one of its pictures.
     """
 
@@ -65,6 +67,8 @@ class Action(StrEnum):
     SETTINGS_SUBMIT = "settings_submit"
     ERASE = "erase"
     LOG = "log"
+    SWEEP_RUN = "sweep_run"
+    SWEEP_STOP = "sweep_stop"
 
 
 @dataclass(frozen=True, slots=True)

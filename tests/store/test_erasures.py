@@ -1,7 +1,8 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.moderation.cases import CaseKind, Decision
-from bot.store import Gallery, JobState, Kept, NewCase, Showing, Store, Style
+from bot.store import AuditAction, AuditFilter, AuditRecord, Gallery, JobState, Kept, NewCase, Showing, Store, Style
 from bot.store.erasures import MAX_REMEMBERED
 from bot.store.personal import NOBODY
 from tests.store.samples import SNOWFLAKE, new_job, picture
@@ -109,3 +110,15 @@ async def test_what_moderators_have_yet_to_decide_stays(store: Store) -> None:
     assert second is not None
     assert (first.user_id, first.details) == (USER, {"quotes": "a word"})
     assert (second.user_id, second.details, second.decision) == (NOBODY, {}, Decision.REJECT)
+
+
+async def test_the_moderators_log_stays_and_is_counted(store: Store) -> None:
+    about = AuditRecord(guild_id=GUILD, action=AuditAction.RESULT_DELETED, actor_id=OTHER, user_id=USER)
+    await store.audit.add(about, replace(about, actor_id=USER, user_id=OTHER), replace(about, user_id=OTHER))
+    await store.erasures.begin(USER, None)
+    (erasure,) = await store.erasures.under_way()
+    assert await store.erasures.kept(USER) == Kept(0, (), num_records=2)
+    await store.erasures.finish(erasure)
+    assert len(await store.audit.page(AuditFilter(guild_id=GUILD), 9)) == 3
+    (row,) = (await exported(store, USER))["audit"]
+    assert "actor_id" not in row

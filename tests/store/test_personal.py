@@ -5,7 +5,7 @@ from sqlalchemy import BigInteger
 from bot.store.personal import PERSONAL, Fate
 from bot.store.schema import metadata
 
-NO_PERSON = ("guild_id", "channel_id", "message_id", "interaction_id")
+NO_PERSON = ("guild_id", "channel_id", "message_id", "interaction_id", "cause_id")
 
 
 def test_no_column_that_names_a_person_is_forgotten() -> None:
@@ -32,3 +32,18 @@ def test_what_becomes_nameless_may_be() -> None:
     for personal in PERSONAL:
         if personal.fate is Fate.NAMELESS:
             assert personal.column.name not in personal.table.primary_key.columns
+
+
+def test_an_export_has_each_table_once() -> None:
+    """Its files are named after the tables."""
+    names = [personal.name for personal in PERSONAL if personal.is_exported]
+    assert len(set(names)) == len(names)
+
+
+def test_an_export_names_no_other_person() -> None:
+    people = {personal.column for personal in PERSONAL}
+    for personal in PERSONAL:
+        if personal.is_exported:
+            shown = [column for column in personal.table.columns if column.name not in personal.leaves_out]
+            others = {column.name for column in shown if column in people and column is not personal.column}
+            assert others <= {"of_user_id"}, "whose gallery they looked at, they chose themselves"
