@@ -47,7 +47,7 @@ class SweepCriteria:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "SweepCriteria":
         """What `to_json` made."""
-        times = {key: values[key] and datetime.fromisoformat(values[key]) for key in ("since", "until")}
+        times: dict[str, Any] = {key: values[key] and datetime.fromisoformat(values[key]) for key in ("since", "until")}
         hashes = tuple(PictureHash(bytes.fromhex(shape), colours) for shape, colours in values["hashes"])
         others = {key: values[key] for key in ("user_id", "term", "is_blocked")}
         return cls(hashes=hashes, **times, **others)

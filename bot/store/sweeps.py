@@ -129,7 +129,7 @@ class SweepStore:
                 "refused": [*known, *refused][:MAX_REMEMBERED],
             }
             changed = update(sweeps).where(this).values(changes).returning(sweeps.c.state)
-            return await connection.scalar(changed) == SweepState.RUNNING
+            return bool(await connection.scalar(changed) == SweepState.RUNNING)
 
     async def candidates(
         self,
