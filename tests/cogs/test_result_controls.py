@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bot.cogs.deleting import Deleting
+from bot.cogs.message_removal import Left, MessageRemoval
 from bot.collage import read_metadata
 from bot.config import Settings
 from bot.engine.fake import FakeEngine, expected_image
@@ -237,7 +237,8 @@ async def test_a_message_that_discord_keeps_goes_with_the_next_press(
     async with open_stage(engine) as stage:
         job = await draw(stage)
         with monkeypatch.context() as patched:
-            patched.setattr(Deleting, "_delete_message", AsyncMock(return_value=False))
+            left = (Left("https://discord.com/channels/1/2/3", may_pass=True),)
+            patched.setattr(MessageRemoval, "remove", AsyncMock(return_value=left))
             said = (await delete(stage))[-1].text
         assert said.startswith("The pictures are deleted, but Discord did not let me delete the message.")
         assert (await stage.play("click Delete"))[-1].text == DELETED
