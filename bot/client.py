@@ -42,6 +42,7 @@ from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.privacy import PrivacyCog
 from bot.cogs.privacy_policy import PrivacyPolicy
 from bot.cogs.prompt_check import PromptCheck
+from bot.cogs.prompt_rules import PromptRules
 from bot.cogs.queue import QueueCog
 from bot.cogs.remixing import Remixing
 from bot.cogs.result_controls import result_handlers
@@ -198,7 +199,7 @@ class DalleBot(commands.AutoShardedBot):
             executor=self._executor,
             deliveries=self._deliveries,
             admission=self._admission,
-            prompts=PromptCheck(self._rule_book),
+            prompts=PromptCheck(self._rule_book, self._store.audit),
             places=self.places,
             languages=self.languages,
         )
@@ -270,7 +271,8 @@ class DalleBot(commands.AutoShardedBot):
         for menu in Menus(imagine, remixing, gallery, results).all():
             self.tree.add_command(menu)
         log = AuditLog(self._store.audit, self.languages)
-        moderating: list[ModCommand] = [*log.commands(), *sweeping.commands()]
+        rules = PromptRules(self._store.rules, self._rule_book, self.languages)
+        moderating: list[ModCommand] = [*log.commands(), *sweeping.commands(), *rules.commands()]
         self.tree.add_command(mod_group(moderating))
         for known in self.tree.get_commands():
             known.default_permissions = default_permissions(known)

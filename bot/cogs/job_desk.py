@@ -170,8 +170,8 @@ class JobDesk:
             )
             submitted = await self._submit(interaction, requests, look)
             await self._acknowledge_all(interaction, channel_id, submitted, look)
-        if screened.warning is not None:
-            await self._warn(interaction, screened.warning)
+        if screened.warned is not None:
+            await self._warn(interaction, await self._prompts.note_warning(interaction, screened.warned))
 
     async def _warn(self, interaction: discord.Interaction, warning: Text) -> None:
         """Tells whoever asked, and nobody else."""

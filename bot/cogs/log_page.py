@@ -27,6 +27,12 @@ TEXTS: Final[Mapping[AuditAction, Text]] = {
     AuditAction.SWEEP_STOPPED: Text("{actor} stopped a sweep."),
     AuditAction.SWEEP_DONE: Text("The sweep of {actor} was done."),
     AuditAction.RESULT_SWEPT: Text("The sweep of {actor} deleted a result of {user}."),
+    AuditAction.RULE_ADDED: Text("{actor} added a rule for prompts."),
+    AuditAction.RULE_REMOVED: Text("{actor} removed a rule for prompts."),
+    AuditAction.RULES_IMPORTED: Text("{actor} imported rules for prompts."),
+    AuditAction.CATEGORY_CHANGED: Text("{actor} switched a category of the starter list."),
+    AuditAction.PROMPT_REFUSED: Text("{actor} refused a prompt of {user}."),
+    AuditAction.PROMPT_WARNED: Text("{actor} warned {user} of a prompt."),
 }
 NAMES: Final[Mapping[AuditAction, Text]] = {
     AuditAction.SETTING_CHANGED: Text("Setting changed"),
@@ -36,6 +42,12 @@ NAMES: Final[Mapping[AuditAction, Text]] = {
     AuditAction.SWEEP_STOPPED: Text("Sweep stopped"),
     AuditAction.SWEEP_DONE: Text("Sweep done"),
     AuditAction.RESULT_SWEPT: Text("Result swept"),
+    AuditAction.RULE_ADDED: Text("Rule added"),
+    AuditAction.RULE_REMOVED: Text("Rule removed"),
+    AuditAction.RULES_IMPORTED: Text("Rules imported"),
+    AuditAction.CATEGORY_CHANGED: Text("Category switched"),
+    AuditAction.PROMPT_REFUSED: Text("Prompt refused"),
+    AuditAction.PROMPT_WARNED: Text("Prompt warned of"),
 }
 """What the filter offers."""
 

@@ -1,6 +1,7 @@
 """Asks the rules for prompts before jobs are stored. Used by the job desk, for every command and button; event loop."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,29 +9,34 @@ from typing import Final
 import discord
 
 from bot.cogs.rule_book import RuleBook
-from bot.errors import NotAdmittedError, NotReadyError
+from bot.errors import NotAdmittedError, NotReadyError, StoreError
 from bot.language import Text
-from bot.moderation.prompt_rules import RuleAction, RuleSet, Verdict
+from bot.moderation.prompt_rules import Hit, RuleAction, RuleSet, Verdict
 from bot.moderation.rule_texts import refusal, warning
 from bot.requests import GenerationRequest
+from bot.store import AuditAction, AuditRecord, AuditStore
 
 CHECK_TIMEOUT_S: Final = 0.4
+NOTE_TIMEOUT_S: Final = 0.5
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """What the rules say of requests that they don't refuse. warning: for whoever asked, beside the jobs. held: the
+    """What the rules say of requests that they don't refuse. warned: of what whoever asked is warned. held: the
     verdict that wants a moderator to look first, for each request that has one, by its number."""
 
-    warning: Text | None
+    warned: Hit | None
     held: dict[int, Verdict]
 
 
 class PromptCheck:
     """Methods raise NotAdmittedError for what is refused, StoreError, and NotReadyError where it takes too long."""
 
-    def __init__(self, book: RuleBook) -> None:
+    def __init__(self, book: RuleBook, audit: AuditStore) -> None:
         self._book = book
+        self._audit = audit
 
     async def screen(self, interaction: discord.Interaction, requests: Sequence[GenerationRequest]) -> Screened:
         """The strictest action of all requests decides: they become jobs together or not at all."""
@@ -45,11 +51,35 @@ class PromptCheck:
         if hit is None:
             return Screened(None, {})
         if hit.rule.action.severity >= RuleAction.REFUSE.severity:
+            await self._note(interaction, AuditAction.PROMPT_REFUSED, hit)
             sentence = refusal(hit)
             raise NotAdmittedError(sentence)
         warned = next((v.strongest for v in verdicts if v.action is RuleAction.WARN), None)
         held = {number: v for number, v in enumerate(verdicts) if v.action is RuleAction.HOLD}
-        return Screened(None if warned is None else warning(warned), held)
+        return Screened(warned, held)
+
+    async def note_warning(self, interaction: discord.Interaction, hit: Hit) -> Text:
+        """What to tell whoever asked, once there are jobs."""
+        await self._note(interaction, AuditAction.PROMPT_WARNED, hit)
+        return warning(hit)
+
+    async def _note(self, interaction: discord.Interaction, action: AuditAction, hit: Hit) -> None:
+        """For the moderators, who may see the rule."""
+        if interaction.guild_id is None:
+            return
+        record = AuditRecord(
+            guild_id=interaction.guild_id,
+            action=action,
+            user_id=interaction.user.id,
+            reason=f"{hit.rule.action}: {hit.rule.text}",
+            # Not the prompt itself: nobody could delete it.
+            details={"category": hit.rule.category.value, "rule": hit.rule.text, "part": hit.part},
+        )
+        try:
+            async with asyncio.timeout(NOTE_TIMEOUT_S):
+                await self._audit.add(record)
+        except (StoreError, TimeoutError) as error:
+            _log.warning("a refusal or warning could not be recorded: %s", error or type(error).__name__)
 
 
 def check_review(screened: Screened) -> None:

@@ -36,6 +36,11 @@ class RuleBook:
         except TimeoutError as error:
             raise NotReadyError("The rules of this server are still being read. Ask again in a moment.") from error
 
+    async def prepare(self, guild_id: int) -> None:
+        """Begins to compile what counts in a guild now, without waiting for it."""
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            self._task(guild_id, await self._store.version(guild_id))
+
     def _task(self, guild_id: int | None, version: int) -> "asyncio.Task[RuleSet]":
         key = (guild_id, version)
         task = self._sets.get(key)

@@ -49,6 +49,14 @@ COMMANDS: Final[Mapping[str, Need]] = {
     "privacy export": Need.MEMBER,
     "privacy delete": Need.MEMBER,
     "mod log": Need.MODERATOR,
+    "mod rules add": Need.MODERATOR,
+    "mod rules remove": Need.MODERATOR,
+    "mod rules list": Need.MODERATOR,
+    "mod rules import": Need.MODERATOR,
+    "mod rules export": Need.MODERATOR,
+    "mod rules import-automod": Need.ADMIN,
+    "mod rules categories": Need.MODERATOR,
+    "mod test-prompt": Need.MODERATOR,
 }
 
 # A context menu by its English name.

@@ -1,6 +1,6 @@
 """What a player can do: turns a line into an interaction, as Discord's own client would. Sandbox's event loop."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from discord import Permissions
@@ -8,6 +8,7 @@ from discord import Permissions
 from bot.sandbox import components as parts
 from bot.sandbox.command_registry import CHAT_INPUT, MESSAGE_MENU, USER_MENU, CommandRegistry
 from bot.sandbox.errors import LineError
+from bot.sandbox.files import FileShelf, UploadedFile
 from bot.sandbox.forms import filled_in
 from bot.sandbox.guild import Channel, Member
 from bot.sandbox.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction, InteractionDesk
@@ -30,17 +31,44 @@ class Actions:
         desk: InteractionDesk,
         messages: MessageStore,
         message_json: MessageJson,
+        files: FileShelf,
     ) -> None:
         self._world = world
         self._commands = commands
         self._desk = desk
         self._messages = messages
         self._json = message_json
+        self._files = files
 
-    def begin(self, action: Action, member: Member, channel: Channel, opener: Interaction | None) -> Interaction:
-        """The interaction of an action. opener: the interaction whose answer opened the form that is on the screen."""
+    def paths(self, action: Action, member: Member, channel: Channel) -> list[str]:
+        """Of the files that go with an action."""
+        paths: list[str] = []
+
+        def note(path: str) -> dict[str, Any]:
+            paths.append(path)
+            return {"id": self._world.application_id}
+
         if isinstance(action, Slash):
-            return self._desk.create(COMMAND, self._slash(action.text, member, channel), member, channel)
+            self._slash(action.text, member, channel, upload=note)
+        return paths
+
+    def begin(
+        self,
+        action: Action,
+        member: Member,
+        channel: Channel,
+        opener: Interaction | None,
+        uploads: Mapping[str, UploadedFile],
+    ) -> Interaction:
+        """The interaction of an action. opener: the interaction whose answer opened the form that is on the screen.
+        uploads: the files of its `paths`."""
+
+        def upload(path: str) -> dict[str, Any]:
+            attachment = self._files.add(uploads[path], None)
+            return self._json.attachment(channel.id, attachment, is_ephemeral=True)
+
+        if isinstance(action, Slash):
+            return self._desk.create(COMMAND, self._slash(action.text, member, channel, upload=upload), member, channel)
         if isinstance(action, Type):
             data = self._slash(action.text, member, channel, is_typing=True)
             return self._desk.create(AUTOCOMPLETE, data, member, channel)
@@ -76,10 +104,18 @@ class Actions:
                 raise LineError(f"{member.name} doesn't see {sign}{name}: it needs the permission {names}.")
         return command
 
-    def _slash(self, line: str, member: Member, channel: Channel, *, is_typing: bool = False) -> dict[str, Any]:
+    def _slash(
+        self,
+        line: str,
+        member: Member,
+        channel: Channel,
+        *,
+        is_typing: bool = False,
+        upload: Callable[[str], dict[str, Any]] | None = None,
+    ) -> dict[str, Any]:
         name, _, text = line.partition(" ")
         command = self._offered(CHAT_INPUT, name, member, channel)
-        arguments = Arguments(self._world, member.locale, is_typing=is_typing)
+        arguments = Arguments(self._world, member.locale, is_typing=is_typing, upload=upload)
         arguments.read(command, text)
         data: dict[str, Any] = {"id": command["id"], "name": command["name"], "type": CHAT_INPUT}
         if "guild_id" in command:

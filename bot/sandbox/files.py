@@ -3,13 +3,16 @@
 import io
 import mimetypes
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from PIL import Image, UnidentifiedImageError
 
 from bot.sandbox.clock import Clock, Snowflakes
+from bot.sandbox.errors import LineError
 from bot.sandbox.messages import Attachment
 
 MAX_FILE_BYTES: Final = 10 * 1024 * 1024
@@ -76,6 +79,22 @@ class FileShelf:
         except ValueError:
             return None
         return entry if is_alive else None
+
+
+def read_uploads(paths: Iterable[str]) -> dict[str, UploadedFile]:
+    """The files at these paths. Blocks on the disk. Raises LineError for what can't be read, or is larger than Discord
+    takes."""
+    uploads: dict[str, UploadedFile] = {}
+    for path in paths:
+        try:
+            with Path(path).open("rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise LineError(f"{path} can't be read: {error.strerror}.") from error
+        if len(data) > MAX_FILE_BYTES:
+            raise LineError(f"{path} has more than {MAX_FILE_BYTES} bytes, which Discord does not take.")
+        uploads[path] = UploadedFile(0, Path(path).name, data)
+    return uploads
 
 
 def _size_px(data: bytes) -> tuple[int, int] | None:

@@ -13,6 +13,8 @@ submit LABEL:text LABEL:text             the form that is open
 as NAME                                  go on as another member (moderator has Manage Server)
 as NAME in LOCALE                        the same, with a client in that language: de, en-US, pt-BR
 give ROLE                                the member gets that role, which is made if there is none; Moderator has rights
+give ROLE to NAME                        another member gets it; dalle-bot is the bot
+automod WORD, *WORD*, /REGEX/, -WORD     the guild gets an AutoMod rule with these keywords; -WORD is allowed
 take ROLE                                the member loses it
 in CHANNEL                               go on in another channel; in `direct messages`, or where one brings the bot as
                                          an app of one's own: `abroad` and `abroad-closed` in another server, `friends`
@@ -87,7 +89,17 @@ class As:
 
 @dataclass(frozen=True, slots=True)
 class Give:
+    """member: who gets it; None for whoever plays."""
+
     role: str
+    member: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AutoMod:
+    """text: what its rule looks for."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +128,14 @@ class Begin:
     action: Action
 
 
-Line = Action | As | Give | Take | In | Say | Wait | Begin
+Line = Action | As | Give | Take | AutoMod | In | Say | Wait | Begin
 
 _VERBS: Final[dict[str, Callable[[str], Line]]] = {
     "click": Click,
     "choose": Choose,
     "submit": Submit,
     "say": Say,
-    "give": Give,
+    "automod": AutoMod,
     "take": Take,
     "in": In,
 }
@@ -140,6 +152,9 @@ def parse_line(line: str) -> Line:
         return Type(rest[1:])
     if verb == "as" and rest:
         return _member(rest)
+    if verb == "give" and rest:
+        role, _, member = rest.partition(" to ")
+        return Give(role.strip(" "), member.strip(" ") or None)
     if verb == "menu" and rest:
         name, separator, member = rest.rpartition(" on ")
         return Menu(name, member.strip(" ")) if separator else Menu(rest)
@@ -154,7 +169,8 @@ def parse_line(line: str) -> Line:
     forms = "/COMMAND option:value, type /COMMAND option:value, click LABEL, choose VALUE, menu NAME"
     raise LineError(
         f"Can't play the line {line!r}; a line is one of: {forms}, menu NAME on MEMBER, submit LABEL:text, say TEXT, "
-        "as NAME, as NAME in LOCALE, give ROLE, take ROLE, in CHANNEL, wait SECONDS, begin LINE."
+        "as NAME, as NAME in LOCALE, give ROLE, give ROLE to NAME, take ROLE, automod WORDS, in CHANNEL, "
+        "wait SECONDS, begin LINE."
     )
 
 

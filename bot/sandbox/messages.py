@@ -98,7 +98,10 @@ class MessageJson:
             "mention_everyone": message.mentions_everyone,
             "mentions": [user_json(members[user_id]) for user_id in message.mentioned_user_ids],
             "mention_roles": list(message.mentioned_role_ids),
-            "attachments": [self._attachment(message, item) for item in message.attachments],
+            "attachments": [
+                self.attachment(message.channel_id, item, is_ephemeral=message.viewer_id is not None)
+                for item in message.attachments
+            ],
             "embeds": [self._embed(message, embed) for embed in message.embeds],
             "components": parts.as_answered(message.components, lambda url: self._media(message, url)),
             "flags": message.flags,
@@ -120,8 +123,9 @@ class MessageJson:
             answer |= {"guild_id": self._world.guild_of(channel), "member": member}
         return answer
 
-    def _attachment(self, message: Message, item: Attachment) -> dict[str, Any]:
-        url = self._url(message.channel_id, item)
+    def attachment(self, channel_id: str, item: Attachment, *, is_ephemeral: bool) -> dict[str, Any]:
+        """An attachment object. is_ephemeral: of a message that one member alone sees, or of a command."""
+        url = self._url(channel_id, item)
         answer: dict[str, Any] = {
             "id": item.id,
             "filename": item.filename,
@@ -134,7 +138,7 @@ class MessageJson:
             answer["description"] = item.description
         if item.width_px is not None and item.height_px is not None:
             answer |= {"width": item.width_px, "height": item.height_px}
-        if message.viewer_id is not None:
+        if is_ephemeral:
             answer["ephemeral"] = True
         return answer
 

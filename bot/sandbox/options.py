@@ -1,11 +1,12 @@
 """Turns the text of a slash command into the options of an interaction, as Discord's own client would. Pure.
 
-A value reaches from `name:` to the next `name:` of another option of the command, so prompts need no quotes.
+A value reaches from `name:` to the next `name:` of another option of the command, so prompts need no quotes. That of an
+attachment is the path of a file on this computer.
 """
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from bot.sandbox.errors import LineError
@@ -14,7 +15,7 @@ from bot.sandbox.rules import SUB_COMMAND, SUB_COMMAND_GROUP
 from bot.sandbox.spelling import by_spelling, shown_name
 from bot.sandbox.world import World
 
-STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, NUMBER = 3, 4, 5, 6, 7, 8, 10
+STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, NUMBER, ATTACHMENT = 3, 4, 5, 6, 7, 8, 10, 11
 _BOOLEANS: Final = {"true": True, "yes": True, "false": False, "no": False}
 _MAX_STRING: Final = 6000
 
@@ -23,11 +24,20 @@ class Arguments:
     """The options of one use of a command. options, resolved: as an interaction's data carries them.
 
     locale: names may be given in this language. is_typing: the last option is still being typed, and must be one that
-    the client completes.
+    the client completes. upload: what an interaction
+    carries of the file at a path.
     """
 
-    def __init__(self, world: World, locale: str = "en-US", *, is_typing: bool = False) -> None:
+    def __init__(
+        self,
+        world: World,
+        locale: str = "en-US",
+        *,
+        is_typing: bool = False,
+        upload: Callable[[str], dict[str, Any]] | None = None,
+    ) -> None:
         self._world = world
+        self._upload = upload
         self._locale = locale
         self._is_typing = is_typing
         self.options: list[dict[str, Any]] = []
@@ -98,6 +108,10 @@ class Arguments:
             if text.lower() not in _BOOLEANS:
                 raise LineError(f"{name} must be true or false, not {text!r}.")
             return _BOOLEANS[text.lower()]
+        if kind == ATTACHMENT and self._upload is not None:
+            attachment = self._upload(text)
+            self.resolved.setdefault("attachments", {})[attachment["id"]] = attachment
+            return attachment["id"]
         return self._reference(name, kind, text)
 
     def _reference(self, name: str, kind: int, text: str) -> str:

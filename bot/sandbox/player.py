@@ -9,20 +9,22 @@ from discord import Intents, Permissions
 
 from bot.sandbox.actions import Actions
 from bot.sandbox.album import Album
+from bot.sandbox.automod import automod_rule
 from bot.sandbox.errors import ApiError, LineError
+from bot.sandbox.files import read_uploads
 from bot.sandbox.finality import Judge, Patience
 from bot.sandbox.forms import modal_text
 from bot.sandbox.guild import Place
 from bot.sandbox.happenings import Board, Happening, HappeningKind
 from bot.sandbox.interactions import DEFERRED_UPDATE, UPDATE, Interaction, InteractionDesk
-from bot.sandbox.lines import As, Begin, Give, In, Say, Take, Wait, parse_line
+from bot.sandbox.lines import As, AutoMod, Begin, Give, In, Say, Take, Wait, parse_line
 from bot.sandbox.markdown import as_read
 from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import Message, shown_text
 from bot.sandbox.objects import role_json
 from bot.sandbox.scrapbook import Entry, Form, Remark, Said, Scrapbook
 from bot.sandbox.transcript import Event, EventKind
-from bot.sandbox.world import World
+from bot.sandbox.world import BOT_NAME, World
 
 MAX_TIMEOUT_S: Final = 3600.0
 _KINDS: Final = {
@@ -99,6 +101,9 @@ class Player:
             yield Event(0.0, EventKind.NOTE, note)
         elif isinstance(action, Give | Take):
             yield Event(0.0, EventKind.NOTE, self._change_roles(action))
+        elif isinstance(action, AutoMod):
+            self._world.automod_rules.append(automod_rule(self._world, self._member, action.text))
+            yield Event(0.0, EventKind.NOTE, f"AutoMod looks for {action.text}")
         elif isinstance(action, In):
             self._channel = self._world.place_named(action.channel, self._member)
             yield Event(0.0, EventKind.NOTE, f"now in {self._channel.name}")
@@ -114,9 +119,10 @@ class Player:
             self._scrapbook.add(Said(self._member, self._channel.name, line.strip(" ").removeprefix("begin ")))
             # What the channel is now: its permissions may have changed.
             self._channel = self._world.channels.get(self._channel.id, self._channel)
-            interaction = self._actions.begin(
-                action.action if isinstance(action, Begin) else action, self._member, self._channel, self._form
-            )
+            done = action.action if isinstance(action, Begin) else action
+            paths = self._actions.paths(done, self._member, self._channel)
+            uploads = await asyncio.to_thread(read_uploads, paths) if paths else {}
+            interaction = self._actions.begin(done, self._member, self._channel, self._form, uploads)
             async with aclosing(self._answer(interaction, start_s, timeout_s)) as answers:
                 async for event in answers:
                     yield event
@@ -144,8 +150,15 @@ class Player:
             created = {"guild_id": self._world.guild_id, "role": role_json(role)}
             self._dispatch("GUILD_ROLE_CREATE", created, Intents(guilds=True).value)
         role = self._world.role_named(name)
-        self._member = self._world.with_role(self._member, role, has_it=isinstance(action, Give))
-        return f"{self._member.name} {'has' if isinstance(action, Give) else 'no longer has'} the role {role.name}"
+        named = action.member if isinstance(action, Give) else None
+        if named == BOT_NAME:
+            self._world.bot = self._world.with_role(self._world.bot, role, has_it=True)
+        elif named is not None:
+            self._world.with_role(self._world.member_named(named), role, has_it=True)
+        else:
+            self._member = self._world.with_role(self._member, role, has_it=isinstance(action, Give))
+        name = named or self._member.name
+        return f"{name} {'has' if isinstance(action, Give) else 'no longer has'} the role {role.name}"
 
     async def _watch(self, start_s: float, seconds: float) -> AsyncGenerator[Event, None]:
         """Everything that can be seen in the channel for a while."""

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from discord import Permissions
+
 from bot.sandbox.calls import Call, Route
 from bot.sandbox.command_registry import CommandRegistry
-from bot.sandbox.errors import invalid_form, unknown
+from bot.sandbox.errors import invalid_form, missing_permissions, unknown
 from bot.sandbox.objects import channel_json, guild_json, member_json, role_json, user_json
 from bot.sandbox.world import BOT_NAME, World
 
@@ -35,6 +37,7 @@ class ApplicationRoutes:
             Route("GET", f"{guild}/channels", self._channels),
             Route("GET", f"{guild}/roles", self._roles),
             Route("GET", f"{guild}/members/{{user_id}}", self._member),
+            Route("GET", f"{guild}/auto-moderation/rules", self._automod_rules),
         ]
 
     def _gateway_bot(self, _: Call) -> dict[str, Any]:
@@ -121,6 +124,15 @@ class ApplicationRoutes:
 
     def _roles(self, call: Call) -> list[dict[str, Any]]:
         return [role_json(role) for role in self._world.roles_of(self._guild_id(call))]
+
+    def _automod_rules(self, call: Call) -> list[dict[str, Any]]:
+        guild_id = self._guild_id(call)
+        granted = self._world.everyone.permissions
+        for role_id in self._world.bot.role_ids:
+            granted |= self._world.roles[role_id].permissions
+        if not Permissions(granted).manage_guild:
+            raise missing_permissions()
+        return self._world.automod_rules if guild_id == self._world.guild_id else []
 
     def _member(self, call: Call) -> dict[str, Any]:
         self._guild_id(call)

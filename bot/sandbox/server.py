@@ -57,7 +57,7 @@ class SandboxServer:
         self.desk = InteractionDesk(
             self.world, clock, self.board, self._messages, self._json.message, self.gateway.dispatch
         )
-        self.actions = Actions(self.world, self.commands, self.desk, self._messages, self._json)
+        self.actions = Actions(self.world, self.commands, self.desk, self._messages, self._json, self.files)
         self._album = Album(self.files, out)
         self._players: dict[str, Player] = {}
         routes = [

@@ -7,6 +7,7 @@ import base64
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from discord import Permissions
 
@@ -96,6 +97,8 @@ class World:
         self._elsewhere = {channel.id: channel for channel in elsewhere}
         self._direct: dict[str, Channel] = {}
         self._gone: set[str] = set()
+        self.automod_rules: list[dict[str, Any]] = []
+        """Of the first guild, as REST gives them."""
         # A bot's id is its application's id, as for every application since 2016.
         self.application_id = self.bot.id
         id_part = base64.urlsafe_b64encode(self.bot.id.encode()).decode().rstrip("=")

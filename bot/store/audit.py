@@ -28,6 +28,12 @@ class AuditAction(StrEnum):
     SWEEP_STOPPED = "sweep_stopped"
     SWEEP_DONE = "sweep_done"
     RESULT_SWEPT = "result_swept"
+    RULE_ADDED = "rule_added"
+    RULE_REMOVED = "rule_removed"
+    RULES_IMPORTED = "rules_imported"
+    CATEGORY_CHANGED = "category_changed"
+    PROMPT_REFUSED = "prompt_refused"
+    PROMPT_WARNED = "prompt_warned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import InvalidParameterError
 from bot.moderation.prompt_rules import MAX_RULES, Category, Rule, RuleAction
+from bot.store.audit import AuditAction, AuditRecord, write_audit
 from bot.store.database import Database
 from bot.store.schema import prompt_rules, rule_choices
 
@@ -60,9 +61,18 @@ class RuleStore:
         rules = await asyncio.to_thread(_rules, guild_id, found)
         return GuildRules(row.version, rules, _choices(row.choices))
 
-    async def put(self, guild_id: int, user_id: int, rules: Sequence[Rule], *, is_replacing: bool = False) -> int:
+    async def put(
+        self,
+        guild_id: int,
+        user_id: int,
+        rules: Sequence[Rule],
+        *,
+        how: AuditAction = AuditAction.RULE_ADDED,
+        is_replacing: bool = False,
+    ) -> int:
         """Adds rules, or gives those that are there their new action; is_replacing: removes all others. Returns how
-        many the guild has then. Raises InvalidParameterError above MAX_RULES; then nothing is changed."""
+        many the guild has then. how: for the audit. Raises InvalidParameterError above MAX_RULES; then nothing is
+        changed."""
         values = [
             {
                 "guild_id": guild_id,
@@ -90,25 +100,40 @@ class RuleStore:
                     limit=MAX_RULES,
                 )
             await _renew(connection, guild_id)
+            first = str(rules[0].action) + ": " + rules[0].text if len(rules) == 1 else None
+            details = {"num_rules": len(values), "is_replacing": is_replacing}
+            await write_audit(
+                connection,
+                AuditRecord(guild_id=guild_id, action=how, actor_id=user_id, reason=first, details=details),
+            )
         return count
 
-    async def remove(self, guild_id: int, text: str) -> bool:
+    async def remove(self, guild_id: int, user_id: int, text: str) -> bool:
         """Whether the guild had this rule; it has it no more."""
         found = (prompt_rules.c.guild_id == guild_id) & (prompt_rules.c.text == text)
         async with self._database.transaction() as connection:
             removed = await connection.execute(delete(prompt_rules).where(found))
             if removed.rowcount:
                 await _renew(connection, guild_id)
+                record = AuditRecord(guild_id=guild_id, action=AuditAction.RULE_REMOVED, actor_id=user_id, reason=text)
+                await write_audit(connection, record)
             return removed.rowcount == 1
 
-    async def choose(self, guild_id: int, category: Category, action: RuleAction | None) -> None:
+    async def choose(self, guild_id: int, user_id: int, category: Category, action: RuleAction | None) -> None:
         """action: of a category of the starter list; None switches it off."""
         async with self._database.transaction() as connection:
             stored = await connection.scalar(
                 select(rule_choices.c.choices).where(rule_choices.c.guild_id == guild_id).with_for_update()
             )
-            choices = {**(stored or {}), category.value: OFF if action is None else action.value}
-            await _renew(connection, guild_id, choices=choices)
+            chosen = OFF if action is None else action.value
+            await _renew(connection, guild_id, choices={**(stored or {}), category.value: chosen})
+            record = AuditRecord(
+                guild_id=guild_id,
+                action=AuditAction.CATEGORY_CHANGED,
+                actor_id=user_id,
+                reason=f"{category}: {chosen}",
+            )
+            await write_audit(connection, record)
 
 
 async def _renew(connection: AsyncConnection, guild_id: int, **values: Any) -> None:

@@ -36,8 +36,8 @@ async def test_three_lists_count_together(store: Store) -> None:
     assert await action(book, "green tea") is await action(book, "green", None) is REFUSE
     assert await action(book, "child porn") is await action(book, "child porn", None) is REFUSE
     assert await action(book, "a corpse") is ALLOW
-    await store.rules.choose(GUILD, Category.GORE, WARN)
-    await store.rules.choose(GUILD, Category.MINORS, None)
+    await store.rules.choose(GUILD, 1, Category.GORE, WARN)
+    await store.rules.choose(GUILD, 1, Category.MINORS, None)
     assert await action(book, "a corpse") is WARN
     assert await action(book, "child porn") is ALLOW
     assert await action(book, "child porn", GUILD + 1) is REFUSE

@@ -1,7 +1,7 @@
 import pytest
 
 from bot.sandbox.errors import LineError
-from bot.sandbox.lines import As, Begin, Click, Give, In, Line, Menu, Say, Slash, Take, Type, Wait, parse_line
+from bot.sandbox.lines import As, AutoMod, Begin, Click, Give, In, Line, Menu, Say, Slash, Take, Type, Wait, parse_line
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ from bot.sandbox.lines import As, Begin, Click, Give, In, Line, Menu, Say, Slash
         ("as anna in de", As("anna", "de")),
         ("  as anna in pt-BR ", As("anna", "pt-BR")),
         ("give Artist", Give("Artist")),
+        ("give Artist to anna", Give("Artist", "anna")),
+        ("automod cat, -dog", AutoMod("cat, -dog")),
         ("take Artist", Take("Artist")),
         ("in gallery", In("gallery")),
         ("in direct messages", In("direct messages")),
@@ -32,7 +34,10 @@ def test_what_a_line_means(text: str, line: Line) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("as", "a line is one of: .* as NAME in LOCALE, give ROLE, take ROLE, in CHANNEL"),
+        (
+            "as",
+            "a line is one of: .* as NAME in LOCALE, give ROLE, give ROLE to NAME, take ROLE, automod WORDS, in CHANNEL",
+        ),
         ("give", "Can't play the line 'give'"),
         ("as anna in German", "Discord has no language 'German'; it has en-US, .*, de, "),
         ("as anna in  de", "Discord has no language ' de'"),

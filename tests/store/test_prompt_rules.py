@@ -5,7 +5,7 @@ from sqlalchemy import update
 
 from bot.errors import InvalidParameterError
 from bot.moderation.prompt_rules import MAX_RULES, Category, Rule, RuleAction
-from bot.store import GuildRules, Store
+from bot.store import AuditAction, AuditFilter, GuildRules, Store
 from bot.store.schema import prompt_rules, rule_choices
 
 GUILD = 7
@@ -28,15 +28,15 @@ async def test_rules_are_each_guilds_own_and_every_change_is_a_version(store: St
 
 async def test_removing(store: Store) -> None:
     await store.rules.put(GUILD, 1, [Rule("naked", WARN)])
-    assert await store.rules.remove(GUILD, "naked")
-    assert not await store.rules.remove(GUILD, "naked")
+    assert await store.rules.remove(GUILD, 1, "naked")
+    assert not await store.rules.remove(GUILD, 1, "naked")
     assert await store.rules.of(GUILD) == GuildRules(2)
 
 
 async def test_choices(store: Store) -> None:
-    await store.rules.choose(GUILD, Category.GORE, WARN)
-    await store.rules.choose(GUILD, Category.MINORS, None)
-    await store.rules.choose(GUILD, Category.GORE, REFUSE)
+    await store.rules.choose(GUILD, 1, Category.GORE, WARN)
+    await store.rules.choose(GUILD, 1, Category.MINORS, None)
+    await store.rules.choose(GUILD, 1, Category.GORE, REFUSE)
     assert await store.rules.of(GUILD) == GuildRules(3, (), {Category.GORE: REFUSE, Category.MINORS: None})
 
 
@@ -58,3 +58,18 @@ async def test_what_is_damaged_is_left_out_and_logged(store: Store, caplog: pyte
     assert await store.rules.of(GUILD) == GuildRules(1, (Rule("naked", WARN),), {Category.HATE: WARN})
     assert "the stored rule '/(/' can't be used: RE2 refuses this pattern: missing ): (." in caplog.text
     assert "the stored rule 'blue' can't be used" in caplog.text
+
+
+async def test_every_change_is_audited(store: Store) -> None:
+    await store.rules.put(GUILD, 1, [Rule("naked", WARN)])
+    await store.rules.put(GUILD, 2, [Rule("red", WARN), Rule("blue", WARN)], how=AuditAction.RULES_IMPORTED)
+    await store.rules.remove(GUILD, 3, "naked")
+    await store.rules.remove(GUILD, 3, "naked")
+    await store.rules.choose(GUILD, 4, Category.GORE, None)
+    entries = await store.audit.page(AuditFilter(guild_id=GUILD), 10)
+    assert [(entry.action, entry.actor_id, entry.reason) for entry in reversed(entries)] == [
+        (AuditAction.RULE_ADDED, 1, "warn: naked"),
+        (AuditAction.RULES_IMPORTED, 2, None),
+        (AuditAction.RULE_REMOVED, 3, "naked"),
+        (AuditAction.CATEGORY_CHANGED, 4, "gore: off"),
+    ]
