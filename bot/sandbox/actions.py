@@ -1,7 +1,8 @@
 """What a player can do: turns a line into an interaction, as Discord's own client would. Sandbox's event loop."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from discord import Permissions
 
@@ -19,6 +20,8 @@ from bot.sandbox.objects import channel_json, member_json, role_json
 from bot.sandbox.options import Arguments
 from bot.sandbox.spelling import by_spelling, shown_name
 from bot.sandbox.world import World
+
+NO_UPLOADS: Final[Mapping[str, UploadedFile]] = MappingProxyType({})
 
 
 class Actions:
@@ -58,7 +61,7 @@ class Actions:
         member: Member,
         channel: Channel,
         opener: Interaction | None,
-        uploads: Mapping[str, UploadedFile],
+        uploads: Mapping[str, UploadedFile] = NO_UPLOADS,
     ) -> Interaction:
         """The interaction of an action. opener: the interaction whose answer opened the form that is on the screen.
         uploads: the files of its `paths`."""

@@ -100,12 +100,10 @@ class RuleStore:
                     limit=MAX_RULES,
                 )
             await _renew(connection, guild_id)
-            first = str(rules[0].action) + ": " + rules[0].text if len(rules) == 1 else None
+            only = f"{rules[0].action}: {rules[0].text}" if len(rules) == 1 else None
             details = {"num_rules": len(values), "is_replacing": is_replacing}
-            await write_audit(
-                connection,
-                AuditRecord(guild_id=guild_id, action=how, actor_id=user_id, reason=first, details=details),
-            )
+            record = AuditRecord(guild_id=guild_id, action=how, actor_id=user_id, reason=only, details=details)
+            await write_audit(connection, record)
         return count
 
     async def remove(self, guild_id: int, user_id: int, text: str) -> bool:

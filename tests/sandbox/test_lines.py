@@ -36,7 +36,7 @@ def test_what_a_line_means(text: str, line: Line) -> None:
     [
         (
             "as",
-            "a line is one of: .* as NAME in LOCALE, give ROLE, give ROLE to NAME, take ROLE, automod WORDS, in CHANNEL",
+            "a line is one of: .* give ROLE, give ROLE to NAME, take ROLE, automod WORDS, in CHANNEL",
         ),
         ("give", "Can't play the line 'give'"),
         ("as anna in German", "Discord has no language 'German'; it has en-US, .*, de, "),
