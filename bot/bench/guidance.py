@@ -10,15 +10,15 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from bot.demo.evaluate import Pictures
 from bot.demo.grammar import parse
 from bot.demo.verify import verify
 from bot.requests import Sampling
 from bot.startup import StartUp
 
-Draw = Callable[[str, int, Sampling], Sequence[tuple[npt.NDArray[np.uint8], float]]]
-"""Caption, seed, sampling -> pixels uint8 [height, width, 3] with their scores, best first; at least two."""
+Draw = Callable[[Sequence[tuple[str, int, Sampling]]], Iterator[Pictures]]
+"""Captions with their seeds and sampling -> the pictures of each, in this order; at least two."""
 
 SWEEPS: Final[Mapping[str, tuple[float, ...]]] = MappingProxyType(
     {
@@ -83,8 +83,10 @@ def measure_guidance(
             points = []
             for value in values:
                 judged = []
-                for seed, caption in enumerate(captions):
-                    judged.append(_judge(caption, draw(caption, seed, _with(sampling, name, value))))
+                chosen = _with(sampling, name, value)
+                drawn = draw([(caption, seed, chosen) for seed, caption in enumerate(captions)])
+                for caption, pictures in zip(captions, drawn, strict=True):
+                    judged.append(_judge(caption, pictures))
                     advance(1)
                 best, random, diversity = np.mean(judged, axis=0).tolist()
                 points.append(Point(value, best, random, diversity))
@@ -97,7 +99,7 @@ def _with(sampling: Sampling, name: str, value: float) -> Sampling:
     return replace(sampling, **changed)
 
 
-def _judge(caption: str, pictures: Sequence[tuple[npt.NDArray[np.uint8], float]]) -> tuple[float, float, float]:
+def _judge(caption: str, pictures: Pictures) -> tuple[float, float, float]:
     """Of one caption: the best-ranked picture is right, the share of right ones, their diversity."""
     scene = parse(caption)
     right = [verify(pixels, scene).entirely_right for pixels, _ in pictures]

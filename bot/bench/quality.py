@@ -1,13 +1,11 @@
 """Judges a model on the demo's captions: engine and ranking on one side, a verifier on pixels on the other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-import numpy.typing as npt
 from rich.console import Console
 
 from bot.config import Settings
-from bot.demo.evaluate import evaluate
+from bot.demo.evaluate import Pictures, evaluate
 from bot.demo.report import Report
 from bot.demo.scenes import evaluation_rows
 from bot.engine.base import FailedSlot, PromptText, SlotAssignment
@@ -32,24 +30,38 @@ def judge(
     rows = evaluation_rows(CAPTIONS_SEED, num_captions)
     chosen = sampling or engine.info.sampling
 
-    def generate(caption: str, seed: int) -> Sequence[tuple[npt.NDArray[np.uint8], float]]:
-        return draw(engine, caption, seed, chosen)
+    def generate(asked: Sequence[tuple[str, int]]) -> Iterator[Pictures]:
+        return draw_all(engine, [(caption, seed, chosen) for caption, seed in asked])
 
     return evaluate(generate, rows, MAX_IMAGES, console=console)
 
 
-def draw(
-    engine: JaxEngine, caption: str, seed: int, sampling: Sampling
-) -> Sequence[tuple[npt.NDArray[np.uint8], float]]:
-    """MAX_IMAGES pictures uint8 [height, width, 3] of one caption with their scores, best first."""
-    slots = list(range(MAX_IMAGES))
-    prefix = engine.prefill([PromptText(caption)])
-    engine.insert(prefix, [SlotAssignment(slot, 0, slot, seed, sampling) for slot in slots])
+def draw_all(engine: JaxEngine, asked: Sequence[tuple[str, int, Sampling]]) -> Iterator[Pictures]:
+    """MAX_IMAGES pictures uint8 [height, width, 3] of each caption with its seed and sampling, with their scores, best
+    first; as many captions at a time as the engine has slots for. Raises JobFailedError."""
+    at_once = max(1, engine.num_slots // MAX_IMAGES)
+    for first in range(0, len(asked), at_once):
+        yield from _draw(engine, asked[first : first + at_once])
+
+
+def _draw(engine: JaxEngine, asked: Sequence[tuple[str, int, Sampling]]) -> Iterator[Pictures]:
+    prefix = engine.prefill([PromptText(caption) for caption, _, _ in asked])
+    slots = list(range(MAX_IMAGES * len(asked)))
+    engine.insert(
+        prefix,
+        [
+            SlotAssignment(MAX_IMAGES * row + index, row, index, seed, sampling)
+            for row, (_, seed, sampling) in enumerate(asked)
+            for index in range(MAX_IMAGES)
+        ],
+    )
     engine.step(engine.info.image_length)
-    pairs = []
-    for image in engine.collect(slots).wait():
-        if isinstance(image, FailedSlot):
-            raise JobFailedError(f"{caption!r}, seed {seed}: {image.sentence}")
-        pairs.append((image.pixels, image.score))
+    images = engine.collect(slots).wait()
     engine.free(slots)
-    return sorted(pairs, key=lambda pair: -pair[1])
+    for row, (caption, seed, _) in enumerate(asked):
+        pairs = []
+        for image in images[MAX_IMAGES * row : MAX_IMAGES * (row + 1)]:
+            if isinstance(image, FailedSlot):
+                raise JobFailedError(f"{caption!r}, seed {seed}: {image.sentence}")
+            pairs.append((image.pixels, image.score))
+        yield sorted(pairs, key=lambda pair: -pair[1])

@@ -1,18 +1,15 @@
 """`dalle-bot bench guidance`."""
 
 import json
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-import numpy.typing as npt
 import typer
 from rich.console import Console
 
 from bot.commands.options import Config, Json, Model, read_settings
 from bot.commands.progress import show_stages
-from bot.requests import Sampling
 from bot.startup import StartUp
 
 
@@ -28,7 +25,7 @@ def guidance(
     from bot.bench.guidance import measure_guidance
     from bot.bench.guidance_plot import plot_guidance
     from bot.bench.plot_file import check_plot
-    from bot.bench.quality import CAPTIONS_SEED, draw
+    from bot.bench.quality import CAPTIONS_SEED, draw_all
     from bot.demo.scenes import evaluation_rows
     from bot.engine.open import open_engine
 
@@ -37,12 +34,8 @@ def guidance(
     with show_stages(Console(stderr=True), quiet=as_json) as progress:
         start_up = StartUp(progress)
         engine = open_engine(settings, start_up)
-
-        def draw_one(caption: str, seed: int, sampling: Sampling) -> Sequence[tuple[npt.NDArray[np.uint8], float]]:
-            return draw(engine, caption, seed, sampling)
-
         report = measure_guidance(
-            draw_one,
+            partial(draw_all, engine),
             [text for row in evaluation_rows(CAPTIONS_SEED, captions).values() for text in row],
             model=engine.info.name,
             sampling=engine.info.sampling,

@@ -4,7 +4,7 @@ Called by `dalle-bot train-demo --evaluate` on the thread that it runs on. The g
 knows of networks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -18,8 +18,11 @@ from bot.demo.report import CRITERIA, Criteria, Rates, Report, Row
 from bot.demo.scenes import NEW_COMBINATION, ONE_OBJECT, SIZE, TWO_OBJECTS
 from bot.demo.verify import Verdict, verify
 
-# Takes a caption and a seed, returns pixels uint8 [height, width, 3] with their scores, best first.
-Generate = Callable[[str, int], Sequence[tuple[npt.NDArray[np.uint8], float]]]
+Pictures = Sequence[tuple[npt.NDArray[np.uint8], float]]
+"""Pixels uint8 [height, width, 3] with their scores, best first."""
+
+Generate = Callable[[Sequence[tuple[str, int]]], Iterator[Pictures]]
+"""Captions with their seeds -> the pictures of each, in this order."""
 
 # The share of captions whose best-ranked picture must be entirely right, by row.
 GOALS: Final[Mapping[str, float]] = MappingProxyType(
@@ -34,16 +37,17 @@ def evaluate(
 
     rows: captions by row, as from `evaluation_rows`; a row that GOALS does not name has no goal. Caption i of a row is
     generated with seed i. Progress goes to `console`, or to stderr. Raises ValueError if there are no captions, if one
-    is not in the grammar (before anything is generated), or if `generate` returns another number of pictures or an
-    order that is not best first.
+    is not in the grammar (before anything is generated), or if `generate` gives another number of results or pictures,
+    or an order that is not best first.
     """
     if not rows or not all(rows.values()):
         raise ValueError("An evaluation needs rows of at least one caption each.")
     work = [(name, seed, text, parse(text)) for name, texts in rows.items() for seed, text in enumerate(texts)]
     shown = track(work, description="Evaluating captions", console=console or Console(stderr=True), transient=True)
     judged: dict[str, list[list[Verdict]]] = {name: [] for name in rows}
-    for name, seed, text, scene in shown:
-        judged[name].append(_judge(generate(text, seed), scene, text, images))
+    generated = generate([(text, seed) for _, seed, text, _ in work])
+    for (name, _, text, scene), pictures in zip(shown, generated, strict=True):
+        judged[name].append(_judge(pictures, scene, text, images))
     return Report(
         num_images=images,
         rows={name: _row(texts, judged[name], GOALS.get(name)) for name, texts in rows.items()},
@@ -51,9 +55,7 @@ def evaluate(
     )
 
 
-def _judge(
-    pictures: Sequence[tuple[npt.NDArray[np.uint8], float]], scene: Scene, text: str, images: int
-) -> list[Verdict]:
+def _judge(pictures: Pictures, scene: Scene, text: str, images: int) -> list[Verdict]:
     if len(pictures) != images:
         raise ValueError(f'Expected {images} pictures of "{text}", got {len(pictures)}.')
     scores = [score for _, score in pictures]

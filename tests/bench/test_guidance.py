@@ -1,6 +1,7 @@
 """The sweep of sampling parameters, with a drawing that is right or wrong as the parameters say."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from bot.bench.guidance import SWEEPS, GuidanceReport, Point, measure_guidance
 from bot.bench.guidance_plot import plot_guidance
 from bot.demo.draw import draw
+from bot.demo.evaluate import Pictures
 from bot.demo.grammar import parse
 from bot.requests import Sampling
 from bot.startup import StartUp
@@ -28,9 +30,13 @@ def paint(caption: str, seed: int, sampling: Sampling) -> list[tuple[npt.NDArray
     return [(draw(parse(text), np.random.default_rng(seed)), -float(i)) for i, text in enumerate(texts)]
 
 
+def paint_all(asked: Sequence[tuple[str, int, Sampling]]) -> Iterator[Pictures]:
+    return (paint(*one) for one in asked)
+
+
 @pytest.fixture(scope="module")
 def report() -> GuidanceReport:
-    return measure_guidance(paint, CAPTIONS, model="painter", sampling=KEPT, start_up=StartUp())
+    return measure_guidance(paint_all, CAPTIONS, model="painter", sampling=KEPT, start_up=StartUp())
 
 
 def test_one_parameter_changes_at_a_time(report: GuidanceReport) -> None:
