@@ -18,11 +18,13 @@ from discord.ext import commands
 from bot.catalogues import Languages
 from bot.cogs.admin_notices import AdminNotices
 from bot.cogs.admission import Admission
+from bot.cogs.appeals import AppealCog
 from bot.cogs.audit_log import AuditLog
 from bot.cogs.audit_mirror import AuditMirror
 from bot.cogs.authority import Authority, default_permissions
 from bot.cogs.cancelling import Cancelling
 from bot.cogs.delivery import Deliveries
+from bot.cogs.discord_clock import DiscordClock
 from bot.cogs.elsewhere import allow_elsewhere
 from bot.cogs.erasing import Erasing
 from bot.cogs.exporting import Exporting
@@ -51,6 +53,8 @@ from bot.cogs.results import Results
 from bot.cogs.resume import resume_jobs
 from bot.cogs.retention import Retention
 from bot.cogs.rule_book import RuleBook
+from bot.cogs.sanction_commands import SanctionCommands
+from bot.cogs.sanctioning import Sanctioning
 from bot.cogs.settings import SettingsCog
 from bot.cogs.show import ShowCog
 from bot.cogs.stats import StatsCog
@@ -152,10 +156,12 @@ class DalleBot(commands.AutoShardedBot):
         )
         self._source_url = source_url
         self._command_ids: dict[str, int] = {}
-        self._admission = Admission(store, images=ImageCount(default_images, max_images))
+        self._clock = DiscordClock()
+        self._admission = Admission(store, images=ImageCount(default_images, max_images), clock=self._clock)
         self.authority = Authority(store)
         self.notices = AdminNotices(self, store.values, languages)
         self._mirror = AuditMirror(self, store, self.notices, languages)
+        self.sanctioning = Sanctioning(self, store, self._clock, languages)
         self.places = places or Places()
         self._rule_book = RuleBook(store.rules, rules)
         self._dev_guild = discord.Object(dev_guild_id) if dev_guild_id is not None else None
@@ -266,13 +272,26 @@ class DalleBot(commands.AutoShardedBot):
         for command in (*imagine.get_app_commands(), *queue.get_app_commands(), *helping.get_app_commands()):
             allow_elsewhere(command, self.places)
         allow_elsewhere(privacy.privacy, self.places)
-        for cog in (imagine, queue, gallery, show, stats, StyleCog(styles, self.languages), settings, helping, privacy):
+        appeals = AppealCog(self, self._store, self._clock, self.notices, self.languages)
+        for cog in (
+            imagine,
+            queue,
+            gallery,
+            show,
+            stats,
+            StyleCog(styles, self.languages),
+            settings,
+            helping,
+            appeals,
+            privacy,
+        ):
             await self.add_cog(cog)
         for menu in Menus(imagine, remixing, gallery, results).all():
             self.tree.add_command(menu)
         log = AuditLog(self._store.audit, self.languages)
         rules = PromptRules(self._store.rules, self._rule_book, self.languages)
-        moderating: list[ModCommand] = [*log.commands(), *sweeping.commands(), *rules.commands()]
+        sanctions = SanctionCommands(self.sanctioning, self._store, self._clock, self.languages)
+        moderating: list[ModCommand] = [*log.commands(), *sweeping.commands(), *rules.commands(), *sanctions.commands()]
         self.tree.add_command(mod_group(moderating))
         for known in self.tree.get_commands():
             known.default_permissions = default_permissions(known)
@@ -294,6 +313,10 @@ class DalleBot(commands.AutoShardedBot):
             Action.LOG: log.press,
             Action.SWEEP_RUN: sweeping.press_run,
             Action.SWEEP_STOP: sweeping.press_stop,
+            Action.APPEAL: appeals.press,
+            Action.APPEAL_SUBMIT: appeals.submit,
+            Action.APPEAL_UPHOLD: appeals.press_uphold,
+            Action.APPEAL_LIFT: appeals.press_lift,
             **result_handlers(
                 removal=self._removal,
                 store=self._store,
@@ -381,6 +404,7 @@ class DalleBot(commands.AutoShardedBot):
 
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Acts on submitted forms, of which discord.py keeps none; it calls this for every interaction."""
+        self._clock.saw(interaction.id)
         data: Mapping[str, Any] = interaction.data or {}
         custom_id = str(data.get("custom_id") or "")
         if interaction.type is discord.InteractionType.modal_submit and OURS.fullmatch(custom_id):

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.errors import InvalidParameterError
 from bot.requests import MAX_IMAGES, SAMPLING_BOUNDS, Bounds, check_number, check_whole, exceeds
+from bot.sanction_ladder import DEFAULT_LADDER, Step, check_ladder, ladder_from, ladder_json
 
 ResultFormat = Literal["png", "webp"]
 
@@ -22,6 +23,8 @@ MAX_ID: Final = 2**63 - 1
 MAX_COOLDOWN_S: Final = 24 * 60 * 60
 MAX_RETENTION_DAYS: Final = 3650
 MAX_REPORTS_TO_HIDE: Final = 100
+MAX_STRIKE_DAYS: Final = 366
+MAX_AGE_H: Final = 366 * 24
 COUNT_BOUNDS: Final[Mapping[str, Bounds]] = {
     "default_images": Bounds(1, MAX_IMAGES),
     "max_images": Bounds(1, MAX_IMAGES),
@@ -115,6 +118,8 @@ class GuildSettings:
     moderator_roles: whose members are moderators, with those who have Discord's Moderate Members. trusted_roles: whose
     members' jobs are never held for review. review_channel: where moderators decide; log_channel: where the audit is
     mirrored; None for nowhere.
+    ladder: what strikes lead to, step by step. strike_days: how long a strike counts. min_account_h, min_member_h: how
+    old an account and a membership must be to draw, in hours.
     retention_days: how long jobs are kept; 0 for ever. reports_to_hide: from how many members; 0 for any number.
     """
 
@@ -142,6 +147,10 @@ class GuildSettings:
     trusted_roles: tuple[int, ...] = ()
     review_channel: int | None = None
     log_channel: int | None = None
+    ladder: tuple[Step, ...] = DEFAULT_LADDER
+    strike_days: int = 90
+    min_account_h: int = 0
+    min_member_h: int = 0
     retention_days: int = 0
     reports_to_hide: int = 3
 
@@ -159,6 +168,10 @@ class GuildSettings:
         for name in ("images", *SAMPLING_BOUNDS):
             self._check_default(name)
         check_whole("cooldown_s", self.cooldown_s, 0, MAX_COOLDOWN_S)
+        check_ladder(self.ladder)
+        check_whole("strike_days", self.strike_days, 1, MAX_STRIKE_DAYS)
+        check_whole("min_account_h", self.min_account_h, 0, MAX_AGE_H)
+        check_whole("min_member_h", self.min_member_h, 0, MAX_AGE_H)
         check_whole("retention_days", self.retention_days, 0, MAX_RETENTION_DAYS)
         check_whole("reports_to_hide", self.reports_to_hide, 0, MAX_REPORTS_TO_HIDE)
         for key in _SWITCHES:
@@ -200,7 +213,7 @@ def role_ids_in(settings: GuildSettings) -> tuple[int, ...]:
 def json_of(settings: GuildSettings) -> dict[str, Any]:
     """What differs from the defaults, as JSON."""
     values = {known.name: getattr(settings, known.name) for known in fields(settings)}
-    return {key: _as_json(value) for key, value in values.items() if value != getattr(DEFAULTS, key)}
+    return {key: _as_json(key, value) for key, value in values.items() if value != getattr(DEFAULTS, key)}
 
 
 def digest_of(settings: GuildSettings, keys: Iterable[str]) -> str:
@@ -227,7 +240,9 @@ def settings_from(values: Mapping[str, Any]) -> tuple[GuildSettings, dict[str, s
     return settings, problems
 
 
-def _as_json(value: object) -> Any:
+def _as_json(key: str, value: Any) -> Any:
+    if key == "ladder":
+        return ladder_json(value)
     match value:
         case tuple():
             return list(value)
@@ -244,6 +259,8 @@ def _as_json(value: object) -> Any:
 def _from_json(key: str, value: Any) -> Any:
     if key in _LISTS:
         return tuple(value)
+    if key == "ladder":
+        return ladder_from(value)
     if key == "quiet_hours" and value is not None:
         start, end = (datetime.time.fromisoformat(value[name]).replace(tzinfo=None) for name in ("start", "end"))
         return QuietHours(start, end, value["zone"])

@@ -7,6 +7,7 @@ import pytest
 
 from bot.errors import InvalidParameterError
 from bot.guild_settings import DEFAULTS, MAX_LISTED, GuildSettings, QuietHours, json_of, settings_from
+from bot.sanction_ladder import SanctionKind, Step
 
 NIGHT = QuietHours(time(22), time(7, 30), "Europe/Berlin")
 OTHERS: dict[str, Any] = {
@@ -36,6 +37,10 @@ OTHERS: dict[str, Any] = {
     "trusted_roles": (10,),
     "review_channel": 11,
     "log_channel": 12,
+    "ladder": (Step(SanctionKind.COOLDOWN, 60), Step(SanctionKind.BAN)),
+    "strike_days": 7,
+    "min_account_h": 48,
+    "min_member_h": 1,
 }
 
 
@@ -84,6 +89,11 @@ def test_defaults_leave_nothing_behind() -> None:
         ({"is_paused": 1}, "is_paused must be on or off."),
         ({"previews": None}, "previews must be on or off."),
         ({"moderator_roles": (-1,)}, "moderator_roles holds -1, which is no id"),
+        ({"ladder": ()}, "The ladder needs 1 to 8 steps."),
+        ({"ladder": ("ban",)}, "A step of the ladder is a warning, a cooldown or a ban."),
+        ({"strike_days": 0}, "strike_days must be between 1 and 366, not 0."),
+        ({"min_account_h": -1}, "min_account_h must be between 0 and 8784, not -1."),
+        ({"min_member_h": 8785}, "min_member_h must be between 0 and 8784, not 8785."),
         ({"review_channel": 0}, "review_channel holds 0, which is no id"),
     ],
 )

@@ -29,6 +29,7 @@ FLOORS: Final = {
         "bot.log",
         "bot.messages",
         "bot.requests",
+        "bot.sanction_ladder",
         "bot.startup",
         "bot.telemetry",
         "bot.variants",

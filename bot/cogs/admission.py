@@ -15,12 +15,14 @@ from weakref import WeakValueDictionary
 import discord
 
 from bot.cogs.authority import role_ids
+from bot.cogs.discord_clock import DiscordClock
 from bot.errors import StoreError
 from bot.guild_settings import DEFAULTS, GuildSettings, channel_ids, role_ids_in
 from bot.moderation.admission import DAY, Asked, admit, check_place, needs_usage
 from bot.moderation.parameters import ImageCount, fitted
+from bot.moderation.sanctions import check_sanctions
 from bot.requests import GenerationRequest
-from bot.store import Store, Usage
+from bot.store import SanctionRecord, Store, Usage
 
 # There is more to do within Discord's 3 seconds.
 READ_TIMEOUT_S: Final = 0.5
@@ -36,13 +38,20 @@ class Admitted:
 
 
 class Admission:
-    """images: how many this bot draws. now: an aware time. A guild of None, in direct messages, has the defaults."""
+    """images: how many this bot draws. now: an aware time. clock: Discord's, for sanctions. A guild of None, in direct
+    messages, has the defaults."""
 
     def __init__(
-        self, store: Store, *, images: ImageCount, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        store: Store,
+        *,
+        images: ImageCount,
+        clock: DiscordClock,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self.images = images
+        self._clock = clock
         self._now = now
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
@@ -69,6 +78,7 @@ class Admission:
                 async with asyncio.timeout(ADMISSION_TIMEOUT_S):
                     settings = await self._read(interaction.guild_id)
                     await stack.enter_async_context(turn)
+                    sanctions = await self._sanctions(interaction)
                     usage = await self._usage(interaction, settings, now - DAY)
             except TimeoutError as error:
                 raise StoreError("Whether the guild admits a request could not be found out in time.") from error
@@ -81,18 +91,33 @@ class Admission:
                 role_ids=role_ids(interaction.user),
                 known_ids=known_ids(interaction.guild, settings),
                 usage=usage,
+                discord_now=self._clock.now(),
+                sanctions=sanctions,
+                created_at=interaction.user.created_at,
+                joined_at=interaction.user.joined_at if isinstance(interaction.user, discord.Member) else None,
             )
             admit(settings, asked)
             yield Admitted(settings, within)
 
     async def check_place(self, interaction: discord.Interaction) -> GuildSettings:
-        """For what is shown and not drawn. Raises NotAdmittedError outside of the allowed channels, and StoreError."""
+        """For what is shown and not drawn. Raises NotAdmittedError outside of the allowed channels and for whoever is
+        banned, and StoreError."""
         settings = await self.settings(interaction.guild_id)
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                check_sanctions(await self._sanctions(interaction), self._clock.now())
+        except TimeoutError as error:
+            raise StoreError("Whether somebody is banned could not be found out in time.") from error
         check_place(settings, _channel_ids(interaction), known_ids(interaction.guild, settings))
         return settings
 
     async def _read(self, guild_id: int | None) -> GuildSettings:
         return DEFAULTS if guild_id is None else await self._store.guilds.settings(guild_id)
+
+    async def _sanctions(self, interaction: discord.Interaction) -> Sequence[SanctionRecord]:
+        if interaction.guild_id is None:
+            return ()
+        return await self._store.sanctions.of(interaction.guild_id, interaction.user.id)
 
     async def _usage(self, interaction: discord.Interaction, settings: GuildSettings, since: datetime) -> Usage:
         if interaction.guild_id is None or not needs_usage(settings):

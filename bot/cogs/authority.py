@@ -17,7 +17,7 @@ from bot.moderation.authority import COMMANDS, MENUS, PRESSES, Level, Need, chec
 from bot.store import JobRecord, Store
 from bot.views.custom_id import CustomId
 
-READ_TIMEOUT_S: Final = 0.5
+READ_TIMEOUT_S: Final = 1.0
 
 AnyCommand = app_commands.Command[Any, Any, Any] | app_commands.ContextMenu
 

@@ -47,7 +47,7 @@ TOPICS: Final = (
     Topic(Text("Looking back"), ("gallery", "show", "stats", "Their gallery")),
     Topic(Text("For the whole server"), ("style", "settings")),
     Topic(Text("For moderators"), ("mod",)),
-    Topic(Text("About the bot"), ("help", "about", "privacy")),
+    Topic(Text("About the bot"), ("help", "about", "privacy", "appeal")),
 )
 
 

@@ -33,6 +33,14 @@ TEXTS: Final[Mapping[AuditAction, Text]] = {
     AuditAction.CATEGORY_CHANGED: Text("{actor} switched a category of the starter list."),
     AuditAction.PROMPT_REFUSED: Text("{actor} refused a prompt of {user}."),
     AuditAction.PROMPT_WARNED: Text("{actor} warned {user} of a prompt."),
+    AuditAction.STRIKE: Text("{actor} gave {user} a strike."),
+    AuditAction.WARNING: Text("{actor} warned {user}."),
+    AuditAction.COOLDOWN: Text("{actor} imposed a cooldown on {user}."),
+    AuditAction.BAN: Text("{actor} banned {user} from drawing."),
+    AuditAction.LIFTED: Text("{actor} lifted what kept {user} from drawing."),
+    AuditAction.APPEAL: Text("{actor} appealed."),
+    AuditAction.APPEAL_UPHELD: Text("{actor} rejected an appeal of {user}."),
+    AuditAction.APPEAL_LIFTED: Text("{actor} granted an appeal of {user}."),
 }
 NAMES: Final[Mapping[AuditAction, Text]] = {
     AuditAction.SETTING_CHANGED: Text("Setting changed"),
@@ -48,6 +56,14 @@ NAMES: Final[Mapping[AuditAction, Text]] = {
     AuditAction.CATEGORY_CHANGED: Text("Category switched"),
     AuditAction.PROMPT_REFUSED: Text("Prompt refused"),
     AuditAction.PROMPT_WARNED: Text("Prompt warned of"),
+    AuditAction.STRIKE: Text("Strike"),
+    AuditAction.WARNING: Text("Warning"),
+    AuditAction.COOLDOWN: Text("Cooldown"),
+    AuditAction.BAN: Text("Ban"),
+    AuditAction.LIFTED: Text("Lifted"),
+    AuditAction.APPEAL: Text("Appeal"),
+    AuditAction.APPEAL_UPHELD: Text("Appeal rejected"),
+    AuditAction.APPEAL_LIFTED: Text("Appeal granted"),
 }
 """What the filter offers."""
 
@@ -76,6 +92,8 @@ def entry_line(entry: AuditEntry, language: Language, languages: Sequence[Langua
     more = []
     if entry.reason:
         more.append(language.text("Reason: {reason}", reason=escape_shortened(entry.reason, MAX_REASON_UNITS)))
+    if isinstance(until := details.get("until"), int):
+        more.append(language.text("until {when}", when=f"<t:{until}:f>"))
     if entry.case_number is not None:
         more.append(language.text("case {number}", number=str(entry.case_number)))
     if entry.job_id is not None:

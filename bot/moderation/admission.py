@@ -4,7 +4,7 @@ Times and mentions are in Discord's own notation, which each reader's client sho
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,7 +12,8 @@ from typing import Final
 from bot.errors import NotAdmittedError, UserLimitError
 from bot.guild_settings import GuildSettings
 from bot.language import Text
-from bot.store import Usage
+from bot.moderation.sanctions import check_age, check_sanctions
+from bot.store import SanctionRecord, Usage
 
 DAY: Final = timedelta(days=1)
 MAX_NAMED: Final = 10
@@ -24,7 +25,8 @@ class Asked:
 
     channel_ids: the channel, what it is a thread of, and their category. role_ids: of whoever asks. known_ids: the
     channels and roles that the guild has, or at least those of them that its settings name. usage: since DAY before
-    now.
+    now. sanctions: of whoever asks. created_at, joined_at: since when they have their account, and are a member; None
+    if that isn't known. discord_now: Discord's own time, which counts for these.
     """
 
     now: datetime
@@ -34,6 +36,10 @@ class Asked:
     role_ids: frozenset[int]
     known_ids: frozenset[int]
     usage: Usage
+    discord_now: datetime
+    sanctions: Sequence[SanctionRecord] = ()
+    created_at: datetime | None = None
+    joined_at: datetime | None = None
 
 
 def needs_usage(settings: GuildSettings) -> bool:
@@ -43,6 +49,8 @@ def needs_usage(settings: GuildSettings) -> bool:
 
 def admit(settings: GuildSettings, asked: Asked) -> None:
     """Raises NotAdmittedError or UserLimitError, with the rule and when or where it works again."""
+    check_sanctions(asked.sanctions, asked.discord_now)
+    check_age(settings, asked.discord_now, created_at=asked.created_at, joined_at=asked.joined_at)
     _check_time(settings, asked)
     check_place(settings, asked.channel_ids, asked.known_ids)
     _check_roles(settings, asked)

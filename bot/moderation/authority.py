@@ -48,6 +48,7 @@ COMMANDS: Final[Mapping[str, Need]] = {
     "privacy policy": Need.MEMBER,
     "privacy export": Need.MEMBER,
     "privacy delete": Need.MEMBER,
+    "appeal": Need.MEMBER,
     "mod log": Need.MODERATOR,
     "mod rules add": Need.MODERATOR,
     "mod rules remove": Need.MODERATOR,
@@ -57,6 +58,10 @@ COMMANDS: Final[Mapping[str, Need]] = {
     "mod rules import-automod": Need.ADMIN,
     "mod rules categories": Need.MODERATOR,
     "mod test-prompt": Need.MODERATOR,
+    "mod ban": Need.MODERATOR,
+    "mod unban": Need.MODERATOR,
+    "mod strike": Need.MODERATOR,
+    "mod history": Need.MODERATOR,
 }
 
 # A context menu by its English name.
@@ -94,6 +99,10 @@ PRESSES: Final[Mapping[str, Need]] = {
     "log": Need.MODERATOR,
     "sweep_run": Need.MODERATOR,
     "sweep_stop": Need.MODERATOR,
+    "appeal": Need.MEMBER,
+    "appeal_submit": Need.MEMBER,
+    "appeal_uphold": Need.MODERATOR,
+    "appeal_lift": Need.MODERATOR,
 }
 
 

@@ -34,6 +34,14 @@ class AuditAction(StrEnum):
     CATEGORY_CHANGED = "category_changed"
     PROMPT_REFUSED = "prompt_refused"
     PROMPT_WARNED = "prompt_warned"
+    STRIKE = "strike"
+    WARNING = "warning"
+    COOLDOWN = "cooldown"
+    BAN = "ban"
+    LIFTED = "lifted"
+    APPEAL = "appeal"
+    APPEAL_UPHELD = "appeal_upheld"
+    APPEAL_LIFTED = "appeal_lifted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,12 @@ class JobStore:
             query = query.where(jobs.c.guild_id == guild_id)
         return await self._select(query.order_by(*newest_first).limit(limit))
 
+    async def num_of(self, user_id: int, guild_id: int) -> int:
+        """How many jobs a user has ever asked a guild for."""
+        theirs = (jobs.c.user_id == user_id) & (jobs.c.guild_id == guild_id)
+        async with self._database.reading() as connection:
+            return await connection.scalar(select(func.count()).select_from(jobs).where(theirs)) or 0
+
     async def usage(self, user_id: int, guild_id: int, since: datetime) -> Usage:
         """What a user has asked of a guild since then."""
         theirs = (jobs.c.user_id == user_id) & (jobs.c.guild_id == guild_id)

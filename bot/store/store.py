@@ -21,6 +21,7 @@ from bot.store.jobs import JobStore
 from bot.store.migrate import migrate
 from bot.store.past import PastStore
 from bot.store.prompt_rules import RuleStore
+from bot.store.sanctions import SanctionStore
 from bot.store.showings import ShowingStore
 from bot.store.statistics import StatisticsStore
 from bot.store.styles import StyleStore
@@ -56,6 +57,7 @@ class Store:
     blocked_hashes: BlockedHashStore
     audit: AuditStore
     sweeps: SweepStore
+    sanctions: SanctionStore
 
     @classmethod
     @asynccontextmanager
@@ -94,6 +96,7 @@ class Store:
                 blocked_hashes=BlockedHashStore(database),
                 audit=AuditStore(database),
                 sweeps=SweepStore(database),
+                sanctions=SanctionStore(database),
             )
         finally:
             await database.aclose()

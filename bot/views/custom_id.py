@@ -34,6 +34,9 @@ class Action(StrEnum):
     LOG: another page of the audit; its argument is a filter, and in the place of a job's id stands that of the record
     before which it begins.
 
+    In the place of a job's id a sanction's: APPEAL opens a form, APPEAL_SUBMIT is that form, APPEAL_UPHOLD and
+    APPEAL_LIFT decide.
+
     REMIX: the form of a new job that comes from this one.
 
     ERASE: deletes everything of whoever presses; its job is NO_JOB.
@@ -69,6 +72,10 @@ class Action(StrEnum):
     LOG = "log"
     SWEEP_RUN = "sweep_run"
     SWEEP_STOP = "sweep_stop"
+    APPEAL = "appeal"
+    APPEAL_SUBMIT = "appeal_submit"
+    APPEAL_UPHOLD = "appeal_uphold"
+    APPEAL_LIFT = "appeal_lift"
 
 
 @dataclass(frozen=True, slots=True)

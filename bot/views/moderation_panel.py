@@ -17,6 +17,10 @@ MODERATION_KEYS: Final = frozenset(
         "trusted_roles",
         "review_channel",
         "log_channel",
+        "ladder",
+        "strike_days",
+        "min_account_h",
+        "min_member_h",
         "reports_to_hide",
         "retention_days",
     }
@@ -49,6 +53,7 @@ def moderation_view(
         ),
         *place("review", settings, language, known_ids, label=language.text("No moderators' channel")),
         *place("log", settings, language, known_ids, label=language.text("No log")),
+        form_section("strikes", settings, language),
         form_section("keeping", settings, language),
         row(make_button(language.text("Back to the settings"), CustomId(Action.SETTINGS, NO_JOB))),
     )

@@ -1,13 +1,18 @@
 """A guild's settings in words: what each is called, and what it is set to. Pure; the panel and its pages use it."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
+from bot.errors import InvalidParameterError
 from bot.guild_settings import DEFAULTS, MAX_LISTED, GuildSettings, json_of
 from bot.language import Language, Text
 from bot.moderation.admission import duration
+from bot.moderation.ladder_text import ladder_text
+from bot.moderation.spans import span_text
 from bot.render import escape, escape_shortened
 from bot.requests import SAMPLING_BOUNDS
+from bot.sanction_ladder import ladder_from
 from bot.store import SettingChange
 
 MAX_UNKNOWN_UNITS: Final = 60
@@ -39,6 +44,10 @@ NAMES: Final[Mapping[str, Text]] = {
     "previews": Text("Previews"),
     "reports_to_hide": Text("Reports that hide a picture"),
     "retention_days": Text("Days that jobs are kept"),
+    "ladder": Text("What strikes lead to"),
+    "strike_days": Text("Days that a strike counts"),
+    "min_account_h": Text("Age of an account that draws"),
+    "min_member_h": Text("Time since joining to draw"),
     "moderator_roles": Text("Moderators"),
     "trusted_roles": Text("Trusted members"),
     "review_channel": Text("Moderators' channel"),
@@ -63,6 +72,10 @@ _DEFAULTS: Final[Mapping[str, Text | str]] = {
     "previews": ON,
     "reports_to_hide": HIDDEN_AFTER,
     "retention_days": FOR_EVER,
+    "ladder": ladder_text(DEFAULTS.ladder),
+    "strike_days": str(DEFAULTS.strike_days),
+    "min_account_h": ANY,
+    "min_member_h": ANY,
     "moderator_roles": Text("whoever may time out members"),
     "trusted_roles": NONE,
     "review_channel": NONE,
@@ -95,6 +108,10 @@ def value_text(key: str, value: Any, *, most: int = MAX_LISTED) -> Shown:
             return _listed([f"<@&{id_}>" for id_ in ids], most)
         case "cooldown_s", int(seconds):
             return duration(seconds)
+        case "min_account_h" | "min_member_h", int(hours):
+            return span_text(timedelta(hours=hours))
+        case "ladder", [*steps]:
+            return _ladder(steps, most)
         case "reports_to_hide", 0:
             return Text("never")
         case "reports_to_hide", int(count):
@@ -130,6 +147,14 @@ def change_text(change: SettingChange, languages: Sequence[Language]) -> Text:
         old=names.get(str(change.old)) or value_text(change.key, change.old, most=MAX_NAMED),
         new=names.get(str(change.new)) or value_text(change.key, change.new, most=MAX_NAMED),
     )
+
+
+def _ladder(steps: list[Any], most: int) -> Shown:
+    try:
+        return ladder_text(ladder_from(steps), most)
+    except (InvalidParameterError, TypeError, ValueError):
+        # Of another version.
+        return escape_shortened(str(steps), MAX_UNKNOWN_UNITS)
 
 
 def _listed(mentions: list[str], most: int) -> str:

@@ -14,6 +14,7 @@ import discord
 from bot.errors import InvalidParameterError
 from bot.guild_settings import DEFAULTS, GuildSettings, QuietHours, digest_of
 from bot.language import Language, Text
+from bot.moderation.ladder_text import ladder_code, parse_ladder
 from bot.requests import SAMPLING_BOUNDS
 from bot.views.custom_id import NO_JOB, Action, CustomId
 from bot.views.forms import Field, make_form
@@ -21,8 +22,15 @@ from bot.views.setting_texts import ANY, FOR_EVER, HIDDEN_AFTER, NAMES, NONE, TH
 
 MAX_FIELD_CHARACTERS: Final = 40
 
+MAX_LADDER_CHARACTERS: Final = 200
+
 # What a field is called, which is what its refusals say too.
-_LABELS: Final[Mapping[str, Text]] = {**NAMES, "cooldown_s": Text("{name} (seconds)", name=NAMES["cooldown_s"])}
+_LABELS: Final[Mapping[str, Text]] = {
+    **NAMES,
+    "cooldown_s": Text("{name} (seconds)", name=NAMES["cooldown_s"]),
+    "min_account_h": Text("{name} (hours)", name=NAMES["min_account_h"]),
+    "min_member_h": Text("{name} (hours)", name=NAMES["min_member_h"]),
+}
 _CLOCK: Final = re.compile(r"(\d{1,2})[:.](\d{2})")
 
 
@@ -82,6 +90,26 @@ def _read_quiet(written: Mapping[str, str]) -> dict[str, Any]:
     return {"quiet_hours": QuietHours(_time(start), _time(end), zone or "UTC")}
 
 
+_STRIKE_NUMBERS: Final = _number_form(
+    Text("Strikes, and who is too new to draw"),
+    Text("Strikes and newcomers"),
+    {"strike_days": Text("{n}", n=DEFAULTS.strike_days), "min_account_h": ANY, "min_member_h": ANY},
+)
+
+
+def _strike_fields(settings: GuildSettings, language: Language) -> list[Field]:
+    shown = "" if settings.ladder == DEFAULTS.ladder else ladder_code(settings.ladder)
+    hint = language.text("As in: {meaning}", meaning=ladder_code(DEFAULTS.ladder))
+    label = language.tell(_LABELS["ladder"])
+    ladder = Field("ladder", label, MAX_LADDER_CHARACTERS, value=shown, hint=hint)
+    return [ladder, *_STRIKE_NUMBERS.fields(settings, language)]
+
+
+def _read_strikes(written: Mapping[str, str]) -> dict[str, Any]:
+    text = written.get("ladder", "").strip()
+    return {"ladder": parse_ladder(text) if text else DEFAULTS.ladder, **_STRIKE_NUMBERS.read(written)}
+
+
 FORMS: Final[Mapping[str, Form]] = {
     "defaults": _number_form(
         Text("When a member does not say"),
@@ -97,6 +125,13 @@ FORMS: Final[Mapping[str, Form]] = {
         Text("Limits for each member"),
         Text("Limits"),
         {"max_jobs_per_user": THE_BOTS, "cooldown_s": NONE, "daily_images": ANY},
+    ),
+    "strikes": Form(
+        _STRIKE_NUMBERS.title,
+        _STRIKE_NUMBERS.button,
+        ("ladder", *_STRIKE_NUMBERS.keys),
+        _strike_fields,
+        _read_strikes,
     ),
     "keeping": _number_form(
         Text("Reports, and how long jobs are kept"),

@@ -8,7 +8,9 @@ import pytest
 from bot.errors import NotAdmittedError, RequestError, UserLimitError
 from bot.guild_settings import DEFAULTS, GuildSettings, QuietHours
 from bot.moderation.admission import Asked, admit, duration, needs_usage
+from bot.sanction_ladder import SanctionKind
 from bot.store import Usage
+from tests.moderation.test_sanctions import sanction
 
 NOW = datetime(2026, 7, 1, 21, 30, tzinfo=UTC)
 ASKED = Asked(
@@ -19,6 +21,7 @@ ASKED = Asked(
     role_ids=frozenset({20}),
     known_ids=frozenset({10, 12, 13, 20, 21}),
     usage=Usage(),
+    discord_now=NOW,
 )
 NIGHT = QuietHours(time(23), time(7), "Europe/Berlin")
 
@@ -134,3 +137,15 @@ def test_the_daily_quota_names_when_there_is_room() -> None:
 )
 def test_durations(seconds: int, text: str) -> None:
     assert str(duration(seconds)) == text
+
+
+def test_sanctions_and_age_are_asked_first_and_of_discords_time() -> None:
+    paused = GuildSettings(is_paused=True, min_account_h=24)
+    ban = sanction(SanctionKind.BAN, timedelta(hours=1), given_at=NOW)
+    asked = replace(ASKED, sanctions=(replace(ban, expires_at=NOW + timedelta(hours=1)),), created_at=NOW)
+    assert str(refusal(paused, asked)).startswith("You are banned from drawing in this server until")
+    later = replace(asked, discord_now=NOW + timedelta(hours=2))
+    assert str(refusal(paused, later)).startswith("In this server accounts must be 1 day old to draw.")
+    assert str(refusal(paused, replace(later, discord_now=NOW + timedelta(days=1)))).startswith(
+        "This server has paused"
+    )

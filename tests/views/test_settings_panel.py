@@ -9,6 +9,7 @@ import pytest
 from bot.catalogues import Languages
 from bot.guild_settings import MAX_LISTED, GuildSettings, QuietHours, json_of
 from bot.language import ENGLISH, Language, Text
+from bot.sanction_ladder import SanctionKind, Step
 from bot.sandbox import rules
 from bot.store import SettingChange
 from bot.views.moderation_panel import moderation_view
@@ -42,6 +43,10 @@ ALL = GuildSettings(
     trusted_roles=IDS,
     review_channel=IDS[0],
     log_channel=IDS[1],
+    ladder=(Step(SanctionKind.BAN, 366 * 86400 - 60),) * 8,
+    strike_days=366,
+    min_account_h=8784,
+    min_member_h=8783,
 )
 
 

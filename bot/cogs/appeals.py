@@ -1,0 +1,250 @@
+"""Appeals: one for each sanction, from the button in the direct message or /appeal, decided once. Event loop.
+
+An appeal goes to the guild's moderators' channel. Without one it is kept all the same: /mod history shows it, and
+/mod unban lifts what was imposed.
+"""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+import aiohttp
+import discord
+from discord import app_commands
+from discord.app_commands import locale_str
+from discord.ext import commands
+
+from bot.catalogues import Languages
+from bot.cogs.admin_notices import AdminNotices
+from bot.cogs.answering import answer_alone
+from bot.cogs.discord_clock import DiscordClock
+from bot.cogs.permissions import guild_of
+from bot.cogs.sanction_texts import KINDS
+from bot.errors import JobEndedError, MissingPermissionError, StoreError
+from bot.language import Language, Text
+from bot.moderation.sanctions import KEEP_OUT, holds
+from bot.render import escape, escape_shortened
+from bot.store import AuditAction, AuditRecord, SanctionRecord, Store
+from bot.views.custom_id import Action, CustomId
+from bot.views.forms import Field, form_values, make_form
+from bot.views.job_control import make_button, make_view
+
+STORE_TIMEOUT_S: Final = 1.0
+SEND_TIMEOUT_S: Final = 5.0
+MAX_APPEAL_CHARACTERS: Final = 800
+MAX_SHOWN_UNITS: Final = 1000
+
+_TEXT: Final = "text"
+
+_log = logging.getLogger(__name__)
+
+
+class AppealCog(commands.Cog):
+    """The command, its form, and the moderators' buttons. In the place of a job's id stands a sanction's."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        store: Store,
+        clock: DiscordClock,
+        notices: AdminNotices,
+        languages: Languages,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._clock = clock
+        self._notices = notices
+        self._languages = languages
+
+    @app_commands.command(
+        name=locale_str("appeal"), description=locale_str("Ask the moderators to look again at what keeps you out")
+    )
+    @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
+    @app_commands.allowed_installs(guilds=True, users=False)
+    async def appeal(self, interaction: discord.Interaction) -> None:
+        """Opens the form for the newest sanction that nobody has appealed against."""
+        guild_id, now = guild_of(interaction), self._clock.now()
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                theirs = await self._store.sanctions.of(guild_id, interaction.user.id)
+        except TimeoutError as error:
+            raise StoreError("The sanctions of a member could not be read in time.") from error
+        open_ones = [each for each in theirs if holds(each, now) and each.appealed_at is None]
+        if not open_ones:
+            raise JobEndedError("There is nothing that you could appeal against.")
+        await self._ask(interaction, max(open_ones, key=lambda each: (each.kind in KEEP_OUT, each.id)))
+
+    async def press(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
+        """The button in a direct message. Raises JobEndedError if there is nothing to appeal against any more."""
+        sanction = await self._get(pressed)
+        if sanction is None or sanction.user_id != interaction.user.id or sanction.revoked_at is not None:
+            raise JobEndedError("There is nothing that you could appeal against.")
+        if sanction.appealed_at is not None:
+            raise JobEndedError("You have appealed against this already.")
+        await self._ask(interaction, sanction)
+
+    async def submit(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
+        """The form. Raises as `press` does."""
+        text = form_values(interaction).get(_TEXT, "")[:MAX_APPEAL_CHARACTERS]
+        sanction = await self._get(pressed)
+        if sanction is None:
+            raise JobEndedError("There is nothing that you could appeal against.")
+        record = AuditRecord(
+            guild_id=sanction.guild_id,
+            action=AuditAction.APPEAL,
+            actor_id=interaction.user.id,
+            user_id=interaction.user.id,
+            case_number=sanction.case_number,
+            reason=text,
+            details={"sanction": sanction.id},
+        )
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                appealed = await self._store.sanctions.appeal(
+                    sanction.id,
+                    interaction.user.id,
+                    text=text,
+                    locale=str(interaction.locale),
+                    at=self._clock.now(),
+                    audit=record,
+                )
+        except TimeoutError as error:
+            raise StoreError("The appeal could not be stored in time.") from error
+        if appealed is None:
+            raise JobEndedError("You have appealed against this already.")
+        language = self._languages.of(str(interaction.locale))
+        await answer_alone(
+            interaction, language.text("The moderators have your appeal. I will tell you what they decide.")
+        )
+        await self._post(appealed)
+
+    async def press_uphold(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
+        """A moderator leaves it as it is."""
+        await self._decide(interaction, pressed, AuditAction.APPEAL_UPHELD)
+
+    async def press_lift(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
+        """A moderator lifts it, with its strike."""
+        await self._decide(interaction, pressed, AuditAction.APPEAL_LIFTED)
+
+    async def _decide(self, interaction: discord.Interaction[Any], pressed: CustomId, action: AuditAction) -> None:
+        sanction = await self._get(pressed)
+        if sanction is None or sanction.guild_id != interaction.guild_id:
+            raise JobEndedError("This appeal is not known here.")
+        if sanction.user_id == interaction.user.id:
+            raise MissingPermissionError("Somebody else must decide on your appeal.")
+        decision = "lifted" if action is AuditAction.APPEAL_LIFTED else "upheld"
+        record = AuditRecord(
+            guild_id=sanction.guild_id,
+            action=action,
+            actor_id=interaction.user.id,
+            user_id=sanction.user_id,
+            case_number=sanction.case_number,
+            details={"sanction": sanction.id},
+        )
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                decided = await self._store.sanctions.decide(
+                    sanction.id, decision, by=interaction.user.id, at=self._clock.now(), audit=record
+                )
+        except TimeoutError as error:
+            raise StoreError("The decision could not be stored in time.") from error
+        if decided is None:
+            raise JobEndedError("Somebody has decided on this appeal already.")
+        language = self._languages.of(str(interaction.locale))
+        by = f"<@{interaction.user.id}>"
+        said = (
+            language.text("{user} granted it.", user=by)
+            if decision == "lifted"
+            else language.text("{user} rejected it.", user=by)
+        )
+        await interaction.response.edit_message(
+            content=f"{_appeal_text(decided, language)}\n{said}",
+            view=None,
+            allowed_mentions=discord.AllowedMentions.none(),
+        )
+        await self._tell(decided)
+
+    async def _ask(self, interaction: discord.Interaction[Any], sanction: SanctionRecord) -> None:
+        language = self._languages.of(str(interaction.locale))
+        field = Field(
+            _TEXT,
+            language.text("Why should they look at it again?"),
+            MAX_APPEAL_CHARACTERS,
+            is_required=True,
+            is_long=True,
+        )
+        custom_id = CustomId(Action.APPEAL_SUBMIT, f"{sanction.id:012x}")
+        await interaction.response.send_modal(make_form(language.text("Appeal"), custom_id, [field]))
+
+    async def _get(self, pressed: CustomId) -> SanctionRecord | None:
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                return await self._store.sanctions.get(int(pressed.job_id, 16))
+        except TimeoutError as error:
+            raise StoreError("The sanction could not be read in time.") from error
+
+    async def _post(self, sanction: SanctionRecord) -> None:
+        """Shows an appeal to the moderators, if they have a channel that can be written to."""
+        guild_id = sanction.guild_id
+        guild = self._client.get_guild(guild_id)
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                settings = await self._store.guilds.settings(guild_id)
+                if guild is None or settings.review_channel is None:
+                    return
+                language = self._languages.of(settings.language or str(guild.preferred_locale))
+                sanction_id = f"{sanction.id:012x}"
+                danger = discord.ButtonStyle.danger
+                buttons = [
+                    make_button(language.text("Uphold"), CustomId(Action.APPEAL_UPHOLD, sanction_id)),
+                    make_button(language.text("Lift"), CustomId(Action.APPEAL_LIFT, sanction_id), style=danger),
+                ]
+                channel = self._client.get_partial_messageable(settings.review_channel)
+                await channel.send(
+                    _appeal_text(sanction, language),
+                    view=make_view(buttons),
+                    allowed_mentions=discord.AllowedMentions.none(),
+                )
+        except (discord.NotFound, discord.Forbidden) as error:
+            _log.warning("guild %d: its moderators' channel can't be written to: %s", guild_id, error)
+            gone = Text(
+                "I can't write into {channel}, where your moderators decide. Choose another channel with /settings, or "
+                "let me write there; /mod history shows appeals meanwhile.",
+                channel=f"<#{settings.review_channel}>",
+            )
+            await self._notices.tell_once(guild_id, f"review_channel/{settings.review_channel}", gone)
+        except (StoreError, discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            _log.warning("guild %d: an appeal was not shown to its moderators: %s", guild_id, error)
+
+    async def _tell(self, sanction: SanctionRecord) -> None:
+        """Tells its user what was decided, if Discord lets us."""
+        guild = self._client.get_guild(sanction.guild_id)
+        language = self._languages.of(sanction.appeal_locale)
+        server = "" if guild is None else f"**{escape(guild.name)}**"
+        said = (
+            language.text("The moderators of {server} granted your appeal: it is lifted.", server=server)
+            if sanction.appeal_decision == "lifted"
+            else language.text("The moderators of {server} rejected your appeal: it stays as it is.", server=server)
+        )
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                channel = await self._client.create_dm(discord.Object(sanction.user_id))
+                await channel.send(said, allowed_mentions=discord.AllowedMentions.none())
+        except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            _log.info("user %d could not be told of a decision: %s", sanction.user_id, error or type(error).__name__)
+
+
+def _appeal_text(sanction: SanctionRecord, language: Language) -> str:
+    lines = [
+        language.text(
+            "**Appeal** of {user} against: {kind}, given by {by} {when}",
+            user=f"<@{sanction.user_id}>",
+            kind=KINDS[sanction.kind],
+            by=Text("the bot") if sanction.given_by is None else f"<@{sanction.given_by}>",
+            when=f"<t:{int(sanction.given_at.timestamp())}:f>",
+        )
+    ]
+    if sanction.reason:
+        lines.append(language.text("Reason: {reason}", reason=escape_shortened(sanction.reason, MAX_SHOWN_UNITS // 2)))
+    lines.append(f"> {escape_shortened(sanction.appeal or '', MAX_SHOWN_UNITS)}".replace("\n", "\n> "))
+    return "\n".join(lines)

@@ -1,0 +1,353 @@
+"""/mod ban, unban, strike, history and appeals as people meet them: the real client in a sandbox."""
+
+import re
+from unittest.mock import AsyncMock, MagicMock
+
+import discord
+import pytest
+
+from bot.errors import RequestError, StoreError
+from bot.moderation.cases import CaseKind
+from bot.moderation.sanctions import keeping_out
+from bot.sanction_ladder import SanctionKind, Step
+from bot.sandbox import Event
+from bot.store import AuditFilter, CaseStore, NewCase, SanctionRecord
+from tests.conftest import OpenStage, Stage, eventually
+from tests.sandbox_guild import guild_of
+
+DRAW = "/imagine prompt:a red circle images:1"
+DIRECT = "in direct messages"
+
+
+async def user_id(stage: Stage, name: str) -> int:
+    """The id of a member who has drawn."""
+    await stage.play(f"as {name}")
+    await stage.play(DRAW)
+    job = await stage.app.store.jobs.get(stage.job_ids[-1])
+    assert job is not None
+    return job.user_id
+
+
+async def moderate(stage: Stage, line: str) -> str:
+    """What the moderator is answered in the end."""
+    await stage.play("as moderator")
+    await stage.play("in general")
+    answer = (await stage.play(line))[-1]
+    assert answer.is_ephemeral
+    return answer.text
+
+
+async def sanctions(stage: Stage, of: int) -> list[SanctionRecord]:
+    return await stage.app.store.sanctions.of((await guild_of(stage)).id, of)
+
+
+async def actions(stage: Stage) -> list[str]:
+    """What the audit has, oldest first."""
+    entries = await stage.app.store.audit.page(AuditFilter(guild_id=(await guild_of(stage)).id), 50)
+    return [entry.action for entry in reversed(entries)]
+
+
+async def refused(stage: Stage, name: str = "user", line: str = DRAW) -> str:
+    await stage.play(f"as {name}")
+    await stage.play("in general")
+    answer = await stage.answer(line)
+    assert answer.is_ephemeral
+    return answer.text
+
+
+async def direct_message(stage: Stage, name: str = "user") -> str:
+    """The newest one that the bot has sent."""
+    opened = {e.answer["id"] for e in stage.sandbox.requests if e.path.endswith("/users/@me/channels")}
+    sent = [e for e in stage.sandbox.requests if e.method == "POST" and e.path.endswith("/messages")]
+    return [str(e.payload["content"]) for e in sent if e.path.split("/")[-2] in opened][-1]
+
+
+async def set_review_channel(stage: Stage, name: str) -> int:
+    guild = await guild_of(stage)
+    channel_id = next((channel.id for channel in guild.channels if channel.name == name), 99)
+    await stage.app.store.guilds.change(guild.id, 1, review_channel=channel_id)
+    return channel_id
+
+
+def plain(text: str) -> str:
+    """Without Discord's times."""
+    return re.sub(r"<t:\d+:\w>", "T", text)
+
+
+async def test_a_ban_keeps_out_until_it_is_lifted(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        user = await user_id(stage, "user")
+        said = await moderate(stage, "/mod ban user:@user duration:7d reason:too many circles")
+        assert said.startswith("@user is banned from drawing until ")
+        assert "could not tell" not in said
+        told = await direct_message(stage)
+        assert plain(told) == ("You are banned from drawing in **Sandbox** until T (T).\nReason: too many circles")
+        for line in (DRAW, "/again", "/imagine prompt:for me private:true"):
+            assert (await refused(stage, line=line)).startswith("You are banned from drawing in this server until ")
+        assert (await refused(stage, line=f"/show job:{stage.job_ids[0]}")).startswith("You are banned")
+        assert await moderate(stage, "/mod unban user:@user reason:enough") == "@user can draw again."
+        assert await moderate(stage, "/mod unban user:@user") == "Nothing keeps @user from drawing."
+        await stage.play("as user")
+        assert (await stage.play(DRAW))[-1].files
+        (ban,) = await sanctions(stage, user)
+        assert (ban.kind, ban.reason) == (SanctionKind.BAN, "too many circles")
+        assert ban.revoked_at is not None
+        assert await actions(stage) == ["ban", "lifted"]
+
+
+async def test_strikes_climb_the_ladder(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        user = await user_id(stage, "user")
+        said = [plain(await moderate(stage, f"/mod strike user:@user reason:number {n}")) for n in range(1, 5)]
+        assert said[0].splitlines() == ["@user got a strike: 1 counts now.", "@user was warned."]
+        assert said[1].splitlines()[0] == "@user got a strike: 2 count now."
+        assert said[1].splitlines()[1].startswith("@user can't draw until ")
+        assert said[2].splitlines()[1].startswith("@user is banned from drawing until ")
+        assert said[3].splitlines()[1] == "@user is banned from drawing for good."
+        told = plain(await direct_message(stage)).splitlines()
+        assert told == [
+            "You got a strike in **Sandbox**.",
+            "4 strikes count now, this one until T (T).",
+            "You are banned from drawing in **Sandbox** for good.",
+            "Reason: number 4",
+        ]
+        assert (await refused(stage)).startswith("You are banned from drawing in this server for good; with /appeal")
+        assert [each.kind for each in reversed(await sanctions(stage, user))] == [
+            SanctionKind.STRIKE,
+            SanctionKind.WARNING,
+            SanctionKind.STRIKE,
+            SanctionKind.COOLDOWN,
+            SanctionKind.STRIKE,
+            SanctionKind.BAN,
+            SanctionKind.STRIKE,
+            SanctionKind.BAN,
+        ]
+        assert await actions(stage) == ["strike", "warning", "strike", "cooldown", "strike", "ban", "strike", "ban"]
+
+
+async def test_a_server_writes_its_own_ladder(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await stage.play("as moderator")
+        await stage.play("/settings")
+        await stage.play("click Moderation")
+        await stage.play("click Strikes and newcomers")
+        panel = (await stage.play("submit What strikes lead to:ban 2h, ban Days that a strike counts:7"))[-1].text
+        assert "What strikes lead to: ban (2 hours) and ban for good, strike by strike" in panel
+        settings = await stage.app.store.guilds.settings((await guild_of(stage)).id)
+        assert settings.ladder == (Step(SanctionKind.BAN, 7200), Step(SanctionKind.BAN))
+        assert settings.strike_days == 7
+        await stage.play("click Strikes and newcomers")
+        told = (await stage.play("submit What strikes lead to:jail"))[-1].text
+        assert told == "Write the steps as in “warning, cooldown 1h, ban 1d, ban”, not jail."
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("/mod ban user:@moderator", "You can't do this to yourself."),
+        ("/mod strike user:@moderator reason:x", "You can't do this to yourself."),
+        ("/mod unban user:@moderator", "You can't lift what was imposed on you: /appeal asks the others."),
+        ("/mod ban user:@owner", "You can't do this to a moderator or an administrator."),
+        ("/mod ban user:@colleague", "You can't do this to a moderator or an administrator."),
+        ("/mod strike user:@helper reason:x", "You can't do this to a moderator or an administrator."),
+        ("/mod ban user:@user duration:a while", "Write a time from 1m to 366d"),
+        ("/mod ban user:@user duration:0m", "Write a time from 1m to 366d"),
+    ],
+)
+async def test_whom_nobody_sanctions_and_what_makes_no_sense(open_stage: OpenStage, line: str, sentence: str) -> None:
+    async with open_stage() as stage:
+        await stage.play("as colleague")
+        await stage.play("give Moderator")
+        await stage.play("as helper")
+        await stage.play("give Helper")
+        guild = await guild_of(stage)
+        await eventually(lambda: any(role.name == "Helper" for role in guild.roles))
+        helpers = next(role for role in guild.roles if role.name == "Helper")
+        await stage.app.store.guilds.change(guild.id, 1, moderator_roles=(helpers.id,))
+        assert (await moderate(stage, line)).startswith(sentence)
+        assert await actions(stage) == ["setting_changed"]
+
+
+@pytest.mark.parametrize(
+    ("user", "sentence"),
+    [
+        (MagicMock(spec=discord.Member, id=5, bot=True), "You can't do this to a bot."),
+        (None, "Discord did not tell me who this is. Try again."),
+    ],
+)
+async def test_a_press_asks_discord_who_somebody_is(
+    open_stage: OpenStage, user: MagicMock | None, sentence: str
+) -> None:
+    async with open_stage() as stage:
+        guild = MagicMock(spec=discord.Guild, id=1, owner_id=2)
+        down = discord.HTTPException(MagicMock(status=500, reason="down"), "down")
+        guild.fetch_member = AsyncMock(return_value=user, side_effect=None if user is not None else down)
+        press = MagicMock(spec=discord.Interaction, guild=guild, command=None, application_id=9)
+        press.user.id = 3
+        with pytest.raises(RequestError) as refusal:
+            await stage.app.bot.sanctioning.ban(1, 5, by=press, reason=None)
+        assert str(refusal.value) == sentence
+        guild.fetch_member.assert_awaited_once_with(5)
+
+
+async def test_closed_direct_messages_are_said_and_change_nothing(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await user_id(stage, "hermit")
+        said = await moderate(stage, "/mod ban user:@hermit")
+        assert said.splitlines()[1] == "I could not tell them: their direct messages are closed."
+        assert (await refused(stage, "hermit")).startswith("You are banned")
+
+
+async def test_automatic_strikes_and_bans(open_stage: OpenStage) -> None:
+    """What other parts of the bot call, without anybody who presses."""
+    async with open_stage() as stage:
+        user, guild = await user_id(stage, "user"), await guild_of(stage)
+        sanctioning = stage.app.bot.sanctioning
+        imposed = await sanctioning.strike(guild.id, user, by=None, reason="rule", case_number=5, job_id="0" * 12)
+        assert (imposed.strikes, imposed.was_told) == (1, True)
+        assert [each.given_by for each in imposed.given] == [None, None]
+        await sanctioning.warn(guild.id, user, by=None, reason="again")
+        await sanctioning.ban(guild.id, user, by=None, reason=None)
+        entries = await stage.app.store.audit.page(AuditFilter(guild_id=guild.id), 10)
+        assert [(entry.action, entry.actor_id, entry.case_number) for entry in reversed(entries)] == [
+            ("strike", None, 5),
+            ("warning", None, 5),
+            ("warning", None, None),
+            ("ban", None, None),
+        ]
+        assert entries[-1].job_id == "0" * 12
+        assert keeping_out(await sanctions(stage, user), discord.utils.utcnow()) is not None
+
+
+async def test_the_history_of_a_member(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        user, guild = await user_id(stage, "user"), await guild_of(stage)
+        assert "Nothing was ever imposed on them." in await moderate(stage, "/mod history user:@user")
+        await moderate(stage, "/mod strike user:@user reason:*spam*")
+        await moderate(stage, "/mod ban user:@user")
+        await moderate(stage, "/mod unban user:@user")
+        await stage.app.store.cases.open(
+            NewCase(guild_id=guild.id, kind=CaseKind.REPORT, job_id=stage.job_ids[0], user_id=user)
+        )
+        lines = (await moderate(stage, "/mod history user:@user")).splitlines()
+        assert lines[0] == "History of @user"
+        assert lines[2] == "Jobs: 1. Strikes that count: 1. Cases: 1, of which open: 1."
+        assert "Ban · lifted · @moderator" in lines[3]
+        assert "Warning · @moderator · *spam*" in lines[4]
+        assert "Strike · until " in lines[5]
+        assert lines[-1] == "Newest cases: #1"
+
+
+async def test_newcomers_are_told_when_it_works(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        guild = await guild_of(stage)
+        await stage.app.store.guilds.change(guild.id, 1, min_account_h=24)
+        assert (await refused(stage)).startswith(
+            "In this server accounts must be 1 day old to draw. You can draw here "
+        )
+        await stage.app.store.guilds.change(guild.id, 1, min_account_h=0, min_member_h=2)
+        assert (await refused(stage)).startswith("In this server members can draw 2 hours after they joined. You can ")
+
+
+async def appeal(stage: Stage, text: str = "I am sorry") -> Event:
+    """From the button in the direct message."""
+    await stage.play("as user")
+    await stage.play(DIRECT)
+    await stage.play("click Appeal")
+    return (await stage.play(f"submit Why should they look at it again?:{text}"))[-1]
+
+
+async def at_review(stage: Stage, line: str, name: str = "moderator") -> list[Event]:
+    await stage.play(f"as {name}")
+    await stage.play("in staff")
+    return await stage.play(line)
+
+
+@pytest.mark.parametrize(("button", "is_lifted"), [("Lift", True), ("Uphold", False)])
+async def test_an_appeal_is_decided_and_its_user_hears_of_it(
+    open_stage: OpenStage, button: str, is_lifted: bool
+) -> None:
+    async with open_stage() as stage:
+        await user_id(stage, "user")
+        staff = await set_review_channel(stage, "staff")
+        await moderate(stage, "/mod ban user:@user reason:circles")
+        answer = await appeal(stage, "It was a *star*")
+        assert answer.text == "The moderators have your appeal. I will tell you what they decide."
+        shown = [e.payload["content"] for e in stage.sandbox.requests if e.path.endswith(f"/{staff}/messages")][-1]
+        assert "**Appeal** of <@" in shown
+        assert "Reason: circles" in shown
+        assert shown.endswith("> It was a \\*star\\*")
+        assert "have your appeal and have not decided yet" in await refused(stage)
+    async with open_stage() as stage:
+        seen = await at_review(stage, f"click {button}")
+        assert seen[-1].text.endswith("@moderator granted it." if is_lifted else "@moderator rejected it.")
+        assert "[Lift]" not in seen[-1].text
+        told = await direct_message(stage)
+        assert told.startswith(f"The moderators of **Sandbox** {'granted' if is_lifted else 'rejected'} your appeal")
+        await stage.play("as user")
+        await stage.play("in general")
+        if is_lifted:
+            assert (await stage.play(DRAW))[-1].files
+        else:
+            assert "have looked at it again already" in await refused(stage)
+        assert await actions(stage) == [
+            "setting_changed",
+            "ban",
+            "appeal",
+            "appeal_lifted" if is_lifted else "appeal_upheld",
+        ]
+
+
+async def test_one_appeal_for_each_sanction(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await user_id(stage, "user")
+        await moderate(stage, "/mod ban user:@user")
+        await appeal(stage)
+        assert (await stage.answer("click Appeal")).text == "You have appealed against this already."
+        assert await refused(stage, line="/appeal") == "There is nothing that you could appeal against."
+        assert await refused(stage, "alice", "/appeal") == "There is nothing that you could appeal against."
+
+
+async def test_the_command_appeals_against_what_keeps_out(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        user = await user_id(stage, "user")
+        await moderate(stage, "/mod ban user:@user")
+        await moderate(stage, "/mod strike user:@user reason:x")
+        await stage.play("as user")
+        await stage.play("in general")
+        await stage.play("/appeal")
+        said = (await stage.play("submit Why should they look at it again?:please"))[-1]
+        assert said.text.startswith("The moderators have your appeal.")
+        assert [each.kind for each in await sanctions(stage, user) if each.appealed_at] == [SanctionKind.BAN]
+
+
+async def test_who_decides_on_an_appeal(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await user_id(stage, "user")
+        await set_review_channel(stage, "general")
+        await moderate(stage, "/mod ban user:@user")
+        await appeal(stage)
+        assert (await refused(stage, "alice", "click Lift")).startswith("Only moderators can do this")
+        await stage.play("as user")
+        await stage.play("give Moderator")
+        assert await refused(stage, line="click Lift") == "Somebody else must decide on your appeal."
+        await stage.play("as moderator")
+        await stage.play("in general")
+        await stage.play("click Uphold")
+        assert (await actions(stage))[-1] == "appeal_upheld"
+
+
+async def test_a_channel_that_is_gone_keeps_the_appeal_and_the_owner_hears_of_it(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await user_id(stage, "user")
+        await set_review_channel(stage, "gone")
+        await moderate(stage, "/mod ban user:@user")
+        assert (await appeal(stage)).text.startswith("The moderators have your appeal.")
+        await eventually(lambda: any("where your moderators decide" in str(e.payload) for e in stage.sandbox.requests))
+        assert "appeal open" in await moderate(stage, "/mod history user:@user")
+
+
+async def test_a_store_that_is_down_is_one_sentence(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_stage() as stage:
+        monkeypatch.setattr(CaseStore, "of_user", AsyncMock(side_effect=StoreError("It is locked.")))
+        assert (await moderate(stage, "/mod history user:@user")).startswith("The bot's database has a problem (id ")
