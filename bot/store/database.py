@@ -128,7 +128,9 @@ def _driver_of(url: URL) -> Iterator[None]:
 def _options(url: URL, busy_timeout_s: float) -> dict[str, Any]:
     # Without isolation_level=None, Python's sqlite3 decides by itself when a transaction begins, and not for DDL.
     connect_args = {"timeout": busy_timeout_s, "isolation_level": None} if sqlite_file(url) else {}
-    return {"hide_parameters": True, "connect_args": connect_args}
+    # Without preserve_rowcount SQLAlchemy forgets how many rows an INSERT on PostgreSQL made.
+    options = {"preserve_rowcount": True}
+    return {"hide_parameters": True, "connect_args": connect_args, "execution_options": options}
 
 
 def _prepare_sqlite(engine: Engine, begin: str) -> None:

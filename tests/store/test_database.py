@@ -147,3 +147,10 @@ async def test_a_caller_may_stop_waiting(file: Path) -> None:
                 await store.jobs.create(JOB)
         assert await store.jobs.unfinished() == []
         assert (await store.jobs.create(JOB)).id == JOB.id
+
+
+async def test_how_many_rows_an_insert_made_is_known_on_every_database(tmp_path: Path) -> None:
+    """On PostgreSQL, which the tests don't have, it would be -1 without this."""
+    engine = create_engine(parse_url(url_of(tmp_path / "store.sqlite3")), 1)
+    assert engine.sync_engine.get_execution_options()["preserve_rowcount"] is True
+    await engine.dispose()
