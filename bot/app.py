@@ -24,6 +24,7 @@ from bot.errors import ConfigError, DalleBotError
 from bot.executor.base import EngineState, Executor
 from bot.executor.local import LocalExecutor
 from bot.language import ENGLISH
+from bot.moderation.image_categories import SHIPPED_CATEGORIES, read_categories
 from bot.moderation.places import Places
 from bot.moderation.rule_file import load_rules
 from bot.pictures import PictureFolder
@@ -62,6 +63,9 @@ async def open_app(
     await asyncio.to_thread(policy.read, ENGLISH.code)
     file = settings.moderation.rules_file
     rules = () if file is None else await asyncio.to_thread(load_rules, file)
+    categories = await asyncio.to_thread(
+        read_categories, settings.moderation.image_categories_file or SHIPPED_CATEGORIES
+    )
     async with contextlib.AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(settings.store_url))
         executor = await stack.enter_async_context(
@@ -87,6 +91,7 @@ async def open_app(
                 places=_places(settings.discord),
                 policy=policy,
                 rules=rules,
+                categories=categories,
             )
         )
         yield App(store, executor, bot)

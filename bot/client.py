@@ -32,6 +32,7 @@ from bot.cogs.gallery import GalleryCog
 from bot.cogs.gallery_reader import GalleryReader
 from bot.cogs.gallery_search import GallerySearch
 from bot.cogs.help import HelpCog
+from bot.cogs.image_gate import ImageGate
 from bot.cogs.imagine import ImagineCog
 from bot.cogs.job_desk import JobDesk
 from bot.cogs.looking_closer import LookingCloser
@@ -39,6 +40,7 @@ from bot.cogs.menus import Menus
 from bot.cogs.message_removal import MessageRemoval
 from bot.cogs.mod_group import ModCommand, mod_group
 from bot.cogs.packing import Packing
+from bot.cogs.picture_check import PictureCheck
 from bot.cogs.picture_source import PictureSource
 from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.privacy import PrivacyCog
@@ -47,11 +49,13 @@ from bot.cogs.prompt_check import PromptCheck
 from bot.cogs.prompt_rules import PromptRules
 from bot.cogs.queue import QueueCog
 from bot.cogs.remixing import Remixing
+from bot.cogs.resubmitting import Resubmitting
 from bot.cogs.result_controls import result_handlers
 from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.results import Results
 from bot.cogs.resume import resume_jobs
 from bot.cogs.retention import Retention
+from bot.cogs.review_parts import review_parts
 from bot.cogs.rule_book import RuleBook
 from bot.cogs.sanction_commands import SanctionCommands
 from bot.cogs.sanctioning import Sanctioning
@@ -69,6 +73,7 @@ from bot.error_handler import answer_error, explain
 from bot.errors import ConfigError, DalleBotError, NotAdmittedError, StoreError
 from bot.executor.base import Executor
 from bot.language import ENGLISH
+from bot.moderation.image_categories import NO_CATEGORIES, Categories
 from bot.moderation.parameters import ImageCount
 from bot.moderation.places import Places
 from bot.moderation.prompt_rules import Rule
@@ -112,6 +117,7 @@ class DalleBot(commands.AutoShardedBot):
     source_url: of the bot's code, for /about. dev_guild_id: register the commands in this guild alone, where they
     appear at once; None registers them globally. places: where the bot works; None for every guild. policy: the text of
     /privacy policy; None for the shipped one. rules: for prompts everywhere, beside those of each guild.
+    categories: of pictures; None for none.
     """
 
     def __init__(
@@ -129,6 +135,7 @@ class DalleBot(commands.AutoShardedBot):
         places: Places | None = None,
         policy: PrivacyPolicy | None = None,
         rules: Sequence[Rule] = (),
+        categories: Categories | None = None,
     ) -> None:
         # Two warnings at every start, about voice, which this bot has no use for.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
@@ -147,12 +154,15 @@ class DalleBot(commands.AutoShardedBot):
         self.languages = languages
         self._pictures = pictures
         self._threads = PictureThreads()
+        self._gate = ImageGate(categories or NO_CATEGORIES, store.blocked_hashes, self._threads)
+        self._check = PictureCheck(store, self._gate, on_open=self._wake_reviews, strike=self._strike_for_pictures)
         self._deliveries = Deliveries(
             store=store.jobs,
             executor=executor,
             keeper=ResultKeeper(store.images, pictures, self._threads),
             threads=self._threads,
             max_deliveries=max_deliveries,
+            check=self._check,
         )
         self._source_url = source_url
         self._command_ids: dict[str, int] = {}
@@ -186,6 +196,28 @@ class DalleBot(commands.AutoShardedBot):
             search=self._sweep_search,
             languages=languages,
         )
+        self._resubmitting = Resubmitting(
+            self,
+            store=store,
+            pictures=pictures,
+            threads=self._threads,
+            admission=self._admission,
+            gate=self._gate,
+            executor=executor,
+            languages=languages,
+        )
+        self._review = review_parts(
+            self,
+            store=store,
+            pictures=pictures,
+            threads=self._threads,
+            deliveries=self._deliveries,
+            resubmitting=self._resubmitting,
+            gate=self._gate,
+            notices=self.notices,
+            languages=languages,
+            sanctioning=self.sanctioning,
+        )
 
     async def setup_hook(self) -> None:
         """Loads the cogs and registers the commands; discord.py calls it after login, before the gateway."""
@@ -196,6 +228,7 @@ class DalleBot(commands.AutoShardedBot):
         self._retention.start()
         self._mirror.start()
         self._sweeper.start()
+        self._review.reviewing.start()
 
     async def load_cogs(self) -> None:
         """Adds every command and control, and takes up the jobs that the last run left, before new ones can come."""
@@ -206,6 +239,8 @@ class DalleBot(commands.AutoShardedBot):
             deliveries=self._deliveries,
             admission=self._admission,
             prompts=PromptCheck(self._rule_book, self._store.audit),
+            gate=self._gate,
+            review=self._check,
             places=self.places,
             languages=self.languages,
         )
@@ -291,7 +326,13 @@ class DalleBot(commands.AutoShardedBot):
         log = AuditLog(self._store.audit, self.languages)
         rules = PromptRules(self._store.rules, self._rule_book, self.languages)
         sanctions = SanctionCommands(self.sanctioning, self._store, self._clock, self.languages)
-        moderating: list[ModCommand] = [*log.commands(), *sweeping.commands(), *rules.commands(), *sanctions.commands()]
+        moderating: list[ModCommand] = [
+            *log.commands(),
+            *sweeping.commands(),
+            *rules.commands(),
+            *sanctions.commands(),
+            *self._review.commands,
+        ]
         self.tree.add_command(mod_group(moderating))
         for known in self.tree.get_commands():
             known.default_permissions = default_permissions(known)
@@ -317,6 +358,7 @@ class DalleBot(commands.AutoShardedBot):
             Action.APPEAL_SUBMIT: appeals.submit,
             Action.APPEAL_UPHOLD: appeals.press_uphold,
             Action.APPEAL_LIFT: appeals.press_lift,
+            Action.CASE: self._review.reviewing.press,
             **result_handlers(
                 removal=self._removal,
                 store=self._store,
@@ -332,12 +374,7 @@ class DalleBot(commands.AutoShardedBot):
         self.presses = Presses(handlers, self.languages, self.authority.check_press, self.places)
         self.add_dynamic_items(JobControl)
         await resume_jobs(
-            self,
-            store=self._store.jobs,
-            admission=self._admission,
-            executor=self._executor,
-            deliveries=self._deliveries,
-            languages=self.languages,
+            store=self._store, resubmitting=self._resubmitting, deliveries=self._deliveries, languages=self.languages
         )
 
     async def sync_commands(self) -> bool:
@@ -387,6 +424,12 @@ class DalleBot(commands.AutoShardedBot):
         text = json.dumps([discord.http.Route.BASE, payload], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def _wake_reviews(self) -> None:
+        self._review.reviewing.wake()
+
+    async def _strike_for_pictures(self, guild_id: int, user_id: int, job_id: str) -> None:
+        await self.sanctioning.strike(guild_id, user_id, by=None, reason=None, job_id=job_id)
+
     async def on_ready(self) -> None:
         """Tells the log of guilds in which the bot refuses everything."""
         for guild in self.guilds:
@@ -421,6 +464,7 @@ class DalleBot(commands.AutoShardedBot):
         for background in (self._retention, self._sweeper, self._erasing, self._exporting):
             await background.aclose()
         await self._mirror.aclose()
+        await self._review.reviewing.aclose()
         await self._deliveries.aclose()
         self._threads.close()
         await super().close()

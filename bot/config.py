@@ -123,11 +123,13 @@ class PrivacySettings(_Section):
 
 
 class ModerationSettings(_Section):
-    """rules_file: rules for prompts that count everywhere; None for none."""
+    """rules_file: rules for prompts that count everywhere; None for none. image_categories_file: what pictures may be
+    asked to look like; None for the shipped categories."""
 
     rules_file: Path | None = None
+    image_categories_file: Path | None = None
 
-    @field_validator("rules_file", mode="after")
+    @field_validator("rules_file", "image_categories_file", mode="after")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()

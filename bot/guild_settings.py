@@ -13,13 +13,16 @@ from typing import Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.errors import InvalidParameterError
+from bot.image_rule import ImageRule
 from bot.requests import MAX_IMAGES, SAMPLING_BOUNDS, Bounds, check_number, check_whole, exceeds
 from bot.sanction_ladder import DEFAULT_LADDER, Step, check_ladder, ladder_from, ladder_json
 
 ResultFormat = Literal["png", "webp"]
+ReviewDefault = Literal["approve", "approve_spoiler", "reject"]
 
 MAX_LISTED: Final = 25  # of a select of Discord's
 MAX_ID: Final = 2**63 - 1
+MAX_REVIEW_HOURS: Final = 30 * 24
 MAX_COOLDOWN_S: Final = 24 * 60 * 60
 MAX_RETENTION_DAYS: Final = 3650
 MAX_REPORTS_TO_HIDE: Final = 100
@@ -121,6 +124,8 @@ class GuildSettings:
     ladder: what strikes lead to, step by step. strike_days: how long a strike counts. min_account_h, min_member_h: how
     old an account and a membership must be to draw, in hours.
     retention_days: how long jobs are kept; 0 for ever. reports_to_hide: from how many members; 0 for any number.
+    image_rules: what pictures may not look like, a rule for each category. review_hours: how long something waits for
+    moderators; review_default: what becomes of it then.
     """
 
     allowed_channels: tuple[int, ...] = ()
@@ -153,6 +158,9 @@ class GuildSettings:
     min_member_h: int = 0
     retention_days: int = 0
     reports_to_hide: int = 3
+    image_rules: tuple[ImageRule, ...] = ()
+    review_hours: int = 48
+    review_default: ReviewDefault = "reject"
 
     def __post_init__(self) -> None:
         for key in _LISTS:
@@ -174,6 +182,10 @@ class GuildSettings:
         check_whole("min_member_h", self.min_member_h, 0, MAX_AGE_H)
         check_whole("retention_days", self.retention_days, 0, MAX_RETENTION_DAYS)
         check_whole("reports_to_hide", self.reports_to_hide, 0, MAX_REPORTS_TO_HIDE)
+        check_whole("review_hours", self.review_hours, 1, MAX_REVIEW_HOURS)
+        if self.review_default not in get_args(ReviewDefault):
+            raise InvalidParameterError("review_default must be approve, approve_spoiler or reject.")
+        self._check_image_rules()
         for key in _SWITCHES:
             if not isinstance(getattr(self, key), bool):
                 raise InvalidParameterError("{key} must be on or off.", key=key)
@@ -194,6 +206,13 @@ class GuildSettings:
                 default=default,
                 most=most,
             )
+
+    def _check_image_rules(self) -> None:
+        rules = self.image_rules
+        if not all(isinstance(rule, ImageRule) for rule in rules) or len(rules) > MAX_LISTED:
+            raise InvalidParameterError("image_rules holds at most {limit} rules.", limit=MAX_LISTED)
+        if len({rule.category for rule in rules}) < len(rules):
+            raise InvalidParameterError("image_rules has two rules for one category.")
 
 
 DEFAULTS: Final = GuildSettings()
@@ -245,7 +264,7 @@ def _as_json(key: str, value: Any) -> Any:
         return ladder_json(value)
     match value:
         case tuple():
-            return list(value)
+            return [each.to_json() if isinstance(each, ImageRule) else each for each in value]
         case QuietHours():
             return {
                 "start": value.start.isoformat("minutes"),
@@ -261,6 +280,8 @@ def _from_json(key: str, value: Any) -> Any:
         return tuple(value)
     if key == "ladder":
         return ladder_from(value)
+    if key == "image_rules":
+        return tuple(ImageRule.from_json(rule) for rule in value)
     if key == "quiet_hours" and value is not None:
         start, end = (datetime.time.fromisoformat(value[name]).replace(tzinfo=None) for name in ("start", "end"))
         return QuietHours(start, end, value["zone"])

@@ -36,6 +36,8 @@ MAX_DESCRIPTION_CHARACTERS: Final = 1024
 MAX_REQUEST_BYTES: Final = 24 * 1024 * 1024  # Discord takes 25 MiB per request; the rest is for the other fields
 MAX_MODEL_CHARACTERS: Final = 80
 MAX_NEGATIVE_UNITS: Final = 300
+SPOILER_PREFIX: Final = "SPOILER_"
+"""Of a file's name, by which Discord knows that it is to be shown behind a click."""
 
 _BAR_CELLS: Final = 10
 _ELLIPSIS: Final = "…"
@@ -170,6 +172,18 @@ def render_failure(prompt: str, sentence: str) -> Rendered:
     return Rendered(_under_prompt(prompt, [sentence]), drops_picture=True)
 
 
+def render_waiting(case_number: int, *, language: Language, user_id: int, prompt: str | None) -> Rendered:
+    """Moderators are to decide. prompt: None where it is the prompt that they should see first."""
+    sentence = language.text("{user}: waiting for review (case {number}).", user=f"<@{user_id}>", number=case_number)
+    content = sentence if prompt is None else _under_prompt(prompt, [sentence])
+    return Rendered(content, controls=Controls.RUNNING, drops_picture=True)
+
+
+def render_closed(prompt: str | None, sentence: str) -> Rendered:
+    """As render_failure, without a prompt that nobody may see."""
+    return Rendered(sentence, drops_picture=True) if prompt is None else render_failure(prompt, sentence)
+
+
 def cancelled_text(user_id: int) -> Text:
     """For render_failure: who cancelled the job."""
     return Text("Cancelled by {user}.", user=f"<@{user_id}>")
@@ -190,18 +204,21 @@ def render_result(
     origin: Text | None = None,
     is_kept: bool = False,
     result_format: ResultFormat = "png",
+    is_spoiler: bool = False,
+    warning: Text | None = None,
 ) -> Rendered:
     """A finished job: caption and numbered collage, best first.
 
     user_id: who asked; shown as a mention, which doesn't ping because the client sends AllowedMentions.none().
     max_bytes: the largest attachment that Discord takes here. origin: which job it comes from. is_kept: whether its
     pictures are in the store, which its controls need. result_format: of the collage, unless it is too large as PNG.
+    is_spoiler: whether Discord shows the collage behind a click. warning: for whoever asked.
     """
     request = result.request
     collage = make_collage([image.pixels for image in result.images])
     metadata = picture_metadata(request, result.sampling, result.model)
     data, extension = encode_within(collage, metadata, min(max_bytes, MAX_REQUEST_BYTES), result_format)
-    filename = f"dalle-bot-{request.job_id}.{extension}"
+    filename = f"{SPOILER_PREFIX if is_spoiler else ''}dalle-bot-{request.job_id}.{extension}"
     lines = [
         language.plural(
             "{n} image for {user} · seed {seed} · {seconds:.1f} s",
@@ -215,6 +232,7 @@ def render_result(
         f"-# {escape(_cut(result.model, MAX_MODEL_CHARACTERS))} · {_sampling_text(result.sampling)}",
         *(f"-# {language.tell(said)}" for said in (_negative_text(request), origin) if said is not None),
         *(escape(language.tell(notice)) for notice in result.notices),
+        *([] if warning is None else [language.tell(warning)]),
     ]
     description = language.plural(
         "{n} image of: {prompt}",

@@ -7,6 +7,7 @@ import pytest
 
 from bot.errors import InvalidParameterError
 from bot.guild_settings import DEFAULTS, MAX_LISTED, GuildSettings, QuietHours, json_of, settings_from
+from bot.image_rule import ImageAction, ImageRule
 from bot.sanction_ladder import SanctionKind, Step
 
 NIGHT = QuietHours(time(22), time(7, 30), "Europe/Berlin")
@@ -41,6 +42,9 @@ OTHERS: dict[str, Any] = {
     "strike_days": 7,
     "min_account_h": 48,
     "min_member_h": 1,
+    "image_rules": (ImageRule("blood", ImageAction.HOLD), ImageRule("drugs", ImageAction.WARN, 0.5)),
+    "review_hours": 12,
+    "review_default": "approve_spoiler",
 }
 
 
@@ -60,6 +64,10 @@ def test_defaults_leave_nothing_behind() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
+        ({"review_hours": 0}, "review_hours must be between 1 and 720, not 0."),
+        ({"review_default": "ban"}, "review_default must be approve, approve_spoiler or reject."),
+        ({"image_rules": ("blood",)}, "image_rules holds at most 25 rules."),
+        ({"image_rules": (ImageRule("a", ImageAction.HOLD),) * 2}, "image_rules has two rules for one category."),
         ({"allowed_channels": (1, 0)}, "allowed_channels holds 0, which is no id of Discord's."),
         ({"allowed_channels": (2**63,)}, "allowed_channels holds 9223372036854775808, which is no id"),
         ({"allowed_roles": ("7",)}, "allowed_roles holds '7', which is no id"),

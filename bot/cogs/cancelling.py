@@ -12,7 +12,7 @@ from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
 from bot.cogs.job_message import JobMessage
 from bot.errors import JobEndedError, StoreError
-from bot.render import cancelled_text, render_failure
+from bot.render import cancelled_text, render_closed
 from bot.store import AuditAction, AuditRecord, AuditStore, JobRecord, JobState, JobStore
 from bot.views.custom_id import CustomId
 
@@ -99,7 +99,12 @@ class Cancelling:
         if job.message_id is not None and not job.is_short_lived:
             partial = self._client.get_partial_messageable(job.channel_id).get_partial_message(job.message_id)
             message = JobMessage(partial, job.id, language)
-            self._deliveries.show(job.id, message, render_failure(job.prompt, sentence))
+            self._deliveries.show(job.id, message, render_closed(shown_prompt(job), sentence))
+
+
+def shown_prompt(job: JobRecord) -> str | None:
+    """A job's prompt; None while moderators have not let others see it: then it has not been drawn either."""
+    return None if job.state is JobState.IN_REVIEW and job.result is None else job.prompt
 
 
 def _check_unfinished(job: JobRecord) -> None:

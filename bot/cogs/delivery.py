@@ -18,14 +18,16 @@ from typing import Any, Final
 from bot.cogs.follower import AcceptedJob, Follower
 from bot.cogs.job_message import JobMessage, Shown
 from bot.cogs.permissions import required_permissions
+from bot.cogs.picture_check import Held, Passed, PictureCheck
 from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.standing import Standing
 from bot.error_handler import explain
-from bot.errors import ExecutorClosedError, JobCancelledError, JobEndedError, QueueFullError, StoreError
+from bot.errors import ExecutorClosedError, JobCancelledError, JobEndedError, JobFailedError, QueueFullError, StoreError
 from bot.executor.base import Executor
 from bot.language import Text
-from bot.render import Rendered, cancelled_text, render_failure, render_interrupted, render_result
+from bot.moderation.cases import CaseKind
+from bot.render import Rendered, cancelled_text, render_failure, render_interrupted, render_result, render_waiting
 from bot.requests import Result
 from bot.store import JobState, JobStore
 
@@ -53,8 +55,8 @@ class _UnderWay:
 class Deliveries:
     """The deliveries under way. New ones are refused from `max_deliveries` on. Make it on the running event loop.
 
-    threads: to render on. clock: seconds, as time.monotonic. retry_pauses_s: waits between attempts to show a finished
-    job while Discord can't be reached.
+    threads: to render on. check: whether a result is shown; None shows all. clock: seconds, as time.monotonic.
+    retry_pauses_s: waits between attempts to show a finished job while Discord can't be reached.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Deliveries:
         keeper: ResultKeeper,
         threads: PictureThreads,
         max_deliveries: int,
+        check: PictureCheck | None = None,
         clock: Callable[[], float] = time.monotonic,
         edit_interval_s: float = EDIT_INTERVAL_S,
         retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
@@ -74,6 +77,7 @@ class Deliveries:
         self._keeper = keeper
         self._threads = threads
         self._max_deliveries = max_deliveries
+        self._check = check
         self._clock = clock
         self._edit_interval_s = edit_interval_s
         self._retry_pauses_s = retry_pauses_s
@@ -223,17 +227,23 @@ class Deliveries:
         )
 
     async def _hand_over(self, job: AcceptedJob, result: Result) -> None:
+        passed = Passed() if self._check is None else await self._check.check(job, result)
+        if isinstance(passed, Held):
+            await self._hold(job, result, passed)
+            return
         await self._record(job.request.job_id, JobState.DELIVERING)
         is_kept = await self._keeper.keep(result)
         shown, max_bytes = Shown.TOO_LARGE, job.max_bytes
         while shown is Shown.TOO_LARGE and max_bytes >= MIN_BYTES:
-            rendered = await self._rendered(job, result, is_kept=is_kept, max_bytes=max_bytes)
+            rendered = await self._rendered(job, result, passed, is_kept=is_kept, max_bytes=max_bytes)
             shown = await self._show_in_the_end(job, rendered)
             # What Discord says that it takes is not always what it takes.
             max_bytes = len(rendered.picture.data) // 2 if rendered.picture is not None else 0
         match shown:
             case Shown.DONE:
-                await self._record(job.request.job_id, JobState.DELIVERED, result=_summary(result))
+                await self._record(
+                    job.request.job_id, JobState.DELIVERED, result=_summary(result), is_spoiler=passed.is_spoiler
+                )
             case Shown.GONE:
                 sentence = job.language.text("Its message was deleted.")
                 await self._record(job.request.job_id, JobState.FAILED, error=sentence)
@@ -258,7 +268,23 @@ class Deliveries:
                 # It stays DELIVERING, so the next start draws the same pictures and tries again.
                 _log.error("job %s: Discord can't be reached, the result waits for the next start", job.request.job_id)
 
-    async def _rendered(self, job: AcceptedJob, result: Result, *, is_kept: bool, max_bytes: int) -> Rendered:
+    async def _hold(self, job: AcceptedJob, result: Result, held: Held) -> None:
+        """Keeps the pictures for moderators and says so. What can't be kept or recorded is not shown either."""
+        assert self._check is not None
+        if not await self._keeper.keep(result):
+            raise JobFailedError(
+                "The pictures have to wait for moderators, and I could not keep them. Ask again later."
+            )
+        case = await self._check.open(CaseKind.HELD_PICTURES, job, held.details)
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            await self._store.move(job.request.job_id, JobState.IN_REVIEW, result=_summary(result))
+        self._check.opened()
+        waiting = render_waiting(case.number, language=job.language, user_id=job.user_id, prompt=job.request.prompt)
+        await job.message.show(waiting)
+
+    async def _rendered(
+        self, job: AcceptedJob, result: Result, passed: Passed, *, is_kept: bool, max_bytes: int
+    ) -> Rendered:
         return await self._threads.run(
             RENDER_TIMEOUT_S,
             render_result,
@@ -269,6 +295,8 @@ class Deliveries:
             origin=job.origin,
             is_kept=is_kept,
             result_format=job.result_format,
+            is_spoiler=passed.is_spoiler,
+            warning=passed.warning,
         )
 
     async def _show_in_the_end(self, job: AcceptedJob, rendered: Rendered) -> Shown:
@@ -292,11 +320,17 @@ class Deliveries:
         await self._record(job_id, state, error=sentence)
 
     async def _record(
-        self, job_id: str, state: JobState, *, error: str | None = None, result: dict[str, Any] | None = None
+        self,
+        job_id: str,
+        state: JobState,
+        *,
+        error: str | None = None,
+        result: dict[str, Any] | None = None,
+        is_spoiler: bool | None = None,
     ) -> None:
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
-                await self._store.move(job_id, state, error=error, result=result)
+                await self._store.move(job_id, state, error=error, result=result, is_spoiler=is_spoiler)
         except (StoreError, TimeoutError) as refusal:
             _log.warning("job %s could not be recorded as %s: %s", job_id, state, refusal)
 

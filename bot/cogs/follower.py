@@ -18,6 +18,7 @@ from bot.cogs.updates import UpdateReader
 from bot.errors import JobCancelledError
 from bot.executor.base import EngineState, Executor
 from bot.guild_settings import ResultFormat
+from bot.image_rule import ImageRule
 from bot.language import Language, Text
 from bot.render import render_update
 from bot.requests import Finished, GenerationRequest, Queued, Result, Update
@@ -33,7 +34,9 @@ class AcceptedJob:
 
     first: the update that the message shows. language: that of whoever asked. stored: the job's state in the store.
     max_bytes: Discord's limit for an attachment. resumed: a previous run of the bot accepted it.
-    origin: which job it comes from, if from one. result_format: of its collage.
+    origin: which job it comes from, if from one. result_format: of its collage. guild_id: None in direct messages.
+    image_rules: that its pictures are held against. is_reviewed: moderators have let its pictures be shown.
+    is_spoiler: behind a click.
     """
 
     request: GenerationRequest
@@ -47,6 +50,10 @@ class AcceptedJob:
     resumed: bool = False
     origin: Text | None = None
     result_format: ResultFormat = "png"
+    guild_id: int | None = None
+    image_rules: tuple[ImageRule, ...] = ()
+    is_reviewed: bool = False
+    is_spoiler: bool = False
 
 
 class Follower:

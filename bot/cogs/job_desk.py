@@ -8,7 +8,7 @@ before it is raised, for the one sentence that its user gets.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Final
@@ -18,26 +18,32 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.admission import Admission
+from bot.cogs.authority import role_ids
 from bot.cogs.delivery import Deliveries
 from bot.cogs.edit_window import check_wait, is_short_lived
 from bot.cogs.elsewhere import check_elsewhere, is_shown_alone
 from bot.cogs.follower import AcceptedJob
+from bot.cogs.image_gate import ImageGate
 from bot.cogs.job_answer import send_job_message
 from bot.cogs.job_message import JobMessage
 from bot.cogs.origin import origin_text
 from bot.cogs.permissions import check_app_permissions
+from bot.cogs.picture_check import PictureCheck
 from bot.cogs.previews import preview_interval_s
 from bot.cogs.private_message import PrivateMessage
-from bot.cogs.prompt_check import PromptCheck, check_review
+from bot.cogs.prompt_check import PromptCheck, review_details, to_review
 from bot.cogs.updates import UpdateReader, submit_job
 from bot.errors import DalleBotError, StoreError, WaitTooLongError
 from bot.executor.base import EngineState, Executor
-from bot.guild_settings import ResultFormat
+from bot.guild_settings import GuildSettings, ResultFormat
+from bot.image_rule import ImageRule
 from bot.language import Language, Text
+from bot.moderation.cases import CaseKind
 from bot.moderation.places import Places
-from bot.render import render_update
+from bot.moderation.prompt_rules import Verdict
+from bot.render import render_update, render_waiting
 from bot.requests import GenerationRequest, Queued, Update
-from bot.store import JobKind, JobRecord, JobState, JobStore, NewJob
+from bot.store import CaseRecord, JobKind, JobRecord, JobState, JobStore, NewCase, NewJob
 from bot.views.job_control import view_of
 
 STORE_TIMEOUT_S: Final = 1.0
@@ -55,6 +61,14 @@ class _Submitted:
 
 
 @dataclass(frozen=True, slots=True)
+class _Held:
+    """A job that isn't drawn before moderators have seen its prompt."""
+
+    request: GenerationRequest
+    case: CaseRecord
+
+
+@dataclass(frozen=True, slots=True)
 class _Look:
     """What the messages of an interaction's jobs have in common.
 
@@ -66,6 +80,7 @@ class _Look:
     is_short_lived: bool
     result_format: ResultFormat
     origin: Text | None
+    image_rules: tuple[ImageRule, ...]
 
 
 class JobDesk:
@@ -80,6 +95,8 @@ class JobDesk:
         deliveries: Deliveries,
         admission: Admission,
         prompts: PromptCheck,
+        gate: ImageGate,
+        review: PictureCheck,
         places: Places,
         languages: Languages,
     ) -> None:
@@ -89,6 +106,8 @@ class JobDesk:
         self._deliveries = deliveries
         self._admission = admission
         self._prompts = prompts
+        self._gate = gate
+        self._review = review
         self._places = places
         self._languages = languages
 
@@ -96,8 +115,9 @@ class JobDesk:
         """Raises what `accept` would refuse these with now; it stores nothing and keeps no place."""
         check_elsewhere(interaction, self._places, len(requests))
         check_app_permissions(interaction)
-        check_review(await self._prompts.screen(interaction, requests))
-        async with self._admission.admitted(interaction, requests):
+        screened = await self._prompts.screen(interaction, requests)
+        async with self._admission.admitted(interaction, requests) as admitted:
+            to_review(screened, admitted.settings, is_trusted=_is_trusted(interaction, admitted.settings))
             await self._executor.check_room(str(interaction.user.id), len(requests))
 
     async def accept(
@@ -123,18 +143,27 @@ class JobDesk:
         check_elsewhere(interaction, self._places, len(requests))
         channel_id = check_app_permissions(interaction)
         screened = await self._prompts.screen(interaction, requests)
-        check_review(screened)
         is_private = is_private or is_shown_alone(interaction)
         short_lived = is_short_lived(interaction, is_private=is_private)
         with self._deliveries.accepting(*(request.job_id for request in requests)):
             async with self._admission.admitted(interaction, requests) as admitted:
                 settings = admitted.settings
+                is_trusted = _is_trusted(interaction, settings)
+                held = to_review(screened, settings, is_trusted=is_trusted)
+                rules = self._gate.rules(settings, is_trusted=is_trusted)
                 requests = tuple(
-                    replace(request, preview_interval_s=preview_interval_s(settings, request.num_images))
+                    replace(
+                        request,
+                        preview_interval_s=preview_interval_s(
+                            settings, request.num_images, are_kept_from_sight=self._gate.keeps_from_sight(rules)
+                        ),
+                        labels=self._gate.labels(rules),
+                    )
                     for request in admitted.requests
                 )
                 locale = str(interaction.locale) if is_private else settings.language or str(interaction.locale)
-                await self._executor.check_room(str(interaction.user.id), len(requests))
+                await self._executor.check_room(str(interaction.user.id), len(requests) - len(held))
+                new_cases = await self._new_cases(interaction, requests, held, settings)
                 await self._commit(
                     [
                         NewJob(
@@ -167,11 +196,52 @@ class JobDesk:
                 is_short_lived=short_lived,
                 result_format=settings.result_format,
                 origin=None if parent is None else origin_text(kind, parent, parent_rank),
+                image_rules=rules,
             )
-            submitted = await self._submit(interaction, requests, look)
-            await self._acknowledge_all(interaction, channel_id, submitted, look)
+            cases = await self._open_cases(new_cases)
+            submitted = await self._submit(interaction, [r for r in requests if r.job_id not in cases], look)
+            accepted = {job.request.job_id: job for job in submitted}
+            jobs = [accepted.get(r.job_id) or _Held(r, cases[r.job_id]) for r in requests]
+            await self._acknowledge_all(interaction, channel_id, jobs, look)
+        if cases:
+            self._review.opened()
         if screened.warned is not None:
             await self._warn(interaction, await self._prompts.note_warning(interaction, screened.warned))
+
+    async def _new_cases(
+        self,
+        interaction: discord.Interaction,
+        requests: Sequence[GenerationRequest],
+        held: Mapping[int, Verdict],
+        settings: GuildSettings,
+    ) -> list[NewCase]:
+        """For the prompts that moderators should see first. Raises JobFailedError if too many wait, and StoreError."""
+        if not held or interaction.guild_id is None:
+            return []
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                return [
+                    await self._review.new_case(
+                        CaseKind.HELD_PROMPT,
+                        interaction.guild_id,
+                        interaction.user.id,
+                        requests[number].job_id,
+                        settings,
+                        review_details(verdict, requests[number]),
+                    )
+                    for number, verdict in held.items()
+                ]
+        except TimeoutError as error:
+            raise StoreError("Whether a review is possible could not be found out in time.") from error
+
+    async def _open_cases(self, new_cases: Sequence[NewCase]) -> dict[str, CaseRecord]:
+        """By job id. Before anything is answered: a prompt that should be held is never taken for one that may be
+        drawn, wherever the bot stops."""
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                return {case.job_id: await self._review.open_case(case) for case in new_cases}
+        except TimeoutError as error:
+            raise StoreError("The case could not be stored in time. Try again in a minute.") from error
 
     async def _warn(self, interaction: discord.Interaction, warning: Text) -> None:
         """Tells whoever asked, and nobody else."""
@@ -231,7 +301,7 @@ class JobDesk:
         self,
         interaction: discord.Interaction,
         channel_id: int,
-        jobs: Sequence[_Submitted],
+        jobs: Sequence["_Submitted | _Held"],
         look: _Look,
     ) -> None:
         """A message for each job, whose delivery starts with it. What Discord refused is raised at the end."""
@@ -250,8 +320,9 @@ class JobDesk:
         if refusal is not None:
             raise refusal
 
-    async def _reject_unanswered(self, interaction: discord.Interaction, job: _Submitted) -> None:
-        await self._withdraw(job)
+    async def _reject_unanswered(self, interaction: discord.Interaction, job: "_Submitted | _Held") -> None:
+        if isinstance(job, _Submitted):
+            await self._withdraw(job)
         language = self._languages.of(str(interaction.locale))
         sentence = language.text("Discord did not take the answer to the command.")
         self._deliveries.reject(job.request.job_id, job.request.prompt, JobState.FAILED, sentence)
@@ -260,15 +331,19 @@ class JobDesk:
         self,
         interaction: discord.Interaction,
         channel_id: int,
-        job: _Submitted,
+        job: "_Submitted | _Held",
         look: _Look,
         *,
         is_follow_up: bool,
     ) -> None:
         request = job.request
-        loading = self._executor.status.state is EngineState.LOADING
         language = look.language
-        rendered = render_update(request, job.first, language=language, loading=loading)
+        if isinstance(job, _Held):
+            number, user_id = job.case.number, interaction.user.id
+            rendered = render_waiting(number, language=language, user_id=user_id, prompt=None)
+        else:
+            loading = self._executor.status.state is EngineState.LOADING
+            rendered = render_update(request, job.first, language=language, loading=loading)
         view = view_of(rendered.controls, request.job_id, language)
         message_id = await send_job_message(
             interaction,
@@ -281,9 +356,13 @@ class JobDesk:
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 await self._store.acknowledge(request.job_id, channel_id, message_id)
+                if isinstance(job, _Held):
+                    await self._store.move(request.job_id, JobState.IN_REVIEW)
         except (StoreError, TimeoutError) as error:
             # The pictures still come; only a restart in between would lose them.
             _log.error("job %s: the message id could not be stored: %s", request.job_id, error)
+        if isinstance(job, _Held):
+            return
         discord_message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
         make_message: Callable[..., JobMessage] = JobMessage
         if look.is_short_lived:
@@ -307,5 +386,11 @@ class JobDesk:
             max_bytes=interaction.filesize_limit,
             origin=look.origin,
             result_format=look.result_format,
+            guild_id=interaction.guild_id,
+            image_rules=look.image_rules,
         )
         self._deliveries.start(accepted)
+
+
+def _is_trusted(interaction: discord.Interaction, settings: GuildSettings) -> bool:
+    return not role_ids(interaction.user).isdisjoint(settings.trusted_roles)

@@ -1,7 +1,17 @@
-"""From a stored job to the request that it was, for doing it again and for making others of it. Pure."""
+"""From a stored job to what it was: its request, for doing it again, and its result, for showing it. Pure.
 
-from bot.requests import GenerationRequest, SamplingOverrides
-from bot.store import JobRecord
+Pictures are decoded here, which takes some milliseconds each: on a worker thread.
+"""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from bot.requests import GeneratedImage, GenerationRequest, Result, Sampling, SamplingOverrides
+from bot.store import JobRecord, StoredImage
 
 
 def request_of(job: JobRecord) -> GenerationRequest:
@@ -18,3 +28,31 @@ def request_of(job: JobRecord) -> GenerationRequest:
         codes_of=job.model or (job.result or {}).get("model") if job.image_tokens else None,
         job_id=job.id,
     )
+
+
+def result_of(job: JobRecord, images: Sequence[StoredImage], pictures: Sequence[npt.NDArray[np.uint8]]) -> Result:
+    """The result as it was when it was drawn. images: at least one. pictures: of each, uint8 [height, width, 3]."""
+    told = job.result or {}
+    generated = tuple(
+        GeneratedImage(
+            index=image.index,
+            pixels=pixels,
+            image_tokens=image.tokens,
+            score=image.score,
+            clip_vector=image.vector,
+        )
+        for image, pixels in zip(images, pictures, strict=True)
+    )
+    return Result(
+        request=request_of(job),
+        model=images[0].model,
+        sampling=Sampling(**told["sampling"]),
+        images=generated,
+        notices=(),
+        seconds=told["seconds"],
+    )
+
+
+def picture_of(png: bytes) -> npt.NDArray[np.uint8]:
+    """uint8 [height, width, 3] of a kept PNG file."""
+    return np.asarray(Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGB"))

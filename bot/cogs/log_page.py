@@ -41,6 +41,8 @@ TEXTS: Final[Mapping[AuditAction, Text]] = {
     AuditAction.APPEAL: Text("{actor} appealed."),
     AuditAction.APPEAL_UPHELD: Text("{actor} rejected an appeal of {user}."),
     AuditAction.APPEAL_LIFTED: Text("{actor} granted an appeal of {user}."),
+    AuditAction.CASE_DECIDED: Text("{actor} decided a case about {user}."),
+    AuditAction.PICTURES_REFUSED: Text("{actor} did not show pictures for {user}, by a rule for pictures."),
 }
 NAMES: Final[Mapping[AuditAction, Text]] = {
     AuditAction.SETTING_CHANGED: Text("Setting changed"),
@@ -64,6 +66,8 @@ NAMES: Final[Mapping[AuditAction, Text]] = {
     AuditAction.APPEAL: Text("Appeal"),
     AuditAction.APPEAL_UPHELD: Text("Appeal rejected"),
     AuditAction.APPEAL_LIFTED: Text("Appeal granted"),
+    AuditAction.CASE_DECIDED: Text("Case decided"),
+    AuditAction.PICTURES_REFUSED: Text("Pictures refused"),
 }
 """What the filter offers."""
 

@@ -17,15 +17,15 @@ _log = logging.getLogger(__name__)
 
 
 def previews_allowed(settings: GuildSettings) -> bool:
-    """Whether jobs of a guild may show pictures before they are finished: unless it switched that off, as no guild has
-    rules for pictures that an unfinished one could break."""
+    """Whether a guild wants pictures to be shown before they are finished."""
     return settings.previews
 
 
-def preview_interval_s(settings: GuildSettings, num_images: int) -> float | None:
+def preview_interval_s(settings: GuildSettings, num_images: int, *, are_kept_from_sight: bool) -> float | None:
     """For GenerationRequest: often enough that each image has its turn within ROUND_S, even if there is one in a
-    preview. None if there are to be none."""
-    return ROUND_S / num_images if previews_allowed(settings) else None
+    preview. None if there are to be none: where the guild switched them off, or has rules that can keep the pictures
+    from being seen, which an unfinished one could break."""
+    return ROUND_S / num_images if previews_allowed(settings) and not are_kept_from_sight else None
 
 
 class PreviewEncoder:

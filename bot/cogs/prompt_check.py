@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import discord
 
 from bot.cogs.rule_book import RuleBook
 from bot.errors import NotAdmittedError, NotReadyError, StoreError
+from bot.guild_settings import GuildSettings
 from bot.language import Text
 from bot.moderation.prompt_rules import Hit, RuleAction, RuleSet, Verdict
 from bot.moderation.rule_texts import refusal, warning
@@ -18,6 +19,7 @@ from bot.store import AuditAction, AuditRecord, AuditStore
 
 CHECK_TIMEOUT_S: Final = 0.4
 NOTE_TIMEOUT_S: Final = 0.5
+MAX_TOLD: Final = 5
 
 _log = logging.getLogger(__name__)
 
@@ -82,13 +84,26 @@ class PromptCheck:
             _log.warning("a refusal or warning could not be recorded: %s", error or type(error).__name__)
 
 
-def check_review(screened: Screened) -> None:
-    """Raises NotAdmittedError for what a moderator should look at first, as long as there is no place for that."""
-    if screened.held:
+def to_review(screened: Screened, settings: GuildSettings, *, is_trusted: bool) -> Mapping[int, Verdict]:
+    """The verdicts that want a moderator to look first, by the request's number. is_trusted: nothing of theirs is held.
+
+    Raises NotAdmittedError where there is no moderators' channel.
+    """
+    held = {} if is_trusted else screened.held
+    if held and settings.review_channel is None:
         raise NotAdmittedError(
             "Your prompt needs a moderator's review first, and this server has set no channel for that. Describe "
             "something else."
         )
+    return held
+
+
+def review_details(verdict: Verdict, request: GenerationRequest) -> dict[str, Any]:
+    """For a case: which rules fired on what."""
+    texts = {"prompt": request.prompt, "negative": request.negative_prompt or ""}
+    counting = [hit for hit in verdict.hits if not hit.is_off and hit.rule.action is not RuleAction.ALLOW]
+    told = [{"rule": hit.rule.text, "found": texts[hit.part][hit.start : hit.end]} for hit in counting[:MAX_TOLD]]
+    return {"hits": told}
 
 
 def _verdicts(rules: RuleSet, requests: tuple[GenerationRequest, ...]) -> list[Verdict]:

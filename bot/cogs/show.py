@@ -5,7 +5,6 @@ store.
 """
 
 import asyncio
-import io
 import logging
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -14,16 +13,14 @@ from typing import Any, Final
 
 import aiohttp
 import discord
-import numpy as np
 from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
-from PIL import Image
 
 from bot.catalogues import Languages
 from bot.cogs.admission import Admission
 from bot.cogs.answering import file_of
-from bot.cogs.job_requests import request_of
+from bot.cogs.job_requests import picture_of, result_of
 from bot.cogs.origin import named
 from bot.cogs.permissions import check_app_permissions
 from bot.cogs.picture_source import PictureSource
@@ -32,7 +29,6 @@ from bot.errors import InvalidParameterError, JobEndedError, MissingPermissionEr
 from bot.guild_settings import ResultFormat
 from bot.language import Language, Text
 from bot.render import Rendered, render_result
-from bot.requests import GeneratedImage, Result, Sampling
 from bot.store import JobRecord, JobState, JobStore, Showing, ShowingStore
 from bot.store.showings import MAX_SHOWINGS
 from bot.views.job_control import view_of
@@ -151,38 +147,16 @@ class ShowCog(commands.Cog):
         async with asyncio.timeout(RENDER_TIMEOUT_S):
             return await asyncio.to_thread(
                 lambda: render_result(
-                    result_from(result, pngs),
+                    result_of(result.job, result.images, [picture_of(png) for png in pngs]),
                     language=language,
                     user_id=result.job.user_id,
                     max_bytes=interaction.filesize_limit,
                     origin=origin,
                     is_kept=True,
                     result_format=result_format,
+                    is_spoiler=result.job.is_spoiler,
                 )
             )
-
-
-def result_from(kept: KeptResult, pngs: Sequence[bytes]) -> Result:
-    """The result as it was when it was drawn. pngs: the pictures, best first."""
-    told = kept.job.result or {}
-    images = tuple(
-        GeneratedImage(
-            index=image.index,
-            pixels=np.asarray(Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGB")),
-            image_tokens=image.tokens,
-            score=image.score,
-            clip_vector=image.vector,
-        )
-        for image, png in zip(kept.images, pngs, strict=True)
-    )
-    return Result(
-        request=request_of(kept.job),
-        model=kept.images[0].model,
-        sampling=Sampling(**told["sampling"]),
-        images=images,
-        notices=(),
-        seconds=told["seconds"],
-    )
 
 
 def parse_job(text: str) -> str:

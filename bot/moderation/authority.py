@@ -62,6 +62,8 @@ COMMANDS: Final[Mapping[str, Need]] = {
     "mod unban": Need.MODERATOR,
     "mod strike": Need.MODERATOR,
     "mod history": Need.MODERATOR,
+    "mod review": Need.MODERATOR,
+    "mod images": Need.MODERATOR,
 }
 
 # A context menu by its English name.
@@ -103,6 +105,7 @@ PRESSES: Final[Mapping[str, Need]] = {
     "appeal_submit": Need.MEMBER,
     "appeal_uphold": Need.MODERATOR,
     "appeal_lift": Need.MODERATOR,
+    "case": Need.MODERATOR,
 }
 
 

@@ -59,6 +59,9 @@ class Categories:
         return "\n".join(lines) + "\n"
 
 
+NO_CATEGORIES: Final = Categories((), (), is_calibrated=False)
+
+
 def read_categories(path: Path = SHIPPED_CATEGORIES) -> Categories:
     """Blocks for a moment. Raises ConfigError naming the file and what is wrong in it."""
     try:

@@ -3,7 +3,7 @@
 Discord has no such notion: a bot may edit a message for ever. What a person goes by is taken as the rule:
 
 - A message is at work while it says "is thinking", has a button to cancel, or has a line that begins with a word like
-  "Queued" or "Drawing": no end in sight.
+  "Queued" or "Drawing": no end in sight. What waits for another person is not at work.
 - Pictures have arrived and nothing is at work: done after a moment, in which a follow-up may come.
 - Only the player sees it, or it was at work and no longer is: done after a short silence.
 - Anything else may still be changed by a bot that doesn't say so: done after a longer silence.
@@ -19,6 +19,8 @@ from bot.sandbox.messages import Message, shown_text
 _CANCEL_LABELS: Final = ("Cancel", "Stop")
 _CANCEL_ID: Final = re.compile(r"\bcancel\b")  # in whatever language its label is
 _AT_WORK: Final = re.compile(r"^(queued|resumed|waiting|loading|drawing|generating)\b", re.IGNORECASE | re.MULTILINE)
+
+_WAITS_FOR_SOMEBODY: Final = re.compile(r"\bwaiting for review\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class Judge:
         return self.patience.short_s if is_short else self.patience.long_s
 
     def _is_at_work(self, message: Message) -> bool:
+        if _WAITS_FOR_SOMEBODY.search(shown_text(message)):
+            return False
         buttons = (c for c in parts.walk(message.components) if c["type"] == parts.BUTTON and not c.get("disabled"))
         can_cancel = any(
             parts.button_label(button) in _CANCEL_LABELS or _CANCEL_ID.search(button.get("custom_id") or "")

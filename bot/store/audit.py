@@ -42,6 +42,8 @@ class AuditAction(StrEnum):
     APPEAL = "appeal"
     APPEAL_UPHELD = "appeal_upheld"
     APPEAL_LIFTED = "appeal_lifted"
+    CASE_DECIDED = "case_decided"
+    PICTURES_REFUSED = "pictures_refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,10 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.errors import StoreError
 from bot.moderation.cases import CaseKind, Decision
+from bot.store.audit import AuditAction, AuditRecord, write_audit
 from bot.store.database import Database
 from bot.store.schema import cases, jobs
-from bot.store.states import JobState
+from bot.store.states import FINAL_STATES, JobState
 
 MAX_ATTEMPTS: Final = 10
 
@@ -88,14 +89,18 @@ class CaseStore:
     ) -> CaseRecord | None:
         """Closes an open case. None if it isn't open any more, or isn't known: then nothing has changed.
 
-        by: the moderator; None for the guild's default. at: aware.
+        by: the moderator; None for the guild's default. at: aware. The audit gets its record with it.
         """
         is_open = _is(guild_id, number) & cases.c.decision.is_(None)
         values = {"decision": decision, "decided_by": by, "decided_at": at}
         async with self._database.transaction(is_urgent=True) as connection:
             decided = await connection.execute(update(cases).where(is_open).values(values).returning(*cases.c))
             row = decided.one_or_none()
-            return None if row is None else _case_of(row._mapping)
+            if row is None:
+                return None
+            case = _case_of(row._mapping)
+            await write_audit(connection, _record(case))
+            return case
 
     async def set_message(self, guild_id: int, number: int, *, channel_id: int, message_id: int) -> None:
         """Says where moderators see a case; nothing happens if it isn't known."""
@@ -148,6 +153,19 @@ class CaseStore:
         left &= cases.c.decision.is_not(None) & (cases.c.number == newest.scalar_subquery())
         return await self._select(query.where(left).order_by(cases.c.decided_at).limit(limit))
 
+    async def orphaned(self, limit: int) -> list[CaseRecord]:
+        """Open cases about jobs that don't wait any more, since they were cancelled or deleted; at most `limit`."""
+        waits = exists().where(jobs.c.id == cases.c.job_id, jobs.c.state.not_in(FINAL_STATES))
+        left = cases.c.decision.is_(None) & (cases.c.kind != CaseKind.REPORT) & ~waits
+        return await self._select(select(cases).where(left).order_by(cases.c.opened_at).limit(limit))
+
+    async def unposted(self, limit: int) -> list[CaseRecord]:
+        """Open cases that moderators don't see, since no channel took a message; oldest first, at most `limit`."""
+        waits = exists().where(jobs.c.id == cases.c.job_id, jobs.c.state == JobState.IN_REVIEW)
+        left = cases.c.decision.is_(None) & cases.c.message_id.is_(None)
+        left &= waits | (cases.c.kind == CaseKind.REPORT)
+        return await self._select(select(cases).where(left).order_by(cases.c.opened_at).limit(limit))
+
     async def _select(self, query: Select[Any]) -> list[CaseRecord]:
         async with self._database.reading() as connection:
             return [_case_of(row._mapping) for row in await connection.execute(query)]
@@ -161,3 +179,15 @@ def _case_of(row: Mapping[Any, Any]) -> CaseRecord:
     decision = row["decision"]
     typed = {"kind": CaseKind(row["kind"]), "decision": None if decision is None else Decision(decision)}
     return CaseRecord(**{**row, **typed})
+
+
+def _record(case: CaseRecord) -> AuditRecord:
+    return AuditRecord(
+        guild_id=case.guild_id,
+        action=AuditAction.CASE_DECIDED,
+        actor_id=case.decided_by,
+        user_id=case.user_id,
+        job_id=case.job_id,
+        case_number=case.number,
+        details={"decision": str(case.decision), "kind": str(case.kind)},
+    )

@@ -36,6 +36,7 @@ class Action(StrEnum):
 
     In the place of a job's id a sanction's: APPEAL opens a form, APPEAL_SUBMIT is that form, APPEAL_UPHOLD and
     APPEAL_LIFT decide.
+    CASE: decides the case of the argument's number, as it says behind a dot, about the job.
 
     REMIX: the form of a new job that comes from this one.
 
@@ -76,6 +77,7 @@ class Action(StrEnum):
     APPEAL_SUBMIT = "appeal_submit"
     APPEAL_UPHOLD = "appeal_uphold"
     APPEAL_LIFT = "appeal_lift"
+    CASE = "case"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from bot.guild_settings import GuildSettings
 from bot.language import Language, Text
 from bot.views.custom_id import NO_JOB, Action, CustomId
 from bot.views.job_control import make_button
-from bot.views.settings_panel import form_section, layout, place, places, row
+from bot.views.settings_panel import form_section, layout, place, places, review_defaults, row
 
 MODERATION_KEYS: Final = frozenset(
     {
@@ -23,6 +23,8 @@ MODERATION_KEYS: Final = frozenset(
         "min_member_h",
         "reports_to_hide",
         "retention_days",
+        "review_hours",
+        "review_default",
     }
 )
 """Those that this page shows and changes."""
@@ -54,6 +56,7 @@ def moderation_view(
         *place("review", settings, language, known_ids, label=language.text("No moderators' channel")),
         *place("log", settings, language, known_ids, label=language.text("No log")),
         form_section("strikes", settings, language),
+        row(review_defaults(settings, language)),
         form_section("keeping", settings, language),
         row(make_button(language.text("Back to the settings"), CustomId(Action.SETTINGS, NO_JOB))),
     )

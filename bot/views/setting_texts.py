@@ -25,6 +25,12 @@ NONE: Final = Text("none")
 ON: Final = Text("on")
 OFF: Final = Text("off")
 FOR_EVER: Final = Text("for ever")
+REVIEW_DEFAULTS: Final[Mapping[str, Text]] = {
+    "reject": Text("is rejected"),
+    "approve_spoiler": Text("is shown as a spoiler"),
+    "approve": Text("is shown"),
+}
+REVIEW_HOURS: Final = Text("{n} hours", n=DEFAULTS.review_hours)
 HIDDEN_AFTER: Final = Text("after {count} reports", count=DEFAULTS.reports_to_hide)
 
 NAMES: Final[Mapping[str, Text]] = {
@@ -52,10 +58,13 @@ NAMES: Final[Mapping[str, Text]] = {
     "trusted_roles": Text("Trusted members"),
     "review_channel": Text("Moderators' channel"),
     "log_channel": Text("Log of the moderation"),
+    "image_rules": Text("Rules for pictures"),
+    "review_hours": Text("Hours until a review ends"),
+    "review_default": Text("What nobody decides"),
 }
 
 # What a key is while nobody has set it.
-_DEFAULTS: Final[Mapping[str, Text | str]] = {
+_DEFAULTS: Final[Mapping[str, Text | str | int]] = {
     "allowed_channels": Text("all"),
     "allowed_roles": Text("everybody"),
     "default_images": THE_BOTS,
@@ -80,6 +89,9 @@ _DEFAULTS: Final[Mapping[str, Text | str]] = {
     "trusted_roles": NONE,
     "review_channel": NONE,
     "log_channel": NONE,
+    "image_rules": NONE,
+    "review_hours": DEFAULTS.review_hours,
+    "review_default": REVIEW_DEFAULTS["reject"],
 }
 
 
@@ -112,6 +124,10 @@ def value_text(key: str, value: Any, *, most: int = MAX_LISTED) -> Shown:
             return span_text(timedelta(hours=hours))
         case "ladder", [*steps]:
             return _ladder(steps, most)
+        case "image_rules", [*rules]:
+            return _listed([escape_shortened(f"{rule['category']}: {rule['action']}", 60) for rule in rules], most)
+        case "review_default", str() if value in REVIEW_DEFAULTS:
+            return REVIEW_DEFAULTS[value]
         case "reports_to_hide", 0:
             return Text("never")
         case "reports_to_hide", int(count):

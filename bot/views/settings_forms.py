@@ -18,7 +18,7 @@ from bot.moderation.ladder_text import ladder_code, parse_ladder
 from bot.requests import SAMPLING_BOUNDS
 from bot.views.custom_id import NO_JOB, Action, CustomId
 from bot.views.forms import Field, make_form
-from bot.views.setting_texts import ANY, FOR_EVER, HIDDEN_AFTER, NAMES, NONE, THE_BOTS, THE_MODELS
+from bot.views.setting_texts import ANY, FOR_EVER, HIDDEN_AFTER, NAMES, NONE, REVIEW_HOURS, THE_BOTS, THE_MODELS
 
 MAX_FIELD_CHARACTERS: Final = 40
 
@@ -134,9 +134,9 @@ FORMS: Final[Mapping[str, Form]] = {
         _read_strikes,
     ),
     "keeping": _number_form(
-        Text("Reports, and how long jobs are kept"),
+        Text("Reports, reviews, how long jobs are kept"),
         Text("Reports and keeping"),
-        {"reports_to_hide": HIDDEN_AFTER, "retention_days": FOR_EVER},
+        {"reports_to_hide": HIDDEN_AFTER, "review_hours": REVIEW_HOURS, "retention_days": FOR_EVER},
     ),
     "quiet": Form(
         Text("Quiet hours, in which nothing is drawn"),

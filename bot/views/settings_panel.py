@@ -13,7 +13,7 @@ from bot.language import Language, Text
 from bot.store import SettingChange
 from bot.views.custom_id import NO_JOB, Action, CustomId
 from bot.views.job_control import JobControl, make_button
-from bot.views.setting_texts import NAMES, change_text, value_of
+from bot.views.setting_texts import NAMES, REVIEW_DEFAULTS, change_text, value_of
 from bot.views.settings_forms import FORMS
 
 MAX_CHANGES: Final = 10
@@ -44,6 +44,7 @@ CHOICES: Final[Mapping[str, str]] = {
     "trusted": "trusted_roles",
     "review": "review_channel",
     "log": "log_channel",
+    "undecided": "review_default",
     "format": "result_format",
     "language": "language",
 }
@@ -245,6 +246,19 @@ def _formats(settings: GuildSettings, language: Language) -> JobControl:
         ),
     ]
     return JobControl(discord.ui.Select(custom_id=_choose("format", settings), options=options))
+
+
+def review_defaults(settings: GuildSettings, language: Language) -> JobControl:
+    """What becomes of what moderators don't decide in time."""
+    options = [
+        discord.SelectOption(
+            label=language.text("Nobody decides: it {becomes}", becomes=becomes),
+            value=value,
+            default=settings.review_default == value,
+        )
+        for value, becomes in REVIEW_DEFAULTS.items()
+    ]
+    return JobControl(discord.ui.Select(custom_id=_choose("undecided", settings), options=options))
 
 
 def _languages(settings: GuildSettings, language: Language, languages: Sequence[Language]) -> JobControl:

@@ -118,9 +118,10 @@ async def test_the_decision_is_the_guilds(
 
 
 def test_each_image_has_its_turn_within_a_round() -> None:
-    assert preview_interval_s(DEFAULTS, 1) == ROUND_S
-    assert preview_interval_s(DEFAULTS, 9) == ROUND_S / 9
-    assert preview_interval_s(GuildSettings(previews=False), 1) is None
+    assert preview_interval_s(DEFAULTS, 1, are_kept_from_sight=False) == ROUND_S
+    assert preview_interval_s(DEFAULTS, 9, are_kept_from_sight=False) == ROUND_S / 9
+    assert preview_interval_s(DEFAULTS, 9, are_kept_from_sight=True) is None
+    assert preview_interval_s(GuildSettings(previews=False), 1, are_kept_from_sight=False) is None
 
 
 async def test_one_preview_is_encoded_at_a_time_and_given_once(monkeypatch: pytest.MonkeyPatch) -> None:

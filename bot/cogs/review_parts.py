@@ -1,0 +1,76 @@
+"""Builds what holds jobs for moderators and lets them decide. Called once, by the client."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import discord
+
+from bot.catalogues import Languages
+from bot.cogs.admin_notices import AdminNotices
+from bot.cogs.case_sanctions import CaseSanctions
+from bot.cogs.delivery import Deliveries
+from bot.cogs.held_jobs import HeldJobs
+from bot.cogs.image_gate import ImageGate
+from bot.cogs.image_rule_commands import ImageRuleCommands
+from bot.cogs.mod_group import ModCommand
+from bot.cogs.picture_threads import PictureThreads
+from bot.cogs.resubmitting import Resubmitting
+from bot.cogs.review_board import ReviewBoard
+from bot.cogs.review_commands import ReviewCommands
+from bot.cogs.reviewing import CaseFollower, Reviewing
+from bot.cogs.sanctioning import Sanctioning
+from bot.moderation.cases import CaseKind
+from bot.pictures import PictureFolder
+from bot.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewParts:
+    """commands: for the group /mod."""
+
+    board: ReviewBoard
+    reviewing: Reviewing
+    commands: tuple[ModCommand, ...]
+
+
+def review_parts(
+    client: discord.Client,
+    *,
+    store: Store,
+    pictures: PictureFolder,
+    threads: PictureThreads,
+    deliveries: Deliveries,
+    resubmitting: Resubmitting,
+    gate: ImageGate,
+    notices: AdminNotices,
+    languages: Languages,
+    sanctioning: Sanctioning,
+    followers: Mapping[CaseKind, CaseFollower] | None = None,
+) -> ReviewParts:
+    """followers: of the kinds of cases that are not about held jobs."""
+    board = ReviewBoard(
+        client,
+        store=store,
+        kept=resubmitting,
+        threads=threads,
+        categories=gate.categories,
+        notices=notices,
+        languages=languages,
+    )
+    held = HeldJobs(
+        store,
+        pictures=pictures,
+        deliveries=deliveries,
+        resubmitting=resubmitting,
+        gate=gate,
+        languages=languages,
+    )
+    reviewing = Reviewing(
+        store,
+        board=board,
+        followers={CaseKind.HELD_PROMPT: held, CaseKind.HELD_PICTURES: held, **(followers or {})},
+        sanctions=CaseSanctions(store, sanctioning),
+    )
+    images = ImageRuleCommands(store.guilds, gate.categories, languages)
+    reviews = ReviewCommands(store.cases, board, languages)
+    return ReviewParts(board, reviewing, (*reviews.commands(), *images.commands()))

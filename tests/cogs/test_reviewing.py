@@ -1,0 +1,423 @@
+"""Holding for review as members and moderators meet it: the real client in a sandbox."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.config import ModerationSettings, Settings
+from bot.engine.fake import FakeEngine
+from bot.errors import StoreError
+from bot.image_rule import ImageAction, ImageRule
+from bot.moderation.cases import CaseKind, Decision
+from bot.moderation.prompt_rules import Rule, RuleAction
+from bot.sandbox import Event
+from bot.store import AuditAction, AuditFilter, CaseRecord, JobState, JobStore, SanctionRecord
+from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
+from tests.sandbox_guild import guild_of
+
+CATEGORIES = """
+neutral = ["a red circle"]
+[categories.black_star]
+texts = ["a black star"]
+threshold = 1.0
+"""
+HOLD = ImageRule("black_star", ImageAction.HOLD, 0.0)
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    """A bot that knows one category."""
+    path = tmp_path / "categories.toml"
+    path.write_text(CATEGORIES, encoding="utf-8")
+    return settings.model_copy(update={"moderation": ModerationSettings(image_categories_file=path)})
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.cogs.reviewing.INTERVAL_S", 0.2)
+
+
+async def set_up(stage: Stage, channel: str | int | None = "gallery", **changes: Any) -> int:
+    """Reviews in a channel, by its name; returns its id. A number is the id of a channel that isn't there."""
+    guild = await guild_of(stage)
+    found = next((known.id for known in guild.channels if known.name == channel), channel)
+    values = {"image_rules": (HOLD,), "review_channel": found} | changes
+    await stage.app.store.guilds.change(guild.id, 1, **values)
+    return int(found or 0)
+
+
+async def case_of(stage: Stage, number: int = 1) -> CaseRecord:
+    case = await stage.app.store.cases.get((await guild_of(stage)).id, number)
+    assert case is not None
+    return case
+
+
+async def posted(stage: Stage, number: int = 1) -> CaseRecord:
+    """A case once moderators can see it."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while (case := await case_of(stage, number)).message_id is None:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.02)
+    return case
+
+
+def sent_to(stage: Stage, channel_id: int) -> list[Any]:
+    requests = stage.sandbox.requests
+    return [e for e in requests if e.method == "POST" and e.path.endswith(f"/channels/{channel_id}/messages")]
+
+
+def edits_of(stage: Stage, message_id: int | None) -> list[Any]:
+    return [e for e in stage.sandbox.requests if e.method == "PATCH" and e.path.endswith(f"/{message_id}")]
+
+
+async def moderate(stage: Stage, *lines: str) -> Event:
+    """What a moderator sees last, in the moderators' channel."""
+    for line in ("as moderator", "in gallery"):
+        await stage.play(line)
+    for line in lines[:-1]:
+        await stage.play(line)
+    return (await stage.play(lines[-1]))[-1]
+
+
+async def ask(stage: Stage, line: str = "/imagine prompt:a red circle images:2 seed:5") -> Event:
+    for change in ("as user", "in general"):
+        await stage.play(change)
+    return (await stage.play(line))[-1]
+
+
+async def sanctions_of(stage: Stage) -> list[SanctionRecord]:
+    job = await stage.app.store.jobs.get(stage.job_ids[0])
+    assert job is not None
+    assert job.guild_id is not None
+    return await stage.app.store.sanctions.of(job.guild_id, job.user_id)
+
+
+async def decisions(stage: Stage) -> list[tuple[int | None, Any]]:
+    wanted = AuditFilter(guild_id=(await guild_of(stage)).id, action=AuditAction.CASE_DECIDED)
+    return [(entry.actor_id, entry.details["decision"]) for entry in await stage.app.store.audit.page(wanted, 10)]
+
+
+async def test_nobody_sees_pictures_before_a_moderator_approves(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        channel_id = await set_up(stage)
+        waiting = await ask(stage)
+        assert waiting.text == "a red circle\n@user: waiting for review (case 1).\n[Cancel]"
+        assert waiting.files == ()
+        job = await stage.job(JobState.IN_REVIEW)
+        case = await posted(stage)
+        (message,) = sent_to(stage, channel_id)
+        (attachment,) = message.answer["attachments"]
+        assert attachment["filename"] == "SPOILER_case-1.webp"
+        assert "Picture 1: black star, " in message.payload["content"]
+        assert "Uncalibrated" in message.payload["content"]
+        assert "There was no case about them before." in message.payload["content"]
+        told = await moderate(stage, "click Approve")
+        done = await stage.job(JobState.DELIVERED)
+        assert done.is_spoiler is False
+        assert done.message_id == job.message_id
+        (delivered,) = [e for e in edits_of(stage, done.message_id) if e.answer["attachments"]]
+        assert delivered.answer["attachments"][0]["filename"] == f"dalle-bot-{done.id}.png"
+        await eventually(lambda: bool(edits_of(stage, case.message_id)))
+        assert "Approved by <@" in edits_of(stage, case.message_id)[-1].payload["content"]
+        assert [decision for _, decision in await decisions(stage)] == ["approve"]
+    assert told is not None
+
+
+async def test_approved_as_a_spoiler(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        await posted(stage)
+        await moderate(stage, "click Approve as spoiler")
+        done = await stage.job(JobState.DELIVERED)
+        assert done.is_spoiler
+        (delivered,) = [e for e in edits_of(stage, done.message_id) if e.answer["attachments"]]
+        assert delivered.answer["attachments"][0]["filename"].startswith("SPOILER_")
+        shown = await ask(stage, f"/show job:{done.id}")
+        assert [file.name.startswith("SPOILER_") for file in map(Path, shown.files)] == [True]
+
+
+async def test_rejected_pictures_are_gone_and_the_requester_is_told(open_stage: OpenStage, settings: Settings) -> None:
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        case = await posted(stage)
+        assert list(settings.pictures_dir.glob("*/*/*.png"))
+        await moderate(stage, "click Reject")
+        job = await stage.job(JobState.FAILED)
+        assert job.error == "Case 1: moderators of this server have rejected this."
+        assert edits_of(stage, job.message_id)[-1].payload["content"] == f"**a red circle**\n{job.error}"
+        assert not list(settings.pictures_dir.glob("*/*/*.png"))
+        assert await stage.app.store.images.of(job.id) == []
+        await eventually(lambda: bool(edits_of(stage, case.message_id)))
+        assert edits_of(stage, case.message_id)[-1].answer["attachments"] == []
+        assert await sanctions_of(stage) == []
+
+
+async def test_a_ban_keeps_its_requester_out_and_moderators_are_spared(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        await posted(stage)
+        await moderate(stage, "click Ban")
+        await stage.job(JobState.FAILED)
+        await eventually(lambda: bool(direct_messages(stage)))
+        assert [(each.kind, each.case_number) for each in await sanctions_of(stage)] == [("ban", 1)]
+        await moderate(stage, "in general", "/imagine prompt:a red circle images:1")
+        await posted(stage, 2)
+        for line in ("as owner", "in gallery"):
+            await stage.play(line)
+        assert (await stage.play("click Ban"))[-1].text == "You can't do this to a moderator or an administrator."
+        assert (await case_of(stage, 2)).decision is None
+
+
+async def test_two_moderators_decide_once(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        await posted(stage)
+        await moderate(stage, "wait 0.1")
+        for line in ("as owner", "in gallery"):
+            await stage.sandbox.play(line, timeout_s=TIMEOUT_S, player="second")
+        first, second = await asyncio.gather(
+            stage.play("click Approve"), stage.sandbox.play("click Ban", timeout_s=TIMEOUT_S, player="second")
+        )
+        made = await decisions(stage)
+        assert len(made) == 1
+        is_approved = made[0][1] == "approve"
+        loser = second if is_approved else first
+        assert any(("Approved by" if is_approved else "who banned") in event.text for event in loser)
+        await stage.job(JobState.DELIVERED if is_approved else JobState.FAILED)
+
+
+async def test_a_decision_after_a_restart(open_stage: OpenStage) -> None:
+    engines: list[FakeEngine] = []
+
+    def engine() -> FakeEngine:
+        engines.append(FakeEngine())
+        return engines[-1]
+
+    async with open_stage(engine) as stage:
+        await set_up(stage)
+        await ask(stage)
+        await posted(stage)
+    async with open_stage(engine) as stage:
+        assert (await stage.job(JobState.IN_REVIEW)).id == stage.job_ids[0]
+        await moderate(stage, "click Approve")
+        await stage.job(JobState.DELIVERED)
+    assert engines[1].calls["insert"] == 0, "the pictures waited on disk"
+
+
+async def test_pictures_that_gave_way_are_drawn_again(open_stage: OpenStage, settings: Settings) -> None:
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        await posted(stage)
+        for file in settings.pictures_dir.glob("*/*/2.png"):
+            file.unlink()
+        await moderate(stage, "click Approve")
+        job = await stage.job(JobState.DELIVERED)
+        assert [e for e in edits_of(stage, job.message_id) if e.answer["attachments"]]
+
+
+async def test_a_decision_that_a_crash_cut_short_is_followed_at_the_next_start(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        case = await posted(stage)
+        await stage.app.bot._review.reviewing.aclose()
+        await stage.app.store.cases.decide(case.guild_id, 1, Decision.APPROVE_SPOILER, by=7, at=datetime.now(UTC))
+    async with open_stage() as stage:
+        assert (await stage.job(JobState.DELIVERED)).is_spoiler
+
+
+@pytest.mark.parametrize(
+    ("default", "state"),
+    [("reject", JobState.FAILED), ("approve", JobState.DELIVERED), ("approve_spoiler", JobState.DELIVERED)],
+)
+async def test_time_decides_where_nobody_does(open_stage: OpenStage, default: str, state: JobState) -> None:
+    async with open_stage() as stage:
+        await set_up(stage, review_default=default)
+        stage.app.bot._check._now = lambda: datetime.now(UTC) - timedelta(hours=47, minutes=59, seconds=58)
+        await ask(stage)
+        await stage.job(state)
+        case = await case_of(stage)
+        assert (case.decision, case.decided_by) == (default, None)
+        job = await stage.job(state)
+        assert job.is_spoiler is (default == "approve_spoiler")
+        if default == "reject":
+            assert job.error == "Case 1: this is not shown, since no moderator decided about it in time."
+
+
+async def test_a_channel_that_vanished_keeps_the_job_and_the_owner_is_told_once(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await set_up(stage, 99)
+        await ask(stage)
+        await ask(stage)
+        await eventually(lambda: len(direct_messages(stage)) == 1)
+        assert "Requests wait for moderators" in direct_messages(stage)[0]
+        assert (await stage.job(JobState.IN_REVIEW)).error is None
+        listed = await moderate(stage, "/mod review")
+        assert listed.text.startswith("2 cases are open:")
+        assert "I could not post them" in listed.text
+        await set_up(stage)
+        listed = await moderate(stage, "/mod review")
+        assert "I could not post them" not in listed.text
+        assert listed.text.count("discord.com/channels") == 2
+        await moderate(stage, "click Approve")
+        await stage.job(JobState.DELIVERED, index=1)
+        assert len(direct_messages(stage)) == 1
+
+
+async def test_without_a_channel_holding_is_refusing(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await set_up(stage, None)
+        said = await ask(stage)
+        assert "has set no channel for that" in said.text
+        assert (await stage.job(JobState.FAILED)).result is None
+        assert await stage.app.store.cases.num_open((await guild_of(stage)).id) == 0
+
+
+async def test_members_decide_nothing(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        await posted(stage)
+        for line in ("as user", "in gallery"):
+            await stage.play(line)
+        assert (await stage.play("click Approve"))[-1].text.startswith("Only moderators can do this")
+        await stage.job(JobState.IN_REVIEW)
+
+
+async def test_a_requester_may_withdraw(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        case = await posted(stage)
+        await stage.play("click Cancel")
+        await stage.job(JobState.CANCELLED)
+        await eventually(lambda: bool(edits_of(stage, case.message_id)))
+        assert "Nothing to decide any more" in edits_of(stage, case.message_id)[-1].payload["content"]
+        assert (await case_of(stage)).decision is Decision.WITHDRAWN
+
+
+async def test_what_trusted_members_ask_for_is_not_held(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        guild = await guild_of(stage)
+        await stage.play("give Trusted")
+        await eventually(lambda: any(role.name == "Trusted" for role in guild.roles))
+        trusted = next(role.id for role in guild.roles if role.name == "Trusted")
+        await set_up(stage, trusted_roles=(trusted,))
+        assert (await ask(stage)).files
+
+
+@pytest.mark.parametrize(
+    ("action", "files", "said"),
+    [
+        (ImageAction.WARN, 1, "A rule of this server is against black star: keep to it."),
+        (ImageAction.SPOILER, 1, "a red circle"),
+        (ImageAction.REFUSE, 0, "The pictures are not shown: a rule of this server is against black star."),
+        (ImageAction.STRIKE, 0, "The pictures are not shown: a rule of this server is against black star."),
+    ],
+)
+async def test_what_the_other_actions_do(open_stage: OpenStage, action: ImageAction, files: int, said: str) -> None:
+    async with open_stage() as stage:
+        await set_up(stage, image_rules=(ImageRule("black_star", action, 0.0),))
+        answer = await ask(stage)
+        assert said in answer.text
+        assert len(answer.files) == files
+        is_struck = any(each.kind == "strike" for each in await sanctions_of(stage))
+        assert is_struck is (action is ImageAction.STRIKE)
+        assert all(Path(name).name.startswith("SPOILER_") == (action is ImageAction.SPOILER) for name in answer.files)
+
+
+async def test_there_are_no_previews_where_pictures_may_be_kept_from_sight(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.cogs.previews.ROUND_S", 0.2)
+    engine = FakeEngine(image_length=96, num_rows=24, delay_s=0.1)
+    async with open_stage(lambda: engine) as stage:
+        await set_up(stage)
+        await ask(stage)
+    assert engine.calls["preview"] == 0
+
+
+async def hold_prompts(stage: Stage) -> None:
+    guild = await guild_of(stage)
+    await stage.app.store.rules.put(guild.id, 1, [Rule("secret", RuleAction.HOLD)])
+
+
+async def test_a_held_prompt_is_drawn_after_its_approval_and_not_shown_before(open_stage: OpenStage) -> None:
+    engine = FakeEngine()
+    async with open_stage(lambda: engine) as stage:
+        channel_id = await set_up(stage, image_rules=())
+        await hold_prompts(stage)
+        waiting = await ask(stage, "/imagine prompt:a secret garden images:1")
+        assert waiting.text == "@user: waiting for review (case 1).\n[Cancel]"
+        await stage.job(JobState.IN_REVIEW)
+        case = await posted(stage)
+        assert case.kind is CaseKind.HELD_PROMPT
+        (message,) = sent_to(stage, channel_id)
+        assert "> a secret garden" in message.payload["content"]
+        assert "Rule secret fires on “secret”" in message.payload["content"]
+        assert engine.calls["insert"] == 0
+        await moderate(stage, "click Approve")
+        job = await stage.job(JobState.DELIVERED)
+        assert edits_of(stage, job.message_id)[-1].payload["content"].startswith("**a secret garden**\n1 image for")
+
+
+async def test_a_rejected_prompt_is_never_shown(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await set_up(stage, image_rules=())
+        await hold_prompts(stage)
+        await ask(stage, "/imagine prompt:a secret garden images:1")
+        await posted(stage)
+        await moderate(stage, "click Reject and strike")
+        job = await stage.job(JobState.FAILED)
+        everything = [e.payload.get("content") or "" for e in edits_of(stage, job.message_id)]
+        assert everything == ["Case 1: moderators of this server have rejected this."]
+        assert [each.case_number for each in await sanctions_of(stage) if each.kind == "strike"] == [1]
+
+
+async def test_a_held_prompt_still_waits_after_a_restart_wherever_the_bot_stopped(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = FakeEngine()
+
+    async def down(*_: object, **__: object) -> None:
+        raise StoreError("It is locked.")
+
+    async with open_stage() as stage:
+        await set_up(stage, image_rules=())
+        await hold_prompts(stage)
+        with monkeypatch.context() as patched:
+            # As if it stopped between the answer and the record that it waits.
+            patched.setattr(JobStore, "move", down)
+            await ask(stage, "/imagine prompt:a secret garden images:1")
+            await stage.job(JobState.ACKNOWLEDGED)
+    async with open_stage(lambda: engine) as stage:
+        await stage.job(JobState.IN_REVIEW)
+        assert engine.calls["insert"] == 0
+        await posted(stage)
+        await moderate(stage, "click Approve as spoiler")
+        assert (await stage.job(JobState.DELIVERED)).is_spoiler
+
+
+async def test_no_more_than_so_many_of_one_member_wait(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.cogs.picture_check.MAX_OPEN_OF_USER", 1)
+    async with open_stage() as stage:
+        await set_up(stage)
+        await hold_prompts(stage)
+        await ask(stage)
+        assert "1 requests of yours do already" in (await ask(stage)).text
+        refused = await ask(stage, "/imagine prompt:a secret garden images:1")
+        assert refused.is_ephemeral
+        assert "1 requests of yours do already" in refused.text
+
+
+def direct_messages(stage: Stage) -> list[str]:
+    opened = {e.answer["id"] for e in stage.sandbox.requests if e.path.endswith("/users/@me/channels")}
+    sent = [e for e in stage.sandbox.requests if e.method == "POST" and e.path.endswith("/messages")]
+    return [e.payload["content"] for e in sent if e.path.split("/")[-2] in opened]
