@@ -49,8 +49,12 @@ from bot.cogs.prompt_check import PromptCheck
 from bot.cogs.prompt_rules import PromptRules
 from bot.cogs.queue import QueueCog
 from bot.cogs.remixing import Remixing
+from bot.cogs.report_desk import ReportDesk
+from bot.cogs.reported_results import ReportedResults
+from bot.cogs.reporting import Reporting
 from bot.cogs.resubmitting import Resubmitting
 from bot.cogs.result_controls import result_handlers
+from bot.cogs.result_hiding import ResultHiding
 from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.results import Results
 from bot.cogs.resume import resume_jobs
@@ -69,10 +73,12 @@ from bot.cogs.sweeper import Sweeper
 from bot.cogs.sweeping import Sweeping
 from bot.cogs.translator import CommandTranslator
 from bot.cogs.variant_questions import VariantQuestions
+from bot.cogs.who_made_this import WhoMadeThis
 from bot.error_handler import answer_error, explain
 from bot.errors import ConfigError, DalleBotError, NotAdmittedError, StoreError
 from bot.executor.base import Executor
 from bot.language import ENGLISH
+from bot.moderation.cases import CaseKind
 from bot.moderation.image_categories import NO_CATEGORIES, Categories
 from bot.moderation.parameters import ImageCount
 from bot.moderation.places import Places
@@ -206,6 +212,17 @@ class DalleBot(commands.AutoShardedBot):
             executor=executor,
             languages=languages,
         )
+        hiding = ResultHiding(self, store=store, kept=self._resubmitting, threads=self._threads, languages=languages)
+        reported = ReportedResults(
+            self,
+            store=store,
+            pictures=pictures,
+            removal=self._removal,
+            hiding=hiding,
+            kept=self._resubmitting,
+            gate=self._gate,
+            languages=languages,
+        )
         self._review = review_parts(
             self,
             store=store,
@@ -217,7 +234,9 @@ class DalleBot(commands.AutoShardedBot):
             notices=self.notices,
             languages=languages,
             sanctioning=self.sanctioning,
+            followers={CaseKind.REPORT: reported},
         )
+        self._report_desk = ReportDesk(store, hiding=hiding, board=self._review.board, reviewing=self._review.reviewing)
 
     async def setup_hook(self) -> None:
         """Loads the cogs and registers the commands; discord.py calls it after login, before the gateway."""
@@ -229,6 +248,7 @@ class DalleBot(commands.AutoShardedBot):
         self._mirror.start()
         self._sweeper.start()
         self._review.reviewing.start()
+        self._report_desk.start()
 
     async def load_cogs(self) -> None:
         """Adds every command and control, and takes up the jobs that the last run left, before new ones can come."""
@@ -321,7 +341,9 @@ class DalleBot(commands.AutoShardedBot):
             privacy,
         ):
             await self.add_cog(cog)
-        for menu in Menus(imagine, remixing, gallery, results).all():
+        reporting = Reporting(self._store, results, self._report_desk, self.languages, now=self._clock.now)
+        who = WhoMadeThis(self._store, self._clock, self.languages)
+        for menu in Menus(imagine, remixing, gallery, results, reporting, who).all():
             self.tree.add_command(menu)
         log = AuditLog(self._store.audit, self.languages)
         rules = PromptRules(self._store.rules, self._rule_book, self.languages)
@@ -359,6 +381,8 @@ class DalleBot(commands.AutoShardedBot):
             Action.APPEAL_UPHOLD: appeals.press_uphold,
             Action.APPEAL_LIFT: appeals.press_lift,
             Action.CASE: self._review.reviewing.press,
+            Action.REPORT: reporting.press,
+            Action.REPORT_SEND: reporting.submitted,
             **result_handlers(
                 removal=self._removal,
                 store=self._store,
@@ -461,7 +485,7 @@ class DalleBot(commands.AutoShardedBot):
 
     async def close(self) -> None:
         """Lets deliveries end, within their bound, then leaves Discord. Safe to call twice."""
-        for background in (self._retention, self._sweeper, self._erasing, self._exporting):
+        for background in (self._retention, self._report_desk, self._sweeper, self._erasing, self._exporting):
             await background.aclose()
         await self._mirror.aclose()
         await self._review.reviewing.aclose()

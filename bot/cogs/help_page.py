@@ -38,15 +38,16 @@ TOPICS: Final = (
     ),
     Topic(
         Text("With a result"),
+        ("Report picture",),
         hint=Text(
             "Below the pictures, **Look closer** shows one of them in full, with buttons to vary it, enlarge it, send "
             "it to you or keep it as a favourite. **Reroll** draws new ones, **Download all** packs them, **Delete** "
-            "removes them."
+            "removes them. **Report** has moderators look at them."
         ),
     ),
     Topic(Text("Looking back"), ("gallery", "show", "stats", "Their gallery")),
     Topic(Text("For the whole server"), ("style", "settings")),
-    Topic(Text("For moderators"), ("mod",)),
+    Topic(Text("For moderators"), ("mod", "Who made this?")),
     Topic(Text("About the bot"), ("help", "about", "privacy", "appeal")),
 )
 

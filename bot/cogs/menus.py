@@ -1,4 +1,4 @@
-"""The context menus of messages and members: Draw this, Remix, Their gallery. Called by discord.py.
+"""The context menus of messages and members. discord.py takes five for messages. Called by discord.py.
 
 What is drawn goes the way of /imagine. Discord sends the message that a menu was opened on along with it, so its text
 can be read without asking for everybody's.
@@ -14,7 +14,9 @@ from discord.app_commands import locale_str
 from bot.cogs.gallery import GalleryCog
 from bot.cogs.imagine import ImagineCog
 from bot.cogs.remixing import Remixing
+from bot.cogs.reporting import Reporting
 from bot.cogs.results import Results
+from bot.cogs.who_made_this import WhoMadeThis
 from bot.errors import InvalidPromptError
 from bot.requests import MAX_PROMPT_CHARACTERS
 
@@ -25,11 +27,21 @@ _INSTALLS: Final = app_commands.AppInstallationType(guild=True, user=False)
 class Menus:
     """What the menus do."""
 
-    def __init__(self, imagine: ImagineCog, remixing: Remixing, gallery: GalleryCog, results: Results) -> None:
+    def __init__(
+        self,
+        imagine: ImagineCog,
+        remixing: Remixing,
+        gallery: GalleryCog,
+        results: Results,
+        reporting: Reporting,
+        who: WhoMadeThis,
+    ) -> None:
         self._imagine = imagine
         self._remixing = remixing
         self._gallery = gallery
         self._results = results
+        self._reporting = reporting
+        self._who = who
 
     def all(self) -> list[app_commands.ContextMenu]:
         """For the command tree."""
@@ -37,6 +49,8 @@ class Menus:
             _menu(locale_str("Draw this"), self.draw_this),
             _menu(locale_str("Remix"), self.remix),
             _menu(locale_str("Their gallery"), self.their_gallery),
+            _menu(locale_str("Report picture"), self._reporting.menu),
+            _menu(locale_str("Who made this?"), self._who.menu),
         ]
 
     async def draw_this(self, interaction: discord.Interaction, message: discord.Message) -> None:

@@ -72,6 +72,8 @@ class Results:
         job = await self._any_job(interaction, job_id)
         if job.deleted_at is not None:
             raise JobEndedError("The pictures of this job were deleted.")
+        if job.hidden_at is not None:
+            raise JobEndedError("Members have reported this result: it is hidden until moderators have decided.")
         return job
 
     async def _any_job(self, interaction: discord.Interaction[Any], job_id: str) -> JobRecord:

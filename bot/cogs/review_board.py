@@ -16,6 +16,7 @@ import discord
 from bot.catalogues import Languages
 from bot.cogs.admin_notices import AdminNotices
 from bot.cogs.picture_threads import PictureThreads
+from bot.cogs.report_lines import report_lines
 from bot.cogs.resubmitting import Resubmitting
 from bot.cogs.review_page import CasePage, case_picture, case_text, case_view
 from bot.guild_settings import GuildSettings
@@ -110,7 +111,7 @@ class ReviewBoard:
         return True
 
     async def update(self, case: CaseRecord) -> None:
-        """Makes the message say what is decided; rejected pictures don't stay there."""
+        """Makes the message say what is decided, or who else has reported it; rejected pictures don't stay there."""
         if case.channel_id is None or case.message_id is None:
             return
         async with asyncio.timeout(STORE_TIMEOUT_S):
@@ -122,7 +123,7 @@ class ReviewBoard:
                 await message.edit(
                     content=content,
                     attachments=discord.utils.MISSING if keeps_pictures(case) else [],
-                    view=None,
+                    view=case_view(case, self.language(case.guild_id, settings)),
                     allowed_mentions=discord.AllowedMentions.none(),
                 )
         except _DiscordError as error:
@@ -133,7 +134,15 @@ class ReviewBoard:
         async with asyncio.timeout(STORE_TIMEOUT_S):
             job = await self._store.jobs.get(case.job_id)
             earlier = await self._store.cases.of_user(case.guild_id, case.user_id, MAX_HISTORY)
-        return CasePage(case, job, settings, history=[_history([each for each in earlier if each != case])])
+        history = [_history([each for each in earlier if each.number != case.number])]
+        return CasePage(case, job, settings, history=history, more=await self._reports(case))
+
+    async def _reports(self, case: CaseRecord) -> list[Text]:
+        if case.kind is not CaseKind.REPORT:
+            return []
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            reports = await self._store.reports.of_case(case.guild_id, case.number)
+            return report_lines(reports, await self._store.reports.num_of_case(case.guild_id, case.number))
 
     def language(self, guild_id: int, settings: GuildSettings) -> Language:
         """What a guild's moderators read."""

@@ -71,6 +71,8 @@ MENUS: Final[Mapping[str, Need]] = {
     "Draw this": Need.MEMBER,
     "Remix": Need.MEMBER,
     "Their gallery": Need.MEMBER,
+    "Report picture": Need.MEMBER,
+    "Who made this?": Need.MODERATOR,
 }
 
 # A control or form by its Action.
@@ -106,6 +108,8 @@ PRESSES: Final[Mapping[str, Need]] = {
     "appeal_uphold": Need.MODERATOR,
     "appeal_lift": Need.MODERATOR,
     "case": Need.MODERATOR,
+    "report": Need.MEMBER,
+    "report_send": Need.MEMBER,
 }
 
 

@@ -14,6 +14,7 @@ from bot.store.jobs import JobStore
 from bot.store.past import Cursor, PastImage, PastStore, Scope
 from bot.store.prompt_rules import GuildRules, RuleStore
 from bot.store.records import Favourite, JobKind, JobRecord, NewJob, SettingChange, StoredImage, Usage
+from bot.store.reports import Report, ReportStore
 from bot.store.sanctions import NewSanction, SanctionRecord, SanctionStore
 from bot.store.showings import Showing, ShowingStore
 from bot.store.states import FINAL_STATES, JobState, may_move
@@ -55,6 +56,8 @@ __all__ = [
     "NewSweep",
     "PastImage",
     "PastStore",
+    "Report",
+    "ReportStore",
     "RuleStore",
     "SanctionRecord",
     "SanctionStore",

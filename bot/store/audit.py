@@ -44,6 +44,8 @@ class AuditAction(StrEnum):
     APPEAL_LIFTED = "appeal_lifted"
     CASE_DECIDED = "case_decided"
     PICTURES_REFUSED = "pictures_refused"
+    RESULT_HIDDEN = "result_hidden"
+    RESULT_RESTORED = "result_restored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

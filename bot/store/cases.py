@@ -118,6 +118,13 @@ class CaseStore:
         query = select(cases).where(cases.c.job_id == job_id)
         return await self._select(query.order_by(cases.c.opened_at.desc(), cases.c.number.desc()))
 
+    async def job_of_message(self, message_id: int) -> str | None:
+        """The id of the job that a message shows to moderators, or None."""
+        async with self._database.reading() as connection:
+            query = select(cases.c.job_id).where(cases.c.message_id == message_id)
+            job_id: str | None = await connection.scalar(query)
+            return job_id
+
     async def of_user(self, guild_id: int, user_id: int, limit: int) -> list[CaseRecord]:
         """The cases about what a user asked of a guild, newest first, at most `limit`."""
         theirs = (cases.c.guild_id == guild_id) & (cases.c.user_id == user_id)

@@ -13,7 +13,7 @@ from bot.store.database import Database
 from bot.store.jobs import record_of
 from bot.store.personal import NOBODY, PERSONAL, Fate, is_running
 from bot.store.records import JobRecord
-from bot.store.schema import audit, cases, erasures, jobs, sanctions
+from bot.store.schema import audit, cases, erasures, jobs, reports, sanctions
 from bot.store.states import FINAL_STATES
 
 MAX_READ: Final = 100
@@ -90,7 +90,7 @@ class ErasureStore:
 
     async def erase_job(self, job_id: str, *, of: Erasure | None = None, refused: tuple[str, ...] = ()) -> None:
         """Deletes a job's record with its pictures', favourites and showings, and counts it in an erasure. What its
-        decided cases quote goes too; their numbers and decisions stay.
+        decided cases quote goes too, and what was reported; their numbers and decisions stay.
 
         refused: links to messages of it that could not be deleted.
         """
@@ -98,6 +98,7 @@ class ErasureStore:
             gone = await connection.execute(delete(jobs).where(jobs.c.id == job_id))
             decided = (cases.c.job_id == job_id) & cases.c.decision.is_not(None)
             await connection.execute(update(cases).where(decided).values(details={}))
+            await connection.execute(delete(reports).where(reports.c.job_id == job_id))
             if of is None or not gone.rowcount:
                 return
             mine = erasures.c.user_id == of.user_id

@@ -127,6 +127,27 @@ class JobStore:
                 await write_audit(connection, record)
             return marked.rowcount == 1
 
+    async def hide(self, job_id: str, record: AuditRecord) -> bool:
+        """Marks a result as hidden. False if it is already, or deleted; the record goes to the audit with it."""
+        shown = (jobs.c.id == job_id) & jobs.c.hidden_at.is_(None) & jobs.c.deleted_at.is_(None)
+        async with self._database.transaction() as connection:
+            hidden = await connection.execute(update(jobs).where(shown).values(hidden_at=datetime.now(UTC)))
+            if hidden.rowcount:
+                await write_audit(connection, record)
+            return hidden.rowcount == 1
+
+    async def unhide(self, job_id: str, record: AuditRecord, *, is_spoiler: bool) -> bool:
+        """Ends that, and says whether it was hidden; only then the record goes to the audit. is_spoiler: what its
+        pictures are from now on."""
+        this = jobs.c.id == job_id
+        async with self._database.transaction() as connection:
+            hidden = this & jobs.c.hidden_at.is_not(None)
+            shown = await connection.execute(update(jobs).where(hidden).values(hidden_at=None))
+            await connection.execute(update(jobs).where(this).values(is_spoiler=is_spoiler))
+            if shown.rowcount:
+                await write_audit(connection, record)
+            return shown.rowcount == 1
+
     async def _select(self, query: Select[Any]) -> list[JobRecord]:
         async with self._database.reading() as connection:
             return [record_of(row._mapping) for row in await connection.execute(query)]

@@ -1,6 +1,6 @@
 """Past results for those who may see them: pages of pictures, newest first. Used by the gallery, on the event loop.
 
-A result that was deleted, that wasn't delivered or whose pictures aren't kept is never among them.
+A result that was deleted or is hidden, that wasn't delivered or whose pictures aren't kept is never among them.
 """
 
 from collections.abc import Sequence
@@ -112,6 +112,7 @@ def in_scope(scope: Scope) -> ColumnElement[bool]:
         jobs.c.guild_id == scope.guild_id,
         jobs.c.state == JobState.DELIVERED,
         jobs.c.deleted_at.is_(None),
+        jobs.c.hidden_at.is_(None),
         or_(open_to_others, ones_own),
     ]
     if scope.of_user_id is not None:

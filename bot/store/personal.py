@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Table, select
+from sqlalchemy import Column, ColumnElement, Table, exists, select
 
 from bot.store.schema import (
     audit,
@@ -20,6 +20,7 @@ from bot.store.schema import (
     images,
     jobs,
     prompt_rules,
+    reports,
     sanctions,
     setting_changes,
     showings,
@@ -76,6 +77,12 @@ def is_running(now: datetime) -> ColumnElement[bool]:
     return sanctions.c.revoked_at.is_(None) & (sanctions.c.expires_at.is_(None) | (sanctions.c.expires_at > now))
 
 
+def _is_in_an_open_case() -> ColumnElement[bool]:
+    """Whether a report is still before moderators."""
+    here = (cases.c.guild_id == reports.c.guild_id) & (cases.c.number == reports.c.case_number)
+    return exists().where(here, cases.c.decision.is_(None))
+
+
 PERSONAL: Final[Sequence[Personal]] = (
     Personal(jobs, jobs.c.user_id, Fate.WITH_JOB),
     Personal(images, jobs.c.user_id, Fate.WITH_JOB),
@@ -106,6 +113,7 @@ PERSONAL: Final[Sequence[Personal]] = (
     Personal(sanctions, sanctions.c.given_by, Fate.NAMELESS, is_exported=False),
     Personal(sanctions, sanctions.c.revoked_by, Fate.NAMELESS, is_exported=False),
     Personal(sanctions, sanctions.c.appeal_decided_by, Fate.NAMELESS, is_exported=False),
+    Personal(reports, reports.c.reporter_id, Fate.DELETED, where=lambda now: ~_is_in_an_open_case()),
     Personal(sweeps, sweeps.c.actor_id, Fate.NAMELESS, where=lambda now: sweeps.c.state.not_in(("asked", "running"))),
     Personal(erasures, erasures.c.user_id, Fate.KEPT, is_exported=False),
 )

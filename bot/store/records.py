@@ -59,6 +59,7 @@ class JobRecord(NewJob):
     message_id: the message that shows the job; None before `acknowledged`. created_at, updated_at: aware, in UTC.
     error: a sentence for the user, if it failed. result: what was drawn, as JSON (order, scores, seconds, sampling).
     deleted_at: when its result was deleted, aware, in UTC. is_spoiler: its pictures are shown behind a click.
+    hidden_at: since when they are hidden, as members have reported them; aware, in UTC.
     """
 
     state: JobState
@@ -69,6 +70,7 @@ class JobRecord(NewJob):
     result: dict[str, Any] | None
     deleted_at: datetime | None
     is_spoiler: bool = False
+    hidden_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

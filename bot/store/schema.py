@@ -65,6 +65,7 @@ jobs: Final = Table(
     Column("deleted_at", UtcDateTime),
     Column("interaction_part", Integer, nullable=False, server_default="0"),
     Column("is_short_lived", Boolean, nullable=False, server_default=false()),
+    Column("hidden_at", UtcDateTime),
     Column("is_spoiler", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("interaction_id", "interaction_part"),
     Index(None, "state", "created_at"),
@@ -284,4 +285,19 @@ sweeps: Final = Table(
     Column("num_refused", Integer, nullable=False, server_default="0"),
     Column("refused", JSON(none_as_null=True)),
     Index(None, "state", "guild_id"),
+)
+
+reports: Final = Table(
+    "reports",
+    metadata,
+    Column("job_id", String(12), primary_key=True),
+    Column("reporter_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("guild_id", BigInteger, nullable=False),
+    Column("case_number", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("locale", String(16), nullable=False),
+    Column("reported_at", UtcDateTime, nullable=False),
+    Column("told_at", UtcDateTime),
+    Index(None, "guild_id", "case_number"),
+    Index(None, "guild_id", "reporter_id", "reported_at"),
 )

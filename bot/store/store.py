@@ -21,6 +21,7 @@ from bot.store.jobs import JobStore
 from bot.store.migrate import migrate
 from bot.store.past import PastStore
 from bot.store.prompt_rules import RuleStore
+from bot.store.reports import ReportStore
 from bot.store.sanctions import SanctionStore
 from bot.store.showings import ShowingStore
 from bot.store.statistics import StatisticsStore
@@ -58,6 +59,7 @@ class Store:
     audit: AuditStore
     sweeps: SweepStore
     sanctions: SanctionStore
+    reports: ReportStore
 
     @classmethod
     @asynccontextmanager
@@ -97,6 +99,7 @@ class Store:
                 audit=AuditStore(database),
                 sweeps=SweepStore(database),
                 sanctions=SanctionStore(database),
+                reports=ReportStore(database),
             )
         finally:
             await database.aclose()

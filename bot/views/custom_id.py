@@ -40,6 +40,8 @@ class Action(StrEnum):
 
     REMIX: the form of a new job that comes from this one.
 
+    REPORT: opens the form in which a result is reported, REPORT_SEND is the form's own.
+
     ERASE: deletes everything of whoever presses; its job is NO_JOB.
 
     Of a sweep, whose id stands in the place of a job's: SWEEP_RUN deletes what was counted, SWEEP_STOP ends that.
@@ -78,6 +80,8 @@ class Action(StrEnum):
     APPEAL_UPHOLD = "appeal_uphold"
     APPEAL_LIFT = "appeal_lift"
     CASE = "case"
+    REPORT = "report"
+    REPORT_SEND = "report_send"
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,4 +87,5 @@ def _result_controls(job_id: str, scores: Sequence[float], language: Language) -
         make_button(language.text("Reroll"), CustomId(Action.REROLL, job_id)),
         make_button(language.text("Download all"), CustomId(Action.DOWNLOAD, job_id)),
         make_button(language.text("Delete"), CustomId(Action.DELETE, job_id), style=danger),
+        make_button(language.text("Report"), CustomId(Action.REPORT, job_id)),
     ]

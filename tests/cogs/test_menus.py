@@ -56,7 +56,7 @@ async def test_odd_messages_are_not_drawn(open_stage: OpenStage, text: str, sent
 
 
 async def test_a_message_without_text_is_not_drawn() -> None:
-    menus = Menus(*(MagicMock() for _ in range(4)))
+    menus = Menus(*(MagicMock() for _ in range(6)))
     interaction = MagicMock(spec=discord.Interaction, application_id=1)
     for content in ("", " \n"):
         message = MagicMock(spec=discord.Message, content=content, author=MagicMock(id=2))

@@ -24,7 +24,7 @@ async def test_a_running_job_has_one_button() -> None:
     assert view.timeout is None
 
 
-async def test_a_result_has_a_select_of_its_pictures_and_three_buttons() -> None:
+async def test_a_result_has_a_select_of_its_pictures_and_four_buttons() -> None:
     view = view_of(Controls.RESULT, JOB_ID, ENGLISH, scores=(21.04, 20.0))
     assert view is not None
     select_row, button_row = view.to_components()
@@ -36,6 +36,7 @@ async def test_a_result_has_a_select_of_its_pictures_and_three_buttons() -> None
         ("Reroll", f"1:reroll:{JOB_ID}"),
         ("Download all", f"1:download:{JOB_ID}"),
         ("Delete", f"1:delete:{JOB_ID}"),
+        ("Report", f"1:report:{JOB_ID}"),
     ]
     assert view.timeout is None
 
