@@ -13,6 +13,7 @@ from bot.commands.bench_chat import chat
 from bot.commands.bench_decode import decode
 from bot.commands.bench_guidance import guidance
 from bot.commands.bench_quality import quality
+from bot.commands.bench_rules import rules
 from bot.commands.bench_serve import serve
 from bot.commands.options import Config, Json, Model, read_settings
 from bot.commands.progress import show_stages
@@ -25,6 +26,7 @@ bench.command()(serve)
 bench.command()(guidance)
 bench.command()(chat)
 bench.command()(quality)
+bench.command()(rules)
 
 Size = Annotated[Literal["mega", "mini", "tiny"], typer.Option(help="Whose sizes the random weights have.")]
 Stored = Annotated[Literal["float16", "float32"], typer.Option(help="The numbers in the file.")]

@@ -165,7 +165,8 @@ class Speller:
         cuts = [start, *inner, end]
         pieces = [reading.options[a:b] for a, b in pairwise(cuts)]
         is_white = any(reading.gaps[n] == WHITE for n in inner)
-        if all(len(set(piece)) == 1 for piece in pieces) and (len(pieces) > 2 or not is_white):
+        is_in_phrase = start > first or end < last
+        if all(len(set(piece)) == 1 for piece in pieces) and (len(pieces) > 2 or not is_white or is_in_phrase):
             width = max(reading.widths[n] for n in inner)
             return not (start == first and self._goes_on(first, -1, width)) and not (
                 end == last and self._goes_on(last - 1, 1, width)
