@@ -258,7 +258,7 @@ class DalleBot(commands.AutoShardedBot):
             executor=self._executor,
             deliveries=self._deliveries,
             admission=self._admission,
-            prompts=PromptCheck(self._rule_book, self._store.audit),
+            prompts=PromptCheck(self._rule_book, self._store.audit, self.sanctioning, self.languages),
             gate=self._gate,
             review=self._check,
             places=self.places,

@@ -1,6 +1,6 @@
 """The one way from an interaction to a delivery. Used by every command and button that makes a job; event loop.
 
-The order is the contract: check the bot's permissions, the rules for prompts, the guild's settings and the limits,
+The order is the contract: check the bot's permissions, the guild's settings and the limits, the rules for prompts,
 commit the jobs to the store, submit them, answer with a real message for each, store its id. Everything after that is
 the delivery's. Each wait before the answer is short, so that the sum stays well below Discord's 3 seconds; what fails
 before it is raised, for the one sentence that its user gets.
@@ -115,8 +115,8 @@ class JobDesk:
         """Raises what `accept` would refuse these with now; it stores nothing and keeps no place."""
         check_elsewhere(interaction, self._places, len(requests))
         check_app_permissions(interaction)
-        screened = await self._prompts.screen(interaction, requests)
         async with self._admission.admitted(interaction, requests) as admitted:
+            screened = await self._prompts.screen(interaction, requests)
             to_review(screened, admitted.settings, is_trusted=_is_trusted(interaction, admitted.settings))
             await self._executor.check_room(str(interaction.user.id), len(requests))
 
@@ -142,13 +142,13 @@ class JobDesk:
         """
         check_elsewhere(interaction, self._places, len(requests))
         channel_id = check_app_permissions(interaction)
-        screened = await self._prompts.screen(interaction, requests)
         is_private = is_private or is_shown_alone(interaction)
         short_lived = is_short_lived(interaction, is_private=is_private)
         with self._deliveries.accepting(*(request.job_id for request in requests)):
             async with self._admission.admitted(interaction, requests) as admitted:
                 settings = admitted.settings
                 is_trusted = _is_trusted(interaction, settings)
+                screened = await self._prompts.screen(interaction, requests)
                 held = to_review(screened, settings, is_trusted=is_trusted)
                 rules = self._gate.rules(settings, is_trusted=is_trusted)
                 requests = tuple(

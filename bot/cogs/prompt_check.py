@@ -8,12 +8,14 @@ from typing import Any, Final
 
 import discord
 
+from bot.catalogues import Languages
 from bot.cogs.rule_book import RuleBook
+from bot.cogs.sanctioning import Sanctioning
 from bot.errors import NotAdmittedError, NotReadyError, StoreError
 from bot.guild_settings import GuildSettings
 from bot.language import Text
 from bot.moderation.prompt_rules import Hit, RuleAction, RuleSet, Verdict
-from bot.moderation.rule_texts import refusal, warning
+from bot.moderation.rule_texts import CATEGORY_NAMES, refusal, warning
 from bot.requests import GenerationRequest
 from bot.store import AuditAction, AuditRecord, AuditStore
 
@@ -36,9 +38,12 @@ class Screened:
 class PromptCheck:
     """Methods raise NotAdmittedError for what is refused, StoreError, and NotReadyError where it takes too long."""
 
-    def __init__(self, book: RuleBook, audit: AuditStore) -> None:
+    def __init__(self, book: RuleBook, audit: AuditStore, sanctioning: Sanctioning, languages: Languages) -> None:
         self._book = book
         self._audit = audit
+        self._sanctioning = sanctioning
+        self._languages = languages
+        self._strikes: set[asyncio.Task[None]] = set()
 
     async def screen(self, interaction: discord.Interaction, requests: Sequence[GenerationRequest]) -> Screened:
         """The strictest action of all requests decides: they become jobs together or not at all."""
@@ -54,6 +59,8 @@ class PromptCheck:
             return Screened(None, {})
         if hit.rule.action.severity >= RuleAction.REFUSE.severity:
             await self._note(interaction, AuditAction.PROMPT_REFUSED, hit)
+            if hit.rule.action is RuleAction.STRIKE and interaction.guild_id is not None:
+                self._strike(interaction, interaction.guild_id, hit)
             sentence = refusal(hit)
             raise NotAdmittedError(sentence)
         warned = next((v.strongest for v in verdicts if v.action is RuleAction.WARN), None)
@@ -64,6 +71,22 @@ class PromptCheck:
         """What to tell whoever asked, once there are jobs."""
         await self._note(interaction, AuditAction.PROMPT_WARNED, hit)
         return warning(hit)
+
+    def _strike(self, interaction: discord.Interaction, guild_id: int, hit: Hit) -> None:
+        """Beside the answer: telling somebody by direct message takes longer than Discord waits."""
+        language = self._languages.of(str(interaction.locale))
+        category = CATEGORY_NAMES[hit.rule.category]
+        reason = language.text("A prompt that comes under “{category}”", category=category)
+
+        async def strike() -> None:
+            try:
+                await self._sanctioning.strike(guild_id, interaction.user.id, by=None, reason=reason)
+            except StoreError as error:
+                _log.error("user %d could not be given a strike: %s", interaction.user.id, error)
+
+        task = asyncio.create_task(strike(), name=f"strike for interaction {interaction.id}")
+        self._strikes.add(task)
+        task.add_done_callback(self._strikes.discard)
 
     async def _note(self, interaction: discord.Interaction, action: AuditAction, hit: Hit) -> None:
         """For the moderators, who may see the rule."""

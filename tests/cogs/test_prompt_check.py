@@ -6,7 +6,7 @@ import pytest
 
 from bot.moderation.prompt_rules import Rule, RuleAction
 from bot.sandbox import EventKind
-from bot.store import JobState
+from bot.store import AuditAction, AuditFilter, JobState
 from tests.conftest import TIMEOUT_S, OpenStage, Stage
 
 REFUSED = "Your prompt comes under “rules of this server”, which is not allowed here. Describe something else."
@@ -68,7 +68,6 @@ async def test_a_warning_is_for_whoever_asked(open_stage: OpenStage) -> None:
     ("action", "sentence"),
     [
         (RuleAction.HOLD, "Your prompt needs a moderator's review first, and this server has set no channel for that."),
-        (RuleAction.STRIKE, REFUSED),
         (RuleAction.ALLOW, None),
     ],
 )
@@ -79,6 +78,29 @@ async def test_other_actions(open_stage: OpenStage, action: RuleAction, sentence
             assert (await stage.play("/imagine prompt:a red circle images:1"))[-1].files
         else:
             assert (await refused(stage, "/imagine prompt:a red circle")).startswith(sentence)
+
+
+async def test_a_strike_is_given_once_and_told(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await rule(stage, "red", RuleAction.STRIKE)
+        sanctions = stage.app.store.sanctions
+        guild_id = stage.app.bot.guilds[0].id
+        known = list(stage.job_ids)
+        events = await stage.play("/imagine prompt:a red circle")
+        assert events[1].text == REFUSED
+        assert stage.job_ids == known
+        async with asyncio.timeout(TIMEOUT_S):
+            while not (given := await sanctions.of(guild_id, (await member_id(stage)))):  # noqa: ASYNC110 - no event announces it
+                await asyncio.sleep(0.02)
+        (strike,) = (each for each in given if each.kind == "strike")
+        assert strike.reason == "A prompt that comes under “rules of this server”"
+
+
+async def member_id(stage: Stage) -> int:
+    """Of whoever was refused last."""
+    guild_id = stage.app.bot.guilds[0].id
+    entries = await stage.app.store.audit.page(AuditFilter(guild_id=guild_id), 10)
+    return next(entry.user_id for entry in entries if entry.action == AuditAction.PROMPT_REFUSED and entry.user_id)
 
 
 async def test_the_starter_list_counts_in_german_too(open_stage: OpenStage) -> None:
