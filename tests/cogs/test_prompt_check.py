@@ -90,7 +90,8 @@ async def test_a_strike_is_given_once_and_told(open_stage: OpenStage) -> None:
         assert events[1].text == REFUSED
         assert stage.job_ids == known
         async with asyncio.timeout(TIMEOUT_S):
-            while not (given := await sanctions.of(guild_id, (await member_id(stage)))):  # noqa: ASYNC110 - no event announces it
+            user_id = await member_id(stage)
+            while not (given := await sanctions.of(guild_id, user_id)):  # noqa: ASYNC110 - no event announces it
                 await asyncio.sleep(0.02)
         (strike,) = (each for each in given if each.kind == "strike")
         assert strike.reason == "A prompt that comes under “rules of this server”"
