@@ -48,6 +48,7 @@ from bot.cogs.privacy_policy import PrivacyPolicy
 from bot.cogs.prompt_check import PromptCheck
 from bot.cogs.prompt_rules import PromptRules
 from bot.cogs.queue import QueueCog
+from bot.cogs.quota_command import QuotaCommand
 from bot.cogs.remixing import Remixing
 from bot.cogs.report_desk import ReportDesk
 from bot.cogs.reported_results import ReportedResults
@@ -348,12 +349,14 @@ class DalleBot(commands.AutoShardedBot):
         log = AuditLog(self._store.audit, self.languages)
         rules = PromptRules(self._store.rules, self._rule_book, self.languages)
         sanctions = SanctionCommands(self.sanctioning, self._store, self._clock, self.languages)
+        quotas = QuotaCommand(self._store.guilds, self.languages)
         moderating: list[ModCommand] = [
             *log.commands(),
             *sweeping.commands(),
             *rules.commands(),
             *sanctions.commands(),
             *self._review.commands,
+            *quotas.commands(),
         ]
         self.tree.add_command(mod_group(moderating))
         for known in self.tree.get_commands():

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from bot.errors import InvalidParameterError
 from bot.image_rule import ImageRule
 from bot.requests import MAX_IMAGES, SAMPLING_BOUNDS, Bounds, check_number, check_whole, exceeds
+from bot.role_limits import RoleLimits, check_role_limits, role_limits_from, role_limits_json
 from bot.sanction_ladder import DEFAULT_LADDER, Step, check_ladder, ladder_from, ladder_json
 
 ResultFormat = Literal["png", "webp"]
@@ -33,6 +34,8 @@ COUNT_BOUNDS: Final[Mapping[str, Bounds]] = {
     "max_images": Bounds(1, MAX_IMAGES),
     "max_jobs_per_user": Bounds(1, 100_000),
     "daily_images": Bounds(1, 100_000),
+    "guild_max_jobs": Bounds(1, 100_000),
+    "guild_daily_images": Bounds(1, 1_000_000),
 }
 
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?")
@@ -116,7 +119,9 @@ class GuildSettings:
     default_condition_scale and so on: for requests that don't say; None for the bot's or the model's own. max_images,
     max_condition_scale and so on: the most that a request may say; None for the bot's. max_jobs_per_user: unfinished
     ones; None for the bot's.
-    cooldown_s: between two requests of one user. daily_images: of one user; None for any number. language: a code such
+    cooldown_s: between two requests of one user. daily_images: of one user; None for any number. guild_max_jobs,
+    guild_daily_images: of all members together; None for any number. role_limits: what counts for members of a role
+    instead. language: a code such
     as "de" or "pt-BR" for everybody; None for each user's own. previews: whether unfinished pictures are shown.
     moderator_roles: whose members are moderators, with those who have Discord's Moderate Members. trusted_roles: whose
     members' jobs are never held for review. review_channel: where moderators decide; log_channel: where the audit is
@@ -143,6 +148,9 @@ class GuildSettings:
     max_jobs_per_user: int | None = None
     cooldown_s: int = 0
     daily_images: int | None = None
+    guild_max_jobs: int | None = None
+    guild_daily_images: int | None = None
+    role_limits: tuple[RoleLimits, ...] = ()
     result_format: ResultFormat = "png"
     language: str | None = None
     quiet_hours: QuietHours | None = None
@@ -176,6 +184,7 @@ class GuildSettings:
         for name in ("images", *SAMPLING_BOUNDS):
             self._check_default(name)
         check_whole("cooldown_s", self.cooldown_s, 0, MAX_COOLDOWN_S)
+        check_role_limits(self.role_limits)
         check_ladder(self.ladder)
         check_whole("strike_days", self.strike_days, 1, MAX_STRIKE_DAYS)
         check_whole("min_account_h", self.min_account_h, 0, MAX_AGE_H)
@@ -226,7 +235,8 @@ def channel_ids(settings: GuildSettings) -> tuple[int, ...]:
 
 def role_ids_in(settings: GuildSettings) -> tuple[int, ...]:
     """Every role that the settings name."""
-    return tuple(id_ for key in _ROLE_LISTS for id_ in getattr(settings, key))
+    listed = (id_ for key in _ROLE_LISTS for id_ in getattr(settings, key))
+    return (*listed, *(limits.role_id for limits in settings.role_limits))
 
 
 def json_of(settings: GuildSettings) -> dict[str, Any]:
@@ -262,6 +272,8 @@ def settings_from(values: Mapping[str, Any]) -> tuple[GuildSettings, dict[str, s
 def _as_json(key: str, value: Any) -> Any:
     if key == "ladder":
         return ladder_json(value)
+    if key == "role_limits":
+        return role_limits_json(value)
     match value:
         case tuple():
             return [each.to_json() if isinstance(each, ImageRule) else each for each in value]
@@ -282,6 +294,8 @@ def _from_json(key: str, value: Any) -> Any:
         return ladder_from(value)
     if key == "image_rules":
         return tuple(ImageRule.from_json(rule) for rule in value)
+    if key == "role_limits":
+        return role_limits_from(value)
     if key == "quiet_hours" and value is not None:
         start, end = (datetime.time.fromisoformat(value[name]).replace(tzinfo=None) for name in ("start", "end"))
         return QuietHours(start, end, value["zone"])

@@ -8,6 +8,7 @@ import pytest
 from bot.errors import InvalidParameterError
 from bot.guild_settings import DEFAULTS, MAX_LISTED, GuildSettings, QuietHours, json_of, settings_from
 from bot.image_rule import ImageAction, ImageRule
+from bot.role_limits import RoleLimits
 from bot.sanction_ladder import SanctionKind, Step
 
 NIGHT = QuietHours(time(22), time(7, 30), "Europe/Berlin")
@@ -38,6 +39,9 @@ OTHERS: dict[str, Any] = {
     "trusted_roles": (10,),
     "review_channel": 11,
     "log_channel": 12,
+    "guild_max_jobs": 50,
+    "guild_daily_images": 1000,
+    "role_limits": (RoleLimits(role_id=9, daily_images=0, weight=2.5),),
     "ladder": (Step(SanctionKind.COOLDOWN, 60), Step(SanctionKind.BAN)),
     "strike_days": 7,
     "min_account_h": 48,
@@ -97,6 +101,8 @@ def test_defaults_leave_nothing_behind() -> None:
         ({"is_paused": 1}, "is_paused must be on or off."),
         ({"previews": None}, "previews must be on or off."),
         ({"moderator_roles": (-1,)}, "moderator_roles holds -1, which is no id"),
+        ({"role_limits": (RoleLimits(role_id=9),) * 2}, "role_limits names a role twice."),
+        ({"guild_max_jobs": 0}, "guild_max_jobs must be between 1 and 100000, not 0."),
         ({"ladder": ()}, "The ladder needs 1 to 8 steps."),
         ({"ladder": ("ban",)}, "A step of the ladder is a warning, a cooldown or a ban."),
         ({"strike_days": 0}, "strike_days must be between 1 and 366, not 0."),

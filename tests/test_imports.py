@@ -29,6 +29,7 @@ FLOORS: Final = {
         "bot.log",
         "bot.messages",
         "bot.requests",
+        "bot.role_limits",
         "bot.sanction_ladder",
         "bot.startup",
         "bot.telemetry",

@@ -21,6 +21,7 @@ from bot.cogs.permissions import PERMISSION_NAMES, invite_link
 from bot.config import Settings, key_paths
 from bot.demo.grammar import COLOURS, RELATIONS, SHAPES, SIZES
 from bot.fetch.source import DEFAULT_CLIP, DEFAULT_VQGAN, RELEASED
+from bot.moderation.authority import COMMANDS, MENUS, PRESSES, Need
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -139,6 +140,22 @@ def test_every_option_of_imagine_is_listed_with_its_range() -> None:
         bounds = [f"{bound:.10g}" for bound in (parameter.min_value, parameter.max_value) if bound is not None]
         is_text = parameter.type is discord.AppCommandOptionType.string
         assert listed[name][0].startswith(f"up to {bounds[1]}" if is_text else " to ".join(bounds)), name
+
+
+def permission_table() -> str:
+    """What the README says of who may do what."""
+    lines = ["| who | commands and menus | controls |", "|---|---|---|"]
+    for need in Need:
+        commands = [f"`/{name}`" for name, needed in COMMANDS.items() if needed is need]
+        menus = [f"**{name}**" for name, needed in MENUS.items() if needed is need]
+        controls = [f"`{name}`" for name, needed in PRESSES.items() if needed is need]
+        lines.append(f"| {need.value} | {', '.join([*commands, *menus]) or '–'} | {', '.join(controls) or '–'} |")
+    return "\n".join(lines)
+
+
+def test_who_may_do_what_is_what_the_table_in_the_code_says() -> None:
+    table = permission_table()
+    assert table in section("Who may do what"), f"the README needs this table:\n{table}"
 
 
 def test_the_demos_words() -> None:

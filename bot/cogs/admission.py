@@ -1,13 +1,13 @@
 """Asks a guild's settings before a job is stored. Used by the job desk and the commands, on the event loop.
 
 One user's requests are looked at one after the other, each until it is stored: otherwise two at the same moment would
-both find room for one.
+both find room for one. Where there are limits for all members together, so are theirs.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 from weakref import WeakValueDictionary
@@ -18,8 +18,9 @@ from bot.cogs.authority import role_ids
 from bot.cogs.discord_clock import DiscordClock
 from bot.errors import StoreError
 from bot.guild_settings import DEFAULTS, GuildSettings, channel_ids, role_ids_in
-from bot.moderation.admission import DAY, Asked, admit, check_place, needs_usage
+from bot.moderation.admission import DAY, Asked, admit, check_place, needs_guild_usage, needs_usage
 from bot.moderation.parameters import ImageCount, fitted
+from bot.moderation.quotas import limits_of
 from bot.moderation.sanctions import check_sanctions
 from bot.requests import GenerationRequest
 from bot.store import SanctionRecord, Store, Usage
@@ -79,10 +80,18 @@ class Admission:
                     settings = await self._read(interaction.guild_id)
                     await stack.enter_async_context(turn)
                     sanctions = await self._sanctions(interaction)
-                    usage = await self._usage(interaction, settings, now - DAY)
+                    limits = limits_of(settings, role_ids(interaction.user))
+                    usage, guild_usage = Usage(), Usage()
+                    guild_id = interaction.guild_id
+                    if guild_id is not None and needs_usage(limits):
+                        usage = await self._store.jobs.usage(interaction.user.id, guild_id, now - DAY)
+                    if guild_id is not None and needs_guild_usage(settings):
+                        await stack.enter_async_context(self._turns.setdefault(guild_id, asyncio.Lock()))
+                        guild_usage = await self._store.jobs.usage(None, guild_id, now - DAY)
             except TimeoutError as error:
                 raise StoreError("Whether the guild admits a request could not be found out in time.") from error
-            within = tuple(fitted(settings, self.images, request) for request in requests)
+            fitting = (fitted(settings, self.images, request) for request in requests)
+            within = tuple(replace(request, weight=limits.weight) for request in fitting)
             asked = Asked(
                 now=now,
                 num_jobs=len(within),
@@ -91,6 +100,7 @@ class Admission:
                 role_ids=role_ids(interaction.user),
                 known_ids=known_ids(interaction.guild, settings),
                 usage=usage,
+                guild_usage=guild_usage,
                 discord_now=self._clock.now(),
                 sanctions=sanctions,
                 created_at=interaction.user.created_at,
@@ -118,11 +128,6 @@ class Admission:
         if interaction.guild_id is None:
             return ()
         return await self._store.sanctions.of(interaction.guild_id, interaction.user.id)
-
-    async def _usage(self, interaction: discord.Interaction, settings: GuildSettings, since: datetime) -> Usage:
-        if interaction.guild_id is None or not needs_usage(settings):
-            return Usage()
-        return await self._store.jobs.usage(interaction.user.id, interaction.guild_id, since)
 
 
 def _channel_ids(interaction: discord.Interaction) -> frozenset[int]:

@@ -5,13 +5,14 @@ Times and mentions are in Discord's own notation, which each reader's client sho
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from bot.errors import NotAdmittedError, UserLimitError
 from bot.guild_settings import GuildSettings
 from bot.language import Text
+from bot.moderation.quotas import Limits, limits_of
 from bot.moderation.sanctions import check_age, check_sanctions
 from bot.store import SanctionRecord, Usage
 
@@ -25,8 +26,9 @@ class Asked:
 
     channel_ids: the channel, what it is a thread of, and their category. role_ids: of whoever asks. known_ids: the
     channels and roles that the guild has, or at least those of them that its settings name. usage: since DAY before
-    now. sanctions: of whoever asks. created_at, joined_at: since when they have their account, and are a member; None
-    if that isn't known. discord_now: Discord's own time, which counts for these.
+    now, of whoever asks; guild_usage: of everybody. sanctions: of whoever asks. created_at, joined_at: since when they
+    have their account, and are a member; None if that isn't known. discord_now: Discord's own time, which counts for
+    these.
     """
 
     now: datetime
@@ -37,14 +39,20 @@ class Asked:
     known_ids: frozenset[int]
     usage: Usage
     discord_now: datetime
+    guild_usage: Usage = field(default_factory=Usage)
     sanctions: Sequence[SanctionRecord] = ()
     created_at: datetime | None = None
     joined_at: datetime | None = None
 
 
-def needs_usage(settings: GuildSettings) -> bool:
-    """Whether `admit` looks at the usage at all."""
-    return bool(settings.cooldown_s) or settings.daily_images is not None or settings.max_jobs_per_user is not None
+def needs_usage(limits: Limits) -> bool:
+    """Whether `admit` looks at the member's usage at all."""
+    return bool(limits.cooldown_s) or limits.daily_images is not None or limits.max_jobs is not None
+
+
+def needs_guild_usage(settings: GuildSettings) -> bool:
+    """Whether `admit` looks at everybody's usage at all."""
+    return settings.guild_max_jobs is not None or settings.guild_daily_images is not None
 
 
 def admit(settings: GuildSettings, asked: Asked) -> None:
@@ -54,9 +62,11 @@ def admit(settings: GuildSettings, asked: Asked) -> None:
     _check_time(settings, asked)
     check_place(settings, asked.channel_ids, asked.known_ids)
     _check_roles(settings, asked)
-    _check_unfinished(settings, asked)
-    _check_cooldown(settings, asked)
-    _check_day(settings, asked)
+    limits = limits_of(settings, asked.role_ids)
+    _check_unfinished(limits, asked)
+    _check_cooldown(limits, asked)
+    _check_day(limits, asked)
+    _check_guild(settings, asked)
 
 
 def _check_time(settings: GuildSettings, asked: Asked) -> None:
@@ -108,15 +118,22 @@ def _check_roles(settings: GuildSettings, asked: Asked) -> None:
     )
 
 
-def _check_unfinished(settings: GuildSettings, asked: Asked) -> None:
-    most = settings.max_jobs_per_user
+def _check_unfinished(limits: Limits, asked: Asked) -> None:
+    most = limits.max_jobs
     if most is None or asked.usage.num_unfinished + asked.num_jobs <= most:
         return
-    rule = Text.plural(
-        "In this server each member may have {n} unfinished job",
-        "In this server each member may have {n} unfinished jobs",
-        most,
-    )
+    if "max_jobs" in limits.by_role:
+        rule = Text.plural(
+            "With your roles you may have {n} unfinished job in this server",
+            "With your roles you may have {n} unfinished jobs in this server",
+            most,
+        )
+    else:
+        rule = Text.plural(
+            "In this server each member may have {n} unfinished job",
+            "In this server each member may have {n} unfinished jobs",
+            most,
+        )
     if asked.num_jobs > most:
         raise UserLimitError("{rule}, and this makes {count}: ask for fewer.", rule=rule, count=asked.num_jobs)
     raise UserLimitError(
@@ -126,38 +143,98 @@ def _check_unfinished(settings: GuildSettings, asked: Asked) -> None:
     )
 
 
-def _check_cooldown(settings: GuildSettings, asked: Asked) -> None:
+def _check_cooldown(limits: Limits, asked: Asked) -> None:
     last = asked.usage.last_asked_at
-    if not settings.cooldown_s or last is None:
+    if not limits.cooldown_s or last is None:
         return
-    over = last + timedelta(seconds=settings.cooldown_s)
+    over = last + timedelta(seconds=limits.cooldown_s)
     if asked.now < over:
-        rule = Text("In this server each member may ask once in {duration}", duration=duration(settings.cooldown_s))
+        span = duration(limits.cooldown_s)
+        rule = (
+            Text("With your roles you may ask once in {duration} in this server", duration=span)
+            if "cooldown_s" in limits.by_role
+            else Text("In this server each member may ask once in {duration}", duration=span)
+        )
         raise NotAdmittedError("{rule}. You can ask again {when}.", rule=rule, when=_moment(over))
 
 
-def _check_day(settings: GuildSettings, asked: Asked) -> None:
-    most = settings.daily_images
+def _check_day(limits: Limits, asked: Asked) -> None:
+    most = limits.daily_images
     if most is None:
         return
-    drawn = [(at, number) for at, number in asked.usage.images if at > asked.now - DAY]
-    used = sum(number for _, number in drawn)
-    if used + asked.num_images <= most:
+    if "daily_images" in limits.by_role:
+        rule = Text.plural(
+            "With your roles you may ask for {n} picture within 24 hours in this server",
+            "With your roles you may ask for {n} pictures within 24 hours in this server",
+            most,
+        )
+    else:
+        rule = Text.plural(
+            "In this server each member may ask for {n} picture within 24 hours",
+            "In this server each member may ask for {n} pictures within 24 hours",
+            most,
+        )
+    used = _check_pictures(most, rule, asked.usage, asked)
+    if used is not None:
+        raise NotAdmittedError(
+            "{rule}, and you have asked for {used}. There is room for {count} more {when}.",
+            rule=rule,
+            used=used.number,
+            count=asked.num_images,
+            when=used.room_at,
+        )
+
+
+def _check_guild(settings: GuildSettings, asked: Asked) -> None:
+    """What all members together may ask for."""
+    most = settings.guild_max_jobs
+    if most is not None and asked.guild_usage.num_unfinished + asked.num_jobs > most:
+        rule = Text.plural(
+            "This server may have {n} unfinished job in all",
+            "This server may have {n} unfinished jobs in all",
+            most,
+        )
+        if asked.num_jobs > most:
+            raise UserLimitError("{rule}, and this makes {count}: ask for fewer.", rule=rule, count=asked.num_jobs)
+        raise NotAdmittedError(
+            "{rule}, and it has {count}. Ask again when one is done.", rule=rule, count=asked.guild_usage.num_unfinished
+        )
+    most = settings.guild_daily_images
+    if most is None:
         return
     rule = Text.plural(
-        "In this server each member may ask for {n} picture within 24 hours",
-        "In this server each member may ask for {n} pictures within 24 hours",
+        "This server may ask for {n} picture within 24 hours in all",
+        "This server may ask for {n} pictures within 24 hours in all",
         most,
     )
+    used = _check_pictures(most, rule, asked.guild_usage, asked)
+    if used is not None:
+        raise NotAdmittedError(
+            "{rule}, and it has asked for {used}. There is room for {count} more {when}.",
+            rule=rule,
+            used=used.number,
+            count=asked.num_images,
+            when=used.room_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """number: of pictures that count now. room_at: when there is room for what was asked, in Discord's notation."""
+
+    number: int
+    room_at: str
+
+
+def _check_pictures(most: int, rule: Text, usage: Usage, asked: Asked) -> _Used | None:
+    """What is in the way of the pictures; None if there is room. Raises NotAdmittedError if there never is."""
+    drawn = [(at, number) for at, number in usage.images if at > asked.now - DAY]
+    used = sum(number for _, number in drawn)
+    if used + asked.num_images <= most:
+        return None
     if asked.num_images > most:
         raise NotAdmittedError("{rule}, and this makes {count}: ask for fewer.", rule=rule, count=asked.num_images)
-    raise NotAdmittedError(
-        "{rule}, and you have asked for {used}. There is room for {count} more {when}.",
-        rule=rule,
-        used=used,
-        count=asked.num_images,
-        when=_moment(_room_at(drawn, used + asked.num_images - most)),
-    )
+    return _Used(used, _moment(_room_at(drawn, used + asked.num_images - most)))
 
 
 def _room_at(drawn: Iterable[tuple[datetime, int]], wanted: int) -> datetime:

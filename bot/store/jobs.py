@@ -95,9 +95,11 @@ class JobStore:
         async with self._database.reading() as connection:
             return await connection.scalar(select(func.count()).select_from(jobs).where(theirs)) or 0
 
-    async def usage(self, user_id: int, guild_id: int, since: datetime) -> Usage:
-        """What a user has asked of a guild since then."""
-        theirs = (jobs.c.user_id == user_id) & (jobs.c.guild_id == guild_id)
+    async def usage(self, user_id: int | None, guild_id: int, since: datetime) -> Usage:
+        """What a user has asked of a guild since then. user_id: None for all of them together."""
+        theirs = jobs.c.guild_id == guild_id
+        if user_id is not None:
+            theirs &= jobs.c.user_id == user_id
         recent = theirs & (jobs.c.created_at >= since)
         working = [state for state in JobState if state not in FINAL_STATES | {JobState.DELIVERING}]
         drawn = [*working, JobState.DELIVERING, JobState.DELIVERED]

@@ -9,6 +9,7 @@ from bot.guild_settings import GuildSettings
 from bot.language import Language, Text
 from bot.views.custom_id import NO_JOB, Action, CustomId
 from bot.views.job_control import make_button
+from bot.views.setting_texts import NAMES, value_of
 from bot.views.settings_panel import form_section, layout, place, places, review_defaults, row
 
 MODERATION_KEYS: Final = frozenset(
@@ -55,6 +56,13 @@ def moderation_view(
         ),
         *place("review", settings, language, known_ids, label=language.text("No moderators' channel")),
         *place("log", settings, language, known_ids, label=language.text("No log")),
+        discord.ui.TextDisplay(
+            language.text(
+                "**{name}**: {value}. /mod quota changes them.",
+                name=NAMES["role_limits"],
+                value=value_of(settings, "role_limits"),
+            )
+        ),
         form_section("strikes", settings, language),
         row(review_defaults(settings, language)),
         form_section("keeping", settings, language),

@@ -43,6 +43,9 @@ NAMES: Final[Mapping[str, Text]] = {
     "max_jobs_per_user": Text("Unfinished jobs of a member"),
     "cooldown_s": Text("Cooldown of a member"),
     "daily_images": Text("Pictures of a member in 24 hours"),
+    "guild_max_jobs": Text("Unfinished jobs of all members"),
+    "guild_daily_images": Text("Pictures of all members in 24 hours"),
+    "role_limits": Text("Roles with limits of their own"),
     "result_format": Text("Format of results"),
     "language": Text("Language of public messages"),
     "quiet_hours": Text("Quiet hours"),
@@ -74,6 +77,9 @@ _DEFAULTS: Final[Mapping[str, Text | str | int]] = {
     "max_jobs_per_user": THE_BOTS,
     "cooldown_s": NONE,
     "daily_images": ANY,
+    "guild_max_jobs": ANY,
+    "guild_daily_images": ANY,
+    "role_limits": NONE,
     "result_format": "PNG",
     "language": Text("each member's own"),
     "quiet_hours": NONE,
@@ -122,6 +128,8 @@ def value_text(key: str, value: Any, *, most: int = MAX_LISTED) -> Shown:
             return duration(seconds)
         case "min_account_h" | "min_member_h", int(hours):
             return span_text(timedelta(hours=hours))
+        case "role_limits", [*limits]:
+            return _listed([f"<@&{each.get('role_id')}>" for each in limits if isinstance(each, dict)], most)
         case "ladder", [*steps]:
             return _ladder(steps, most)
         case "image_rules", [*rules]:

@@ -122,9 +122,15 @@ FORMS: Final[Mapping[str, Form]] = {
         {"max_images": THE_BOTS, **{f"max_{name}": ANY for name in SAMPLING_BOUNDS}},
     ),
     "limits": _number_form(
-        Text("Limits for each member"),
+        Text("Limits for each member, and for all"),
         Text("Limits"),
-        {"max_jobs_per_user": THE_BOTS, "cooldown_s": NONE, "daily_images": ANY},
+        {
+            "max_jobs_per_user": THE_BOTS,
+            "cooldown_s": NONE,
+            "daily_images": ANY,
+            "guild_max_jobs": ANY,
+            "guild_daily_images": ANY,
+        },
     ),
     "strikes": Form(
         _STRIKE_NUMBERS.title,

@@ -8,6 +8,7 @@ import pytest
 from bot.errors import NotAdmittedError, RequestError, UserLimitError
 from bot.guild_settings import DEFAULTS, GuildSettings, QuietHours
 from bot.moderation.admission import Asked, admit, duration, needs_usage
+from bot.moderation.quotas import limits_of
 from bot.sanction_ladder import SanctionKind
 from bot.store import Usage
 from tests.moderation.test_sanctions import sanction
@@ -42,7 +43,7 @@ def refusal(settings: GuildSettings, asked: Asked = ASKED) -> RequestError:
 
 def test_the_defaults_let_everybody_in() -> None:
     admit(DEFAULTS, ASKED)
-    assert not needs_usage(DEFAULTS)
+    assert not needs_usage(limits_of(DEFAULTS, ()))
 
 
 def test_pause() -> None:
@@ -92,7 +93,7 @@ def test_roles() -> None:
 
 def test_unfinished_jobs() -> None:
     settings = GuildSettings(max_jobs_per_user=2)
-    assert needs_usage(settings)
+    assert needs_usage(limits_of(settings, ()))
     admit(settings, replace(ASKED, usage=Usage(num_unfinished=1)))
     error = refusal(settings, replace(ASKED, usage=Usage(num_unfinished=2)))
     assert isinstance(error, UserLimitError)
@@ -107,7 +108,7 @@ def test_unfinished_jobs() -> None:
 
 def test_cooldown_names_its_end() -> None:
     settings = GuildSettings(cooldown_s=90)
-    assert needs_usage(settings)
+    assert needs_usage(limits_of(settings, ()))
     error = refusal(settings, replace(ASKED, usage=Usage(last_asked_at=ago(seconds=30))))
     assert isinstance(error, NotAdmittedError)
     assert str(error) == (
@@ -118,7 +119,7 @@ def test_cooldown_names_its_end() -> None:
 
 def test_the_daily_quota_names_when_there_is_room() -> None:
     settings = GuildSettings(daily_images=10)
-    assert needs_usage(settings)
+    assert needs_usage(limits_of(settings, ()))
     images = ((ago(hours=1), 4), (ago(hours=23), 3), (ago(hours=25), 9))
     admit(settings, replace(ASKED, num_images=3, usage=Usage(images=images)))
     rule = "In this server each member may ask for 10 pictures within 24 hours"

@@ -9,6 +9,7 @@ import pytest
 from bot.catalogues import Languages
 from bot.guild_settings import MAX_LISTED, GuildSettings, QuietHours, json_of
 from bot.language import ENGLISH, Language, Text
+from bot.role_limits import RoleLimits
 from bot.sanction_ladder import SanctionKind, Step
 from bot.sandbox import rules
 from bot.store import SettingChange
@@ -45,6 +46,9 @@ ALL = GuildSettings(
     log_channel=IDS[1],
     ladder=(Step(SanctionKind.BAN, 366 * 86400 - 60),) * 8,
     strike_days=366,
+    guild_max_jobs=100_000,
+    guild_daily_images=1_000_000,
+    role_limits=tuple(RoleLimits(role_id=id_) for id_ in IDS),
     min_account_h=8784,
     min_member_h=8783,
 )
