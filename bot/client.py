@@ -193,7 +193,7 @@ class DalleBot(commands.AutoShardedBot):
             deliveries=self._deliveries,
             languages=languages,
         )
-        self._retention = Retention(store=store, pictures=pictures)
+        self._retention = Retention(store=store, pictures=pictures, now=self._clock.now)
         self._sweep_search = SweepSearch(store, pictures, self._threads)
         self._sweeper = Sweeper(
             self,

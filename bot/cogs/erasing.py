@@ -12,7 +12,7 @@ import discord
 from bot.catalogues import Languages
 from bot.cogs.background import BackgroundLoop
 from bot.cogs.delivery import Deliveries
-from bot.cogs.message_removal import MessageRemoval
+from bot.cogs.message_removal import Left, MessageRemoval
 from bot.cogs.progress_note import ProgressNote, write_to
 from bot.errors import JobEndedError, StoreError
 from bot.language import Language
@@ -98,12 +98,21 @@ class Erasing:
         if job.state not in FINAL_STATES:
             await self._cancel(job)
             return False
-        left = await self._removal.remove_in_the_end(job)
+        left = [*await self._removal.remove_in_the_end(job), *await self._remove_case_messages(job)]
         async with asyncio.timeout(FILES_TIMEOUT_S):
             await asyncio.to_thread(self._pictures.delete, job.id)
         links = tuple(each.link for each in left)
         await self._store.erasures.erase_job(job.id, of=erasure, refused=links)
         return True
+
+    async def _remove_case_messages(self, job: JobRecord) -> list[Left]:
+        """Where moderators saw it; what they have yet to decide isn't deleted at all."""
+        left = [
+            await self._removal.remove_message(job, case.channel_id, case.message_id)
+            for case in await self._store.cases.of_job(job.id)
+            if case.channel_id is not None
+        ]
+        return [each for each in left if each is not None]
 
     async def _cancel(self, job: JobRecord) -> None:
         try:

@@ -54,7 +54,7 @@ class MessageRemoval:
                 showings = await self._showings.of(job.id)
         except TimeoutError as error:
             raise StoreError(f"The messages of job {job.id} could not be read in time.") from error
-        own = self._remove_message(job, job.channel_id, job.message_id)
+        own = self.remove_message(job, job.channel_id, job.message_id)
         left = await asyncio.gather(own, *(self._remove_showing(job, each) for each in showings))
         return tuple(each for each in left if each is not None)
 
@@ -80,19 +80,8 @@ class MessageRemoval:
         except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
             _log.warning("direct messages to user %d stay: %s", user_id, str(error) or type(error).__name__)
 
-    async def _remove_showing(self, job: JobRecord, showing: Showing) -> Left | None:
-        left = await self._remove_message(job, showing.channel_id, showing.message_id)
-        if left is None:
-            try:
-                async with asyncio.timeout(STORE_TIMEOUT_S):
-                    await self._showings.remove(showing.message_id)
-            except (StoreError, TimeoutError) as error:
-                # It is tried again with the next press, which finds the message gone.
-                _log.warning("message %d is gone but still stored: %s", showing.message_id, error)
-        return left
-
-    async def _remove_message(self, job: JobRecord, channel_id: int, message_id: int | None) -> Left | None:
-        """None if it is gone now."""
+    async def remove_message(self, job: JobRecord, channel_id: int, message_id: int | None) -> Left | None:
+        """One that is about a job; None if it is gone now."""
         if message_id is None:
             return None
         message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
@@ -109,3 +98,14 @@ class MessageRemoval:
             _log.warning("message %d could not be deleted: %s", message_id, str(error) or type(error).__name__)
             return Left(link, may_pass=True)
         return None
+
+    async def _remove_showing(self, job: JobRecord, showing: Showing) -> Left | None:
+        left = await self.remove_message(job, showing.channel_id, showing.message_id)
+        if left is None:
+            try:
+                async with asyncio.timeout(STORE_TIMEOUT_S):
+                    await self._showings.remove(showing.message_id)
+            except (StoreError, TimeoutError) as error:
+                # It is tried again with the next press, which finds the message gone.
+                _log.warning("message %d is gone but still stored: %s", showing.message_id, error)
+        return left

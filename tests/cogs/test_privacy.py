@@ -18,8 +18,9 @@ from bot.config import PrivacySettings, Settings
 from bot.engine.fake import FakeEngine, Gate
 from bot.errors import ConfigError, NotAdmittedError
 from bot.language import ENGLISH
+from bot.moderation.cases import CaseKind, Decision
 from bot.sandbox import Refusal
-from bot.store import JobState
+from bot.store import JobState, NewCase
 from bot.views.custom_id import NO_JOB
 from tests.cogs.test_cancelling import post_button
 from tests.cogs.test_gallery import draw, engine
@@ -111,6 +112,21 @@ async def test_a_deletion_asks_first_and_takes_everything(open_stage: OpenStage,
         assert {path.parent.name for path in settings.pictures_dir.glob("*/*/*.png")} == {theirs.id}
         deleted = [exchange for exchange in stage.sandbox.requests if exchange.method == "DELETE"]
         assert [exchange.path.rpartition("/")[2] for exchange in deleted] == [str(mine.message_id)]
+
+
+async def test_what_moderators_saw_of_a_decided_case_goes_too(open_stage: OpenStage) -> None:
+    async with open_stage(engine) as stage:
+        job = await draw(stage)
+        store, guild_id = stage.app.store, job.guild_id or 0
+        case = NewCase(guild_id=guild_id, kind=CaseKind.REPORT, job_id=job.id, user_id=job.user_id)
+        number = (await store.cases.open(case)).number
+        shown = await stage.app.bot.get_partial_messageable(job.channel_id).send("for moderators")
+        await store.cases.set_message(guild_id, number, channel_id=job.channel_id, message_id=shown.id)
+        await store.cases.decide(guild_id, number, Decision.APPROVE, by=5, at=job.created_at)
+        await stage.play("/privacy delete")
+        await until_told(stage, "click Delete everything", DELETED.format("1 result", "its"))
+        gone = [e.path.rpartition("/")[2] for e in stage.sandbox.requests if e.method == "DELETE"]
+        assert gone == [str(job.message_id), str(shown.id)]
 
 
 async def test_a_job_under_way_is_cancelled_and_deleted(open_stage: OpenStage) -> None:
