@@ -12,7 +12,7 @@ from typing import Final
 
 from bot.moderation.lookalikes import DIGITS, MASK
 from bot.moderation.prompt_text import PromptText, Trick
-from bot.moderation.readings import NO_GAP, WHITE, Reading, class_of
+from bot.moderation.readings import APOSTROPHES, NO_GAP, WHITE, Reading, class_of
 
 MAX_GAP: Final = 5
 MAX_ENDS: Final = 4
@@ -171,7 +171,10 @@ class Speller:
             return not (start == first and self._goes_on(first, -1, width)) and not (
                 end == last and self._goes_on(last - 1, 1, width)
             )
-        return not is_white and not any(not any(reading.is_letter[a:b]) for a, b in pairwise(cuts))
+        # An apostrophe doesn't part a word that is another one with it: who're.
+        if is_white or any(self._text.text[reading.places[n] - 1] in APOSTROPHES for n in inner):
+            return False
+        return not any(not any(reading.is_letter[a:b]) for a, b in pairwise(cuts))
 
     def _goes_on(self, edge: int, step: int, width: int) -> bool:
         """Whether what is spelled out goes on beyond a letter, to the left (step -1) or right (1)."""

@@ -72,6 +72,7 @@ def test_what_fires(rule: str, prompt: str, part: str, tricks: set[Trick]) -> No
         ("anal", "a-n-a-l-y-s-i-s"),
         ("sex", "she's ex-military, 5-ex"),
         ("penis", "the pen is mightier"),
+        ("whore", "people who're here"),
         ("god", "good"),
         ("kill", "kil ki skill"),
         ("kill", "kiil"),
