@@ -12,7 +12,7 @@ from typing import Final
 
 from bot.moderation.lookalikes import DIGITS, MASK
 from bot.moderation.prompt_text import PromptText, Trick
-from bot.moderation.readings import APOSTROPHES, NO_GAP, WHITE, Reading, class_of
+from bot.moderation.readings import APOSTROPHES, MAX_SAME, NO_GAP, WHITE, Reading, class_of
 
 MAX_GAP: Final = 5
 MAX_ENDS: Final = 4
@@ -89,7 +89,8 @@ class Speller:
             ends = [n for n in ends if n == runs[-1] or self._reading.gaps[n] != NO_GAP]
         for start in _few(starts[::-1]):
             for end in _few(ends):
-                if end - start >= term.num_letters:
+                # A reading has no sign more than MAX_SAME times in a row, so a longer stretch is something else.
+                if term.num_letters <= end - start <= MAX_SAME * term.num_letters:
                     spelled = self._spelled(term, start, end)
                     if spelled is not None:
                         return spelled
@@ -130,7 +131,7 @@ class Speller:
         for letter, number, is_word in term.runs:
             after: dict[tuple[int, bool, int], list[int]] = {}
             for (position, is_weak, repeated), words in states.items():
-                if is_word and position > start and gaps[position] == NO_GAP:
+                if position == end or (is_word and position > start and gaps[position] == NO_GAP):
                     continue
                 begun = [*words, position] if is_word else words
                 for stop in self._stops(letter, number, position, end, options):

@@ -142,6 +142,13 @@ def test_a_server_makes_no_exceptions_to_the_rules_of_the_bot() -> None:
     assert RuleSet([bot, Rule("nude lipstick", ALLOW, Category.BOT)]).check("nude lipstick").action is ALLOW
 
 
+@pytest.mark.parametrize("prompt", ["1|!l" * 250, "1 | ! l " * 125, "il" * 500, "li l" * 250, "l" * 1000, "|"])
+def test_signs_that_may_be_several_letters(prompt: str) -> None:
+    rules = rule_set("ilililil", "lill", "ll il", "*il*", "l i l i l")
+    for hit in rules.check(prompt).hits:
+        assert 0 <= hit.start < hit.end <= len(prompt)
+
+
 def test_floods_of_hits_keep_the_strictest() -> None:
     rules = RuleSet([Rule("red", WARN), Rule("blue", REFUSE)])
     verdict = rules.check("red " * 240 + "blue")

@@ -9,7 +9,12 @@ from bot.moderation.prompt_text import Trick, fold
 
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=60)
 SNEAKY = st.text("nudeNUDE ил\u200b\u0301.*-_!1|l$@435 \ud800ｎ𝓾ß\n", max_size=60)
-RULES = RuleSet([Rule(text, RuleAction.REFUSE) for text in ("nude", "*lid*", "i il", "/n.d/", "ss", "nu de")])
+RULES = RuleSet(
+    [
+        Rule(text, RuleAction.REFUSE)
+        for text in ("nude", "*lid*", "i il", "/n.d/", "ss", "nu de", "lill", "ll il", "*ll*")
+    ]
+)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +60,10 @@ def test_spans_lead_back() -> None:
     assert seen("x") == "x"
 
 
-@given(ANYTHING | SNEAKY)
+LETTERLIKE = st.text("1|!lI i", max_size=30)
+
+
+@given(ANYTHING | SNEAKY | LETTERLIKE)
 def test_it_never_fails_and_spans_lie_within_the_prompt(original: str) -> None:
     folded = fold(original)
     assert len(folded.text) == len(folded.starts) == len(folded.ends) == len(folded.tricks)
