@@ -11,6 +11,7 @@ import typer
 
 from bot import __version__
 from bot.commands.bench import bench
+from bot.commands.calibrate import calibrate
 from bot.commands.catalogue import catalogue
 from bot.commands.fetch import fetch
 from bot.commands.imagine import imagine
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (imagine, run, sandbox, fetch, train_demo, catalogue):
+for _command in (imagine, run, sandbox, fetch, train_demo, calibrate, catalogue):
     app.command(_command.__name__.replace("_", "-"))(_command)
 app.add_typer(bench, name="bench")
 

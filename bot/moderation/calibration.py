@@ -78,7 +78,7 @@ def calibrate(
     A picture of another category counts as one that shouldn't be hit. Raises ConfigError for a name that is no
     category, or for fewer than MIN_PICTURES of one.
     """
-    _check(names, categories)
+    check_names(names, categories)
     # Within each name every second one, so that both halves hold some of all.
     order = [sum(other == name for other in names[:i]) for i, name in enumerate(names)]
     is_first = np.array([number % 2 == 0 for number in order])
@@ -126,7 +126,8 @@ def thresholds_of(calibrated: Sequence[Calibrated]) -> Mapping[str, float]:
     return {each.name: each.threshold for each in calibrated if each.threshold is not None}
 
 
-def _check(names: Sequence[str], categories: Categories) -> None:
+def check_names(names: Sequence[str], categories: Categories) -> None:
+    """Raises ConfigError as `calibrate` does. names: of each picture."""
     known = [category.name for category in categories.categories]
     for name in dict.fromkeys([HARMLESS, *names]):
         if name != HARMLESS and name not in known:
