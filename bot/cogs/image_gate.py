@@ -50,7 +50,8 @@ class ImageGate:
         self._threads = threads
         self._known: OrderedDict[int, BlockedHashes] = OrderedDict()
 
-    def rules(self, settings: GuildSettings, *, is_trusted: bool) -> tuple[ImageRule, ...]:
+    @staticmethod
+    def rules(settings: GuildSettings, *, is_trusted: bool) -> tuple[ImageRule, ...]:
         """Those that count for somebody. is_trusted: nothing of theirs is held."""
         return tuple(rule for rule in settings.image_rules if not (is_trusted and rule.action is ImageAction.HOLD))
 
