@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bot.models.network import Params
+from bot.models.network import Network, Params
+from bot.models.vqgan import VQGAN
 
 # DalleBart multiplies the embeddings of codes by a dozen or so (scale_embedding) and those of places not.
 _CODES_STD = 0.02
@@ -27,9 +28,11 @@ class Known(NamedTuple):
     places: jax.Array
 
 
-def known(codebook: jax.Array, grid: int) -> Known:
-    """codebook: float [n_embed, embed_dim], of the VQGAN. grid: codes along a side of a picture."""
-    return Known(_codes(codebook), jnp.asarray(_places(grid)))
+def known(vqgan: Network[VQGAN], params: Params, grid: int) -> Known:
+    """params: of the VQGAN. grid: codes along a side of a picture."""
+    codebook = params["quantize"]["embedding"]["embedding"]
+    look = jax.jit(lambda params: _look(vqgan.bind(params)))(params)
+    return Known(_codes(codebook, look), jnp.asarray(_places(grid)))
 
 
 def shared(known: Known, d_model: int, seed: int) -> Params:
@@ -59,13 +62,29 @@ def written_out(model: Params, shared: Params, known: Known) -> Params:
     }
 
 
-def _codes(codebook: jax.Array) -> jax.Array:
-    """The codes' vectors and squared lengths, each feature with mean 0 and variance 1: with both, a linear head can
-    prefer what is nearest to a point."""
-    features = jnp.concatenate([codebook, jnp.sum(codebook**2, axis=1, keepdims=True)], axis=1)
+def _codes(codebook: jax.Array, look: jax.Array) -> jax.Array:
+    """Two groups of features, of equal weight: what codes look like, and their vectors. With the squared length of each
+    a linear head can prefer what is nearest to a point."""
+    rows = jnp.concatenate([_standardised(look), _standardised(codebook)], axis=1) / 2**0.5
+    return jnp.concatenate([rows, jnp.zeros((1, rows.shape[1]))])
+
+
+def _standardised(features: jax.Array) -> jax.Array:
+    """With the squared length, each with mean 0 and the same variance, so that rows have a length of about 1."""
+    features = jnp.concatenate([features, jnp.sum(features**2, axis=1, keepdims=True)], axis=1)
     features = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
-    features = jnp.concatenate([features, jnp.zeros((1, features.shape[1]))])
     return features / features.shape[1] ** 0.5
+
+
+def _look(model: VQGAN) -> jax.Array:
+    """Each code's pixels amidst codes like itself, halved: float32 [n_embed, pixels * 3]."""
+    codebook = model.quantize.embedding.embedding[...]
+    n, features = codebook.shape
+    pixels = model.decode(jnp.broadcast_to(codebook[:, None, None], (n, 3, 3, features)))
+    side = pixels.shape[1] // 3
+    middle = pixels[:, side : 2 * side, side : 2 * side]
+    halves = middle.reshape(n, side // 2, 2, side // 2, 2, 3).mean(axis=(2, 4))
+    return halves.reshape(n, -1)
 
 
 def _places(grid: int) -> npt.NDArray[np.float32]:

@@ -19,35 +19,38 @@ NEW_COMBINATION: Final = "new combination"
 _T = TypeVar("_T")
 
 _COLOUR_NAMES: Final = tuple(COLOURS)
+_EASIEST_FIRST: Final = ("red", "white", "blue", "yellow", "black", "green", "orange", "purple", "pink", "gray")
 _ONE_WITH_BACKGROUND: Final = 0.45
 _ONE_WITHOUT: Final = 0.1
 _TWO_NAME_BACKGROUND: Final = 0.5
 
 
-def random_scene(rng: np.random.Generator) -> Scene:
+def random_scene(rng: np.random.Generator, colours: tuple[str, ...] = _COLOUR_NAMES) -> Scene:
     """A scene, held out or not: 45 % one object with a background, 10 % one without, 45 % two objects.
 
-    Half of the pairs name a background. Half of the objects name no size.
+    Half of the pairs name a background. Half of the objects name no size. colours: what may be named, at least two.
     """
     kind = rng.random()
     single = kind < _ONE_WITH_BACKGROUND + _ONE_WITHOUT
     named = kind < _ONE_WITH_BACKGROUND if single else rng.random() < _TWO_NAME_BACKGROUND
-    background = _pick(rng, _COLOUR_NAMES) if named else None
-    first = _random_object(rng, background)
+    background = _pick(rng, colours) if named else None
+    first = _random_object(rng, background, colours)
     if single:
         return Scene((first,), None, background)
-    second = _random_object(rng, background)
+    second = _random_object(rng, background, colours)
     while (second.colour, second.shape) == (first.colour, first.shape):
-        second = _random_object(rng, background)
+        second = _random_object(rng, background, colours)
     return Scene((first, second), _pick(rng, RELATIONS), background)
 
 
-def training_scene(rng: np.random.Generator) -> Scene:
-    """A random scene that is not held out."""
-    scene = random_scene(rng)
-    while held_out(scene):
-        scene = random_scene(rng)
-    return scene
+def training_scene(rng: np.random.Generator, ease: float = 0.0) -> Scene:
+    """A random scene that is not held out. ease: 0 for all colours, 1 for two, which show shapes and places alone."""
+    easiest = _EASIEST_FIRST[: round(len(_EASIEST_FIRST) - ease * (len(_EASIEST_FIRST) - 2))]
+    colours = tuple(colour for colour in _COLOUR_NAMES if colour in easiest)
+    while True:
+        scene = random_scene(rng, colours)
+        if scene.backdrop in colours and not held_out(scene):
+            return scene
 
 
 def evaluation_rows(seed: int, n: int = 300) -> dict[str, list[str]]:
@@ -108,10 +111,10 @@ def _sample(rng: np.random.Generator, pool: list[_T], n: int) -> list[_T]:
     return [pool[i] for i in rng.permutation(len(pool))[:n]]
 
 
-def _random_object(rng: np.random.Generator, background: str | None) -> Object:
-    colour = _pick(rng, _COLOUR_NAMES)
+def _random_object(rng: np.random.Generator, background: str | None, colours: tuple[str, ...]) -> Object:
+    colour = _pick(rng, colours)
     while colour == background:
-        colour = _pick(rng, _COLOUR_NAMES)
+        colour = _pick(rng, colours)
     size = _pick(rng, SIZES) if rng.random() < 0.5 else None
     return Object(colour, _pick(rng, SHAPES), size)
 

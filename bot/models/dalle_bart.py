@@ -98,11 +98,14 @@ class Decoder(nnx.Module):
         self.layers = nnx.List([DecoderLayer(parts) for _ in range(config.decoder_layers)])
         self.final_ln = parts.norm_before_projection(config.d_model)
 
-    def __call__(self, tokens: jax.Array, memory: Memory) -> jax.Array:
-        """tokens int32 [n, t], the start token first -> [n, t, d_model]."""
+    def __call__(self, tokens: jax.Array, memory: Memory, positions: jax.Array | None = None) -> jax.Array:
+        """tokens int32 [n, t], the start token first -> [n, t, d_model].
+
+        positions: int32 [n, t], rising along t, of tokens between which others are left out; None for 0 to t - 1.
+        """
         length = tokens.shape[1]
         causal = jnp.tril(jnp.ones((1, length, length), bool))
-        x = self.embeddings(tokens, jnp.arange(length))
+        x = self.embeddings(tokens, jnp.arange(length) if positions is None else positions)
         for layer, text in zip(self.layers, memory.layers, strict=True):
             x = layer(x, causal, text, memory.mask)
         hidden: jax.Array = self.final_ln(x)
@@ -150,9 +153,11 @@ class DalleBart(nnx.Module):
         layers = tuple(layer.cross_attention.key_values(hidden) for layer in self.decoder.layers)
         return Memory(layers, mask > 0)
 
-    def logits(self, tokens: jax.Array, memory: Memory) -> jax.Array:
-        """Teacher forcing: tokens int32 [n, t], the start token first -> float32 [n, t, image_vocab_size + 1]."""
-        return self.lm_head(self.decoder(tokens, memory))
+    def logits(self, tokens: jax.Array, memory: Memory, positions: jax.Array | None = None) -> jax.Array:
+        """Teacher forcing: tokens int32 [n, t], the start token first -> float32 [n, t, image_vocab_size + 1].
+
+        positions: as for the decoder."""
+        return self.lm_head(self.decoder(tokens, memory, positions))
 
     def step(
         self, tokens: jax.Array, positions: jax.Array, caches: tuple[KeyValues, ...], length: int, memory: Memory

@@ -3,17 +3,42 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from bot.demo.head_start import Known, known, shared, written_out
+from bot.models.network import Network, Params
+from bot.models.vqgan import VQGAN, VQGANConfig
 
 GRID = 4
+CODES = 10
+CONFIG = VQGANConfig(
+    ch=32,
+    num_res_blocks=0,
+    resolution=16,
+    z_channels=32,
+    ch_mult=(1, 1, 1),
+    attn_resolutions=(),
+    n_embed=CODES,
+    embed_dim=3,
+)
 
 
-def _facts() -> Known:
-    return known(jax.random.normal(jax.random.key(0), (10, 3)), GRID)
+@pytest.fixture(scope="module")
+def network() -> Network[VQGAN]:
+    return Network(lambda rngs: VQGAN(CONFIG, rngs=rngs))
 
 
-def _model(vocabulary: int, length: int, width: int) -> dict[str, object]:
+@pytest.fixture(scope="module")
+def params(network: Network[VQGAN]) -> Params:
+    return network.init(0)
+
+
+@pytest.fixture(scope="module")
+def facts(network: Network[VQGAN], params: Params) -> Known:
+    return known(network, params, GRID)
+
+
+def _model(vocabulary: int, length: int, width: int) -> Params:
     embeddings = {
         "embed_tokens": {"embedding": jnp.ones((vocabulary, width))},
         "embed_positions": {"embedding": jnp.ones((length, width))},
@@ -26,17 +51,17 @@ def _model(vocabulary: int, length: int, width: int) -> dict[str, object]:
     }
 
 
-def test_rows_have_a_length_of_about_one_and_the_start_token_none() -> None:
-    facts = _facts()
-    assert facts.codes.shape == (11, 4)
+def test_rows_have_a_length_of_about_one_and_the_start_token_none(facts: Known) -> None:
+    # Vectors of 3, looks of 2 x 2 pixels, and the squared length of each.
+    assert facts.codes.shape == (CODES + 1, 3 + 1 + 2 * 2 * 3 + 1)
     np.testing.assert_allclose(jnp.mean(jnp.sum(facts.codes[:-1] ** 2, axis=1)), 1, rtol=1e-3)
     np.testing.assert_array_equal(facts.codes[-1], 0)
     assert facts.places.shape == (GRID**2, 4 * GRID)
     np.testing.assert_allclose(jnp.sum(facts.places**2, axis=1), 1, rtol=1e-5)
 
 
-def test_places_are_told_apart_and_neighbours_are_more_alike() -> None:
-    places = np.asarray(_facts().places)
+def test_places_are_told_apart_and_neighbours_are_more_alike(facts: Known) -> None:
+    places = np.asarray(facts.places)
     alike = places @ places.T
     np.fill_diagonal(alike, -1)
     assert alike.max() < 0.99
@@ -45,9 +70,8 @@ def test_places_are_told_apart_and_neighbours_are_more_alike() -> None:
     np.testing.assert_allclose(first, first.T, atol=1e-6)
 
 
-def test_written_out_rows_are_their_own_and_the_shared_part() -> None:
-    facts = _facts()
-    model = _model(11, GRID**2, 6)
+def test_written_out_rows_are_their_own_and_the_shared_part(facts: Known) -> None:
+    model = _model(CODES + 1, GRID**2, 6)
     matrices = shared(facts, 6, seed=3)
     out = written_out(model, matrices, facts)
     embeddings = out["decoder"]["embeddings"]
@@ -62,8 +86,9 @@ def test_written_out_rows_are_their_own_and_the_shared_part() -> None:
     assert out["encoder"] is model["encoder"]
 
 
-def test_codes_that_look_alike_start_alike() -> None:
-    codebook = jnp.array([[1.0, 0.0], [1.0, 0.01], [-1.0, 2.0]])
-    facts = known(codebook, GRID)
+def test_codes_that_look_alike_start_alike(network: Network[VQGAN], params: Params) -> None:
+    codebook = params["quantize"]["embedding"]["embedding"]
+    codebook = codebook.at[1].set(codebook[0] + 1e-3)
+    facts = known(network, {**params, "quantize": {"embedding": {"embedding": codebook}}}, GRID)
     rows = facts.codes @ shared(facts, 16, seed=0)["codes_in"]
     assert jnp.linalg.norm(rows[0] - rows[1]) < 0.1 * jnp.linalg.norm(rows[0] - rows[2])

@@ -1,0 +1,29 @@
+"""Which places and pictures DalleBart learns from; the stage itself is trained in test_train.py."""
+
+import numpy as np
+
+from bot.demo.train_dalle_bart import ALL_FROM, EASIEST_UNTIL, _ease, _rarest_first
+
+
+def test_it_begins_with_the_easiest_pictures_and_ends_with_all() -> None:
+    assert _ease(0.0) == _ease(EASIEST_UNTIL) == 1
+    assert 0 < _ease((EASIEST_UNTIL + ALL_FROM) / 2) < 1
+    assert _ease(ALL_FROM) == _ease(1.0) == 0
+
+
+def test_places_with_rare_codes_are_looked_at_first() -> None:
+    codes = np.zeros((20, 64), np.int32)
+    codes[:, 10] = np.arange(1, 21)
+    positions = _rarest_first(codes, codes, 16, np.random.default_rng(0))
+    assert positions.shape == (20, 16)
+    assert (np.diff(positions, axis=1) > 0).all()
+    # Where the code is to be told, and where it is told to those behind it.
+    assert sum(10 in places for places in positions.tolist()) >= 18
+    assert sum(11 in places for places in positions.tolist()) >= 18
+    assert len({tuple(places) for places in positions.tolist()}) > 15
+
+
+def test_all_places_stay_in_order() -> None:
+    codes = np.random.default_rng(1).integers(9, size=(3, 16)).astype(np.int32)
+    positions = _rarest_first(codes, codes, 16, np.random.default_rng(0))
+    np.testing.assert_array_equal(positions, np.tile(np.arange(16), (3, 1)))
