@@ -19,7 +19,7 @@ from bot.store import AuditAction, AuditFilter, JobRecord, SweepState
 from tests.cogs.test_cancelling import answer_alone, post_button
 from tests.cogs.test_gallery import draw, engine, store_results
 from tests.cogs.test_privacy import until_told
-from tests.conftest import OpenStage, Stage
+from tests.conftest import OpenStage, Stage, eventually
 
 DONE = "The sweep is done: {} deleted."
 ONLY_MODERATORS = "Only moderators can do this"
@@ -203,8 +203,8 @@ async def test_a_restart_goes_on_where_it_was(open_stage: OpenStage, monkeypatch
         assert await left(stage, *jobs) == [True, False]
         later = await draw(stage, "a green square")
     async with open_stage(engine) as stage:
-        await stage.play("as moderator")
-        await until_told(stage, "wait 0.1", "Direct message:\n" + DONE.format("2 results are"))
+        told = DONE.format("2 results are")
+        await eventually(lambda: any(told in str(exchange.payload) for exchange in stage.sandbox.requests))
         assert await left(stage, *jobs, later) == [False, False, True]
         sweep = await stage.app.store.sweeps.get(sweep_id)
         assert sweep is not None
