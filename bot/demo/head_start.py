@@ -72,8 +72,8 @@ def _codes(codebook: jax.Array, look: jax.Array) -> jax.Array:
 def _standardised(features: jax.Array) -> jax.Array:
     """With the squared length, each with mean 0 and the same variance, so that rows have a length of about 1."""
     features = jnp.concatenate([features, jnp.sum(features**2, axis=1, keepdims=True)], axis=1)
-    features = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
-    return features / features.shape[1] ** 0.5
+    centred: jax.Array = features - features.mean(axis=0)
+    return centred / (features.std(axis=0) + 1e-6) / features.shape[1] ** 0.5
 
 
 def _look(model: VQGAN) -> jax.Array:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bot.demo.head_start import Known, known, shared, written_out
-from bot.models.network import Network, Params
+from bot.models.network import Network, Params, walk
 from bot.models.vqgan import VQGAN, VQGANConfig
 
 GRID = 4
@@ -82,7 +82,7 @@ def test_written_out_rows_are_their_own_and_the_shared_part(facts: Known) -> Non
         embeddings["embed_positions"]["embedding"], 1 + facts.places @ matrices["places"], rtol=1e-6
     )
     np.testing.assert_allclose(out["lm_head"]["kernel"], 1 + facts.codes @ matrices["codes_out"], rtol=1e-6)
-    assert jax.tree.structure(out) == jax.tree.structure(model)
+    assert [path for path, _ in walk(out)] == [path for path, _ in walk(model)]
     assert out["encoder"] is model["encoder"]
 
 
