@@ -72,8 +72,9 @@ def _codes(codebook: jax.Array, look: jax.Array) -> jax.Array:
 def _standardised(features: jax.Array) -> jax.Array:
     """With the squared length, each with mean 0 and the same variance, so that rows have a length of about 1."""
     features = jnp.concatenate([features, jnp.sum(features**2, axis=1, keepdims=True)], axis=1)
-    centred: jax.Array = features - features.mean(axis=0)
-    return centred / (features.std(axis=0) + 1e-6) / features.shape[1] ** 0.5
+    scale = (features.std(axis=0) + 1e-6) * features.shape[1] ** 0.5
+    standardised: jax.Array = (features - features.mean(axis=0)) / scale
+    return standardised
 
 
 def _look(model: VQGAN) -> jax.Array:

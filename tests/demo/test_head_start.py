@@ -1,6 +1,5 @@
 """What DalleBart is told of codes and places: alike where they are alike, and gone once it is written out."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
