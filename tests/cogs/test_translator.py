@@ -56,8 +56,8 @@ async def test_every_text_of_every_command_is_in_the_catalogues(open_stage: Open
         recorder = Recorder(stage.app.bot.languages)
         for command in tree.get_commands():
             await command.get_translated_payload(tree, recorder)
-    # Parameters of the model have the names of the literature in every language.
-    assert recorder.asked - {message.id for message in message_template()} == set(SAMPLING_BOUNDS)
+    # Parameters of the model have the names of the literature in every language, formats of files their own.
+    assert recorder.asked - {message.id for message in message_template()} == {*SAMPLING_BOUNDS, "CSV", "JSON Lines"}
 
 
 async def test_a_german_command_is_answered_in_german(open_stage: OpenStage) -> None:
