@@ -117,7 +117,7 @@ async def test_a_walk_past_every_kind_of_message(open_stage: OpenStage, monkeypa
         return FakeEngine(image_length=640, num_rows=40, delay_s=0.2, sleep=pause, faults=faults)
 
     async with open_stage(engine) as stage:
-        stage.app.bot._deliveries._edit_interval_s = 0.05
+        stage.app.bot.services.deliveries._edit_interval_s = 0.05
         await stage.play("as owner")
         await stage.play("/style add name:oil text:an oil painting of {prompt}")
         with monkeypatch.context() as patched:

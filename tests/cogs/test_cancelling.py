@@ -259,7 +259,7 @@ async def test_a_bot_that_is_closing_says_so(open_stage: OpenStage) -> None:
         await begin_held(stage)
         job = await stage.job(JobState.RUNNING)
         await post_button(stage, f"1:cancel:{job.id}")
-        await stage.app.bot._deliveries.aclose()
+        await stage.app.bot.services.deliveries.aclose()
         assert await answer_alone(stage, "click Forged") == "The bot is going offline. Try again when it is back."
         assert (await stage.app.store.jobs.unfinished())[0].id == job.id
         gate.open()

@@ -202,7 +202,7 @@ async def test_a_restart_goes_on_with_what_a_decision_began(
     async with open_stage(engine) as stage:
         decided = await stage.app.store.cases.decide(job.guild_id or 0, 1, Decision.REJECT, by=5, at=case.opened_at)
         assert decided is not None
-        await stage.app.bot._report_desk.go_on()
+        await stage.app.bot.services.report_desk.go_on()
         await stage.play("as bob")
         after = await stage.app.store.jobs.get(job.id)
         assert after is not None

@@ -227,7 +227,7 @@ async def test_a_decision_that_a_crash_cut_short_is_followed_at_the_next_start(o
         await set_up(stage)
         await ask(stage)
         case = await posted(stage)
-        await stage.app.bot._review.reviewing.aclose()
+        await stage.app.bot.services.review.reviewing.aclose()
         await stage.app.store.cases.decide(case.guild_id, 1, Decision.APPROVE_SPOILER, by=7, at=datetime.now(UTC))
     async with open_stage() as stage:
         assert (await stage.job(JobState.DELIVERED)).is_spoiler
@@ -240,7 +240,7 @@ async def test_a_decision_that_a_crash_cut_short_is_followed_at_the_next_start(o
 async def test_time_decides_where_nobody_does(open_stage: OpenStage, default: str, state: JobState) -> None:
     async with open_stage() as stage:
         await set_up(stage, review_default=default)
-        stage.app.bot._check._now = lambda: datetime.now(UTC) - timedelta(hours=47, minutes=59, seconds=58)
+        stage.app.bot.services.check._now = lambda: datetime.now(UTC) - timedelta(hours=47, minutes=59, seconds=58)
         await ask(stage)
         await stage.job(state)
         case = await case_of(stage)

@@ -185,7 +185,7 @@ async def test_a_press_asks_discord_who_somebody_is(
         press = MagicMock(spec=discord.Interaction, guild=guild, command=None, application_id=9)
         press.user.id = 3
         with pytest.raises(RequestError) as refusal:
-            await stage.app.bot.sanctioning.ban(1, 5, by=press, reason=None)
+            await stage.app.bot.services.sanctioning.ban(1, 5, by=press, reason=None)
         assert str(refusal.value) == sentence
         guild.fetch_member.assert_awaited_once_with(5)
 
@@ -202,7 +202,7 @@ async def test_automatic_strikes_and_bans(open_stage: OpenStage) -> None:
     """What other parts of the bot call, without anybody who presses."""
     async with open_stage() as stage:
         user, guild = await user_id(stage, "user"), await guild_of(stage)
-        sanctioning = stage.app.bot.sanctioning
+        sanctioning = stage.app.bot.services.sanctioning
         imposed = await sanctioning.strike(guild.id, user, by=None, reason="rule", case_number=5, job_id="0" * 12)
         assert (imposed.strikes, imposed.was_told) == (1, True)
         assert [each.given_by for each in imposed.given] == [None, None]
