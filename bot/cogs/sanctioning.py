@@ -79,20 +79,6 @@ class Sanctioning:
         new = _new(guild_id, user_id, SanctionKind.STRIKE, by, reason, now, lasts, case_number)
         return await self._impose(new, by, settings, job_id=job_id)
 
-    async def warn(
-        self,
-        guild_id: int,
-        user_id: int,
-        *,
-        by: discord.Interaction[Any] | None,
-        reason: str | None,
-        case_number: int | None = None,
-        job_id: str | None = None,
-    ) -> Imposed:
-        """Tells a user something that stays in their history."""
-        new = _new(guild_id, user_id, SanctionKind.WARNING, by, reason, self._clock.now(), None, case_number)
-        return await self._impose(new, by, await self._settings(guild_id), job_id=job_id)
-
     async def ban(
         self,
         guild_id: int,

@@ -206,13 +206,11 @@ async def test_automatic_strikes_and_bans(open_stage: OpenStage) -> None:
         imposed = await sanctioning.strike(guild.id, user, by=None, reason="rule", case_number=5, job_id="0" * 12)
         assert (imposed.strikes, imposed.was_told) == (1, True)
         assert [each.given_by for each in imposed.given] == [None, None]
-        await sanctioning.warn(guild.id, user, by=None, reason="again")
         await sanctioning.ban(guild.id, user, by=None, reason=None)
         entries = await stage.app.store.audit.page(AuditFilter(guild_id=guild.id), 10)
         assert [(entry.action, entry.actor_id, entry.case_number) for entry in reversed(entries)] == [
             ("strike", None, 5),
             ("warning", None, 5),
-            ("warning", None, None),
             ("ban", None, None),
         ]
         assert entries[-1].job_id == "0" * 12
