@@ -7,7 +7,6 @@ messages. A channel that can't be written to costs the mirror and never the reco
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from itertools import groupby
 from typing import Final
 
@@ -16,15 +15,14 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.admin_notices import AdminNotices
+from bot.cogs.background import BackgroundLoop
 from bot.cogs.log_page import entry_line
-from bot.errors import StoreError
 from bot.language import Text
 from bot.store import AuditEntry, Store
 
 INTERVAL_S: Final = 3.0
 STORE_TIMEOUT_S: Final = 1.5
 SEND_TIMEOUT_S: Final = 10.0
-CLOSE_TIMEOUT_S: Final = 5.0
 MAX_READ: Final = 100
 MAX_MESSAGE_UNITS: Final = 1900
 
@@ -34,45 +32,22 @@ _log = logging.getLogger(__name__)
 
 
 class AuditMirror:
-    """interval_s: between two looks into the store; None for INTERVAL_S."""
+    """A stop in the midst of posting posts what is under way once more after the next start."""
 
-    def __init__(
-        self,
-        client: discord.Client,
-        store: Store,
-        notices: AdminNotices,
-        languages: Languages,
-        *,
-        interval_s: float | None = None,
-    ) -> None:
+    def __init__(self, client: discord.Client, store: Store, notices: AdminNotices, languages: Languages) -> None:
         self._client = client
         self._store = store
         self._notices = notices
         self._languages = languages
-        self._interval_s = INTERVAL_S if interval_s is None else interval_s
-        self._closing = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._loop = BackgroundLoop("mirror of the audit", self.post_new, interval_s=INTERVAL_S)
 
     def start(self) -> None:
-        """Once, on the event loop."""
-        self._task = asyncio.create_task(self._run(), name="mirror of the audit")
+        """Goes on behind the last record that was posted."""
+        self._loop.start()
 
     async def aclose(self) -> None:
-        """Lets it finish what it is posting, within CLOSE_TIMEOUT_S; the rest comes after the next start."""
-        self._closing.set()
-        if self._task is not None:
-            await asyncio.wait([self._task], timeout=CLOSE_TIMEOUT_S)
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while not self._closing.is_set():
-            try:
-                await self.post_new()
-            except (StoreError, TimeoutError) as error:
-                _log.warning("the audit could not be read for its mirror: %s", error or type(error).__name__)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), self._interval_s)
+        """Stops; the next run goes on."""
+        await self._loop.aclose()
 
     async def post_new(self) -> None:
         """Posts what has come since the last call. Raises StoreError and TimeoutError."""

@@ -145,10 +145,16 @@ class Services:
 
     async def aclose(self) -> None:
         """Ends it, lets deliveries end within their bound, and frees the threads. Safe to call twice."""
-        for background in (self.retention, self.report_desk, self.sweeper, self.erasing, self.exporting):
+        for background in (
+            self.retention,
+            self.report_desk,
+            self.sweeper,
+            self.erasing,
+            self.exporting,
+            self.mirror,
+            self.review.reviewing,
+        ):
             await background.aclose()
-        await self.mirror.aclose()
-        await self.review.reviewing.aclose()
         await self.deliveries.aclose()
         self.threads.close()
 
