@@ -49,6 +49,8 @@ class ImageGate:
         self._hashes = hashes
         self._threads = threads
         self._known: OrderedDict[int, BlockedHashes] = OrderedDict()
+        # What is read while something is added must not be kept as all there is.
+        self._turn = asyncio.Lock()
 
     @staticmethod
     def rules(settings: GuildSettings, *, is_trusted: bool) -> tuple[ImageRule, ...]:
@@ -77,18 +79,19 @@ class ImageGate:
     async def block(self, guild_id: int, pictures: Sequence[npt.NDArray[np.uint8]], *, case_number: int | None) -> None:
         """Refuses pictures like these from now on. pictures: uint8 [height, width, 3]. Raises as `judge` does."""
         hashes = await self._threads.run(HASH_TIMEOUT_S, lambda: [hash_picture(each) for each in pictures])
-        async with asyncio.timeout(STORE_TIMEOUT_S):
+        async with asyncio.timeout(STORE_TIMEOUT_S), self._turn:
+            # Whatever becomes of the transaction, it is read anew.
+            self._known.pop(guild_id, None)
             await self._hashes.add(guild_id, [each for each in hashes if each is not None], case_number=case_number)
-        self._known.pop(guild_id, None)
 
     async def _blocked(self, guild_id: int) -> BlockedHashes:
-        if guild_id not in self._known:
-            async with asyncio.timeout(STORE_TIMEOUT_S):
+        async with asyncio.timeout(STORE_TIMEOUT_S), self._turn:
+            if guild_id not in self._known:
                 self._known[guild_id] = BlockedHashes(await self._hashes.of(guild_id))
-            while len(self._known) > MAX_GUILDS:
-                self._known.popitem(last=False)
-        self._known.move_to_end(guild_id)
-        return self._known[guild_id]
+                while len(self._known) > MAX_GUILDS:
+                    self._known.popitem(last=False)
+            self._known.move_to_end(guild_id)
+            return self._known[guild_id]
 
 
 def _like_rejected(blocked: BlockedHashes, pictures: Sequence[npt.NDArray[np.uint8]]) -> tuple[int, ...]:

@@ -47,6 +47,7 @@ from bot.store import CaseRecord, JobKind, JobRecord, JobState, JobStore, NewCas
 from bot.views.job_control import view_of
 
 STORE_TIMEOUT_S: Final = 1.0
+WARN_TIMEOUT_S: Final = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -247,8 +248,11 @@ class JobDesk:
         """Tells whoever asked, and nobody else."""
         sentence = self._languages.of(str(interaction.locale)).tell(warning)
         try:
-            await interaction.followup.send(sentence, ephemeral=True, allowed_mentions=discord.AllowedMentions.none())
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            async with asyncio.timeout(WARN_TIMEOUT_S):
+                await interaction.followup.send(
+                    sentence, ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
+                )
+        except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
             _log.info("user %d could not be warned: %s", interaction.user.id, error or type(error).__name__)
 
     async def _commit(self, jobs: Sequence[NewJob]) -> None:

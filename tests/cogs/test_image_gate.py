@@ -1,5 +1,6 @@
 """What the gate says of results: pictures like rejected ones, drawn ones since plain ones have no hash."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bot.errors import StoreError
 from bot.guild_settings import GuildSettings
 from bot.image_rule import ImageAction, ImageRule
 from bot.moderation.image_categories import NO_CATEGORIES
+from bot.moderation.likeness import PictureHash
 from bot.requests import GeneratedImage, GenerationRequest, Result, Sampling
 from bot.store import Store
 from bot.store.blocked_hashes import BlockedHashStore
@@ -62,6 +64,31 @@ async def test_where_the_hashes_can_not_be_read_nothing_is_let_through(
     monkeypatch.setattr(BlockedHashStore, "of", down)
     with pytest.raises(StoreError):
         await gate.judge(GUILD, (), result("a black star on a red background"))
+
+
+async def test_what_is_rejected_while_the_hashes_are_read_is_not_forgotten(
+    gate: ImageGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    star = "a black star on a red background"
+    has_read, may_go_on = asyncio.Event(), asyncio.Event()
+    read = BlockedHashStore.of
+
+    async def slow(hashes: BlockedHashStore, guild_id: int) -> list[PictureHash]:
+        found = await read(hashes, guild_id)
+        has_read.set()
+        await may_go_on.wait()
+        return found
+
+    monkeypatch.setattr(BlockedHashStore, "of", slow)
+    async with asyncio.timeout(10):
+        judging = asyncio.create_task(gate.judge(GUILD, (), result(star)))
+        await has_read.wait()
+        blocking = asyncio.create_task(gate.block(GUILD, [picture(star)], case_number=1))
+        # Blocking may finish first or wait for its turn; in neither case is what it adds lost.
+        await asyncio.wait({blocking}, timeout=1.0)
+        may_go_on.set()
+        await asyncio.gather(judging, blocking)
+        assert (await gate.judge(GUILD, (), result(star))).like_rejected == (1,)
 
 
 def test_only_holds_are_spared_the_trusted() -> None:
