@@ -25,6 +25,7 @@ from bot.error_handler import answer_error, explain
 from bot.errors import DalleBotError, NotAdmittedError
 from bot.executor.base import Executor
 from bot.language import ENGLISH
+from bot.log_context import bind
 from bot.moderation.image_categories import NO_CATEGORIES, Categories
 from bot.moderation.parameters import ImageCount
 from bot.moderation.places import Places
@@ -43,6 +44,7 @@ class CommandTree(app_commands.CommandTree["DalleBot"]):
 
     async def interaction_check(self, interaction: discord.Interaction["DalleBot"], /) -> bool:
         """Whether a command may go on; if not, it has been answered. So has what its options may be."""
+        bind(interaction_id=interaction.id, guild_id=interaction.guild_id)
         try:
             interaction.client.places.check_guild(interaction.guild_id)
             await interaction.client.authority.check_command(interaction)

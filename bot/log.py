@@ -2,7 +2,8 @@
 
 The command line calls `configure_logging` once, before anything else starts. Records may come from any thread.
 Secrets are removed from the finished line, so it doesn't matter whether they arrived in the message, its arguments,
-an exception's text, a stack or an extra field, nor through which logger.
+an exception's text, a stack or an extra field, nor through which logger. Each line says what its task is bound to
+(bot/log_context.py).
 """
 
 import json as jsonlib
@@ -13,6 +14,8 @@ import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from bot.log_context import bound_ids
 
 REDACTED: Final = "[redacted]"
 
@@ -77,16 +80,26 @@ def secrets_in(environ: Mapping[str, str]) -> list[str]:
 
 
 class TextFormatter(logging.Formatter):
-    """`2026-03-01T12:00:00Z INFO    bot.store: sentence`, in UTC; a traceback follows on its own lines."""
+    """`2026-03-01T12:00:00Z INFO    bot.store: sentence [job 0a1b2c]`, in UTC; a traceback follows on its own lines.
+
+    In brackets are those ids that the sentence doesn't name itself.
+    """
 
     converter = staticmethod(time.gmtime)
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%SZ")
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
+        """The first line."""
+        line = super().formatMessage(record)
+        ids = [f"{name.removesuffix('_id')} {value}" for name, value in bound_ids().items() if str(value) not in line]
+        return f"{line} [{', '.join(ids)}]" if ids else line
+
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, exception if there is one, then the extra fields."""
+    """One JSON object a line: time, level, logger, message, exception if there is one, then the extra fields, then what
+    the task is bound to."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -102,6 +115,8 @@ class JsonFormatter(logging.Formatter):
         for name, value in vars(record).items():
             if name not in _STANDARD_FIELDS:
                 line.setdefault(name, value)
+        for name, value in bound_ids().items():
+            line.setdefault(name, value)
         return jsonlib.dumps(line, default=str)
 
 

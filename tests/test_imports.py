@@ -27,6 +27,7 @@ FLOORS: Final = {
         "bot.image_rule",
         "bot.language",
         "bot.log",
+        "bot.log_context",
         "bot.messages",
         "bot.requests",
         "bot.role_limits",

@@ -26,6 +26,7 @@ from bot.error_handler import explain
 from bot.errors import ExecutorClosedError, JobCancelledError, JobEndedError, JobFailedError, QueueFullError, StoreError
 from bot.executor.base import Executor
 from bot.language import Text
+from bot.log_context import bound
 from bot.moderation.cases import CaseKind
 from bot.render import Rendered, cancelled_text, render_failure, render_interrupted, render_result, render_waiting
 from bot.requests import Result
@@ -176,7 +177,8 @@ class Deliveries:
         await asyncio.gather(*late, return_exceptions=True)
 
     def _track(self, work: Coroutine[Any, Any, object], job_id: str) -> None:
-        task = asyncio.create_task(work, name=f"delivery {job_id}")
+        with bound(job_id=job_id):
+            task = asyncio.create_task(work, name=f"delivery {job_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

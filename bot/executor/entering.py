@@ -137,7 +137,10 @@ class Entrance:
         for run, admission in entering:
             if not run.was_told:
                 run.was_told = True
-                logger.info("Job %s starts: %d images.", run.job.request.job_id, run.job.request.num_images)
+                request = run.job.request
+                logger.info(
+                    "Job %s starts: %d images.", request.job_id, request.num_images, extra={"job_id": request.job_id}
+                )
                 self._post(JobUpdate(run.job, Started()))
             if admission.images.stop == run.job.request.num_images:
                 run.prefix = None

@@ -131,7 +131,7 @@ class EngineLoop:
 
     def _round(self) -> None:
         for job in self._backlog.take_cancelled():
-            logger.info("Job %s was cancelled.", job.request.job_id)
+            logger.info("Job %s was cancelled.", job.request.job_id, extra={"job_id": job.request.job_id})
             self._drop(job)
         self._entrance.enter(self._backlog.admit(len(self._slots.free_slots)), self._restarted)
         # Before the chunk, so that its answer is there when the chunk is done.
@@ -229,12 +229,17 @@ class EngineLoop:
             seconds=seconds,
         )
         if self._backlog.finish(run.job):
-            logger.info("Job %s is done: %d images in %.2f s.", request.job_id, request.num_images, seconds)
+            logger.info(
+                "Job %s is done: %d images in %.2f s.",
+                *(request.job_id, request.num_images, seconds),
+                extra={"job_id": request.job_id},
+            )
             self._post(JobUpdate(run.job, Finished(result)))
 
     def _fail(self, job: Job, sentence: Text, error: Exception | None = None) -> None:
         """Ends one job. The error goes to the log only: chained, it would keep the engine's arrays alive."""
-        logger.error("Job %s failed: %s", job.request.job_id, sentence, exc_info=error)
+        job_id = job.request.job_id
+        logger.error("Job %s failed: %s", job_id, sentence, exc_info=error, extra={"job_id": job_id})
         self._drop(job)
         if self._backlog.finish(job):
             self._post(JobFailure(job, JobFailedError(sentence)))

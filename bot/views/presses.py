@@ -8,6 +8,7 @@ import discord
 
 from bot.catalogues import Languages
 from bot.error_handler import answer_error
+from bot.log_context import bind
 from bot.moderation.places import Places
 from bot.views.custom_id import Action, CustomId
 
@@ -32,6 +33,7 @@ class Presses:
 
     async def press(self, interaction: discord.Interaction[Any], custom_id: str) -> None:
         """Acts on a press, or answers with one sentence. Raises nothing."""
+        bind(interaction_id=interaction.id, guild_id=interaction.guild_id)
         try:
             self._places.check_guild(interaction.guild_id)
             pressed = CustomId.parse(custom_id)
