@@ -1,51 +1,49 @@
 """The connection pool and its transactions. Only the parts of the store use it, on the event loop.
 
-SQLite is the default. PostgreSQL takes psycopg, whose one URL serves both asyncio and the blocking migrations.
+SQLite is the default. PostgreSQL takes psycopg, whose one URL serves both asyncio and the blocking migrations. Either
+has one writer at a time, over all processes: what a transaction reads, nobody changes before it ends.
 """
 
+import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, NullPool, event, make_url
 from sqlalchemy import create_engine as create_sync_engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.errors import StoreError
+from bot.store.refusals import POOL_TIMEOUT_S, refusals_of
 from bot.store.turns import WriteTurns
 
 # Discord allows 3 seconds for an answer, the job is stored first, and a wait inside SQLite can't be cut short.
 BUSY_TIMEOUT_S: Final = 1.5
-POOL_TIMEOUT_S: Final = 10.0
+CONNECT_TIMEOUT_S: Final = 5
 _DRIVERS: Final = ("sqlite+aiosqlite", "postgresql+psycopg")
-
-# A phrase of SQLite's → what it means and what to do.
-_SQLITE_REFUSALS: Final = (
-    ("database is locked", "is locked by another program: stop that one, or try again."),
-    ("file is not a database", "is not an SQLite database: move the file away, or restore a backup."),
-    ("malformed", "is damaged: restore a backup, or move the file away to start anew."),
-    ("unable to open", "can't be opened: check that its folder exists and that this user may write there."),
-    ("readonly", "can't be written: give this user the right to write the file and its folder."),
-    ("disk is full", "can't grow: the disk is full."),
-    ("UNIQUE constraint failed: jobs.interaction_id", "already holds a job of this interaction."),
-    ("UNIQUE constraint failed: jobs.id", "already holds a job with this id."),
-    ("FOREIGN KEY constraint failed", "does not hold the job that this belongs to."),
-)
+_WRITES: Final = "writes"
+# PostgreSQL's advisory locks belong to one database, so any number will do.
+_WRITERS_LOCK: Final = 0x64616C6C65
+_TAKE_WRITERS_LOCK: Final = "SELECT set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s)"
 
 
 class Database:
     """An engine with a bounded pool. `transaction` and `reading` are the only ways in.
 
-    name: from `describe`, for messages. turns: of those who write, where the database takes one of them at a time.
+    name: from `describe`, for messages. file: of SQLite. Make it once the database is there.
     """
 
-    def __init__(self, name: str, engine: AsyncEngine, turns: WriteTurns | None) -> None:
+    def __init__(self, name: str, engine: AsyncEngine, file: Path | None) -> None:
         self._name = name
         self._engine = engine
-        self._turns = turns
+        self._writing = engine.execution_options(**{_WRITES: True})
+        self._turns = WriteTurns()
+        self._file = file
+        self._inode = None if file is None else os.stat(file).st_ino
 
     @asynccontextmanager
     async def transaction(self, *, is_urgent: bool = False) -> AsyncIterator[AsyncConnection]:
@@ -53,9 +51,12 @@ class Database:
 
         is_urgent: somebody waits for an answer; it comes before others that only keep records.
         """
-        turn = nullcontext() if self._turns is None else self._turns.turn(is_urgent=is_urgent)
-        async with turn, self.reading() as connection:
-            yield connection
+        async with self._turns.turn(is_urgent=is_urgent):
+            if self._file is not None:
+                await asyncio.to_thread(self._check_file)
+            with refusals_of(self._name):
+                async with self._writing.begin() as connection:
+                    yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -67,6 +68,19 @@ class Database:
     async def aclose(self) -> None:
         """Closes every connection."""
         await self._engine.dispose()
+
+    def _check_file(self) -> None:
+        """SQLite goes on writing to a file that was deleted, and nobody would ever see it again."""
+        assert self._file is not None
+        try:
+            is_ours = os.stat(self._file).st_ino == self._inode
+        except OSError:
+            is_ours = False
+        if not is_ours:
+            raise StoreError(
+                f"{self._name} was moved, deleted or replaced while the bot runs: stop the bot, put the file back or "
+                "run `dalle-bot restore FILE`, and start again."
+            )
 
 
 def parse_url(url: str) -> URL:
@@ -92,29 +106,36 @@ def sqlite_file(url: URL) -> Path | None:
 def describe(url: URL) -> str:
     """What messages call the database: its file, or its name and host. Never a password."""
     file = sqlite_file(url)
-    return f"The database {file}" if file else f"The database {url.database} on {url.host}"
+    if file is not None:
+        return f"The database {file}"
+    return f"The database {url.database} on {url.host or url.query.get('host') or 'this machine'}"
 
 
 def create_engine(url: URL, busy_timeout_s: float) -> AsyncEngine:
-    """An engine that connects on first use. busy_timeout_s: how long SQLite waits for another writer.
+    """An engine that connects on first use and makes no database. busy_timeout_s: how long it waits for other writers.
 
     Blocks for a moment, since it imports the driver. Raises StoreError if that isn't installed.
     """
+    file = sqlite_file(url)
+    # A connection that is opened later must not make a new file in place of one that was moved away.
+    opened = url if file is None else _existing(url, file)
     with _driver_of(url):
-        engine = create_async_engine(url, pool_timeout=POOL_TIMEOUT_S, **_options(url, busy_timeout_s))
-    if sqlite_file(url):
-        _prepare_sqlite(engine.sync_engine, "BEGIN")
+        engine = create_async_engine(opened, pool_timeout=POOL_TIMEOUT_S, **_options(url, busy_timeout_s))
+    _prepare(engine.sync_engine, busy_timeout_s)
     return engine
+
+
+def _existing(url: URL, file: Path) -> URL:
+    return url.set(database=f"file:{quote(str(file))}").update_query_dict({"mode": "rw", "uri": "true"})
 
 
 def create_blocking_engine(url: URL, busy_timeout_s: float) -> Engine:
-    """The same database without asyncio, for migrations; its SQLite transactions keep other writers out at once."""
+    """The same database without asyncio, for migrations; it makes an SQLite file, and every transaction may write."""
     with _driver_of(url):
         sync_url = url.set(drivername="sqlite+pysqlite") if sqlite_file(url) else url
         engine = create_sync_engine(sync_url, poolclass=NullPool, **_options(url, busy_timeout_s))
-    if sqlite_file(url):
-        _prepare_sqlite(engine, "BEGIN IMMEDIATE")
-    return engine
+    _prepare(engine, busy_timeout_s)
+    return engine.execution_options(**{_WRITES: True})
 
 
 @contextmanager
@@ -122,47 +143,44 @@ def _driver_of(url: URL) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise StoreError(f"store.url needs the driver {url.get_driver_name()}, which is not installed.") from error
+        raise StoreError(
+            f"store.url needs the driver {url.get_driver_name()}, which is not installed: "
+            "`pip install -e '.[postgres]'`."
+        ) from error
 
 
 def _options(url: URL, busy_timeout_s: float) -> dict[str, Any]:
-    # Without isolation_level=None, Python's sqlite3 decides by itself when a transaction begins, and not for DDL.
-    connect_args = {"timeout": busy_timeout_s, "isolation_level": None} if sqlite_file(url) else {}
     # Without preserve_rowcount SQLAlchemy forgets how many rows an INSERT on PostgreSQL made.
-    options = {"preserve_rowcount": True}
-    return {"hide_parameters": True, "connect_args": connect_args, "execution_options": options}
+    options: dict[str, Any] = {"hide_parameters": True, "execution_options": {"preserve_rowcount": True}}
+    if sqlite_file(url):
+        # Without isolation_level=None, Python's sqlite3 decides by itself when a transaction begins, and not for DDL.
+        return options | {"connect_args": {"timeout": busy_timeout_s, "isolation_level": None}}
+    # A server that was restarted has closed what lies in the pool.
+    return options | {"connect_args": {"connect_timeout": CONNECT_TIMEOUT_S}, "pool_pre_ping": True}
 
 
-def _prepare_sqlite(engine: Engine, begin: str) -> None:
-    """`synchronous` stays FULL, SQLite's default: a job that was acknowledged must outlive a power cut."""
+def _prepare(engine: Engine, busy_timeout_s: float) -> None:
+    """Makes every connection durable and every transaction that writes the only one.
 
-    def prepare(connection: Any, _record: object) -> None:
+    SQLite's `synchronous` stays FULL, its default: a job that was acknowledged must outlive a power cut.
+    """
+    is_sqlite = engine.dialect.name == "sqlite"
+    timeout = str(round(busy_timeout_s * 1000))
+
+    def prepare_sqlite(connection: Any, _record: object) -> None:
         cursor = connection.cursor()
         # Readers and the writer don't wait for each other.
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 
-    def begin_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        if is_sqlite:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        elif writes:
+            connection.exec_driver_sql(_TAKE_WRITERS_LOCK, (timeout, _WRITERS_LOCK))
 
-    event.listen(engine, "connect", prepare)
-    event.listen(engine, "begin", begin_transaction)
-
-
-@contextmanager
-def refusals_of(name: str) -> Iterator[None]:
-    """Turns what the database raises into StoreError. name: from `describe`."""
-    try:
-        yield
-    except PoolTimeoutError as error:
-        raise StoreError(f"{name} is too busy: no connection was free in {POOL_TIMEOUT_S:g} s. Try again.") from error
-    except DBAPIError as error:
-        raise StoreError(f"{name} {_reason(str(error.orig))}") from error
-    except (SQLAlchemyError, OSError) as error:
-        raise StoreError(f"{name} can't be used ({type(error).__name__}): the log has the details.") from error
-
-
-def _reason(refusal: str) -> str:
-    known = (sentence for phrase, sentence in _SQLITE_REFUSALS if phrase in refusal)
-    return next(known, f"refused the operation: {refusal.splitlines()[0] if refusal else 'no reason given'}.")
+    if is_sqlite:
+        event.listen(engine, "connect", prepare_sqlite)
+    event.listen(engine, "begin", begin)

@@ -9,7 +9,8 @@ from alembic.util import CommandError
 from sqlalchemy import URL
 
 from bot.errors import StoreError
-from bot.store.database import create_blocking_engine, describe, refusals_of
+from bot.store.database import create_blocking_engine, describe
+from bot.store.refusals import refusals_of
 
 # Alembic's `context` and `op` are proxies shared by the whole process.
 _ALEMBIC: Final = threading.Lock()
@@ -25,7 +26,7 @@ def migration_config() -> Config:
 def migrate(url: URL, busy_timeout_s: float) -> None:
     """Applies every migration that is missing, all in one transaction. Blocks; not for an event loop's thread.
 
-    Of two programs that start on one SQLite file together, one waits and then finds nothing to do. Raises StoreError
+    Of two programs that start on one database together, one waits and then finds nothing to do. Raises StoreError
     if the database can't be used or was written by a newer version of this program.
     """
     engine = create_blocking_engine(url, busy_timeout_s)

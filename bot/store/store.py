@@ -27,7 +27,6 @@ from bot.store.showings import ShowingStore
 from bot.store.statistics import StatisticsStore
 from bot.store.styles import StyleStore
 from bot.store.sweeps import SweepStore
-from bot.store.turns import WriteTurns
 from bot.store.values import ValueStore
 from bot.store.vectors import VectorStore
 
@@ -66,7 +65,7 @@ class Store:
     async def open(cls, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> AsyncIterator[Self]:
         """Opens the database at `url`, creates or upgrades its tables, closes it at the end.
 
-        busy_timeout_s: how long a call waits while another program writes to the same SQLite file.
+        busy_timeout_s: how long a call waits while another program writes to the same database.
         """
         parsed = parse_url(url)
         file = sqlite_file(parsed)
@@ -77,7 +76,7 @@ class Store:
                 raise StoreError(f"The folder {file.parent} can't be made: {error.strerror}.") from error
         await asyncio.to_thread(migrate, parsed, busy_timeout_s)
         engine = await asyncio.to_thread(create_engine, parsed, busy_timeout_s)
-        database = Database(describe(parsed), engine, WriteTurns() if file is not None else None)
+        database = await asyncio.to_thread(Database, describe(parsed), engine, file)
         try:
             yield cls(
                 jobs=JobStore(database),

@@ -1,13 +1,36 @@
-from collections.abc import AsyncIterator
+"""A store on each database that the bot takes. What asks for `store` or `store_url` runs on both."""
+
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from bot.store import Store
+from tests.store.postgres import PostgresServer, binaries, postgres_server
 from tests.store.samples import url_of
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server of this worker's. Skips where PostgreSQL isn't installed."""
+    pytest.importorskip("psycopg", reason="psycopg isn't installed")
+    if binaries() is None:
+        pytest.skip("PostgreSQL's server isn't installed")
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database."""
+    if request.param == "sqlite":
+        yield url_of(tmp_path)
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    yield server.empty_database()
+
+
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(url_of(tmp_path)) as opened:
+async def store(store_url: str) -> AsyncIterator[Store]:
+    async with Store.open(store_url) as opened:
         yield opened

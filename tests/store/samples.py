@@ -4,14 +4,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sqlalchemy import make_url, text
 
 from bot.store import NewJob, StoredImage
+from bot.store.database import create_blocking_engine
 
 SNOWFLAKE = 2**62 + 1
 
 
 def url_of(folder: Path) -> str:
     return f"sqlite+aiosqlite:///{folder / 'data' / 'bot.sqlite3'}"
+
+
+def run_sql(url: str, statement: str, **values: Any) -> list[Any]:
+    """Runs a statement as another program would; returns the rows, if it has any."""
+    engine = create_blocking_engine(make_url(url), 5)
+    with engine.begin() as connection:
+        result = connection.execute(text(statement), values)
+        return list(result) if result.returns_rows else []
 
 
 def new_job(number: int = 1, **changes: Any) -> NewJob:

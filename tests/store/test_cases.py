@@ -1,7 +1,6 @@
 import asyncio
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from bot.moderation.cases import CaseKind, Decision
 from bot.store import CaseRecord, JobState, NewCase, Store
 from bot.store.schema import cases as cases_table
-from tests.store.samples import SNOWFLAKE, new_job, url_of
+from tests.store.samples import SNOWFLAKE, new_job
 
 NOW = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
 GUILD = SNOWFLAKE + 7
@@ -55,8 +54,8 @@ async def test_only_the_first_decision_counts(store: Store) -> None:
     assert await store.cases.decide(GUILD + 1, 1, Decision.REJECT, by=9, at=NOW) is None
 
 
-async def test_numbers_of_a_guild_have_no_gaps_in_a_race(tmp_path: Path) -> None:
-    async with Store.open(url_of(tmp_path)) as one, Store.open(url_of(tmp_path), busy_timeout_s=20) as two:
+async def test_numbers_of_a_guild_have_no_gaps_in_a_race(store_url: str) -> None:
+    async with Store.open(store_url) as one, Store.open(store_url, busy_timeout_s=20) as two:
         stores = [one, two] * 10
         opened = await asyncio.gather(*(store.cases.open(new_case(n)) for n, store in enumerate(stores)))
         other = await one.cases.open(new_case(50, guild_id=GUILD + 1))

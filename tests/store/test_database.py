@@ -1,8 +1,10 @@
 import asyncio
+import os
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,12 @@ from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import OperationalError
 
 from bot.errors import StoreError
-from bot.store import NewJob, Store
-from bot.store.database import create_engine, describe, parse_url, refusals_of
+from bot.sanction_ladder import SanctionKind
+from bot.store import AuditAction, AuditRecord, NewJob, NewSanction, SanctionRecord, Store
+from bot.store.database import create_blocking_engine, create_engine, describe, parse_url
+from bot.store.refusals import refusals_of
+from tests.store.full_disk import full_disk
+from tests.store.postgres import PostgresServer
 
 JOB = NewJob(prompt="a red circle", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=3)
 
@@ -83,7 +89,10 @@ def test_a_corrupt_file_is_named(content: bytes, file: Path) -> None:
     file.write_bytes(content)
     with pytest.raises(StoreError) as caught:
         asyncio.run(open_and_close(url_of(file)))
-    assert str(caught.value).startswith(f"The database {file} is ")
+    assert str(caught.value) == (
+        f"The database {file} is damaged: run `dalle-bot restore FILE` with the newest backup, or move the database "
+        "away to start anew."
+    )
     assert file.read_bytes() == content
 
 
@@ -125,7 +134,7 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(StoreError) as caught:
         create_engine(parse_url("postgresql+psycopg://bot:hunter2@host/x"), 1)
-    assert str(caught.value) == "store.url needs the driver psycopg, which is not installed."
+    assert str(caught.value).startswith("store.url needs the driver psycopg, which is not installed: `pip install")
 
 
 def test_refusals_show_neither_password_nor_statement() -> None:
@@ -149,8 +158,85 @@ async def test_a_caller_may_stop_waiting(file: Path) -> None:
         assert (await store.jobs.create(JOB)).id == JOB.id
 
 
-async def test_how_many_rows_an_insert_made_is_known_on_every_database(tmp_path: Path) -> None:
-    """On PostgreSQL, which the tests don't have, it would be -1 without this."""
-    engine = create_engine(parse_url(url_of(tmp_path / "store.sqlite3")), 1)
-    assert engine.sync_engine.get_execution_options()["preserve_rowcount"] is True
-    await engine.dispose()
+async def test_how_many_rows_an_insert_made_is_known_on_every_database(store: Store) -> None:
+    """On PostgreSQL it would be -1 without an option of the engine's."""
+    await store.guilds.change(1, 2, cooldown_s=5)
+    assert (await store.guilds.settings(1)).cooldown_s == 5
+
+
+async def test_nobody_else_writes_in_the_midst_of_a_transaction(store_url: str) -> None:
+    def striking(number: int) -> Callable[[Sequence[SanctionRecord]], None]:
+        def note(theirs: Sequence[SanctionRecord]) -> None:
+            seen[number] = len(theirs)
+
+        return note
+
+    seen: dict[int, int] = {}
+    async with Store.open(store_url) as one, Store.open(store_url) as other:
+        new = NewSanction(
+            guild_id=1,
+            user_id=2,
+            kind=SanctionKind.STRIKE,
+            reason=None,
+            given_by=None,
+            given_at=datetime.now(UTC),
+            expires_at=None,
+        )
+        audit = AuditRecord(guild_id=1, action=AuditAction.STRIKE, user_id=2)
+        await asyncio.gather(
+            *(
+                store.sanctions.give(new, lambda _: audit, striking(2 * number + second))
+                for number in range(4)
+                for second, store in enumerate((one, other))
+            )
+        )
+    assert sorted(seen.values()) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+async def test_a_file_that_was_moved_away_is_named_and_not_made_anew(file: Path, tmp_path: Path) -> None:
+    async with Store.open(url_of(file)) as store:
+        await store.jobs.create(JOB)
+        elsewhere = tmp_path / "elsewhere.sqlite3"
+        os.rename(file, elsewhere)
+        with pytest.raises(StoreError, match="was moved, deleted or replaced while the bot runs"):
+            await store.values.set("a", "b")
+        await asyncio.gather(*(store.values.get("a") for _ in range(3)), return_exceptions=True)
+        assert os.listdir(file.parent).count(file.name) == 0
+        os.rename(elsewhere, file)
+        await store.values.set("a", "b")
+        assert await store.jobs.get(JOB.id) is not None
+
+
+async def test_a_full_disk_is_named_and_what_is_stored_stays(file: Path) -> None:
+    async with Store.open(url_of(file)) as store:
+        kept = await store.jobs.create(JOB)
+        with full_disk(store):
+            long = NewJob(prompt="x" * 50_000, num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=4)
+            with pytest.raises(StoreError) as caught:
+                await store.jobs.create(long)
+            assert str(caught.value) == f"The database {file} can't grow: the disk is full. Free some space."
+            assert await store.jobs.unfinished() == [kept]
+        assert (await store.jobs.create(long)).id == long.id
+
+
+async def test_a_server_that_is_gone_is_named_and_found_again(postgres: PostgresServer) -> None:
+    with postgres.database() as url:
+        async with Store.open(url) as store:
+            kept = await store.jobs.create(JOB)
+            postgres.disconnect_all()
+            assert await store.jobs.unfinished() == [kept], "a connection that was cut is replaced"
+        gone = url.replace(str(postgres.folder), str(postgres.folder / "nowhere"))
+        with pytest.raises(StoreError, match="can't be reached: start its server, or check"):
+            await open_and_close(gone)
+        with pytest.raises(StoreError, match="lacks what store"):
+            await open_and_close(postgres.url("missing"))
+
+
+async def test_writers_of_postgresql_wait_for_another_one_for_a_while(postgres: PostgresServer) -> None:
+    with postgres.database() as url:
+        async with Store.open(url, busy_timeout_s=0.05) as store:
+            with create_blocking_engine(make_url(url), 5).begin():
+                with pytest.raises(StoreError, match="is locked by another program"):
+                    await store.jobs.create(JOB)
+                assert await store.jobs.unfinished() == []
+            assert (await store.jobs.create(JOB)).id == JOB.id

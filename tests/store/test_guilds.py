@@ -1,9 +1,6 @@
 import asyncio
 import json
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime, time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,22 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.errors import InvalidParameterError, StoreError
 from bot.guild_settings import GuildSettings, QuietHours
 from bot.store import Store, guilds
-from tests.store.samples import SNOWFLAKE
+from tests.store.samples import SNOWFLAKE, run_sql
 
 GUILD, ADMIN = SNOWFLAKE, SNOWFLAKE + 1
 
 
-def stored(tmp_path: Path) -> dict[str, Any]:
-    with closing(sqlite3.connect(tmp_path / "data" / "bot.sqlite3")) as connection:
-        ((text,),) = connection.execute("SELECT settings FROM guilds WHERE guild_id = ?", (GUILD,))
+def stored(url: str) -> dict[str, Any]:
+    ((text,),) = run_sql(url, "SELECT settings FROM guilds WHERE guild_id = :guild", guild=GUILD)
     values: dict[str, Any] = json.loads(text)
     return values
 
 
-def overwrite(tmp_path: Path, text: str) -> None:
-    with closing(sqlite3.connect(tmp_path / "data" / "bot.sqlite3")) as connection:
-        connection.execute("UPDATE guilds SET settings = ? WHERE guild_id = ?", (text, GUILD))
-        connection.commit()
+def overwrite(url: str, text: str) -> None:
+    run_sql(url, "UPDATE guilds SET settings = :text WHERE guild_id = :guild", text=text, guild=GUILD)
 
 
 async def test_a_guild_that_never_chose_has_the_defaults(store: Store) -> None:
@@ -55,10 +49,10 @@ async def test_a_change_is_kept_for_its_guild_and_recorded(store: Store) -> None
     assert await store.guilds.changes(GUILD + 1, 10) == []
 
 
-async def test_a_default_that_is_chosen_again_leaves_nothing_but_the_record(store: Store, tmp_path: Path) -> None:
+async def test_a_default_that_is_chosen_again_leaves_nothing_but_the_record(store: Store, store_url: str) -> None:
     await store.guilds.change(GUILD, ADMIN, previews=False)
     assert await store.guilds.change(GUILD, ADMIN, previews=True) == GuildSettings()
-    assert stored(tmp_path) == {}
+    assert stored(store_url) == {}
     newest, _ = await store.guilds.changes(GUILD, 10)
     assert (newest.old, newest.new) == (False, None)
 
@@ -103,10 +97,10 @@ async def test_a_change_gives_up_if_others_are_always_faster(store: Store, monke
 
 
 async def test_a_damaged_value_falls_back_and_is_logged(
-    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    store: Store, store_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await store.guilds.change(GUILD, ADMIN, cooldown_s=5)
-    overwrite(tmp_path, '{"cooldown_s": 5, "max_images": 99}')
+    overwrite(store_url, '{"cooldown_s": 5, "max_images": 99}')
     assert await store.guilds.settings(GUILD) == GuildSettings(cooldown_s=5)
     assert f"guild {GUILD}: the stored setting max_images is damaged" in caplog.text
     assert "must be between 1 and 9, not 99." in caplog.text
@@ -114,21 +108,21 @@ async def test_a_damaged_value_falls_back_and_is_logged(
 
 @pytest.mark.parametrize("text", ["{", "[]", "null", "5"])
 async def test_settings_that_are_no_object_fall_back_and_are_logged(
-    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str
+    store: Store, store_url: str, caplog: pytest.LogCaptureFixture, text: str
 ) -> None:
     await store.guilds.change(GUILD, ADMIN, cooldown_s=5)
-    overwrite(tmp_path, text)
+    overwrite(store_url, text)
     assert await store.guilds.settings(GUILD) == GuildSettings()
     assert f"guild {GUILD}: its stored settings are damaged" in caplog.text
     assert await store.guilds.change(GUILD, ADMIN, cooldown_s=7) == GuildSettings(cooldown_s=7)
-    assert stored(tmp_path) == {"cooldown_s": 7}
+    assert stored(store_url) == {"cooldown_s": 7}
 
 
-async def test_keys_of_a_newer_version_survive_a_change(store: Store, tmp_path: Path) -> None:
+async def test_keys_of_a_newer_version_survive_a_change(store: Store, store_url: str) -> None:
     await store.guilds.change(GUILD, ADMIN, cooldown_s=5)
-    overwrite(tmp_path, '{"cooldown_s": 5, "aspect_ratio": "16:9"}')
+    overwrite(store_url, '{"cooldown_s": 5, "aspect_ratio": "16:9"}')
     await store.guilds.change(GUILD, ADMIN, cooldown_s=6)
-    assert stored(tmp_path) == {"cooldown_s": 6, "aspect_ratio": "16:9"}
+    assert stored(store_url) == {"cooldown_s": 6, "aspect_ratio": "16:9"}
 
 
 async def test_the_rules_of_time_zones_are_not_read_on_the_event_loop(store: Store) -> None:

@@ -1,7 +1,6 @@
 import asyncio
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
@@ -9,7 +8,7 @@ from blockbuster import blockbuster_ctx
 from bot.errors import StoreError
 from bot.store import JobRecord, JobState, JobStore, NewJob, Store, Usage
 from bot.store.schema import jobs as jobs_table
-from tests.store.samples import SNOWFLAKE, new_job, url_of
+from tests.store.samples import SNOWFLAKE, new_job
 
 RUN_TO: dict[JobState, list[JobState]] = {
     JobState.RUNNING: [JobState.QUEUED, JobState.RUNNING],
@@ -165,26 +164,26 @@ async def test_of_several_who_delete_one_is_told_so(jobs: JobStore) -> None:
     assert not await jobs.delete("0123456789ab")
 
 
-async def test_reopening_keeps_everything(tmp_path: Path) -> None:
-    async with Store.open(url_of(tmp_path)) as store:
+async def test_reopening_keeps_everything(store_url: str) -> None:
+    async with Store.open(store_url) as store:
         record = await run_to(store.jobs, new_job(), JobState.RUNNING)
         await store.values.set("commands", "hash")
-    async with Store.open(url_of(tmp_path)) as store:
+    async with Store.open(store_url) as store:
         assert await store.jobs.unfinished() == [record]
         assert await store.values.get("commands") == "hash"
 
 
-async def test_two_stores_share_one_file(tmp_path: Path) -> None:
-    async with Store.open(url_of(tmp_path)) as one, Store.open(url_of(tmp_path)) as other:
+async def test_two_stores_share_one_database(store_url: str) -> None:
+    async with Store.open(store_url) as one, Store.open(store_url) as other:
         records = await asyncio.gather(
             *(store.jobs.create(new_job(2 * n + m)) for n in range(8) for m, store in enumerate((one, other)))
         )
         assert {record.id for record in await one.jobs.unfinished()} == {record.id for record in records}
 
 
-async def test_the_event_loop_is_never_blocked(tmp_path: Path) -> None:
+async def test_the_event_loop_is_never_blocked(store_url: str) -> None:
     with blockbuster_ctx():
-        async with Store.open(url_of(tmp_path)) as store:
+        async with Store.open(store_url) as store:
             record = await run_to(store.jobs, new_job(), JobState.RUNNING)
             assert await store.jobs.unfinished() == [record]
 
