@@ -75,7 +75,8 @@ class Interaction:
 class InteractionDesk:
     """Opens interactions, watches their deadlines and takes their answers.
 
-    dispatch: sends an INTERACTION_CREATE and says whether a client was there to receive it.
+    dispatch: sends an INTERACTION_CREATE and says whether a client was there to receive it. before_delivery: called
+    before each of them.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class InteractionDesk:
         self._by_id: OrderedDict[str, Interaction] = OrderedDict()
         self._by_token: dict[str, Interaction] = {}
         self._watchers: set[asyncio.Task[None]] = set()
+        self.before_delivery: Callable[[], None] = lambda: None
 
     def create(
         self,
@@ -131,6 +133,7 @@ class InteractionDesk:
 
     def deliver(self, interaction: Interaction) -> None:
         """Sends it to the client and starts its clock."""
+        self.before_delivery()
         self._dispatch("INTERACTION_CREATE", self._payload(interaction))
         watcher = asyncio.create_task(self._watch(interaction), name=f"deadline of interaction {interaction.id}")
         self._watchers.add(watcher)

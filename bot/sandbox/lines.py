@@ -19,6 +19,8 @@ take ROLE                                the member loses it
 in CHANNEL                               go on in another channel; in `direct messages`, or where one brings the bot as
                                          an app of one's own: `abroad` and `abroad-closed` in another server, `friends`
 wait SECONDS                             watch the channel for a while
+happens WHAT                             a mishap (mishaps.py): connection dropped, session invalidated, …
+faults SEED                              from now on a plan of faults, of requests and connection; `faults off` ends it
 begin LINE                               what makes an interaction, without waiting for more than its first answer
 """
 
@@ -117,6 +119,18 @@ class Wait:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Happens:
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class FollowFaults:
+    """seed: of the plan; None for none."""
+
+    seed: int | None
+
+
 Action = Slash | Type | Click | Choose | Menu | Submit
 """What makes an interaction."""
 
@@ -128,7 +142,7 @@ class Begin:
     action: Action
 
 
-Line = Action | As | Give | Take | AutoMod | In | Say | Wait | Begin
+Line = Action | As | Give | Take | AutoMod | In | Say | Wait | Begin | Happens | FollowFaults
 
 _VERBS: Final[dict[str, Callable[[str], Line]]] = {
     "click": Click,
@@ -138,6 +152,7 @@ _VERBS: Final[dict[str, Callable[[str], Line]]] = {
     "automod": AutoMod,
     "take": Take,
     "in": In,
+    "happens": Happens,
 }
 
 
@@ -160,6 +175,8 @@ def parse_line(line: str) -> Line:
         return Menu(name, member.strip(" ")) if separator else Menu(rest)
     if verb == "wait":
         return Wait(_seconds(rest))
+    if verb == "faults" and (rest == "off" or rest.isdecimal()):
+        return FollowFaults(None if rest == "off" else int(rest))
     if verb == "begin":
         begun = parse_line(rest)
         if isinstance(begun, Action):
@@ -170,7 +187,7 @@ def parse_line(line: str) -> Line:
     raise LineError(
         f"Can't play the line {line!r}; a line is one of: {forms}, menu NAME on MEMBER, submit LABEL:text, say TEXT, "
         "as NAME, as NAME in LOCALE, give ROLE, give ROLE to NAME, take ROLE, automod WORDS, in CHANNEL, "
-        "wait SECONDS, begin LINE."
+        "wait SECONDS, begin LINE, happens WHAT, faults SEED, faults off."
     )
 
 

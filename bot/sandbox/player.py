@@ -11,16 +11,19 @@ from bot.sandbox.actions import Actions
 from bot.sandbox.album import Album
 from bot.sandbox.automod import automod_rule
 from bot.sandbox.errors import ApiError, LineError
+from bot.sandbox.fault_injector import FaultInjector
+from bot.sandbox.fault_plan import FaultPlan
 from bot.sandbox.files import read_uploads
 from bot.sandbox.finality import Judge, Patience
 from bot.sandbox.forms import modal_text
 from bot.sandbox.guild import Place
 from bot.sandbox.happenings import Board, Happening, HappeningKind
 from bot.sandbox.interactions import DEFERRED_UPDATE, UPDATE, Interaction, InteractionDesk
-from bot.sandbox.lines import As, AutoMod, Begin, Give, In, Say, Take, Wait, parse_line
+from bot.sandbox.lines import As, AutoMod, Begin, FollowFaults, Give, Happens, In, Say, Take, Wait, parse_line
 from bot.sandbox.markdown import as_read
 from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import Message, shown_text
+from bot.sandbox.mishaps import Mishaps
 from bot.sandbox.objects import role_json
 from bot.sandbox.scrapbook import Entry, Form, Remark, Said, Scrapbook
 from bot.sandbox.transcript import Event, EventKind
@@ -53,8 +56,12 @@ class Player:
         album: Album,
         patience: Patience,
         dispatch: Callable[[str, dict[str, Any], int], bool],
+        mishaps: Mishaps,
+        faults: FaultInjector,
     ) -> None:
         self._world = world
+        self._mishaps = mishaps
+        self._faults = faults
         self._messages = messages
         self._desk = desk
         self._actions = actions
@@ -107,6 +114,12 @@ class Player:
         elif isinstance(action, In):
             self._channel = self._world.place_named(action.channel, self._member)
             yield Event(0.0, EventKind.NOTE, f"now in {self._channel.name}")
+        elif isinstance(action, Happens):
+            self._mishaps.happen(action.what, self._channel.name, "")
+            yield Event(0.0, EventKind.NOTE, action.what)
+        elif isinstance(action, FollowFaults):
+            self._faults.follow(None if action.seed is None else FaultPlan(action.seed))
+            yield Event(0.0, EventKind.NOTE, "no more faults" if action.seed is None else "faults from now on")
         elif isinstance(action, Say):
             yield self._say(action.text)
         elif isinstance(action, Wait):

@@ -3,7 +3,10 @@
 Runs on the sandbox's event loop.
 """
 
+import asyncio
 import json
+import socket
+import struct
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -49,17 +52,19 @@ class RestApi:
         files: tuple[UploadedFile, ...] = ()
         content_type = request.content_type if request.can_read_body else ""
         headers = {"Content-Type": "application/json"}
+        if self._is_reset_in_mid_upload(request, route):
+            # No request has come: it has no place in the record.
+            await _begin_to_read(request)
+            return _reset(request)
         refusal: Refusal | None = None
         try:
             payload, files = await read_body(request)
             refusal = self._refusal(request, route, files)
-            if refusal is None:
-                status, answer = self._called(request, route, payload, files)
-            else:
-                status, answer = refusal.status, refusal.to_json()
-                headers |= refusal.headers(self._clock.now())
+            status, answer = self._answer(request, route, payload, files, refusal)
         except ApiError as error:
             status, answer = error.status, error.to_json()
+        if refusal is not None:
+            headers |= refusal.headers(self._clock.now())
         self._recorder.note(
             Exchange(
                 method=request.method,
@@ -74,14 +79,47 @@ class RestApi:
                 is_mishap=refusal is not None,
             )
         )
+        if refusal is not None and refusal.delay_s:
+            await asyncio.sleep(refusal.delay_s)
+        if refusal is not None and refusal.is_reset:
+            return _reset(request)
         if answer is None:
             return web.Response(status=status)
         # aiohttp's own JSON answers add a charset, and discord.py takes only the bare type for JSON.
         return web.Response(status=status, body=json.dumps(answer).encode(), headers=headers)
 
+    def _is_reset_in_mid_upload(self, request: web.Request, route: Route | None) -> bool:
+        if route is None:
+            return False
+        num_bytes = (request.content_length or 0) if request.content_type == "multipart/form-data" else 0
+        return self.refusals.take(request.method, route.template, num_bytes, in_mid_upload=True) is not None
+
     def _refusal(self, request: web.Request, route: Route | None, files: tuple[UploadedFile, ...]) -> Refusal | None:
+        if route is None:
+            return None
+        now_s = self._clock.now()
         num_bytes = sum(len(file.data) for file in files)
-        return None if route is None else self.refusals.take(request.method, route.template, num_bytes)
+        limit = self.refusals.under_global(now_s) if route.needs_token else None
+        refusal = limit or self.refusals.take(request.method, route.template, num_bytes)
+        if refusal is not None and refusal.is_global and limit is None:
+            self.refusals.begin_global(refusal, now_s)
+        return refusal
+
+    def _answer(
+        self,
+        request: web.Request,
+        route: Route | None,
+        payload: Any,
+        files: tuple[UploadedFile, ...],
+        refusal: Refusal | None,
+    ) -> tuple[int, Any]:
+        """Status and body. Raises ApiError."""
+        if refusal is None:
+            return self._called(request, route, payload, files)
+        if not refusal.is_applied and refusal.status:
+            return refusal.status, refusal.to_json()
+        own = self._called(request, route, payload, files)
+        return (refusal.status, refusal.to_json()) if refusal.status else own
 
     def _called(
         self, request: web.Request, route: Route | None, payload: Any, files: tuple[UploadedFile, ...]
@@ -100,3 +138,18 @@ class RestApi:
             if len(parts) == len(path) and all(a == b or a[:1] == "{" for a, b in zip(parts, path, strict=True)):
                 return method_not_allowed()
         return not_found()
+
+
+async def _begin_to_read(request: web.Request) -> None:
+    if request.can_read_body:
+        await request.content.readany()
+
+
+def _reset(request: web.Request) -> web.Response:
+    """Ends the connection as a host does that crashed, not as one that has nothing more to say. Nobody gets the
+    response."""
+    if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
+    return web.Response()

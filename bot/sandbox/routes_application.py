@@ -1,5 +1,6 @@
 """REST routes about the application, its commands, its gateway and the guild. Sandbox's event loop."""
 
+from collections.abc import Callable
 from typing import Any
 
 from discord import Permissions
@@ -7,17 +8,21 @@ from discord import Permissions
 from bot.sandbox.calls import Call, Route
 from bot.sandbox.command_registry import CommandRegistry
 from bot.sandbox.errors import invalid_form, missing_permissions, unknown
+from bot.sandbox.gateway_faults import MAX_STARTS_A_DAY
 from bot.sandbox.objects import channel_json, guild_json, member_json, role_json, user_json
 from bot.sandbox.world import BOT_NAME, World
 
 
 class ApplicationRoutes:
-    """gateway_url: the ws:// address that clients connect to."""
+    """gateway_url: the ws:// address that clients connect to. starts_left: how many sessions may begin today."""
 
-    def __init__(self, world: World, commands: CommandRegistry, gateway_url: str) -> None:
+    def __init__(
+        self, world: World, commands: CommandRegistry, gateway_url: str, starts_left: Callable[[], int]
+    ) -> None:
         self._world = world
         self._commands = commands
         self._gateway_url = gateway_url
+        self._starts_left = starts_left
 
     def routes(self) -> list[Route]:
         application, guild = "/applications/{application_id}", "/guilds/{guild_id}"
@@ -41,7 +46,12 @@ class ApplicationRoutes:
         ]
 
     def _gateway_bot(self, _: Call) -> dict[str, Any]:
-        limit = {"total": 1000, "remaining": 999, "reset_after": 86_400_000, "max_concurrency": 1}
+        limit = {
+            "total": MAX_STARTS_A_DAY,
+            "remaining": self._starts_left(),
+            "reset_after": 86_400_000,
+            "max_concurrency": 1,
+        }
         return {"url": self._gateway_url, "shards": 1, "session_start_limit": limit}
 
     def _me(self, _: Call) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """REST routes for channels and their messages, with the bot's permissions enforced. Sandbox's event loop."""
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
@@ -63,14 +64,17 @@ class ChannelRoutes:
 
     def _list_messages(self, call: Call) -> list[dict[str, Any]]:
         channel = self._channel(call)
-        limit = call.query.get("limit", "50")
-        public = (m for m in self._messages.newest_first(channel.id) if m.viewer_id is None)
+        if not Permissions(self._world.permissions(self._world.bot, channel)).read_message_history:
+            return []
+        limit = int(call.query.get("limit", "50"))
+        public: Iterable[Message] = (m for m in self._messages.newest_first(channel.id) if m.viewer_id is None)
         before, after = call.query.get("before"), call.query.get("after")
         if before is not None:
             public = (m for m in public if int(m.id) < int(before))
         if after is not None:
-            public = (m for m in public if int(m.id) > int(after))
-        return [self._json.message(message) for message in islice(public, int(limit))]
+            # The ones that came next, though the newest of them first.
+            public = [m for m in public if int(m.id) > int(after)][-limit:]
+        return [self._json.message(message) for message in islice(public, limit)]
 
     def _create(self, call: Call) -> dict[str, Any]:
         channel = self._channel(call, sends=True, attaches=bool(call.files))

@@ -113,7 +113,8 @@ class Sandbox:
 
     async def happens(self, what: str, name: str = "general", permission: str = "") -> None:
         """Something happens to the guild: "messages deleted", "channel deleted" or "permission revoked" (from the bot)
-        in the channel of that name, "member left" of that name, "guild deleted". Raises LineError for anything else."""
+        in the channel of that name, "member left" of that name, "guild deleted"; or to the bot's connection, see
+        mishaps.py. Raises LineError for anything else."""
         await self._control.mishap(what, name, permission)
 
     async def refuse(self, refusal: Refusal) -> None:

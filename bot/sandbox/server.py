@@ -15,6 +15,7 @@ from bot.sandbox.album import Album
 from bot.sandbox.clock import Clock
 from bot.sandbox.command_registry import CommandRegistry
 from bot.sandbox.errors import LineError
+from bot.sandbox.fault_injector import FaultInjector
 from bot.sandbox.files import MAX_REQUEST_BYTES, FileShelf
 from bot.sandbox.finality import Patience
 from bot.sandbox.gateway import Gateway
@@ -61,12 +62,16 @@ class SandboxServer:
         self._album = Album(self.files, out)
         self._players: dict[str, Player] = {}
         routes = [
-            *ApplicationRoutes(self.world, self.commands, gateway_url).routes(),
+            *ApplicationRoutes(
+                self.world, self.commands, gateway_url, lambda: self.gateway.faults.starts_left
+            ).routes(),
             *ChannelRoutes(self.world, self._messages, self._json).routes(),
             *InteractionRoutes(self.desk, self._messages, self._json).routes(),
         ]
         self.rest = RestApi(routes, self.world.bot_token, self.recorder, clock)
-        self.mishaps = Mishaps(self.world, self._messages, self.gateway.dispatch)
+        self.mishaps = Mishaps(self.world, self._messages, self.gateway)
+        self.faults = FaultInjector(self.mishaps, self.rest.refusals)
+        self.desk.before_delivery = self.faults.next_interaction
 
     @property
     def token(self) -> str:
@@ -87,6 +92,8 @@ class SandboxServer:
                 self._album,
                 self._patience,
                 self.gateway.dispatch,
+                self.mishaps,
+                self.faults,
             )
         return self._players[name]
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 import aiohttp
 import pytest
 
-from bot.sandbox import Event, LineError, Patience, SandboxError, gateway
+from bot.sandbox import Event, LineError, Patience, SandboxError, gateway_connection
 from bot.sandbox.control import ControlClient
 from bot.sandbox.hosting import Handshake, serve
 from bot.sandbox.server import SandboxServer
@@ -27,14 +27,13 @@ async def hosted() -> AsyncIterator[Hosted]:
 
 
 async def test_a_client_that_does_not_read_is_cut_off(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway, "MAX_WAITING_EVENTS", 10)
+    monkeypatch.setattr(gateway_connection, "MAX_WAITING_EVENTS", 10)
     handshake, server, session = hosted
     socket = await session.ws_connect(f"{handshake.address}/gateway")
     await socket.send_json({"op": 2, "d": {"token": handshake.token, "intents": 1}})
     await asyncio.wait_for(server.gateway.identified.wait(), 5)
-    sent = [server.gateway.dispatch("TYPING_START", {}) for _ in range(12)]
-    assert sent[:8] == [True] * 8
-    assert not sent[-1]
+    for _ in range(12):
+        assert server.gateway.dispatch("TYPING_START", {}), "its session waits for it"
     async with asyncio.timeout(5):
         while (await socket.receive()).type is aiohttp.WSMsgType.TEXT:
             pass

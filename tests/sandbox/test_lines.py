@@ -1,7 +1,24 @@
 import pytest
 
 from bot.sandbox.errors import LineError
-from bot.sandbox.lines import As, AutoMod, Begin, Click, Give, In, Line, Menu, Say, Slash, Take, Type, Wait, parse_line
+from bot.sandbox.lines import (
+    As,
+    AutoMod,
+    Begin,
+    Click,
+    FollowFaults,
+    Give,
+    Happens,
+    In,
+    Line,
+    Menu,
+    Say,
+    Slash,
+    Take,
+    Type,
+    Wait,
+    parse_line,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +40,9 @@ from bot.sandbox.lines import As, AutoMod, Begin, Click, Give, In, Line, Menu, S
         ("menu Their gallery on alice", Menu("Their gallery", "alice")),
         ("say as bob: menu", Say("as bob: menu")),
         ("wait 0.5", Wait(0.5)),
+        ("happens connection dropped", Happens("connection dropped")),
+        ("faults 7", FollowFaults(7)),
+        ("faults off", FollowFaults(None)),
         ("begin /imagine prompt:a", Begin(Slash("imagine prompt:a"))),
         ("begin click Cancel", Begin(Click("Cancel"))),
     ],
@@ -50,6 +70,7 @@ def test_what_a_line_means(text: str, line: Line) -> None:
         ("begin dance", "Can't play the line 'dance'"),
         ("type imagine", "type /COMMAND option:value"),
         ("dance", "Can't play the line 'dance'"),
+        ("faults often", "happens WHAT, faults SEED, faults off"),
     ],
 )
 def test_a_line_without_a_meaning(text: str, complaint: str) -> None:
