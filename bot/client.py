@@ -21,6 +21,7 @@ from bot.cogs.privacy_policy import PrivacyPolicy
 from bot.cogs.resume import resume_jobs
 from bot.cogs.services import Services
 from bot.cogs.translator import CommandTranslator
+from bot.discord_requests import AnswerRequests, BotRequests
 from bot.error_handler import answer_error, explain
 from bot.errors import DalleBotError, NotAdmittedError
 from bot.executor.base import Executor
@@ -31,6 +32,7 @@ from bot.moderation.parameters import ImageCount
 from bot.moderation.places import Places
 from bot.moderation.prompt_rules import Rule
 from bot.pictures import PictureFolder
+from bot.shard_events import ShardEvents
 from bot.store import Store
 from bot.views.custom_id import OURS
 from bot.views.job_control import JobControl
@@ -125,10 +127,21 @@ class DalleBot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Loads the cogs and registers the commands; discord.py calls it after login, before the gateway."""
+        AnswerRequests().use()
         await self.tree.set_translator(CommandTranslator(self.languages))
         await self.load_cogs()
         await self.sync_commands()
         self.services.start()
+
+    async def _async_setup_hook(self) -> None:
+        await super()._async_setup_hook()
+        # discord.py's own, which it has just made, is what it calls `__queue` in AutoShardedClient.
+        self._AutoShardedClient__queue = ShardEvents()
+
+    def _get_state(self, **options: Any) -> Any:
+        """discord.py's own, over this project's requests."""
+        self.http = BotRequests(self.loop)
+        return super()._get_state(**options)
 
     async def load_cogs(self) -> None:
         """Adds every command and control, and takes up the jobs that the last run left, before new ones can come."""

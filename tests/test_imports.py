@@ -14,7 +14,15 @@ ROOT: Final = Path(__file__).parents[1]
 
 FLOORS: Final = {
     6: {"bot.__main__", "bot.app", "bot.commands", "bot.imagine", "bot.sandbox", "bot.bench", "bot.doctor"},
-    5: {"bot.client", "bot.cogs", "bot.views", "bot.render", "bot.error_handler"},
+    5: {
+        "bot.client",
+        "bot.cogs",
+        "bot.views",
+        "bot.render",
+        "bot.error_handler",
+        "bot.discord_requests",
+        "bot.shard_events",
+    },
     4: {"bot.executor"},
     3: {"bot.engine", "bot.moderation", "bot.store", "bot.pictures", "bot.collage"},
     2: {"bot.checkpoints", "bot.demo", "bot.fetch"},

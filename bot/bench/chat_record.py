@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 _PICTURES: Final = re.compile(r"dalle-bot-([0-9a-f]{12})\.(?:png|webp)")
-_CONTROL: Final = re.compile(r"\d+:([a-z_]+):([0-9a-f]{12})(?::.*)?")
+_INTERRUPTED: Final = "This job goes on when it is back."
+CONTROL: Final = re.compile(r"\d+:([a-z_]+):([0-9a-f]{12})(?::.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,14 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class SeenFile:
-    """An attachment. digest, metadata: of a result's, as far as its bytes were still kept; None otherwise."""
+    """An attachment. digest, metadata, pixels (see pixels.py): of a result's, as far as its bytes were still kept; None
+    otherwise."""
 
     filename: str
     description: str
     digest: str | None = None
     metadata: Mapping[str, str] | None = None
+    pixels: str | None = None
 
     @property
     def job_id(self) -> str | None:
@@ -72,13 +75,14 @@ class Seen:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether more is to come: it still offers to cancel its job."""
-        return any(match[1] == "cancel" for match in map(_CONTROL.fullmatch, self.custom_ids) if match)
+        """Whether more is to come: it still offers to cancel its job, or says that it goes on later."""
+        is_running = any(match[1] == "cancel" for match in map(CONTROL.fullmatch, self.custom_ids) if match)
+        return is_running or _INTERRUPTED in self.content
 
     @property
     def job_ids(self) -> frozenset[str]:
         """The jobs that its controls are about."""
-        return frozenset(match[2] for match in map(_CONTROL.fullmatch, self.custom_ids) if match)
+        return frozenset(match[2] for match in map(CONTROL.fullmatch, self.custom_ids) if match)
 
 
 @dataclass(frozen=True, slots=True)

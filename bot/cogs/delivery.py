@@ -158,7 +158,7 @@ class Deliveries:
 
     def show(self, job_id: str, message: JobMessage, rendered: Rendered) -> None:
         """Edits the message of a job that isn't under way, in the background."""
-        self._track(message.show(rendered), job_id)
+        self._track(self._show_in_the_end(message, rendered), job_id)
 
     async def aclose(self) -> None:
         """Lets finished jobs reach their messages and tells the others that they wait for the restart; bounded.
@@ -201,7 +201,7 @@ class Deliveries:
                 # Here the record comes first: what somebody cancelled must not come back with a restart.
                 sentence = job.language.tell(cancelled_text(entry.cancelled_by))
                 await self._record(request.job_id, JobState.CANCELLED, error=sentence)
-                await job.message.show(render_failure(request.prompt, sentence))
+                await self._show_in_the_end(job.message, render_failure(request.prompt, sentence))
         except ExecutorClosedError:
             # The engine is lost and the program about to end: the job stays in the store for the next start.
             await job.message.show(render_interrupted(request.prompt, language=job.language))
@@ -238,7 +238,7 @@ class Deliveries:
         shown, max_bytes = Shown.TOO_LARGE, job.max_bytes
         while shown is Shown.TOO_LARGE and max_bytes >= MIN_BYTES:
             rendered = await self._rendered(job, result, passed, is_kept=is_kept, max_bytes=max_bytes)
-            shown = await self._show_in_the_end(job, rendered)
+            shown = await self._show_in_the_end(job.message, rendered)
             # What Discord says that it takes is not always what it takes.
             max_bytes = len(rendered.picture.data) // 2 if rendered.picture is not None else 0
         match shown:
@@ -282,7 +282,7 @@ class Deliveries:
             await self._store.move(job.request.job_id, JobState.IN_REVIEW, result=_summary(result))
         self._check.opened()
         waiting = render_waiting(case.number, language=job.language, user_id=job.user_id, prompt=job.request.prompt)
-        await job.message.show(waiting)
+        await self._show_in_the_end(job.message, waiting)
 
     async def _rendered(
         self, job: AcceptedJob, result: Result, passed: Passed, *, is_kept: bool, max_bytes: int
@@ -301,24 +301,28 @@ class Deliveries:
             warning=passed.warning,
         )
 
-    async def _show_in_the_end(self, job: AcceptedJob, rendered: Rendered) -> Shown:
+    async def _show_in_the_end(self, message: JobMessage, rendered: Rendered) -> Shown:
         """Tries again for a while if Discord can't be reached."""
-        shown = await job.message.show(rendered)
+        shown = await message.show(rendered)
         for pause_s in self._retry_pauses_s:
             if shown is not Shown.UNREACHED:
                 break
             await asyncio.wait({self._closing}, timeout=pause_s)
             if self._closing.done():
                 break
-            shown = await job.message.show(rendered)
+            shown = await message.show(rendered)
         return shown
 
     async def _give_up(
         self, job_id: str, prompt: str, state: JobState, sentence: str, message: JobMessage | None
     ) -> None:
         # First the user, then the record: if the program dies in between, the restart finds the job unfinished.
+        shown = Shown.DONE
         if message is not None:
-            await message.show(render_failure(prompt, sentence))
+            shown = await self._show_in_the_end(message, render_failure(prompt, sentence))
+        if shown is Shown.UNREACHED:
+            _log.error("job %s: Discord can't be reached, so the next start takes it up again: %s", job_id, sentence)
+            return
         await self._record(job_id, state, error=sentence)
 
     async def _record(

@@ -24,7 +24,7 @@ from bot.cogs.edit_window import check_wait, is_short_lived
 from bot.cogs.elsewhere import check_elsewhere, is_shown_alone
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.image_gate import ImageGate
-from bot.cogs.job_answer import send_job_message
+from bot.cogs.job_answer import UnconfirmedAnswer, UnconfirmedError, send_job_message
 from bot.cogs.job_message import JobMessage
 from bot.cogs.origin import origin_text
 from bot.cogs.permissions import check_app_permissions
@@ -313,23 +313,36 @@ class JobDesk:
         is_answered = interaction.response.is_done()
         for job in jobs:
             if refusal is not None and not is_answered:
-                await self._reject_unanswered(interaction, job)
+                await self._reject_unanswered(interaction, channel_id, job)
                 continue
             try:
                 await self._acknowledge(interaction, channel_id, job, look, is_follow_up=is_answered)
                 is_answered = True
             except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
                 refusal = error
-                await self._reject_unanswered(interaction, job)
+                is_uncertain = isinstance(error, UnconfirmedError)
+                await self._reject_unanswered(interaction, channel_id, job, is_uncertain=is_uncertain)
         if refusal is not None:
             raise refusal
 
-    async def _reject_unanswered(self, interaction: discord.Interaction, job: "_Submitted | _Held") -> None:
+    async def _reject_unanswered(
+        self,
+        interaction: discord.Interaction,
+        channel_id: int,
+        job: "_Submitted | _Held",
+        *,
+        is_uncertain: bool = False,
+    ) -> None:
+        """is_uncertain: its message may be there all the same, and is then told."""
         if isinstance(job, _Submitted):
             await self._withdraw(job)
         language = self._languages.of(str(interaction.locale))
         sentence = language.text("Discord did not take the answer to the command.")
-        self._deliveries.reject(job.request.job_id, job.request.prompt, JobState.FAILED, sentence)
+        message = None
+        if is_uncertain:
+            unknown = self._client.get_partial_messageable(channel_id).get_partial_message(interaction.id)
+            message = UnconfirmedAnswer(unknown, job.request.job_id, language, interaction=interaction)
+        self._deliveries.reject(job.request.job_id, job.request.prompt, JobState.FAILED, sentence, message=message)
 
     async def _acknowledge(
         self,

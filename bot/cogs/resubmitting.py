@@ -16,6 +16,7 @@ from bot.cogs.admission import Admission
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.image_gate import ImageGate
 from bot.cogs.job_message import JobMessage
+from bot.cogs.job_messages import messages_of
 from bot.cogs.job_requests import picture_of, request_of, result_of
 from bot.cogs.origin import origin_text
 from bot.cogs.picture_threads import PictureThreads
@@ -71,6 +72,15 @@ class Resubmitting:
         if job.is_short_lived:
             return PrivateMessage(self._client, job.user_id, partial, job.id, language)
         return JobMessage(partial, job.id, language)
+
+    async def found_again(self, job: JobRecord) -> JobRecord | None:
+        """A job whose answer was given when the last run ended, and not noted any more, with its message; None if there
+        is none to be found. Raises what Discord refuses the search with, ClientError, OSError and StoreError."""
+        found = await messages_of(self._client, job.channel_id, job.interaction_id, job.id)
+        if not found:
+            return None
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            return await self._store.jobs.acknowledge(job.id, job.channel_id, found[0])
 
     async def submit(
         self, job: JobRecord, message: JobMessage, *, is_reviewed: bool = False, is_spoiler: bool = False

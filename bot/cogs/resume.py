@@ -4,12 +4,16 @@ connects, on the event loop.
 A job with a message is submitted again and delivered to that message by the bot's own token, or, where that reaches
 nothing, as a direct message. The limits on new jobs, which may be lower now, don't refuse what was accepted already;
 the store bounds how many it returns. How it is drawn and shown is what the guild's settings say now. A job without a
-message was never promised to anybody and is closed. What moderators are to see first goes on waiting.
+message was never promised to anybody and is closed, unless its message is there and the bot ended before it could note
+that. What moderators are to see first goes on waiting.
 """
 
 import asyncio
 import logging
 from typing import Final
+
+import aiohttp
+import discord
 
 from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
@@ -34,8 +38,13 @@ async def resume_jobs(
     except (StoreError, TimeoutError) as error:
         _log.error("unfinished jobs could not be read, so none is resumed: %s", error)
         return
-    for job in jobs:
-        language = languages.of(job.locale)
+    for stored in jobs:
+        language = languages.of(stored.locale)
+        try:
+            job = await _with_message(stored, resubmitting)
+        except (discord.HTTPException, aiohttp.ClientError, OSError, StoreError) as error:
+            _log.warning("job %s waits for the next start: %s", stored.id, str(error) or type(error).__name__)
+            continue
         message = resubmitting.message(job)
         if job.state is JobState.IN_REVIEW:
             continue
@@ -70,6 +79,13 @@ async def resume_jobs(
             deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence, message=message)
     if jobs:
         _log.info("%d unfinished jobs were found", len(jobs))
+
+
+async def _with_message(job: JobRecord, resubmitting: Resubmitting) -> JobRecord:
+    """The job, with its message if that has to be looked for and is found."""
+    if job.state is not JobState.RECEIVED:
+        return job
+    return await resubmitting.found_again(job) or job
 
 
 async def _cases(job: JobRecord, store: Store) -> list[CaseRecord]:

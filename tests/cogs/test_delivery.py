@@ -196,10 +196,11 @@ async def test_a_cancelled_job_is_recorded_before_its_message_says_so(tmp_path: 
         desk.recorded.refusals = [refusal(503, 0)]
         assert await desk.deliveries.cancel(request.job_id, 7) is True
         assert (await desk.wait_for(request, JobState.CANCELLED)).error == "Cancelled by <@7>."
-        await eventually(lambda: not desk.recorded.refusals)
+        await eventually(lambda: bool(desk.recorded.contents))
+        await eventually(lambda: desk.deliveries.standing(request.job_id) is None)
         assert await desk.deliveries.cancel(request.job_id, 7) is False
         gate.open()
-    assert desk.recorded.contents == []
+    assert desk.recorded.contents == ["**a red circle**\nCancelled by <@7>."]
 
 
 async def test_a_job_that_is_cancelled_as_the_bot_closes_does_not_come_back(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""Finds the message of a job whose id was lost: the answer was given, and its confirmation or the bot's end came in
+between. Used by the job desk and after a restart, on the event loop.
+
+Only messages that others see too can be found, where the bot may read what was written before.
+"""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+import aiohttp
+import discord
+
+SEARCH_TIMEOUT_S: Final = 10.0
+MAX_LOOKED_AT: Final = 50  # messages after the command; an answer comes within seconds
+
+_log = logging.getLogger(__name__)
+
+
+async def messages_of(client: discord.Client, channel_id: int, interaction_id: int, job_id: str) -> list[int]:
+    """The ids of the job's messages, oldest first. interaction_id: of its command.
+
+    Raises HTTPException, ClientError, OSError or TimeoutError if Discord can't say now; where the bot may not look, or
+    the channel is gone, there are none.
+    """
+    channel = client.get_partial_messageable(channel_id)
+    after = discord.Object(interaction_id)
+    try:
+        async with asyncio.timeout(SEARCH_TIMEOUT_S):
+            return [
+                message.id
+                async for message in channel.history(limit=MAX_LOOKED_AT, after=after, oldest_first=True)
+                if client.user is not None and message.author.id == client.user.id and is_of_job(message, job_id)
+            ]
+    except (discord.Forbidden, discord.NotFound):
+        return []
+
+
+def is_of_job(message: discord.Message | discord.InteractionMessage, job_id: str) -> bool:
+    """Whether its controls say that it is this job's."""
+    buttons = (child for row in message.components if isinstance(row, discord.ActionRow) for child in row.children)
+    return any(job_id in (getattr(button, "custom_id", None) or "") for button in buttons)
+
+
+async def keep_one(client: discord.Client, channel_id: int, message_ids: list[int], kept_id: int) -> None:
+    """Deletes all but one of a job's messages, as far as Discord lets it now."""
+    channel = client.get_partial_messageable(channel_id)
+    for message_id in message_ids:
+        if message_id == kept_id:
+            continue
+        try:
+            async with asyncio.timeout(SEARCH_TIMEOUT_S):
+                await channel.get_partial_message(message_id).delete()
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            _log.warning("message %d, a second one of its job, could not be deleted: %s", message_id, error)
+
+
+async def find_messages(interaction: discord.Interaction[Any], job_id: str) -> list[int]:
+    """`messages_of`, for whoever goes on without: none if Discord can't say now."""
+    if interaction.channel_id is None:
+        return []
+    try:
+        return await messages_of(interaction.client, interaction.channel_id, interaction.id, job_id)
+    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+        _log.warning("job %s: whether its message is there could not be found out: %s", job_id, error)
+        return []
