@@ -8,7 +8,7 @@ agree with the command; whatever does not is named in `wrong`.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -21,6 +21,10 @@ _MENTION: Final = re.compile(r"<@(\d+)>")
 _SEED: Final = re.compile(r"\bseed (\d+)\b")
 _NUM_IMAGES: Final = re.compile(r"^(\d+) images? for ", re.MULTILINE)
 _PARAMETERS: Final = ("condition_scale", "top_k", "top_p", "temperature")
+
+
+ExpectedPixels = Callable[[str, int, int], str]
+"""What the collage of a prompt, a seed and a number of images must look like, as SeenFile has it."""
 
 
 class Outcome(StrEnum):
@@ -51,8 +55,8 @@ class Account:
     num_hasty_edits: int = 0
 
 
-def judge(record: ChatRecord) -> list[Account]:
-    """An account of every command, in the order of sending."""
+def judge(record: ChatRecord, expected: ExpectedPixels | None = None) -> list[Account]:
+    """An account of every command, in the order of sending. expected: where an engine drew whose pictures are known."""
     by_interaction: dict[str, list[Seen]] = defaultdict(list)
     by_job: dict[str, list[Seen]] = defaultdict(list)
     for seen in record.seen:
@@ -60,7 +64,7 @@ def judge(record: ChatRecord) -> list[Account]:
             by_interaction[seen.interaction_id].append(seen)
         if seen.result is not None and seen.result.job_id is not None:
             by_job[seen.result.job_id].append(seen)
-    return [_account(sent, by_interaction[sent.interaction_id], by_job) for sent in record.sent]
+    return [_account(sent, by_interaction[sent.interaction_id], by_job, expected) for sent in record.sent]
 
 
 def strays(record: ChatRecord) -> list[str]:
@@ -73,7 +77,9 @@ def strays(record: ChatRecord) -> list[str]:
     ]
 
 
-def _account(sent: Sent, states: Sequence[Seen], by_job: Mapping[str, Sequence[Seen]]) -> Account:
+def _account(
+    sent: Sent, states: Sequence[Seen], by_job: Mapping[str, Sequence[Seen]], expected: ExpectedPixels | None
+) -> Account:
     if sent.answered_s is None:
         return Account(sent, Outcome.UNANSWERED)
     if sent.refusal is not None:
@@ -92,7 +98,9 @@ def _account(sent: Sent, states: Sequence[Seen], by_job: Mapping[str, Sequence[S
     return Account(
         sent,
         _outcome(last),
-        wrong=tuple(dict.fromkeys(problem for state in results for problem in _problems(sent, state, job_ids))),
+        wrong=tuple(
+            dict.fromkeys(problem for state in results for problem in _problems(sent, state, job_ids, expected))
+        ),
         is_doubled=_is_doubled(everywhere),
         delivered_s=results[0].at_s - sent.sent_s if results else None,
         num_edits=len(edits),
@@ -119,7 +127,7 @@ def _is_doubled(results: Sequence[Seen]) -> bool:
     return len(shown) > 1
 
 
-def _problems(sent: Sent, state: Seen, job_ids: set[str]) -> Iterator[str]:
+def _problems(sent: Sent, state: Seen, job_ids: set[str], expected: ExpectedPixels | None) -> Iterator[str]:
     file = state.result
     assert file is not None
     where = f"message {state.message_id} for {sent.prompt!r}"
@@ -139,6 +147,8 @@ def _problems(sent: Sent, state: Seen, job_ids: set[str]) -> Iterator[str]:
     if (state.job_ids | {file.job_id}) - job_ids:
         yield f"{where} is about another job: {file.filename}"
     yield from _problems_inside(sent, file, seed, where)
+    if expected is not None and seed and file.pixels != expected(sent.prompt, int(seed), int(sent.options["images"])):
+        yield f"{where} shows other pictures than its prompt's"
 
 
 def _problems_inside(sent: Sent, file: SeenFile, seed: str, where: str) -> Iterator[str]:

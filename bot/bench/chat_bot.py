@@ -5,7 +5,7 @@ runs in this process. Orders (see line_process.py), in this sequence:
 
 - {"do": "open", "settings", "data_dir", "address", "token", "engine", "timeout_s"} → {}: once the engine is ready.
   settings: as `dump_settings` gives them; the store goes to `data_dir`, weights and compiled code stay where the
-  settings say. engine: "module:function" of an OpenEngine.
+  settings say. engine: "module:function" of an OpenEngine; "engine_arguments": more of its arguments, by name, if any.
 - {"do": "watch"} → {}: forgets what the loop did before
 - {"do": "report", "path"} → {}: the BotReport is in the file `path`
 """
@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,7 +98,7 @@ class _Bot:
         settings = Settings(**order["settings"])
         configure_logging(settings.log.level, settings.log.as_json, secrets=[order["token"]])
         logging.getLogger().addHandler(self._log)
-        open_engine: OpenEngine = pkgutil.resolve_name(order["engine"])
+        open_engine: OpenEngine = partial(pkgutil.resolve_name(order["engine"]), **order.get("engine_arguments", {}))
         start_up = StartUp()
         failures: list[Exception] = []
 

@@ -1,7 +1,8 @@
 """Who asks for what, where and when in `bench chat`. Pure; planned in the stand-in's process from a ChatPlan."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 import numpy as np
@@ -60,6 +61,16 @@ def plan_orders(plan: ChatPlan) -> list[Order]:
         )
         for index, (at_s, user) in enumerate(zip(np.sort(rng.uniform(0.0, plan.seconds, number)), users, strict=True))
     ]
+
+
+def endless_orders(seed: int, users: int) -> Iterator[Order]:
+    """For who sends as fast as jobs come back, at no set times; `seed` fixes everything."""
+    rng = np.random.default_rng(seed)
+    prompts = evaluation_captions(seed, _MAX_PROMPTS)
+    for number in count():
+        user = int(rng.integers(users))
+        channel = int(rng.integers(NUM_CHANNELS))
+        yield Order(0.0, user, user % NUM_GUILDS, channel, prompts[number % len(prompts)], _options(rng))
 
 
 def warm_up_orders() -> list[Order]:

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
-from bot.bench.chat_accounts import Account, Outcome, judge, strays
+from bot.bench.chat_accounts import Account, ExpectedPixels, Outcome, judge, strays
 from bot.bench.chat_bot_report import BotReport
 from bot.bench.chat_plan import ChatPlan
 from bot.bench.chat_record import ChatRecord
@@ -26,15 +26,16 @@ _INCIDENT: Final = re.compile(r"\(id [0-9a-f]{6}\)")
 
 @dataclass(frozen=True)
 class ChatReport:
-    """One measurement."""
+    """One measurement. expected: see `judge`."""
 
     plan: ChatPlan
     record: ChatRecord
     bot: BotReport
+    expected: ExpectedPixels | None = None
 
     @cached_property
     def accounts(self) -> list[Account]:
-        return judge(self.record)
+        return judge(self.record, self.expected)
 
     @cached_property
     def wrong(self) -> list[str]:

@@ -6,21 +6,27 @@ Orders (see line_process.py), in this sequence:
 - {"do": "connected", "timeout_s"} → {}: once the bot is there and has registered its commands
 - {"do": "warm_up", "limit_s"} → {}: once a job of each size was delivered
 - {"do": "send", "plan": ChatPlan} → {"sent"}: once all commands are sent
+- or, again and again, {"do": "keep_busy", "seed", "users", "max_open", "jobs", "limit_s", "share"} → {"jobs"}: once so
+  many jobs in all have been acknowledged; the first time, the plan of faults of that seed and share begins
+- and then {"do": "calm"} → {"faults": {kind: number}}: ends the faults
 - {"do": "drain", "limit_s", "quiet_s", "path"} → {}: once all is settled and the ChatRecord is in the file `path`
 """
 
 import asyncio
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.bench.chat_accounts import Outcome, judge
 from bot.bench.chat_crowd import Crowd
-from bot.bench.chat_plan import ChatPlan, plan_orders, warm_up_orders
+from bot.bench.chat_plan import ChatPlan, endless_orders, plan_orders, warm_up_orders
+from bot.bench.chat_plan import Order as PlannedOrder
 from bot.bench.chat_record import ChatRecord
 from bot.bench.line_process import Answer, Order, serve_orders
 from bot.errors import JobFailedError
 from bot.sandbox.errors import SandboxError
+from bot.sandbox.fault_plan import FaultPlan
 from bot.sandbox.finality import Patience
 from bot.sandbox.hosting import Handshake, serve
 from bot.sandbox.server import SandboxServer
@@ -28,12 +34,14 @@ from bot.sandbox.server import SandboxServer
 
 @dataclass(slots=True)
 class _StandIn:
-    """stop: ends the server."""
+    """stop: ends the server. orders: what is to be sent yet, once it keeps the bot busy."""
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     opened: asyncio.Future[tuple[SandboxServer, Crowd]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
+
+    orders: Iterator[PlannedOrder] | None = None
 
     def on_ready(self, _: Handshake, server: SandboxServer) -> None:
         self.opened.set_result((server, Crowd(server)))
@@ -54,6 +62,19 @@ class _StandIn:
                 orders = plan_orders(ChatPlan(**order["plan"]))
                 await crowd.send(orders)
                 return {"sent": len(orders)}
+            case "keep_busy":
+                if self.orders is None:
+                    crowd.begin()
+                    self.orders = endless_orders(order["seed"], order["users"])
+                    server.faults.follow(FaultPlan(order["seed"], order["share"]))
+                return {
+                    "jobs": await crowd.keep_busy(
+                        self.orders, order["jobs"], max_open=order["max_open"], limit_s=order["limit_s"]
+                    )
+                }
+            case "calm":
+                server.faults.follow(None)
+                return {"faults": server.faults.counts}
             case "drain":
                 record = await crowd.drain(order["limit_s"], order["quiet_s"])
                 await asyncio.to_thread(_write, Path(order["path"]), record)

@@ -86,12 +86,19 @@ class LineProcess:
         """Closes the input and waits for the end, for STOP_TIMEOUT_S at most. Safe to call twice."""
         assert self._child.stdin is not None
         self._child.stdin.close()
+        if self._child.returncode is not None:
+            return
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await self._child.wait()
         except TimeoutError:
             self._child.kill()
             await self._child.wait()
+
+    async def kill(self) -> None:
+        """Ends it at once, wherever it is."""
+        self._child.kill()
+        await self._child.wait()
 
     def _last_words(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
