@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, configuration or model files. Comma
 that `--help` does not wait for JAX.
 """
 
+import os
 import sys
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from bot.commands.imagine import imagine
 from bot.commands.run import run
 from bot.commands.sandbox import sandbox
 from bot.commands.train_demo import train_demo
-from bot.errors import CheckpointError, ConfigError, DalleBotError, FetchError, RequestError
+from bot.errors import CheckpointError, ConfigError, DalleBotError, EngineHungError, FetchError, RequestError
 
 app = typer.Typer(
     help="A Discord bot that draws prompts with DALL-E Mini or Mega and ranks the images with CLIP.",
@@ -43,6 +44,10 @@ def main() -> None:
     """Entry point. Turns what goes wrong into one sentence on stderr and an exit code."""
     try:
         app(standalone_mode=True)
+    except EngineHungError as error:
+        print(f"dalle-bot: {error}", file=sys.stderr, flush=True)
+        # Python's own end tidies up the device, which would wait for it as the engine's thread does.
+        os._exit(1)
     except DalleBotError as error:
         print(f"dalle-bot: {error}", file=sys.stderr)
         # What could not be fetched may come another time: a supervisor that starts the bot anew is right then.

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +20,7 @@ from bot.client import DalleBot
 from bot.cogs.privacy_policy import PrivacyPolicy
 from bot.config import TOKEN_VARIABLE, DiscordSettings, Settings
 from bot.engine.base import Engine
-from bot.errors import ConfigError, DalleBotError
+from bot.errors import ConfigError, DalleBotError, EngineHungError
 from bot.executor.base import EngineState, Executor
 from bot.executor.local import LocalExecutor
 from bot.language import ENGLISH
@@ -75,6 +75,7 @@ async def open_app(
                 max_jobs_per_user=settings.queue.max_jobs_per_user,
                 chunk_tokens=settings.engine.chunk_tokens,
                 cancel_start=cancel_start,
+                hang_timeout_s=settings.engine.hang_timeout_s,
             )
         )
         bot = await stack.enter_async_context(
@@ -136,10 +137,11 @@ def run(
 async def serve(
     settings: Settings, engine_factory: Callable[[], Engine], cancel_start: Callable[[], None] | None = None
 ) -> None:
-    """Serves Discord until SIGINT or SIGTERM.
+    """Serves Discord until SIGINT or SIGTERM. Then what is being drawn has `queue.drain_s` to end, unless there is a
+    second signal.
 
     Raises ConfigError for a missing or wrong token, StoreError, DalleBotError if Discord can't be reached at the start,
-    and what the engine was lost to. Accepted jobs stay in the store.
+    and what the engine was lost to, EngineHungError among it. Accepted jobs stay in the store.
     """
     token = settings.discord.token
     if token is None:
@@ -153,21 +155,34 @@ async def serve(
             reasons.append(error)
             raise
 
-    stop = asyncio.create_task(_signalled(), name="stop signal")
-    try:
+    with _stop_signals() as (stop, stop_now):
         async with open_app(settings, build, cancel_start) as app, serving(app, token.get_secret_value()) as connection:
             lost = asyncio.create_task(_engine_lost(app.executor), name="engine lost")
             try:
-                await asyncio.wait({stop, connection, lost}, return_when=asyncio.FIRST_COMPLETED)
+                await _first_of(stop, connection, lost)
+                if stop.is_set() and not connection.done() and not lost.done():
+                    _log.info("stopping; what is being drawn has %g s to end", settings.queue.drain_s)
+                    drained = asyncio.create_task(app.executor.drain(), name="drain")
+                    await _first_of(stop_now, connection, lost, drained, timeout_s=settings.queue.drain_s)
+                    drained.cancel()
             finally:
                 lost.cancel()
             if connection.done():
                 connection.result()
             _log.info("stopping")
+            if app.executor.status.has_hung:
+                raise EngineHungError(f"The device did not answer for {settings.engine.hang_timeout_s:g} s.")
             if lost.done() and not lost.cancelled():
                 raise reasons[0] if reasons else DalleBotError("The image engine failed and could not recover.")
+
+
+async def _first_of(event: asyncio.Event, *tasks: asyncio.Task[None], timeout_s: float | None = None) -> None:
+    """Waits until the event or one of the tasks is there, or for `timeout_s`."""
+    waiting = asyncio.create_task(event.wait(), name="stop signal")
+    try:
+        await asyncio.wait({waiting, *tasks}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        stop.cancel()
+        waiting.cancel()
 
 
 async def _engine_lost(executor: Executor) -> None:
@@ -190,23 +205,34 @@ async def _connect(bot: DalleBot, token: str) -> None:
         raise DalleBotError(f"Discord can't be reached: {error}. Check the network and discordstatus.com.") from error
 
 
-async def _signalled() -> None:
-    """Returns at the first SIGINT or SIGTERM; a second one has its usual effect."""
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
+    """Set at the first and at the second SIGINT or SIGTERM; a third one has its usual effect."""
     loop = asyncio.get_running_loop()
-    received = asyncio.Event()
+    first, second = asyncio.Event(), asyncio.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
+
+    def forget() -> None:
+        for number in signals:
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
+
+    def on_signal() -> None:
+        if first.is_set():
+            second.set()
+            forget()
+        first.set()
+
     try:
         for number in signals:
-            loop.add_signal_handler(number, received.set)
+            loop.add_signal_handler(number, on_signal)
     except NotImplementedError:
         # Windows: Ctrl+C cancels the main task instead, which closes the same stack.
         _log.debug("this event loop takes no signal handlers")
     try:
-        await received.wait()
+        yield first, second
     finally:
-        for number in signals:
-            with contextlib.suppress(NotImplementedError):
-                loop.remove_signal_handler(number)
+        forget()
 
 
 _HOW_TO_GET_A_TOKEN: Final = (

@@ -69,7 +69,8 @@ class ModelSettings(_Section):
 class EngineSettings(_Section):
     """num_slots: images drawn at once; None is what the memory plan finds. chunk_tokens: image tokens per dispatch.
     deterministic: the company of a picture never changes it, at the price of speed.
-    num_devices: None is all. memory_fraction: of a device's memory. compile_cache: keep compiled code."""
+    num_devices: None is all. memory_fraction: of a device's memory. compile_cache: keep compiled code.
+    hang_timeout_s: how long the device may take for a round."""
 
     num_slots: int | None = Field(None, ge=1, le=1024)
     chunk_tokens: int = Field(16, ge=1, le=1024)
@@ -78,13 +79,16 @@ class EngineSettings(_Section):
     memory_fraction: float = Field(0.9, gt=0.0, le=1.0)
     compile_cache: bool = True
     deterministic: bool = False
+    hang_timeout_s: float = Field(300.0, ge=1.0, le=86_400.0)
 
 
 class QueueSettings(_Section):
-    """Unfinished jobs, waiting and running. max_jobs: of all users. max_jobs_per_user: of one user."""
+    """Unfinished jobs, waiting and running. max_jobs: of all users. max_jobs_per_user: of one user. drain_s: how long
+    those that run may go on once the bot is told to stop."""
 
     max_jobs: int = Field(100, ge=1, le=100_000)
     max_jobs_per_user: int = Field(8, ge=1, le=100_000)
+    drain_s: float = Field(20.0, ge=0.0, le=86_400.0)
 
 
 class ImagineSettings(_Section):

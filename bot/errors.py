@@ -20,6 +20,7 @@
     │   ├── JobCancelledError
     │   ├── JobFailedError            the engine could not finish it; others go on
     │   └── ExecutorClosedError       the program is stopping, or the engine never came up
+    ├── EngineHungError               the device stopped answering; only the end of the process helps (exit code 1)
     ├── StartCancelledError           the program is told to stop while its engine is being opened
     └── StoreError                    the database refused, or a transition is not legal
 
@@ -131,6 +132,11 @@ class JobFailedError(JobError):
 
 class ExecutorClosedError(JobError):
     """The executor takes no more work: the program is stopping, or the engine could not be started."""
+
+
+class EngineHungError(DalleBotError):
+    """The device stopped answering, and a thread waits for it inside its driver, which nothing can end. Whoever catches
+    this leaves the process without waiting for that thread."""
 
 
 class StartCancelledError(DalleBotError):

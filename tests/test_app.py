@@ -11,12 +11,14 @@ from pydantic import SecretStr
 
 from bot.app import open_app, run, serve, serving
 from bot.config import DiscordSettings, Settings
-from bot.engine.fake import FakeEngine, Gate
-from bot.errors import CheckpointNotFoundError, ConfigError, DalleBotError, StoreError
+from bot.engine.fake import FakeEngine, Faults, Gate
+from bot.errors import CheckpointNotFoundError, ConfigError, DalleBotError, EngineHungError, StoreError
 from bot.executor.base import EngineState
-from bot.sandbox import EventKind, Sandbox
+from bot.sandbox import Event, EventKind, Sandbox
 from bot.store import JobState
 from tests.conftest import TIMEOUT_S, OpenStage, eventually
+
+needs_sigterm = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGTERM")
 
 
 def with_token(settings: Settings, token: str) -> Settings:
@@ -80,23 +82,92 @@ async def test_an_engine_that_does_not_load_leaves_the_bot_online_to_say_so(open
         assert "could not be loaded" in answer.text
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGTERM")
-async def test_sigterm_ends_the_service_and_keeps_the_job_for_the_restart(
+def start(settings: Settings, sandbox: Sandbox, engine: FakeEngine) -> asyncio.Task[None]:
+    """The service, as a process would run it."""
+    return asyncio.create_task(serve(with_token(settings, sandbox.token), lambda: engine))
+
+
+async def begin(sandbox: Sandbox, line: str, player: str = "main") -> Event:
+    """The answer to a line whose end is not waited for."""
+    async with aclosing(sandbox.watch(line, TIMEOUT_S, player)) as events:
+        return await anext(event async for event in events if event.kind is EventKind.ACK)
+
+
+def told(sandbox: Sandbox, acknowledged: Event) -> str:
+    """What the newest edit of a message says; "" without one."""
+    edits = (e for e in sandbox.requests if e.method == "PATCH" and e.status == 200)
+    contents = [e.payload["content"] for e in edits if e.answer["id"] == acknowledged.message_id]
+    return contents[-1] if contents else ""
+
+
+@needs_sigterm
+async def test_sigterm_lets_running_jobs_end_and_keeps_those_that_wait(
     settings: Settings, sandbox: Sandbox, open_stage: OpenStage
 ) -> None:
     gate = Gate()
-    service = asyncio.create_task(serve(with_token(settings, sandbox.token), lambda: FakeEngine(gate=gate)))
+    service = start(settings, sandbox, FakeEngine(num_slots=1, gate=gate))
     await sandbox.wait_until_connected(TIMEOUT_S)
-    async with aclosing(sandbox.watch("/imagine prompt:a red circle images:1", TIMEOUT_S)) as events:
-        acknowledged = await anext(event async for event in events if event.kind is EventKind.ACK)
+    running = await begin(sandbox, "/imagine prompt:a red circle images:1")
+    await asyncio.to_thread(gate.await_arrivals, 1)
+    waiting = await begin(sandbox, "/imagine prompt:a blue star images:1", "second")
+    os.kill(os.getpid(), signal.SIGTERM)
+    await eventually(lambda: "going offline" in told(sandbox, waiting))
+    late = await begin(sandbox, "/imagine prompt:too late", "third")
+    assert (late.is_ephemeral, late.text) == (True, "The bot is stopping: ask again when it is back.")
+    gate.open()
+    await asyncio.wait_for(service, TIMEOUT_S)
+    assert "1 image for" in told(sandbox, running)
+    async with open_stage() as stage:
+        job = await stage.job(JobState.DELIVERED, index=1)
+        assert stage.job_ids[2:] == []
+    assert str(job.message_id) == waiting.message_id
+
+
+@needs_sigterm
+@pytest.mark.parametrize("is_second", [False, True], ids=["its time is over", "a second signal"])
+async def test_what_does_not_end_in_time_goes_on_after_the_restart(
+    settings: Settings, sandbox: Sandbox, open_stage: OpenStage, is_second: bool
+) -> None:
+    gate = Gate()
+    queue = settings.queue.model_copy(update={"drain_s": TIMEOUT_S if is_second else 0.1})
+    service = start(settings.model_copy(update={"queue": queue}), sandbox, FakeEngine(gate=gate))
+    await sandbox.wait_until_connected(TIMEOUT_S)
+    acknowledged = await begin(sandbox, "/imagine prompt:a red circle images:1")
     await asyncio.to_thread(gate.await_arrivals, 1)
     os.kill(os.getpid(), signal.SIGTERM)
-    await eventually(lambda: any("going offline" in str(exchange.payload) for exchange in sandbox.requests))
+    if is_second:
+        await asyncio.sleep(0.1)
+        assert told(sandbox, acknowledged) == ""
+        os.kill(os.getpid(), signal.SIGTERM)
+    await eventually(lambda: "going offline" in told(sandbox, acknowledged))
     gate.open()
     await asyncio.wait_for(service, TIMEOUT_S)
     async with open_stage() as stage:
         job = await stage.job(JobState.DELIVERED)
     assert str(job.message_id) == acknowledged.message_id
+
+
+@pytest.mark.fault
+async def test_the_service_ends_with_a_device_that_hangs_and_keeps_every_job(
+    settings: Settings, sandbox: Sandbox, open_stage: OpenStage
+) -> None:
+    faults = Faults(hangs={("wait", 1)})
+    engine = settings.engine.model_copy(update={"hang_timeout_s": 1.0})
+    impatient = settings.model_copy(update={"engine": engine})
+    service = start(impatient, sandbox, FakeEngine(num_slots=1, faults=faults))
+    await sandbox.wait_until_connected(TIMEOUT_S)
+    jobs = [
+        await begin(sandbox, f"/imagine prompt:a red circle images:{number}", f"player {number}") for number in (1, 2)
+    ]
+    with pytest.raises(EngineHungError, match=r"The device did not answer for 1 s\."):
+        await asyncio.wait_for(service, TIMEOUT_S)
+    for acknowledged in jobs:
+        assert "going offline" in told(sandbox, acknowledged)
+    faults.released.set()
+    async with open_stage() as stage:
+        for index, acknowledged in enumerate(jobs):
+            job = await stage.job(JobState.DELIVERED, index=index)
+            assert str(job.message_id) == acknowledged.message_id
 
 
 async def test_the_service_ends_with_the_engine_and_keeps_the_job(

@@ -10,6 +10,7 @@ that. What moderators are to see first goes on waiting.
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Final
 
 import aiohttp
@@ -20,9 +21,11 @@ from bot.cogs.delivery import Deliveries
 from bot.cogs.resubmitting import Resubmitting
 from bot.errors import DalleBotError, ExecutorClosedError, StoreError
 from bot.moderation.cases import CaseKind, Outcome, outcome_of
+from bot.render import render_failure
 from bot.store import CaseRecord, JobRecord, JobState, Store
 
 STORE_TIMEOUT_S: Final = 10.0
+SHOWN_AGAIN_WITHIN: Final = timedelta(minutes=1)
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +82,25 @@ async def resume_jobs(
             deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence, message=message)
     if jobs:
         _log.info("%d unfinished jobs were found", len(jobs))
+    await _show_cancelled(store, resubmitting, deliveries, languages)
+
+
+async def _show_cancelled(
+    store: Store, resubmitting: Resubmitting, deliveries: Deliveries, languages: Languages
+) -> None:
+    """Says once more on their messages that jobs were cancelled: it is recorded first, so the bot may have died before
+    it came to that. Private answers can't be edited any more, and nobody needs a direct message about it."""
+    try:
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            jobs = await store.jobs.just_cancelled(SHOWN_AGAIN_WITHIN)
+    except (StoreError, TimeoutError) as error:
+        _log.warning("jobs that were just cancelled could not be read: %s", str(error) or type(error).__name__)
+        return
+    for job in jobs:
+        message = resubmitting.message(job)
+        if message is not None and not job.is_short_lived:
+            sentence = job.error or languages.of(job.locale).text("The job was cancelled.")
+            deliveries.show(job.id, message, render_failure(job.prompt, sentence))
 
 
 async def _with_message(job: JobRecord, resubmitting: Resubmitting) -> JobRecord:

@@ -1,7 +1,8 @@
 """Builds what holds jobs for moderators and lets them decide. Called once, by the client."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import discord
 
@@ -45,9 +46,10 @@ def review_parts(
     notices: AdminNotices,
     languages: Languages,
     sanctioning: Sanctioning,
+    now: Callable[[], datetime],
     followers: Mapping[CaseKind, CaseFollower] | None = None,
 ) -> ReviewParts:
-    """followers: of the kinds of cases that are not about held jobs."""
+    """now: an aware time, for deadlines. followers: of the kinds of cases that are not about held jobs."""
     board = ReviewBoard(
         client,
         store=store,
@@ -70,6 +72,7 @@ def review_parts(
         board=board,
         followers={CaseKind.HELD_PROMPT: held, CaseKind.HELD_PICTURES: held, **(followers or {})},
         sanctions=CaseSanctions(store, sanctioning),
+        now=now,
     )
     images = ImageRuleCommands(store.guilds, gate.categories, languages)
     reviews = ReviewCommands(store.cases, board, languages)

@@ -60,7 +60,10 @@ class Services:
         self.pictures = pictures
         self.threads = PictureThreads()
         self.gate = ImageGate(categories, store.blocked_hashes, self.threads)
-        self.check = PictureCheck(store, self.gate, on_open=self._wake_reviews, strike=self._strike_for_pictures)
+        self.clock = DiscordClock()
+        self.check = PictureCheck(
+            store, self.gate, on_open=self._wake_reviews, strike=self._strike_for_pictures, now=self.clock.now
+        )
         self.deliveries = Deliveries(
             store=store.jobs,
             executor=executor,
@@ -69,7 +72,6 @@ class Services:
             max_deliveries=max_deliveries,
             check=self.check,
         )
-        self.clock = DiscordClock()
         self.admission = Admission(store, images=images, clock=self.clock)
         self.notices = AdminNotices(client, store.values, languages)
         self.mirror = AuditMirror(client, store, self.notices, languages)
@@ -127,6 +129,7 @@ class Services:
             notices=self.notices,
             languages=languages,
             sanctioning=self.sanctioning,
+            now=self.clock.now,
             followers={CaseKind.REPORT: reported},
         )
         self.report_desk = ReportDesk(store, hiding=hiding, board=self.review.board, reviewing=self.review.reviewing)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.engine.base import FailedSlot, ModelInfo, Prefix, PromptText, SlotAssignment
-from bot.engine.fake_controls import Faults, Gate, Verb
+from bot.engine.fake_controls import HANG_S, Faults, Gate, Verb
 from bot.engine.fake_pictures import (
     NUM_CODES,
     Pixels,
@@ -290,7 +290,7 @@ class FakeEngine:
         self._slots.clear()
 
     def _begin(self, verb: Verb) -> None:
-        """Counts the call, checks the contract, raises the planned fault."""
+        """Counts the call, checks the contract, hangs or raises as planned."""
         thread = threading.get_ident()
         if self._thread is None:
             self._thread = thread
@@ -300,6 +300,8 @@ class FakeEngine:
             raise RuntimeError(f"{verb} was called although the state is lost: call reset first.")
         self.log.append(verb)
         self.calls[verb] += 1
+        if (verb, self.calls[verb]) in self._faults.hangs:
+            self._faults.released.wait(HANG_S)
         fault = self._faults.raises.get((verb, self.calls[verb]))
         if fault is not None:
             self._is_lost = verb not in _TOUCH_NO_SLOT and not isinstance(fault, DalleBotError)

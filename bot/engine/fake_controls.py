@@ -1,9 +1,12 @@
-"""How a test steers a FakeEngine: what goes wrong, and where its thread is held. Gates work across two threads."""
+"""How a test steers a FakeEngine: what goes wrong, and where its thread is held. Gates and hangs work across two
+threads."""
 
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
+
+HANG_S: Final = 60.0
 
 Verb = Literal[
     "label_vectors",
@@ -26,14 +29,16 @@ Verb = Literal[
 class Faults:
     """What goes wrong. raises: (verb, which call of it, from 1) → what that call raises; "wait" is Chunk.wait.
 
-    refused_prompts: a prefill that includes one of them raises, and
-    so do label_vectors and text_vector. not_finite: (seed, index) of images that collect
-    gives a FailedSlot for.
+    refused_prompts: a prefill that includes one of them raises, and so do label_vectors and text_vector. not_finite:
+    (seed, index) of images that collect gives a FailedSlot for. hangs: (verb, which call of it) that does not return
+    before `released` is set, or for HANG_S.
     """
 
     raises: Mapping[tuple[Verb, int], Exception] = field(default_factory=dict)
     refused_prompts: Collection[str] = frozenset()
     not_finite: Collection[tuple[int, int]] = frozenset()
+    hangs: Collection[tuple[Verb, int]] = frozenset()
+    released: threading.Event = field(default_factory=threading.Event)
 
 
 class Gate:

@@ -20,13 +20,13 @@ class Backlog:
         self._changed = threading.Condition()
         self._cancelled: list[Job] = []
         self._questions = Questions()
-        self._closed_because: Text | None = None
+        self._refuses_because: Text | None = None
+        self._is_closed = False
 
     def add(self, job: Job, *, accepted_before: bool = False) -> int:
         """Accepts a job and returns its position. Raises QueueFullError, UserLimitError or ExecutorClosedError."""
         with self._changed:
-            if self._closed_because is not None:
-                raise ExecutorClosedError(self._closed_because)
+            self._check_open()
             position = self._scheduler.add(job, accepted_before=accepted_before)
             self._changed.notify_all()
             return position
@@ -34,8 +34,7 @@ class Backlog:
     def check_room(self, requester: str, num_jobs: int) -> None:
         """As Scheduler.check_room; raises ExecutorClosedError too."""
         with self._changed:
-            if self._closed_because is not None:
-                raise ExecutorClosedError(self._closed_because)
+            self._check_open()
             self._scheduler.check_room(requester, num_jobs)
 
     def cancel(self, job: Job) -> bool:
@@ -52,8 +51,7 @@ class Backlog:
     def ask(self, question: Question) -> None:
         """Lets a question wait for the engine thread. Raises NotReadyError or ExecutorClosedError."""
         with self._changed:
-            if self._closed_because is not None:
-                raise ExecutorClosedError(self._closed_because)
+            self._check_open()
             self._questions.add(question)
             self._changed.notify_all()
 
@@ -72,14 +70,23 @@ class Backlog:
         with self._changed:
             return self._scheduler.num_waiting, len(self._scheduler.started)
 
+    def drain(self, sentence: Text) -> tuple[Job, ...]:
+        """Refuses further jobs and questions with ExecutorClosedError(sentence), and forgets and returns the jobs that
+        wait. What has started goes on."""
+        with self._changed:
+            if self._refuses_because is None:
+                self._refuses_because = sentence
+            return self._scheduler.dismiss()
+
     def close(self, sentence: Text) -> None:
         """Forgets every job and question, and refuses further ones with ExecutorClosedError(sentence).
 
         The first sentence stays.
         """
         with self._changed:
-            if self._closed_because is None:
-                self._closed_because = sentence
+            if self._refuses_because is None:
+                self._refuses_because = sentence
+            self._is_closed = True
             self._scheduler.clear()
             self._cancelled.clear()
             self._questions.clear()
@@ -89,7 +96,7 @@ class Backlog:
         """Engine thread: waits until there is something to do, or for `timeout_s`. False once closed."""
         with self._changed:
             self._changed.wait_for(self._needs_attention, timeout_s)
-            return self._closed_because is None
+            return not self._is_closed
 
     def take_cancelled(self) -> list[Job]:
         """Engine thread: started jobs that were cancelled since the last call."""
@@ -122,10 +129,9 @@ class Backlog:
         with self._changed:
             self._scheduler.restart()
 
+    def _check_open(self) -> None:
+        if self._refuses_because is not None:
+            raise ExecutorClosedError(self._refuses_because)
+
     def _needs_attention(self) -> bool:
-        return (
-            self._closed_because is not None
-            or bool(self._cancelled)
-            or self._scheduler.has_images
-            or bool(self._questions)
-        )
+        return self._is_closed or bool(self._cancelled) or self._scheduler.has_images or bool(self._questions)

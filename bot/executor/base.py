@@ -23,12 +23,16 @@ class EngineState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExecutorStatus:
-    """num_queued: accepted and waiting. num_running: jobs that hold slots. info: None until READY."""
+    """num_queued: accepted and waiting. num_running: jobs that hold slots. info: None until READY.
+
+    has_hung: it is FAILED because the device stopped answering; a thread of this process waits for it for good.
+    """
 
     state: EngineState
     num_queued: int
     num_running: int
     info: ModelInfo | None
+    has_hung: bool = False
 
 
 class UpdateStream(Protocol):
@@ -79,6 +83,10 @@ class Executor(Protocol):
 
     async def cancel(self, job_id: str) -> bool:
         """Ends a waiting or running job; its slots are free from the next chunk on. False if it isn't known."""
+
+    async def drain(self) -> None:
+        """Accepts no more jobs and starts none; returns once those that have started have ended. Those that wait end
+        with ExecutorClosedError at once. Whoever doesn't want to wait so long cancels this."""
 
     async def aclose(self) -> None:
         """Ends every job with JobCancelledError and stops the engine. Safe to call twice."""

@@ -30,9 +30,11 @@ from bot.executor.events import (
     QuestionAnswered,
 )
 from bot.executor.places import Places
+from bot.executor.pulse import Pulse
 from bot.executor.questions import Question
 from bot.executor.scheduler import Job, Scheduler
 from bot.executor.stream import JobStream
+from bot.executor.watchdog import until_hung
 from bot.executor.worker import run_engine
 from bot.language import Text
 from bot.requests import Finished, GenerationRequest, Queued, Started, Update
@@ -56,6 +58,7 @@ class LocalExecutor:
     scheduler: takes the place of the one that those three describe; nobody else may touch it.
     close_timeout_s: how long `aclose` waits for the engine to end its present chunk, or for the factory to return.
     cancel_start: tells the factory to give up; called by `aclose`.
+    hang_timeout_s: how long the engine may take for one round before it counts as hung; None waits for ever.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class LocalExecutor:
         scheduler: Scheduler | None = None,
         close_timeout_s: float = 30.0,
         cancel_start: Callable[[], None] | None = None,
+        hang_timeout_s: float | None = None,
     ) -> None:
         if chunk_tokens < 1:
             raise ValueError(f"chunk_tokens must be at least 1, not {chunk_tokens}.")
@@ -76,6 +80,7 @@ class LocalExecutor:
         self._chunk_tokens = chunk_tokens
         self._close_timeout_s = close_timeout_s
         self._cancel_start = cancel_start
+        self._hang_timeout_s = hang_timeout_s
         if scheduler is None:
             scheduler = Scheduler(max_jobs=max_jobs, max_jobs_per_user=max_jobs_per_user, guild_weights=guild_weights)
         self._backlog = Backlog(scheduler)
@@ -86,11 +91,15 @@ class LocalExecutor:
         self._info: ModelInfo | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._pulse = Pulse()
+        self._watchdog: asyncio.Task[None] | None = None
+        self._has_hung = False
+        self._has_none_left = asyncio.Event()
 
     @property
     def status(self) -> ExecutorStatus:
         num_queued, num_running = self._backlog.counts()
-        return ExecutorStatus(self._state, num_queued, num_running, self._info)
+        return ExecutorStatus(self._state, num_queued, num_running, self._info, self._has_hung)
 
     async def start(self) -> None:
         """Starts the engine thread and returns at once. Raises RuntimeError the second time."""
@@ -100,6 +109,10 @@ class LocalExecutor:
         # A daemon, so that a device that hangs can't keep the program from ending; `aclose` joins it.
         self._thread = threading.Thread(target=self._run_engine, name="engine", daemon=True)
         self._thread.start()
+        if self._hang_timeout_s is not None:
+            self._watchdog = asyncio.create_task(
+                self._watch(self._hang_timeout_s, self._thread), name="engine watchdog"
+            )
 
     async def submit(self, request: GenerationRequest, *, accepted_before: bool = False) -> UpdateStream:
         """Accepts a job at once, or raises QueueFullError, UserLimitError or ExecutorClosedError.
@@ -152,6 +165,17 @@ class LocalExecutor:
         self._places.refresh()
         return True
 
+    async def drain(self) -> None:
+        """Accepts no more jobs and starts none; returns once those that have started have ended. See Executor."""
+        stopping = Text("The bot is stopping: ask again when it is back.")
+        for job in self._backlog.drain(stopping):
+            if entry := self._entry(job):
+                self._fail(entry, ExecutorClosedError(stopping))
+        self._places.close()
+        while self._entries:
+            self._has_none_left.clear()
+            await self._has_none_left.wait()
+
     async def aclose(self) -> None:
         """Ends every job with JobCancelledError and the thread with its present chunk. Safe to call twice."""
         self._state = EngineState.CLOSED
@@ -160,7 +184,9 @@ class LocalExecutor:
         self._backlog.close(stopping)
         self._refuse_answers(stopping)
         self._fail_all(lambda: JobCancelledError("The job was cancelled because the bot is stopping."))
-        if self._thread is None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        if self._thread is None or self._has_hung:
             return
         if self._cancel_start is not None:
             self._cancel_start()
@@ -178,7 +204,14 @@ class LocalExecutor:
         await self.aclose()
 
     def _run_engine(self) -> None:
-        run_engine(self._engine_factory, self._backlog, self._post, chunk_tokens=self._chunk_tokens)
+        run_engine(self._engine_factory, self._backlog, self._post, chunk_tokens=self._chunk_tokens, pulse=self._pulse)
+
+    async def _watch(self, limit_s: float, thread: threading.Thread) -> None:
+        await until_hung(self._pulse, limit_s, thread)
+        sentence = Text("The image engine does not answer any more: the bot has to be restarted.")
+        self._has_hung = True
+        self._backlog.close(sentence)
+        self._on_event(EngineFailed(sentence))
 
     def _post(self, event: Event) -> None:
         """Engine thread: hands an event to the loop."""
@@ -239,11 +272,16 @@ class LocalExecutor:
     def _push(self, entry: _Entry, update: Update) -> None:
         entry.stream.push(update)
         if isinstance(update, Finished):
-            del self._entries[entry.job.request.job_id]
+            self._forget(entry)
 
     def _fail(self, entry: _Entry, error: JobError) -> None:
-        del self._entries[entry.job.request.job_id]
+        self._forget(entry)
         entry.stream.fail(error)
+
+    def _forget(self, entry: _Entry) -> None:
+        del self._entries[entry.job.request.job_id]
+        if not self._entries:
+            self._has_none_left.set()
 
     def _fail_all(self, error: Callable[[], JobError]) -> None:
         for entry in list(self._entries.values()):

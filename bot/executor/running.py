@@ -1,6 +1,7 @@
 """A started job, as the engine thread sees it. Used by the modules of that thread alone."""
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ from bot.errors import DalleBotError
 from bot.executor.scheduler import Job
 from bot.language import Text
 from bot.requests import GeneratedImage, Sampling
+
+# How XLA begins what it says of a device that has no memory left, whatever the class of the exception.
+_OUT_OF_MEMORY: Final = "RESOURCE_EXHAUSTED"
 
 
 @dataclass(eq=False, slots=True)
@@ -67,4 +71,6 @@ def reason(error: Exception) -> Text:
     """A sentence for people: our own errors are written for them, any other may hold anything."""
     if isinstance(error, DalleBotError):
         return error.text
+    if _OUT_OF_MEMORY in str(error):
+        return Text("The device ran out of memory: ask for fewer pictures at once, or try again later.")
     return Text("The engine failed in an unexpected way: try again; the bot's log holds the reason.")

@@ -121,6 +121,12 @@ class Scheduler:
         self._entering = deque(rest for rest in self._entering if rest.job is not job)
         return True
 
+    def dismiss(self) -> tuple[Job, ...]:
+        """Forgets the jobs that wait, and returns them. What has started stays."""
+        waiting = tuple(self._waiting)
+        self._waiting.clear()
+        return waiting
+
     def clear(self) -> None:
         """Forgets every job."""
         self._waiting.clear()

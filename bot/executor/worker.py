@@ -24,6 +24,7 @@ from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, Jo
 from bot.executor.forecast import EngineLoad
 from bot.executor.pace import PaceMeter
 from bot.executor.previewing import Previews
+from bot.executor.pulse import Pulse
 from bot.executor.running import Run, reason
 from bot.executor.scheduler import Job
 from bot.executor.text_reader import TextReader
@@ -43,14 +44,16 @@ def run_engine(
     *,
     chunk_tokens: int,
     clock: Callable[[], float] = time.monotonic,
+    pulse: Pulse | None = None,
 ) -> None:
     """Builds the engine and runs jobs until the backlog is closed. Raises nothing: what goes wrong is an Event.
 
-    clock: seconds; a test may bring its own.
+    clock: seconds; a test may bring its own. pulse: beats with every round.
     """
+    pulse = pulse or Pulse(clock)
     try:
         engine = engine_factory()
-        loop = EngineLoop(engine, backlog, post, chunk_tokens=chunk_tokens, clock=clock)
+        loop = EngineLoop(engine, backlog, post, chunk_tokens=chunk_tokens, clock=clock, pulse=pulse)
     except StartCancelledError:
         # Whoever cancelled it has told the users.
         sentence = Text("The bot is stopping: ask again when it is back.")
@@ -68,6 +71,8 @@ def run_engine(
         except Exception:
             logger.exception("The engine could not be reset; its thread ends.")
             sentence = Text("The image engine failed and could not recover: restart the bot. Its log holds the reason.")
+        finally:
+            pulse.rest()
     backlog.close(sentence)
     post(EngineFailed(sentence))
 
@@ -99,12 +104,14 @@ class EngineLoop:
         *,
         chunk_tokens: int,
         clock: Callable[[], float],
+        pulse: Pulse,
     ) -> None:
         self._engine = engine
         self._backlog = backlog
         self._post = post
         self._chunk_tokens = chunk_tokens
         self._clock = clock
+        self._pulse = pulse
         self._image_length = engine.info.image_length
         self._slots: SlotTable[Run] = SlotTable(engine.num_slots)
         self._runs: dict[Job, Run] = {}
@@ -122,12 +129,14 @@ class EngineLoop:
     def run(self) -> None:
         """Returns once the backlog is closed. Raises what `Engine.reset` raises."""
         while self._backlog.wait(0.0 if self._flight or self._slots.occupants else IDLE_WAIT_S):
+            self._pulse.beat()
             try:
                 self._round()
             except PoisonedInsertError as error:
                 self._recover(error, to_blame=error.job)
             except Exception as error:
                 self._recover(error)
+            self._pulse.rest()
 
     def _round(self) -> None:
         for job in self._backlog.take_cancelled():

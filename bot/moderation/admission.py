@@ -18,6 +18,9 @@ from bot.store import SanctionRecord, Usage
 
 DAY: Final = timedelta(days=1)
 MAX_NAMED: Final = 10
+# What was asked for later than this from now was asked for before the host's clock went back. A request may be a moment
+# younger than the one that waits for it.
+MAX_SKEW: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +148,7 @@ def _check_unfinished(limits: Limits, asked: Asked) -> None:
 
 def _check_cooldown(limits: Limits, asked: Asked) -> None:
     last = asked.usage.last_asked_at
-    if not limits.cooldown_s or last is None:
+    if not limits.cooldown_s or last is None or last > asked.now + MAX_SKEW:
         return
     over = last + timedelta(seconds=limits.cooldown_s)
     if asked.now < over:
@@ -228,7 +231,7 @@ class _Used:
 
 def _check_pictures(most: int, rule: Text, usage: Usage, asked: Asked) -> _Used | None:
     """What is in the way of the pictures; None if there is room. Raises NotAdmittedError if there never is."""
-    drawn = [(at, number) for at, number in usage.images if at > asked.now - DAY]
+    drawn = [(at, number) for at, number in usage.images if asked.now - DAY < at <= asked.now + MAX_SKEW]
     used = sum(number for _, number in drawn)
     if used + asked.num_images <= most:
         return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, func, insert, select, update
@@ -79,6 +79,17 @@ class JobStore:
         oldest_first = (jobs.c.created_at, jobs.c.interaction_part, jobs.c.id)
         return await self._select(
             select(jobs).where(jobs.c.state.in_(open_states)).order_by(*oldest_first).limit(limit)
+        )
+
+    async def just_cancelled(self, within: timedelta, limit: int = 20) -> list[JobRecord]:
+        """Jobs that were cancelled so shortly before the last change of any job, newest first, at most `limit`."""
+        async with self._database.reading() as connection:
+            last = await connection.scalar(select(func.max(jobs.c.updated_at)))
+        if last is None:
+            return []
+        lately = (jobs.c.state == JobState.CANCELLED) & (jobs.c.updated_at >= last - within)
+        return await self._select(
+            select(jobs).where(lately & jobs.c.deleted_at.is_(None)).order_by(jobs.c.updated_at.desc()).limit(limit)
         )
 
     async def latest_of(self, user_id: int, limit: int = 10, *, guild_id: int | None = None) -> list[JobRecord]:

@@ -150,3 +150,23 @@ def test_sanctions_and_age_are_asked_first_and_of_discords_time() -> None:
     assert str(refusal(paused, replace(later, discord_now=NOW + timedelta(days=1)))).startswith(
         "This server has paused"
     )
+
+
+@pytest.mark.fault
+def test_a_clock_that_went_back_keeps_nobody_out() -> None:
+    """What was asked for while the host's clock was a day ahead."""
+    usage = Usage(last_asked_at=NOW + timedelta(days=1), images=((NOW + timedelta(days=1), 9),))
+    admit(GuildSettings(cooldown_s=60, daily_images=9), replace(ASKED, usage=usage))
+
+
+@pytest.mark.fault
+def test_a_request_that_another_one_overtook_waits_all_the_same() -> None:
+    usage = Usage(last_asked_at=NOW + timedelta(seconds=1), images=((NOW + timedelta(seconds=1), 9),))
+    assert "once in 1 minute" in str(refusal(GuildSettings(cooldown_s=60), replace(ASKED, usage=usage)))
+    assert "9 pictures within 24 hours" in str(refusal(GuildSettings(daily_images=9), replace(ASKED, usage=usage)))
+
+
+@pytest.mark.fault
+def test_a_clock_that_went_ahead_lets_everybody_in_once_more() -> None:
+    usage = Usage(last_asked_at=NOW - timedelta(days=365), images=((NOW - timedelta(days=365), 9),))
+    admit(GuildSettings(cooldown_s=60, daily_images=9), replace(ASKED, usage=usage))

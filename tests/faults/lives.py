@@ -1,0 +1,148 @@
+"""The bot as a process that is killed at a chosen move of a chosen job. Tests start it; `live` and `move` run in it.
+
+The process is forked from a server that has imported everything already, so that a life costs what the bot itself
+takes. It is the product as it ships, on a fake engine, but for two hooks that are put on from outside: one that kills,
+and one that tells when Discord has let the bot in.
+"""
+
+import asyncio
+import functools
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from multiprocessing.synchronize import Event as ReadyEvent
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy
+from pydantic import SecretStr
+from sqlalchemy import event
+
+from bot.app import run
+from bot.client import DalleBot
+from bot.config import DiscordSettings, EngineSettings, QueueSettings, Settings
+from bot.engine.fake import FakeEngine, Faults
+from bot.errors import DalleBotError
+from bot.sandbox.pointing import discord_at
+from bot.store import FINAL_STATES, JobRecord, JobState, JobStore, Store
+
+PROCESSES: Final = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.faults.lives"])
+KILLED: Final = -signal.SIGKILL
+
+REFUSED_PROMPTS: Final = tuple(f"a prompt {number} that the engine refuses" for number in range(20))
+NOT_FINITE_SEED: Final = 13
+
+
+@dataclass(frozen=True, slots=True)
+class KillPoint:
+    """The move of a job at which the process dies. prompt: of the job. source: None for its being stored.
+
+    is_committed: right after the move; otherwise when it is written and not yet committed.
+    """
+
+    prompt: str
+    source: JobState | None
+    to: JobState
+    is_committed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a life is like. delay_s: of each of the four chunks of a picture."""
+
+    data_dir: Path
+    address: str
+    token: str
+    kill: KillPoint | None = None
+    delay_s: float = 0.01
+
+
+def live(order: Order, ready: ReadyEvent) -> None:
+    """Runs the bot until it is told to stop, or dies. ready: set once it is connected."""
+    if order.kill is not None:
+        kill_at(order.kill)
+    on_ready = DalleBot.on_ready
+
+    async def tell(bot: DalleBot) -> None:
+        await on_ready(bot)
+        ready.set()
+
+    DalleBot.on_ready = tell  # type: ignore[method-assign]
+    settings = Settings(
+        data_dir=order.data_dir,
+        discord=DiscordSettings(token=SecretStr(order.token)),
+        engine=EngineSettings(chunk_tokens=4),
+        queue=QueueSettings(drain_s=0.0),
+    )
+    faults = Faults(refused_prompts=REFUSED_PROMPTS, not_finite=[(NOT_FINITE_SEED, 0)])
+    with discord_at(order.address):
+        try:
+            run(settings, lambda: FakeEngine(num_slots=2, delay_s=order.delay_s, faults=faults))
+        except DalleBotError as error:
+            sys.exit(str(error))
+
+
+def move(url: str, job_id: str, message_id: int, point: KillPoint) -> None:
+    """Makes one move of a job with one picture, and dies at it. message_id: that shows it."""
+    kill_at(point)
+
+    async def make() -> None:
+        async with Store.open(url) as store:
+            await make_move(store.jobs, job_id, message_id, point.to)
+
+    asyncio.run(make())
+
+
+async def make_move(jobs: JobStore, job_id: str, message_id: int, to: JobState) -> None:
+    """Moves a job with one picture, with everything that belongs to its new state."""
+    job = await jobs.get(job_id)
+    assert job is not None
+    if to is JobState.ACKNOWLEDGED:
+        await jobs.acknowledge(job_id, job.channel_id, message_id)
+    elif to in FINAL_STATES - {JobState.DELIVERED}:
+        await jobs.move(job_id, to, error="A test has ended it.")
+    else:
+        await jobs.move(job_id, to, result={"order": [0]} if to is JobState.DELIVERED else None)
+
+
+def kill_at(point: KillPoint) -> None:
+    """Puts the hook on this process's job stores."""
+    is_due = False
+
+    def die(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def after_statement(connection: sqlalchemy.Connection, _: object, statement: str, *__: object) -> None:
+        if is_due and not point.is_committed and statement.startswith(("INSERT INTO jobs", "UPDATE jobs")):
+            connection.info["dies"] = True
+
+    def before_commit(connection: sqlalchemy.Connection) -> None:
+        if connection.info.get("dies"):
+            die()
+
+    event.listen(sqlalchemy.Engine, "after_cursor_execute", after_statement)
+    event.listen(sqlalchemy.Engine, "commit", before_commit)
+
+    def deadly(method: Callable[..., Awaitable[JobRecord]], to: JobState | None) -> Callable[..., Awaitable[JobRecord]]:
+        @functools.wraps(method)
+        async def moving(store: JobStore, job: Any, *args: Any, **kwargs: Any) -> JobRecord:
+            nonlocal is_due
+            known = await store.get(job) if isinstance(job, str) else job
+            source = known.state if isinstance(known, JobRecord) else None
+            target = JobState.RECEIVED if known is job else to or args[0]
+            if known is None or (known.prompt, source, target) != (point.prompt, point.source, point.to):
+                return await method(store, job, *args, **kwargs)
+            is_due = True
+            moved = await method(store, job, *args, **kwargs)
+            die()
+            return moved
+
+        return moving
+
+    JobStore.create = deadly(JobStore.create, None)  # type: ignore[method-assign]
+    JobStore.acknowledge = deadly(JobStore.acknowledge, JobState.ACKNOWLEDGED)  # type: ignore[method-assign]
+    JobStore.move = deadly(JobStore.move, None)  # type: ignore[method-assign]
