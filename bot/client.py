@@ -69,6 +69,7 @@ class DalleBot(commands.AutoShardedBot):
     """The bot. Make it on the running event loop and use it as `async with`.
 
     languages: what it speaks. max_deliveries: jobs under way at once, from acknowledgement to result.
+    max_picture_bytes: of finished ones, in memory.
     default_images, max_images: of /imagine.
     source_url: of the bot's code, for /about. dev_guild_id: register the commands in this guild alone, where they
     appear at once; None registers them globally. places: where the bot works; None for every guild. policy: the text of
@@ -84,6 +85,7 @@ class DalleBot(commands.AutoShardedBot):
         executor: Executor,
         languages: Languages,
         max_deliveries: int,
+        max_picture_bytes: int | None = None,
         default_images: int,
         max_images: int,
         source_url: str | None = None,
@@ -116,6 +118,7 @@ class DalleBot(commands.AutoShardedBot):
             languages=languages,
             images=ImageCount(default_images, max_images),
             max_deliveries=max_deliveries,
+            max_picture_bytes=max_picture_bytes,
             rules=rules,
             categories=categories or NO_CATEGORIES,
         )

@@ -83,11 +83,14 @@ class EngineSettings(_Section):
 
 
 class QueueSettings(_Section):
-    """Unfinished jobs, waiting and running. max_jobs: of all users. max_jobs_per_user: of one user. drain_s: how long
-    those that run may go on once the bot is told to stop."""
+    """Unfinished jobs, waiting and running. max_jobs: of all users. max_jobs_per_user: of one user.
+    max_jobs_per_guild: of one guild; None for no limit of its own. max_picture_bytes: in memory, of finished pictures
+    that Discord has not taken. drain_s: how long those that run may go on once the bot is told to stop."""
 
     max_jobs: int = Field(100, ge=1, le=100_000)
     max_jobs_per_user: int = Field(8, ge=1, le=100_000)
+    max_jobs_per_guild: int | None = Field(None, ge=1, le=100_000)
+    max_picture_bytes: int = Field(256 * 2**20, ge=2**20)
     drain_s: float = Field(20.0, ge=0.0, le=86_400.0)
 
 

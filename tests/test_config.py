@@ -175,7 +175,10 @@ def test_settings_are_frozen() -> None:
         ("[queue]\nmax_job = 3\n", "there is no setting queue.max_job; did you mean queue.max_jobs?"),
         ("max_jobs = 3\n", "there is no setting max_jobs; did you mean queue.max_jobs?"),
         ("[queu]\nmax_jobs = 3\n", "there is no setting queu; did you mean queue?"),
-        ("[queue]\nzzz = 3\n", "there is no setting queue.zzz; [queue] has max_jobs, max_jobs_per_user, drain_s."),
+        (
+            "[queue]\nzzz = 3\n",
+            "there is no setting queue.zzz; [queue] has max_jobs, max_jobs_per_user, max_jobs_per_guild,",
+        ),
         ("zzz = 3\n", "there is no setting zzz; there are data_dir, discord, model,"),
         ("_env_file = '.env'\n", "there is no setting _env_file;"),
     ],

@@ -7,6 +7,7 @@ Called by the command, on an event loop of its own.
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -35,11 +36,18 @@ _T = TypeVar("_T")
 
 
 async def measure_chat(
-    settings: Settings, plan: ChatPlan, folder: Path, *, start_up: StartUp, engine: str = PRODUCT
+    settings: Settings,
+    plan: ChatPlan,
+    folder: Path,
+    *,
+    start_up: StartUp,
+    engine: str = PRODUCT,
+    watch: Callable[[int], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> ChatReport:
     """Plays `plan` and judges it. folder: for the bot's data and log, and both records.
 
-    engine: where the bot's process finds the function that opens its engine (see chat_bot.py).
+    engine: where the bot's process finds the function that opens its engine (see chat_bot.py). watch: entered with the
+    id of that process while commands are sent and jobs are under way.
     Raises JobFailedError with what went wrong in one of the processes, or if one does not answer in time.
     """
     record, report = folder / "record.json", folder / "bot.json"
@@ -57,11 +65,12 @@ async def measure_chat(
         with start_up.stage("warm up"):
             await stand_in.ask({"do": "warm_up", "limit_s": _WARM_UP_S}, _WARM_UP_S + _GRACE_S)
             await bot.ask({"do": "watch"}, _GRACE_S)
-        with start_up.stage(f"send for {plan.seconds:g} s"):
-            await stand_in.ask({"do": "send", "plan": asdict(plan)}, plan.seconds + _GRACE_S)
-        with start_up.stage("drain"):
-            order = {"do": "drain", "limit_s": _DRAIN_S, "quiet_s": _QUIET_S, "path": str(record)}
-            await stand_in.ask(order, _DRAIN_S + _QUIET_S + _GRACE_S)
+        with watch(bot.pid):
+            with start_up.stage(f"send for {plan.seconds:g} s"):
+                await stand_in.ask({"do": "send", "plan": asdict(plan)}, plan.seconds + _GRACE_S)
+            with start_up.stage("drain"):
+                order = {"do": "drain", "limit_s": _DRAIN_S, "quiet_s": _QUIET_S, "path": str(record)}
+                await stand_in.ask(order, _DRAIN_S + _QUIET_S + _GRACE_S)
         await bot.ask({"do": "report", "path": str(report)}, _GRACE_S)
     return ChatReport(plan, _read(record, ChatRecord.from_json), _read(report, BotReport.from_json))
 

@@ -61,6 +61,11 @@ class LineProcess:
         finally:
             await process.aclose()
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._child.pid
+
     async def ask(self, order: Order, timeout_s: float) -> Answer:
         """Sends an order and returns the answer. Raises JobFailedError if the process says what went wrong, ends, or
         takes longer."""

@@ -46,15 +46,18 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True)
 class _UnderWay:
-    """A job between its acceptance and its end. standing: None until its delivery has begun. cancelled_by: who did."""
+    """A job between its acceptance and its end. standing: None until its delivery has begun. cancelled_by: who did.
+    num_bytes: of its finished pictures, in memory."""
 
     has_started: bool = False
+    num_bytes: int = 0
     standing: Standing | None = None
     cancelled_by: int | None = None
 
 
 class Deliveries:
-    """The deliveries under way. New ones are refused from `max_deliveries` on. Make it on the running event loop.
+    """The deliveries under way. New ones are refused from `max_deliveries` on, and while finished pictures take more
+    than `max_picture_bytes` of memory (None: no matter how much). Make it on the running event loop.
 
     threads: to render on. check: whether a result is shown; None shows all. clock: seconds, as time.monotonic.
     retry_pauses_s: waits between attempts to show a finished job while Discord can't be reached.
@@ -68,6 +71,7 @@ class Deliveries:
         keeper: ResultKeeper,
         threads: PictureThreads,
         max_deliveries: int,
+        max_picture_bytes: int | None = None,
         check: PictureCheck | None = None,
         clock: Callable[[], float] = time.monotonic,
         edit_interval_s: float = EDIT_INTERVAL_S,
@@ -78,6 +82,7 @@ class Deliveries:
         self._keeper = keeper
         self._threads = threads
         self._max_deliveries = max_deliveries
+        self._max_picture_bytes = max_picture_bytes
         self._check = check
         self._clock = clock
         self._edit_interval_s = edit_interval_s
@@ -101,6 +106,8 @@ class Deliveries:
             raise QueueFullError(
                 "{count} jobs are under way, as many as fit. Try again in some minutes.", count=num_taken
             )
+        if not accepted_before and self._has_too_many_bytes():
+            raise QueueFullError("Discord is slow to take finished pictures. Try again in some minutes.")
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -113,6 +120,11 @@ class Deliveries:
             for job_id, entry in entries.items():
                 if not entry.has_started:
                     del self._under_way[job_id]
+
+    def _has_too_many_bytes(self) -> bool:
+        if self._max_picture_bytes is None:
+            return False
+        return sum(entry.num_bytes for entry in self._under_way.values()) > self._max_picture_bytes
 
     def start(self, job: AcceptedJob) -> None:
         """Takes over an accepted job, its reader included."""
@@ -192,6 +204,7 @@ class Deliveries:
             if result is None:
                 await job.message.show(render_interrupted(request.prompt, language=job.language))
             else:
+                entry.num_bytes = sum(image.pixels.nbytes for image in result.images)
                 await self._hand_over(job, result)
         except JobCancelledError as error:
             if entry.cancelled_by is None:

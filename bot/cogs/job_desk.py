@@ -119,7 +119,7 @@ class JobDesk:
         async with self._admission.admitted(interaction, requests) as admitted:
             screened = await self._prompts.screen(interaction, requests)
             to_review(screened, admitted.settings, is_trusted=_is_trusted(interaction, admitted.settings))
-            await self._executor.check_room(str(interaction.user.id), len(requests))
+            await self._executor.check_room(str(interaction.user.id), len(requests), guild=_guild(interaction))
 
     async def accept(
         self,
@@ -163,7 +163,8 @@ class JobDesk:
                     for request in admitted.requests
                 )
                 locale = str(interaction.locale) if is_private else settings.language or str(interaction.locale)
-                await self._executor.check_room(str(interaction.user.id), len(requests) - len(held))
+                num_jobs = len(requests) - len(held)
+                await self._executor.check_room(str(interaction.user.id), num_jobs, guild=_guild(interaction))
                 new_cases = await self._new_cases(interaction, requests, held, settings)
                 await self._commit(
                     [
@@ -407,6 +408,11 @@ class JobDesk:
             image_rules=look.image_rules,
         )
         self._deliveries.start(accepted)
+
+
+def _guild(interaction: discord.Interaction) -> str | None:
+    """As requests name it; None in a direct message."""
+    return None if interaction.guild_id is None else str(interaction.guild_id)
 
 
 def _is_trusted(interaction: discord.Interaction, settings: GuildSettings) -> bool:

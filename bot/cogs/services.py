@@ -38,8 +38,8 @@ from bot.store import Store
 
 
 class Services:
-    """images: of a request. max_deliveries: jobs under way at once, from acknowledgement to result. rules: for prompts
-    everywhere, beside those of each guild. categories: of pictures."""
+    """images: of a request. max_deliveries, max_picture_bytes: see Deliveries. rules: for prompts everywhere, beside
+    those of each guild. categories: of pictures."""
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class Services:
         languages: Languages,
         images: ImageCount,
         max_deliveries: int,
+        max_picture_bytes: int | None,
         rules: Sequence[Rule],
         categories: Categories,
     ) -> None:
@@ -70,6 +71,7 @@ class Services:
             keeper=ResultKeeper(store.images, pictures, self.threads),
             threads=self.threads,
             max_deliveries=max_deliveries,
+            max_picture_bytes=max_picture_bytes,
             check=self.check,
         )
         self.admission = Admission(store, images=images, clock=self.clock)

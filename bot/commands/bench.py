@@ -12,6 +12,7 @@ from rich.console import Console
 from bot.commands.bench_chat import chat
 from bot.commands.bench_decode import decode
 from bot.commands.bench_guidance import guidance
+from bot.commands.bench_overload import overload
 from bot.commands.bench_quality import quality
 from bot.commands.bench_rules import rules
 from bot.commands.bench_serve import serve
@@ -25,6 +26,7 @@ bench.command()(decode)
 bench.command()(serve)
 bench.command()(guidance)
 bench.command()(chat)
+bench.command()(overload)
 bench.command()(quality)
 bench.command()(rules)
 

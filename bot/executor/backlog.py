@@ -31,11 +31,11 @@ class Backlog:
             self._changed.notify_all()
             return position
 
-    def check_room(self, requester: str, num_jobs: int) -> None:
+    def check_room(self, requester: str, num_jobs: int, *, guild: str | None = None) -> None:
         """As Scheduler.check_room; raises ExecutorClosedError too."""
         with self._changed:
             self._check_open()
-            self._scheduler.check_room(requester, num_jobs)
+            self._scheduler.check_room(requester, num_jobs, guild=guild)
 
     def cancel(self, job: Job) -> bool:
         """Ends a job. If it has started, the engine thread learns of it at its next chunk. False if it has ended."""

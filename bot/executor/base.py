@@ -71,8 +71,9 @@ class Executor(Protocol):
     def drawing_s(self, request: GenerationRequest) -> float | None:
         """Seconds from a job's start to its end, as far as can be told; None while nothing is measured."""
 
-    async def check_room(self, requester: str, num_jobs: int) -> None:
-        """Raises what `submit` would, unless that many new jobs of one requester fit now. It keeps no place."""
+    async def check_room(self, requester: str, num_jobs: int, *, guild: str | None = None) -> None:
+        """Raises what `submit` would, unless that many new jobs of one requester, in this guild, fit now. It keeps no
+        place."""
 
     async def text_vector(self, text: str, *, timeout_s: float) -> TextVector:
         """What CLIP makes of a text, computed beside what is being drawn; what is longer than it reads is cut.

@@ -68,6 +68,14 @@ def drawing_s(load: EngineLoad, request: GenerationRequest) -> float | None:
     return num_tokens * load.pace.seconds_per_token(load.num_slots)
 
 
+def next_picture_s(load: EngineLoad) -> float | None:
+    """Seconds from `load.at_s` until the first slot has its last token; None while nothing is measured or drawn."""
+    if load.pace is None or not load.remaining:
+        return None
+    chunk_s = load.chunk_tokens * load.pace.seconds_per_token(len(load.remaining))
+    return (load.chunks_until_round + _num_chunks(min(load.remaining), load)) * chunk_s
+
+
 def _images(lineup: Lineup) -> Iterator[tuple[Job, int]]:
     for rest in lineup.entering:
         yield rest.job, len(rest.images)

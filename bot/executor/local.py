@@ -6,9 +6,11 @@ Backlog's, and the thread is joined in a pool thread, for a bounded time.
 
 import asyncio
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -17,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.engine.base import Engine, ModelInfo
-from bot.errors import ExecutorClosedError, JobCancelledError, JobError, JobFailedError, NotReadyError
+from bot.errors import ExecutorClosedError, JobCancelledError, JobError, JobFailedError, NotReadyError, QueueFullError
 from bot.executor.backlog import Backlog
 from bot.executor.base import EngineState, ExecutorStatus, TextVector, UpdateStream
 from bot.executor.events import (
@@ -54,8 +56,8 @@ class LocalExecutor:
     """Implements Executor. `async with LocalExecutor(...)` starts the engine thread and closes it.
 
     engine_factory: called once, on the engine thread; may take minutes, jobs are accepted meanwhile.
-    chunk_tokens: image tokens per dispatch. max_jobs, max_jobs_per_user, guild_weights: see Scheduler.
-    scheduler: takes the place of the one that those three describe; nobody else may touch it.
+    chunk_tokens: image tokens per dispatch. max_jobs, max_jobs_per_user, max_jobs_per_guild, guild_weights: see
+    Scheduler. scheduler: takes the place of the one that these describe; nobody else may touch it.
     close_timeout_s: how long `aclose` waits for the engine to end its present chunk, or for the factory to return.
     cancel_start: tells the factory to give up; called by `aclose`.
     hang_timeout_s: how long the engine may take for one round before it counts as hung; None waits for ever.
@@ -68,6 +70,7 @@ class LocalExecutor:
         chunk_tokens: int,
         max_jobs: int = 100,
         max_jobs_per_user: int = 100,
+        max_jobs_per_guild: int | None = None,
         guild_weights: Mapping[str, float] | None = None,
         scheduler: Scheduler | None = None,
         close_timeout_s: float = 30.0,
@@ -82,7 +85,12 @@ class LocalExecutor:
         self._cancel_start = cancel_start
         self._hang_timeout_s = hang_timeout_s
         if scheduler is None:
-            scheduler = Scheduler(max_jobs=max_jobs, max_jobs_per_user=max_jobs_per_user, guild_weights=guild_weights)
+            scheduler = Scheduler(
+                max_jobs=max_jobs,
+                max_jobs_per_user=max_jobs_per_user,
+                max_jobs_per_guild=max_jobs_per_guild,
+                guild_weights=guild_weights,
+            )
         self._backlog = Backlog(scheduler)
         self._places = Places(self._backlog, tell=self._tell_place, clock=time.monotonic)
         self._entries: dict[str, _Entry] = {}
@@ -125,7 +133,8 @@ class LocalExecutor:
         if request.job_id in self._entries:
             raise ValueError(f"Job {request.job_id} is unfinished: a second one needs an id of its own.")
         job = Job(request)
-        position = self._backlog.add(job, accepted_before=accepted_before)
+        with self._saying_when():
+            position = self._backlog.add(job, accepted_before=accepted_before)
         entry = _Entry(job, JobStream())
         self._entries[request.job_id] = entry
         self._places.welcome(job, position)
@@ -135,9 +144,22 @@ class LocalExecutor:
         """Seconds from a job's start to its end under full load; None while nothing is measured."""
         return self._places.drawing_s(request)
 
-    async def check_room(self, requester: str, num_jobs: int) -> None:
+    async def check_room(self, requester: str, num_jobs: int, *, guild: str | None = None) -> None:
         """Raises QueueFullError, UserLimitError or ExecutorClosedError unless that many new jobs fit now."""
-        self._backlog.check_room(requester, num_jobs)
+        with self._saying_when():
+            self._backlog.check_room(requester, num_jobs, guild=guild)
+
+    @contextmanager
+    def _saying_when(self) -> Iterator[None]:
+        """Around what may find the queue full: adds when to come back, as far as that can be told."""
+        try:
+            yield
+        except QueueFullError as error:
+            room_s = self._places.room_s()
+            if room_s is None or "when" not in error.text.values:
+                raise
+            when = Text("The next picture is done in about {span}: try again then.", span=_span(room_s))
+            raise QueueFullError(error.text.replacing(when=when)) from None
 
     async def text_vector(self, text: str, *, timeout_s: float) -> TextVector:
         """What CLIP makes of a text. Raises NotReadyError, JobFailedError or ExecutorClosedError; see Executor."""
@@ -290,3 +312,10 @@ class LocalExecutor:
     def _tell_place(self, job: Job, queued: Queued) -> None:
         if entry := self._entry(job):
             entry.stream.push(queued)
+
+
+def _span(seconds: float) -> Text:
+    """Rounded up, so that nobody comes too early: to whole minutes, below one to steps of five seconds."""
+    if seconds > 55.0:
+        return Text.plural("{n} minute", "{n} minutes", math.ceil(seconds / 60.0))
+    return Text.plural("{n} second", "{n} seconds", 5 * max(1, math.ceil(seconds / 5.0)))

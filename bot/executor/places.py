@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.executor.backlog import Backlog
-from bot.executor.forecast import EngineLoad, drawing_s, expected_starts
+from bot.executor.forecast import EngineLoad, drawing_s, expected_starts, next_picture_s
 from bot.executor.scheduler import Job, Lineup
 from bot.requests import GenerationRequest, Queued
 
@@ -75,6 +75,13 @@ class Places:
     def drawing_s(self, request: GenerationRequest) -> float | None:
         """Seconds from a job's start to its end; None while nothing is measured."""
         return None if self._load is None else drawing_s(self._load, request)
+
+    def room_s(self) -> float | None:
+        """Seconds until the next picture is done; None while nothing is measured or drawn."""
+        if self._load is None:
+            return None
+        end_s = next_picture_s(self._load)
+        return None if end_s is None else max(0.0, end_s - (self._clock() - self._load.at_s))
 
     def close(self) -> None:
         """Tells nobody any more."""

@@ -8,11 +8,14 @@ there are slots runs in waves.
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from bot.errors import QueueFullError, UserLimitError
 from bot.executor.turns import Ticket, Turns
 from bot.language import Text
 from bot.requests import WEIGHT_BOUNDS, GenerationRequest
+
+LATER: Final = Text("Try again in a few minutes.")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -42,14 +45,26 @@ class Scheduler:
     """Every job that was accepted and has not ended: it waits until `admit` starts it, and stays until `remove`."""
 
     def __init__(
-        self, *, max_jobs: int, max_jobs_per_user: int, guild_weights: Mapping[str, float] | None = None
+        self,
+        *,
+        max_jobs: int,
+        max_jobs_per_user: int,
+        max_jobs_per_guild: int | None = None,
+        guild_weights: Mapping[str, float] | None = None,
     ) -> None:
-        """max_jobs, max_jobs_per_user: waiting and started ones together, at least 1.
+        """max_jobs, max_jobs_per_user, max_jobs_per_guild: waiting and started ones together, at least 1; None: no more
+        than `max_jobs`.
 
         guild_weights: a guild's share relative to others, within WEIGHT_BOUNDS; 1.0 for those that it does not name.
         Raises ValueError.
         """
-        for name, value in (("max_jobs", max_jobs), ("max_jobs_per_user", max_jobs_per_user)):
+        if max_jobs_per_guild is None:
+            max_jobs_per_guild = max_jobs
+        for name, value in (
+            ("max_jobs", max_jobs),
+            ("max_jobs_per_user", max_jobs_per_user),
+            ("max_jobs_per_guild", max_jobs_per_guild),
+        ):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}.")
         for guild, weight in (guild_weights or {}).items():
@@ -60,6 +75,7 @@ class Scheduler:
                 )
         self._max_jobs = max_jobs
         self._max_jobs_per_user = max_jobs_per_user
+        self._max_jobs_per_guild = max_jobs_per_guild
         self._waiting: Turns[Job] = Turns(guild_weights or {})
         self._started: dict[Job, None] = {}
         self._entering: deque[Admission] = deque()
@@ -90,7 +106,7 @@ class Scheduler:
         """
         request = job.request
         if not accepted_before:
-            self.check_room(request.requester, 1)
+            self.check_room(request.requester, 1, guild=request.guild)
         self._waiting.add(Ticket(job, request.guild, request.requester, request.num_images, request.weight))
         return next(position for position, waiting in enumerate(self._waiting, start=1) if waiting is job)
 
@@ -133,8 +149,12 @@ class Scheduler:
         self._started.clear()
         self._entering.clear()
 
-    def check_room(self, requester: str, num_jobs: int) -> None:
-        """Raises QueueFullError or UserLimitError unless that many more jobs of one requester fit now."""
+    def check_room(self, requester: str, num_jobs: int, *, guild: str | None = None) -> None:
+        """Raises QueueFullError or UserLimitError unless that many more jobs of one requester fit now.
+
+        guild: theirs; None doesn't look at its limit. Whoever knows when there will be room puts that in the place of
+        the text's value `when`.
+        """
         num_own = sum(job.request.requester == requester for jobs in (self._waiting, self._started) for job in jobs)
         if num_jobs > 1 and num_own + num_jobs > self._max_jobs_per_user:
             raise UserLimitError(
@@ -157,9 +177,18 @@ class Scheduler:
         num_taken = self.num_waiting + len(self._started)
         if num_taken >= self._max_jobs:
             raise QueueFullError(
-                "The queue is full: {count} of {limit} places are taken. Try again in a few minutes.",
+                "The queue is full: {count} of {limit} places are taken. {when}",
                 count=num_taken,
                 limit=self._max_jobs,
+                when=LATER,
+            )
+        num_theirs = sum(job.request.guild == guild for jobs in (self._waiting, self._started) for job in jobs)
+        if guild is not None and num_jobs and num_theirs + num_jobs > self._max_jobs_per_guild:
+            raise QueueFullError(
+                "This server has {count} unfinished jobs, and {limit} is the limit for one server. {when}",
+                count=num_theirs,
+                limit=self._max_jobs_per_guild,
+                when=LATER,
             )
         if num_taken + num_jobs > self._max_jobs:
             raise QueueFullError(

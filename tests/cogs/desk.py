@@ -126,6 +126,7 @@ async def open_desk(
     *,
     edit_interval_s: float = 0.0,
     max_deliveries: int = 10,
+    max_picture_bytes: int | None = None,
     retry_pauses_s: tuple[float, ...] = (0.0,),
 ) -> AsyncIterator[Desk]:
     async with (
@@ -139,6 +140,7 @@ async def open_desk(
             keeper=ResultKeeper(store.images, PictureFolder(folder / "pictures", 2**30), threads),
             threads=threads,
             max_deliveries=max_deliveries,
+            max_picture_bytes=max_picture_bytes,
             edit_interval_s=edit_interval_s,
             retry_pauses_s=retry_pauses_s,
         )

@@ -304,3 +304,20 @@ async def test_the_number_of_deliveries_is_bounded(tmp_path: Path) -> None:
         gate.open()
         await desk.wait_for(request, JobState.DELIVERED)
         await desk.wait_for(second, JobState.DELIVERED)
+
+
+async def test_pictures_that_discord_does_not_take_keep_new_jobs_out(tmp_path: Path) -> None:
+    """The first one's message is refused until it is tried again for the last time."""
+    async with open_desk(tmp_path, max_picture_bytes=1, retry_pauses_s=(30.0,)) as desk:
+        desk.recorded.refusals.extend(refusal(503, 0) for _ in range(20))
+        await desk.accept()
+        async with asyncio.timeout(TIMEOUT_S):
+            while not desk.deliveries._has_too_many_bytes():  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.01)
+        with (
+            pytest.raises(QueueFullError, match="Discord is slow to take finished pictures"),
+            desk.deliveries.accepting(new_job_id()),
+        ):
+            pass
+        with desk.deliveries.accepting(new_job_id(), accepted_before=True):
+            pass

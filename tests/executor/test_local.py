@@ -14,7 +14,7 @@ from bot.engine.base import Engine
 from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError, NotReadyError, QueueFullError
 from bot.executor.base import EngineState
-from bot.executor.local import LocalExecutor
+from bot.executor.local import LocalExecutor, _span
 from bot.executor.scheduler import Admission, Scheduler
 from bot.requests import Progress, Queued, Started, Update
 from bot.startup import StartUp
@@ -362,3 +362,30 @@ def test_a_loop_that_is_closed_under_the_executor_ends_the_thread() -> None:
     gate.open()
     thread.join(PATIENCE_S)
     assert not thread.is_alive()
+
+
+async def test_a_full_queue_says_when_to_come_back() -> None:
+    engine = FakeEngine(num_slots=1, image_length=16, delay_s=0.05)
+    async with LocalExecutor(lambda: engine, chunk_tokens=4, max_jobs=1) as executor:
+        await read(await executor.submit(ask()))
+        stream = await executor.submit(ask())
+        async with asyncio.timeout(PATIENCE_S):
+            async for update in stream:
+                if isinstance(update, Progress):
+                    break
+        sentence = (
+            r"^The queue is full: 1 of 1 places are taken\. The next picture is done in about 5 seconds: "
+            r"try again then\.$"
+        )
+        with pytest.raises(QueueFullError, match=sentence):
+            await executor.check_room("bob", 1)
+        with pytest.raises(QueueFullError, match=sentence):
+            await executor.submit(ask(requester="bob"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.0, "5 seconds"), (5.1, "10 seconds"), (55.0, "55 seconds"), (55.1, "1 minute"), (61, "2 minutes")],
+)
+def test_spans_are_rounded_up(seconds: float, told: str) -> None:
+    assert str(_span(seconds)) == told

@@ -130,6 +130,31 @@ def test_room_for_several_is_for_all_of_them_or_none() -> None:
     scheduler.add(job("eve"))
 
 
+def test_the_limit_per_guild_counts_all_its_users() -> None:
+    scheduler = Scheduler(max_jobs=9, max_jobs_per_user=9, max_jobs_per_guild=2)
+    for user in ("ann", "bob"):
+        scheduler.add(job(user))
+    scheduler.admit(1)
+    sentence = r"This server has 2 unfinished jobs, and 2 is the limit for one server\. Try again in a few minutes\."
+    with pytest.raises(QueueFullError, match=sentence):
+        scheduler.add(job("eve"))
+    with pytest.raises(QueueFullError, match=sentence):
+        scheduler.check_room("eve", 1, guild=job("eve").request.guild)
+    scheduler.check_room("eve", 1, guild="another")
+    scheduler.check_room("eve", 0, guild=job("eve").request.guild)
+
+
+def test_jobs_that_are_dismissed_wait_no_more() -> None:
+    scheduler = Scheduler(max_jobs=9, max_jobs_per_user=9)
+    started, waiting = job("ann", 2), job("bob")
+    scheduler.add(started)
+    scheduler.admit(1)
+    scheduler.add(waiting)
+    assert scheduler.dismiss() == (waiting,)
+    assert scheduler.admit(9) == [Admission(started, range(1, 2))]
+    assert (scheduler.num_waiting, scheduler.has_images) == (0, False)
+
+
 def test_no_limit_refuses_a_job_that_was_accepted_before_but_it_counts() -> None:
     scheduler = Scheduler(max_jobs=3, max_jobs_per_user=1)
     assert [scheduler.add(job("ann"), accepted_before=True) for _ in range(4)] == [1, 2, 3, 4]

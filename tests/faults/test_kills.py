@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ from typing import Final
 import aiohttp
 import pytest
 
-from bot.moderation.cases import CaseKind
+from bot.moderation.cases import CaseKind, Decision
 from bot.sandbox import Sandbox
 from bot.sandbox.rest import API_ROOT
 from bot.store import FINAL_STATES, JobRecord, JobState, NewCase, NewJob, Store, may_move
@@ -97,23 +98,25 @@ async def test_a_bot_that_is_killed_at_a_move_of_a_job_goes_on_with_it(theatre: 
 RESUMED: Final = [source for source in STORIES["drawn"].way if may_move(source, JobState.QUEUED)]
 
 
-@pytest.mark.parametrize("source", RESUMED)
-async def test_a_bot_that_is_killed_while_it_takes_a_job_up_again(theatre: Theatre, source: JobState) -> None:
+async def test_a_bot_that_is_killed_while_it_takes_a_job_up_again(theatre: Theatre) -> None:
     way = STORIES["drawn"].way
-    before = way[way.index(source) - 1]
-    for number, is_committed in enumerate((False, True)):
+    answers: dict[str, str | None] = {}
+    for number, (source, is_committed) in enumerate(product(RESUMED, (False, True))):
         prompt = f"a heart {number}"
+        before = way[way.index(source) - 1]
         async with theatre.life(KillPoint(prompt, before, source, is_committed=True)) as life:
             answer = await theatre.say(f"/imagine prompt:{prompt} images:2", life, f"player {number}")
             assert await life.end() == KILLED
+        answers[prompt] = None if answer is None else answer.message_id
         async with theatre.life(KillPoint(prompt, source, JobState.QUEUED, is_committed)) as life:
             assert await life.end() == KILLED
-        async with theatre.life():
-            await theatre.settled()
+    async with theatre.life():
+        await theatre.settled()
+    for prompt, message_id in answers.items():
         job = await theatre.job_of(prompt)
         assert job is not None
         assert job.state is JobState.DELIVERED
-        await check_promise(theatre, job, None if answer is None else answer.message_id)
+        await check_promise(theatre, job, message_id)
 
 
 async def check_promise(theatre: Theatre, job: JobRecord | None, message_id: str | None) -> None:
@@ -147,7 +150,7 @@ async def test_every_legal_move_is_made_as_a_whole_or_not_at_all(theatre: Theatr
     expected: dict[str, JobState] = {}
     for (source, to), is_committed in product(ALL_MOVES, (False, True)):
         message_id = await post(theatre.sandbox, first.channel_id)
-        job_id = await stored(theatre, first, source, to, message_id)
+        job_id = await stored(theatre, first, source, to, message_id, is_decided=is_committed)
         point = KillPoint(f"{source} to {to}", source, to, is_committed)
         process = PROCESSES.Process(target=move, args=(theatre.url, job_id, message_id, point), daemon=True)
         process.start()
@@ -175,13 +178,18 @@ async def post(sandbox: Sandbox, channel_id: int) -> int:
     """A message of the bot's own, to be edited by it later."""
     url = f"{sandbox.address}{API_ROOT}/channels/{channel_id}/messages"
     headers = {"Authorization": f"Bot {sandbox.token}"}
-    async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json={"content": "…"}) as response:
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.post(url, json={"content": "Queued."}) as response,
+    ):
         assert response.status == 200
         return int((await response.json())["id"])
 
 
-async def stored(theatre: Theatre, like: JobRecord, source: JobState, to: JobState, message_id: int) -> str:
-    """The id of a new job in the state `source`."""
+async def stored(
+    theatre: Theatre, like: JobRecord, source: JobState, to: JobState, message_id: int, *, is_decided: bool
+) -> str:
+    """The id of a new job in the state `source`. is_decided: moderators let it leave that state if it is a review."""
     async with Store.open(theatre.url) as store:
         job = NewJob(
             prompt=f"{source} to {to}",
@@ -200,7 +208,11 @@ async def stored(theatre: Theatre, like: JobRecord, source: JobState, to: JobSta
             is_drawn = JobState.RUNNING in (*way, to)
             kind = CaseKind.HELD_PICTURES if is_drawn else CaseKind.HELD_PROMPT
             assert like.guild_id is not None
-            await store.cases.open(NewCase(guild_id=like.guild_id, kind=kind, job_id=job.id, user_id=like.user_id))
+            new = NewCase(guild_id=like.guild_id, kind=kind, job_id=job.id, user_id=like.user_id)
+            case = await store.cases.open(new)
+            if is_decided and source is JobState.IN_REVIEW:
+                at = datetime.now(UTC)
+                await store.cases.decide(case.guild_id, case.number, Decision.APPROVE, by=None, at=at)
         return job.id
 
 
