@@ -143,6 +143,5 @@ def kill_at(point: KillPoint) -> None:
 
         return moving
 
-    JobStore.create = deadly(JobStore.create, None)  # type: ignore[method-assign]
-    JobStore.acknowledge = deadly(JobStore.acknowledge, JobState.ACKNOWLEDGED)  # type: ignore[method-assign]
-    JobStore.move = deadly(JobStore.move, None)  # type: ignore[method-assign]
+    for name, to in (("create", None), ("acknowledge", JobState.ACKNOWLEDGED), ("move", None)):
+        setattr(JobStore, name, deadly(getattr(JobStore, name), to))

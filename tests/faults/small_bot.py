@@ -160,12 +160,15 @@ class SmallBot:
         """The next call of a verb raises."""
         self.now.raises[verb, self.now.engine.calls[verb] + 1] = error
 
-    async def finish(self) -> None:
-        """Nothing goes wrong any more, and the engine draws until nothing is left to do."""
+    def heal(self) -> None:
+        """Nothing goes wrong any more."""
         self.now.raises.clear()
-        self.now.gate.open()
         for shown in self.messages.values():
             shown.refusals.clear()
+
+    async def finish(self) -> None:
+        """The engine draws until nothing is left to do."""
+        self.now.gate.open()
         async with asyncio.timeout(TIMEOUT_S):
             while any(job.state not in FINAL_STATES for job in await self.jobs()):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(MOMENT_S)
