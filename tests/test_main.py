@@ -318,3 +318,22 @@ def test_a_catalogue_is_written_and_what_is_left_is_counted(call: Call, monkeypa
     monkeypatch.setattr("bot.messages.update_catalogue", lambda code: (Path(f"locales/{code}.po"), 3))
     outcome = call("catalogue", "fr")
     assert (outcome.code, outcome.out) == (0, "locales/fr.po (3 to translate)\n")
+
+
+@pytest.mark.fault
+def test_a_device_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None:
+    """A thread that never ends stands for the one inside the driver."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import threading\n"
+        "import bot.__main__ as program\n"
+        "from bot.errors import EngineHungError\n"
+        "def app(**_):\n"
+        "    threading.Thread(target=threading.Event().wait).start()\n"
+        "    raise EngineHungError('The device did not answer for 1 s.')\n"
+        "program.app = app\n"
+        "program.main()\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "dalle-bot: The device did not answer for 1 s.\n")
