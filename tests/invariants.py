@@ -6,19 +6,17 @@ steps. A broken promise is a failed assertion that lists all of them.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 import sqlalchemy
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, RowMapping, select
 
 from bot.store import FINAL_STATES, JobState
 from bot.store.database import create_blocking_engine, parse_url, sqlite_file
 from bot.store.schema import cases, images, jobs, metadata
 
 BUSY_TIMEOUT_S: Final = 10.0
-
-Row = Mapping[str, Any]
 
 # A user has been promised something: there is a message, and the store knows which.
 _PROMISED: Final = frozenset(JobState) - FINAL_STATES - {JobState.RECEIVED} | {JobState.DELIVERED}
@@ -64,7 +62,7 @@ def _file_problems(url: str, connection: Connection) -> Iterator[str]:
 
 
 def _problems(connection: Connection, is_settled: bool) -> Iterator[str]:
-    kept: dict[str, list[Row]] = defaultdict(list)
+    kept: dict[str, list[RowMapping]] = defaultdict(list)
     for image in connection.execute(select(images.c.job_id, images.c.rank, images.c["index"])).mappings():
         kept[image["job_id"]].append(image)
     # What follows from a decision comes after it.
@@ -82,7 +80,7 @@ def _problems(connection: Connection, is_settled: bool) -> Iterator[str]:
             yield f"{where} has the message of job {shown[job['message_id']]}"
 
 
-def _job_problems(job: Row, *, is_settled: bool) -> Iterator[str]:
+def _job_problems(job: RowMapping, *, is_settled: bool) -> Iterator[str]:
     if job["state"] not in set(JobState):
         yield "is in no state that there is"
         return
@@ -103,7 +101,7 @@ def _job_problems(job: Row, *, is_settled: bool) -> Iterator[str]:
         yield "is under way, and nobody is at work on it"
 
 
-def _picture_problems(job: Row, kept: list[Row]) -> Iterator[str]:
+def _picture_problems(job: RowMapping, kept: list[RowMapping]) -> Iterator[str]:
     if not kept:
         return
     if job["state"] in _UNDRAWN:

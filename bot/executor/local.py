@@ -159,7 +159,8 @@ class LocalExecutor:
             if room_s is None or "when" not in error.text.values:
                 raise
             when = Text("The next picture is done in about {span}: try again then.", span=_span(room_s))
-            raise QueueFullError(error.text.replacing(when=when)) from None
+            told = error.text.replacing(when=when)
+            raise QueueFullError(told) from None
 
     async def text_vector(self, text: str, *, timeout_s: float) -> TextVector:
         """What CLIP makes of a text. Raises NotReadyError, JobFailedError or ExecutorClosedError; see Executor."""

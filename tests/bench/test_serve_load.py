@@ -43,7 +43,7 @@ class SlowExecutor:
     def drawing_s(self, request: GenerationRequest) -> float | None:
         return None
 
-    async def check_room(self, requester: str, num_jobs: int) -> None:
+    async def check_room(self, requester: str, num_jobs: int, *, guild: str | None = None) -> None:
         pass
 
     async def text_vector(self, text: str, *, timeout_s: float) -> TextVector:
@@ -51,6 +51,9 @@ class SlowExecutor:
 
     async def cancel(self, job_id: str) -> bool:
         return False
+
+    async def drain(self) -> None:
+        pass
 
     async def aclose(self) -> None:
         pass

@@ -71,7 +71,7 @@ def live(order: Order, ready: ReadyEvent) -> None:
         await on_ready(bot)
         ready.set()
 
-    DalleBot.on_ready = tell  # type: ignore[method-assign]
+    DalleBot.on_ready = tell  # type: ignore[assignment,method-assign]
     settings = Settings(
         data_dir=order.data_dir,
         discord=DiscordSettings(token=SecretStr(order.token)),
