@@ -225,8 +225,8 @@ class _Resubmitting:
     def __init__(self, bot: SmallBot) -> None:
         self._bot = bot
 
-    async def answered(self, job: JobRecord) -> JobRecord:
-        return job
+    async def found_again(self, job: JobRecord) -> None:
+        """A job without message was never shown to anybody here."""
 
     def message(self, job: JobRecord) -> JobMessage | None:
         return None if job.message_id is None else self._bot.message(job.id)
