@@ -18,7 +18,7 @@ def plot_overload(report: OverloadReport, file: Path) -> None:
     figure = figure_class()(figsize=(9, 7), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     memory = report.memory_while_sending
-    above.plot([at_s for at_s, _ in memory], [size / _MIB for _, size in memory], linewidth=1)
+    above.plot([at_s for at_s, _ in memory], [size / _MIB for _, size in memory], linewidth=2)
     above.set(
         title=f"{report.times:g} times the capacity of {report.capacity:.1f} commands a second",
         ylabel="resident memory, MiB",

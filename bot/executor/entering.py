@@ -21,11 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 class PoisonedInsertError(Exception):
-    """The insertion of this job alone cost the engine its state. Internal: the engine's loop catches it."""
+    """The insertion of this job alone cost the engine its state. reason: for its user. Internal: the engine's loop
+    catches it."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, reason: Text) -> None:
         super().__init__(f"job {job.request.job_id} could not be inserted")
         self.job = job
+        self.reason = reason
 
 
 class Entrance:
@@ -132,7 +134,7 @@ class Entrance:
             return
         except Exception as error:
             if len(entering) == 1:
-                raise PoisonedInsertError(entering[0][0].job) from error
+                raise PoisonedInsertError(entering[0][0].job, reason(error)) from error
             raise
         for run, admission in entering:
             if not run.was_told:

@@ -133,7 +133,7 @@ class EngineLoop:
             try:
                 self._round()
             except PoisonedInsertError as error:
-                self._recover(error, to_blame=error.job)
+                self._recover(error, error.job, error.reason)
             except Exception as error:
                 self._recover(error)
             self._pulse.rest()
@@ -268,10 +268,11 @@ class EngineLoop:
         for occupant in occupants:
             self._slots.release(occupant)
 
-    def _recover(self, error: Exception, to_blame: Job | None = None) -> None:
+    def _recover(self, error: Exception, to_blame: Job | None = None, why: Text | None = None) -> None:
         """The state of every slot is lost: what had started enters again before what waits, each job once.
 
-        to_blame: the job that cost the state; it fails, and the others keep their chance.
+        to_blame: the job that cost the state; it fails, and the others keep their chance. why: for its user; None for
+        what the error says.
         """
         started = self._backlog.started()
         ids = ", ".join(job.request.job_id for job in started) or "none"
@@ -284,7 +285,7 @@ class EngineLoop:
         # First of all, because if it raises these jobs end with the executor, as all others do.
         self._engine.reset()
         if to_blame is not None:
-            self._fail(to_blame, Text("The picture could not be started. {reason}", reason=reason(error)))
+            self._fail(to_blame, Text("The picture could not be started. {reason}", reason=why or reason(error)))
         else:
             for job in started:
                 if job in self._restarted:
