@@ -14,6 +14,7 @@ from bot import __version__
 from bot.commands.bench import bench
 from bot.commands.calibrate import calibrate
 from bot.commands.catalogue import catalogue
+from bot.commands.deploy import deploy
 from bot.commands.fetch import fetch
 from bot.commands.imagine import imagine
 from bot.commands.run import run
@@ -31,6 +32,7 @@ app = typer.Typer(
 for _command in (imagine, run, sandbox, fetch, train_demo, calibrate, catalogue):
     app.command(_command.__name__.replace("_", "-"))(_command)
 app.add_typer(bench, name="bench")
+app.add_typer(deploy, name="deploy")
 
 
 @app.callback(invoke_without_command=True)

@@ -27,8 +27,10 @@ from bot.language import ENGLISH
 from bot.moderation.image_categories import SHIPPED_CATEGORIES, read_categories
 from bot.moderation.places import Places
 from bot.moderation.rule_file import load_rules
+from bot.observing import observed
 from bot.pictures import PictureFolder
 from bot.store import Store
+from bot.telemetry.metrics import Metrics
 
 STOP_TIMEOUT_S: Final = 20.0
 ENGINE_CHECK_S: Final = 1.0
@@ -44,8 +46,9 @@ class App:
     """What `open_app` built. Closed by leaving its context."""
 
     store: Store
-    executor: Executor
+    executor: LocalExecutor
     bot: DalleBot
+    metrics: Metrics
 
 
 @contextlib.asynccontextmanager
@@ -67,7 +70,8 @@ async def open_app(
         read_categories, settings.moderation.image_categories_file or SHIPPED_CATEGORIES
     )
     async with contextlib.AsyncExitStack() as stack:
-        store = await stack.enter_async_context(Store.open(settings.store_url))
+        metrics = Metrics()
+        store = await stack.enter_async_context(Store.open(settings.store_url, metrics=metrics))
         executor = await stack.enter_async_context(
             LocalExecutor(
                 engine_factory,
@@ -77,6 +81,7 @@ async def open_app(
                 chunk_tokens=settings.engine.chunk_tokens,
                 cancel_start=cancel_start,
                 hang_timeout_s=settings.engine.hang_timeout_s,
+                metrics=metrics,
             )
         )
         bot = await stack.enter_async_context(
@@ -95,9 +100,16 @@ async def open_app(
                 policy=policy,
                 rules=rules,
                 categories=categories,
+                metrics=metrics,
             )
         )
-        yield App(store, executor, bot)
+        yield App(store, executor, bot, metrics)
+
+
+def telemetry(app: App, settings: Settings) -> contextlib.AbstractAsyncContextManager[str | None]:
+    """Inside, the app's telemetry is served, if the settings want it; gives its address. Raises ConfigError if it
+    can't be."""
+    return observed(settings, app.metrics, store=app.store, executor=app.executor, bot=app.bot)
 
 
 def _places(settings: DiscordSettings) -> Places:
@@ -158,7 +170,11 @@ async def serve(
             raise
 
     with _stop_signals() as (stop, stop_now):
-        async with open_app(settings, build, cancel_start) as app, serving(app, token.get_secret_value()) as connection:
+        async with (
+            open_app(settings, build, cancel_start) as app,
+            telemetry(app, settings),
+            serving(app, token.get_secret_value()) as connection,
+        ):
             lost = asyncio.create_task(_engine_lost(app.executor), name="engine lost")
             try:
                 await _first_of(stop, connection, lost)

@@ -16,6 +16,7 @@ from discord.ext import commands
 from bot.catalogues import Languages
 from bot.cogs.authority import Authority
 from bot.cogs.command_registration import CommandRegistration
+from bot.cogs.gateway_watch import watch_gateway
 from bot.cogs.loading import load_cogs
 from bot.cogs.privacy_policy import PrivacyPolicy
 from bot.cogs.resume import resume_jobs
@@ -34,6 +35,8 @@ from bot.moderation.prompt_rules import Rule
 from bot.pictures import PictureFolder
 from bot.shard_events import ShardEvents
 from bot.store import Store
+from bot.telemetry.discord_traffic import DiscordTraffic
+from bot.telemetry.metrics import Metrics
 from bot.views.custom_id import OURS
 from bot.views.job_control import JobControl
 from bot.views.presses import Presses
@@ -74,7 +77,7 @@ class DalleBot(commands.AutoShardedBot):
     source_url: of the bot's code, for /about. dev_guild_id: register the commands in this guild alone, where they
     appear at once; None registers them globally. places: where the bot works; None for every guild. policy: the text of
     /privacy policy; None for the shipped one. rules: for prompts everywhere, beside those of each guild.
-    categories: of pictures; None for none.
+    categories: of pictures; None for none. metrics: of what goes to Discord and comes from it; None for nobody's.
     """
 
     def __init__(
@@ -94,7 +97,10 @@ class DalleBot(commands.AutoShardedBot):
         policy: PrivacyPolicy | None = None,
         rules: Sequence[Rule] = (),
         categories: Categories | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
+        metrics = metrics or Metrics()
+        traffic = DiscordTraffic(metrics)
         # Two warnings at every start, about voice, which this bot has no use for.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         super().__init__(
@@ -106,7 +112,9 @@ class DalleBot(commands.AutoShardedBot):
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             max_messages=None,
+            http_trace=traffic.trace(),
         )
+        watch_gateway(self, metrics, traffic)
         self.languages = languages
         self.places = places or Places()
         self.authority = Authority(store)
@@ -143,7 +151,7 @@ class DalleBot(commands.AutoShardedBot):
 
     def _get_state(self, **options: Any) -> Any:
         """discord.py's own, over this project's requests."""
-        self.http = BotRequests(self.loop)
+        self.http = BotRequests(self.loop, http_trace=self.http.http_trace)
         return super()._get_state(**options)
 
     async def load_cogs(self) -> None:

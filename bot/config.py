@@ -154,6 +154,14 @@ class LogSettings(_Section):
         return level.lower() if isinstance(level, str) else level
 
 
+class TelemetrySettings(_Section):
+    """enabled: whether metrics and probes are served over HTTP. host, port: where; port 0 is any free one."""
+
+    enabled: bool = False
+    host: str = Field("127.0.0.1", min_length=1)
+    port: int = Field(9464, ge=0, le=65535)
+
+
 def default_data_dir() -> Path:
     """The user's data folder for this program, by the platform's convention."""
     return Path(platformdirs.user_data_dir("dalle-bot", appauthor=False))
@@ -181,6 +189,7 @@ class Settings(BaseSettings):
     privacy: PrivacySettings = PrivacySettings()
     moderation: ModerationSettings = ModerationSettings()
     log: LogSettings = LogSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @field_validator("data_dir", mode="after")
     @classmethod

@@ -13,7 +13,16 @@ import pytest
 ROOT: Final = Path(__file__).parents[1]
 
 FLOORS: Final = {
-    6: {"bot.__main__", "bot.app", "bot.commands", "bot.imagine", "bot.sandbox", "bot.bench", "bot.doctor"},
+    6: {
+        "bot.__main__",
+        "bot.app",
+        "bot.commands",
+        "bot.imagine",
+        "bot.observing",
+        "bot.sandbox",
+        "bot.bench",
+        "bot.doctor",
+    },
     5: {
         "bot.client",
         "bot.cogs",

@@ -35,6 +35,20 @@ class ExecutorStatus:
     has_hung: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ExecutorLoad:
+    """What the engine is busy with. num_slots: 0 until it is known.
+
+    oldest_wait_s: of the jobs that wait; 0.0 if none does. busy_s: how long the engine has been at work without a sign
+    of life; 0.0 while it has nothing to do or is loading.
+    """
+
+    num_slots: int
+    num_occupied: int
+    oldest_wait_s: float
+    busy_s: float
+
+
 class UpdateStream(Protocol):
     """The updates of one job, in order: Queued (one or more), Started, Progress and Preview by turns, Finished.
 

@@ -36,6 +36,16 @@ class LoadChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ChunkDone:
+    """The device has finished a chunk. num_steps: how many tokens it let each slot draw at most. num_tokens: drawn in
+    all slots together. seconds: for all of it."""
+
+    num_steps: int
+    num_tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class JobUpdate:
     """Started, Progress, Preview or Finished."""
 
@@ -59,4 +69,4 @@ class QuestionAnswered:
     vector: npt.NDArray[np.float32] | None
 
 
-Event = EngineReady | EngineFailed | LoadChanged | JobUpdate | JobFailure | QuestionAnswered
+Event = EngineReady | EngineFailed | LoadChanged | ChunkDone | JobUpdate | JobFailure | QuestionAnswered

@@ -21,8 +21,9 @@ import numpy.typing as npt
 from bot.engine.base import Engine, ModelInfo
 from bot.errors import ExecutorClosedError, JobCancelledError, JobError, JobFailedError, NotReadyError, QueueFullError
 from bot.executor.backlog import Backlog
-from bot.executor.base import EngineState, ExecutorStatus, TextVector, UpdateStream
+from bot.executor.base import EngineState, ExecutorLoad, ExecutorStatus, TextVector, UpdateStream
 from bot.executor.events import (
+    ChunkDone,
     EngineFailed,
     EngineReady,
     Event,
@@ -31,6 +32,7 @@ from bot.executor.events import (
     LoadChanged,
     QuestionAnswered,
 )
+from bot.executor.forecast import EngineLoad
 from bot.executor.places import Places
 from bot.executor.pulse import Pulse
 from bot.executor.questions import Question
@@ -40,16 +42,18 @@ from bot.executor.watchdog import until_hung
 from bot.executor.worker import run_engine
 from bot.language import Text
 from bot.requests import Finished, GenerationRequest, Queued, Started, Update
+from bot.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
 class _Entry:
-    """An unfinished job as its reader sees it."""
+    """An unfinished job as its reader sees it. accepted_s: when, as time.monotonic."""
 
     job: Job
     stream: JobStream
+    accepted_s: float
 
 
 class LocalExecutor:
@@ -61,6 +65,7 @@ class LocalExecutor:
     close_timeout_s: how long `aclose` waits for the engine to end its present chunk, or for the factory to return.
     cancel_start: tells the factory to give up; called by `aclose`.
     hang_timeout_s: how long the engine may take for one round before it counts as hung; None waits for ever.
+    metrics: of its steps; None for nobody's.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class LocalExecutor:
         close_timeout_s: float = 30.0,
         cancel_start: Callable[[], None] | None = None,
         hang_timeout_s: float | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         if chunk_tokens < 1:
             raise ValueError(f"chunk_tokens must be at least 1, not {chunk_tokens}.")
@@ -103,6 +109,20 @@ class LocalExecutor:
         self._watchdog: asyncio.Task[None] | None = None
         self._has_hung = False
         self._has_none_left = asyncio.Event()
+        self._metrics = metrics or Metrics()
+        self._load: EngineLoad | None = None
+
+    @property
+    def load(self) -> ExecutorLoad:
+        """What the engine is busy with. It looks at every job that waits: not for each of many."""
+        now_s = time.monotonic()
+        waiting = (self._entries.get(job.request.job_id) for job in self._backlog.lineup().waiting)
+        return ExecutorLoad(
+            num_slots=0 if self._load is None else self._load.num_slots,
+            num_occupied=0 if self._load is None else len(self._load.remaining),
+            oldest_wait_s=max((now_s - entry.accepted_s for entry in waiting if entry is not None), default=0.0),
+            busy_s=self._pulse.busy_s,
+        )
 
     @property
     def status(self) -> ExecutorStatus:
@@ -135,7 +155,7 @@ class LocalExecutor:
         job = Job(request)
         with self._saying_when():
             position = self._backlog.add(job, accepted_before=accepted_before)
-        entry = _Entry(job, JobStream())
+        entry = _Entry(job, JobStream(), time.monotonic())
         self._entries[request.job_id] = entry
         self._places.welcome(job, position)
         return entry.stream
@@ -258,7 +278,11 @@ class LocalExecutor:
                 self._refuse_answers(sentence)
                 self._fail_all(lambda: ExecutorClosedError(sentence))
             case LoadChanged(load):
+                self._load = load
                 self._places.observe(load)
+            case ChunkDone(num_steps, num_tokens, seconds):
+                self._metrics.engine_step.observe(seconds / num_steps)
+                self._metrics.engine_tokens.inc(num_tokens)
             case JobUpdate(job, update):
                 if entry := self._entry(job):
                     self._push(entry, update)

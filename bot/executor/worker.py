@@ -20,7 +20,7 @@ from bot.engine.slots import Occupant, SlotTable
 from bot.errors import DalleBotError, JobFailedError, StartCancelledError
 from bot.executor.backlog import Backlog
 from bot.executor.entering import Entrance, PoisonedInsertError
-from bot.executor.events import EngineFailed, EngineReady, Event, JobFailure, JobUpdate, LoadChanged
+from bot.executor.events import ChunkDone, EngineFailed, EngineReady, Event, JobFailure, JobUpdate, LoadChanged
 from bot.executor.forecast import EngineLoad
 from bot.executor.pace import PaceMeter
 from bot.executor.previewing import Previews
@@ -128,6 +128,7 @@ class EngineLoop:
 
     def run(self) -> None:
         """Returns once the backlog is closed. Raises what `Engine.reset` raises."""
+        self._post(LoadChanged(self._load()))
         while self._backlog.wait(0.0 if self._flight or self._slots.occupants else IDLE_WAIT_S):
             self._pulse.beat()
             try:
@@ -185,7 +186,7 @@ class EngineLoop:
         """Waits for a chunk, tells the jobs that are still in it how far they are, and takes the images it gave."""
         if flight.chunk is not None:
             flight.chunk.wait()
-            self._measure(flight)
+            self._measure(flight.chunk, flight)
             self._tell_progress(flight.chunk, flight.moving)
         if flight.images is not None:
             outcomes = flight.images.wait()
@@ -194,12 +195,16 @@ class EngineLoop:
                 if not o.owner.has_ended:
                     self._take(o.owner, outcome, o.image)
 
-    def _measure(self, flight: _Flight) -> None:
+    def _measure(self, chunk: Chunk, flight: _Flight) -> None:
         """The device was at work on this chunk since the one before it was done, or since it was dispatched."""
         since_s = max(self._settled_s, flight.dispatched_s)
         self._settled_s = self._clock()
         seconds, num_occupied = self._settled_s - since_s, len(flight.moving)
         self._pace.record(num_occupied, self._chunk_tokens, seconds)
+        drawn = [
+            int(chunk.positions[o.slot]) - o.owner.positions[o.image] for o in flight.moving if not o.owner.has_ended
+        ]
+        self._post(ChunkDone(self._chunk_tokens, sum(drawn), seconds))
         if not flight.is_after_preview:
             self._pace_without_previews.record(num_occupied, self._chunk_tokens, seconds)
         elif (pace := self._pace_without_previews.pace) is not None:

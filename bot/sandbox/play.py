@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bot.app import open_app, serving
+from bot.app import open_app, serving, telemetry
 from bot.config import Settings, StoreSettings
 from bot.engine.base import Engine
 from bot.errors import ConfigError, DalleBotError, ExecutorClosedError
@@ -134,7 +134,9 @@ async def _online(
         here = {"data_dir": data_dir, "store": StoreSettings(), "discord": pretended}
         sandbox = await stack.enter_async_context(Sandbox.start(process=True, out=out))
         stack.enter_context(sandbox.patch_discord())
-        app = await stack.enter_async_context(open_app(settings.model_copy(update=here), build, cancel_start))
+        settings = settings.model_copy(update=here)
+        app = await stack.enter_async_context(open_app(settings, build, cancel_start))
+        await stack.enter_async_context(telemetry(app, settings))
         connection = await stack.enter_async_context(serving(app, sandbox.token))
         connected = asyncio.create_task(sandbox.wait_until_connected(CONNECT_TIMEOUT_S))
         await asyncio.wait({connected, connection}, return_when=asyncio.FIRST_COMPLETED)

@@ -55,6 +55,14 @@ class CaseRecord(NewCase):
     message_id: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits for moderators. oldest_at: aware, in UTC; None if nothing does."""
+
+    num_open: int
+    oldest_at: datetime | None
+
+
 class CaseStore:
     """Every method may raise StoreError. What a method returned is committed."""
 
@@ -134,6 +142,13 @@ class CaseStore:
         """The open cases of a guild, oldest first, at most `limit`."""
         is_open = (cases.c.guild_id == guild_id) & cases.c.decision.is_(None)
         return await self._select(select(cases).where(is_open).order_by(cases.c.number).limit(limit))
+
+    async def backlog(self) -> Backlog:
+        """The open cases of all guilds together."""
+        query = select(func.count(), func.min(cases.c.opened_at)).where(cases.c.decision.is_(None))
+        async with self._database.reading() as connection:
+            num_open, oldest_at = (await connection.execute(query)).one()
+            return Backlog(num_open, oldest_at)
 
     async def num_open(self, guild_id: int, user_id: int | None = None) -> int:
         """How many cases of a guild are open. user_id: only those about this requester."""

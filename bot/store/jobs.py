@@ -1,6 +1,6 @@
 """Jobs with their states and message ids, each call one transaction. Used by the cogs, on the event loop."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,12 +19,17 @@ from bot.store.states import FINAL_STATES, JobState, sources_of
 class JobStore:
     """Every method may raise StoreError. What a method returned is committed. New jobs are stored before other changes.
 
+    on_move: told of each job that has entered a state, once that is committed.
+
     A cancelled call ends only when SQLite stops waiting, `busy_timeout_s` at most. It is rolled back, unless the
     cancellation came during its commit.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, on_move: Callable[[str, JobState], None] = lambda job_id, state: None
+    ) -> None:
         self._database = database
+        self._on_move = on_move
 
     async def create(self, job: NewJob, *others: NewJob) -> JobRecord:
         """Stores a job as `received`, together with others or none of them; returns the first.
@@ -38,7 +43,9 @@ class JobStore:
             record = record_of(result.one()._mapping)
             if others:
                 await connection.execute(insert(jobs), [asdict(other) | stored for other in others])
-            return record
+        for created in (job, *others):
+            self._on_move(created.id, JobState.RECEIVED)
+        return record
 
     async def acknowledge(self, job_id: str, channel_id: int, message_id: int) -> JobRecord:
         """Moves a job to `acknowledged` and stores which message shows it."""
@@ -174,7 +181,9 @@ class JobStore:
             row = result.one_or_none()
             if row is None:
                 raise StoreError(await _why_not(connection, job_id, to))
-            return record_of(row._mapping)
+            record = record_of(row._mapping)
+        self._on_move(job_id, to)
+        return record
 
 
 async def _why_not(connection: AsyncConnection, job_id: str, to: JobState) -> str:

@@ -10,7 +10,7 @@ from bot.errors import StoreError
 from bot.store.audit import AuditStore
 from bot.store.blocked_hashes import BlockedHashStore
 from bot.store.cases import CaseStore
-from bot.store.database import BUSY_TIMEOUT_S, Database, create_engine, describe, parse_url, sqlite_file
+from bot.store.database import BUSY_TIMEOUT_S, create_engine, describe, parse_url, sqlite_file
 from bot.store.erasures import ErasureStore
 from bot.store.exports import ExportStore
 from bot.store.favourites import FavouriteStore
@@ -29,6 +29,9 @@ from bot.store.styles import StyleStore
 from bot.store.sweeps import SweepStore
 from bot.store.values import ValueStore
 from bot.store.vectors import VectorStore
+from bot.store.watched import WatchedDatabase
+from bot.telemetry.job_times import JobTimes
+from bot.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +65,13 @@ class Store:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> AsyncIterator[Self]:
+    async def open(
+        cls, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S, metrics: Metrics | None = None
+    ) -> AsyncIterator[Self]:
         """Opens the database at `url`, creates or upgrades its tables, closes it at the end.
 
-        busy_timeout_s: how long a call waits while another program writes to the same database.
+        busy_timeout_s: how long a call waits while another program writes to the same database. metrics: of
+        transactions and jobs; None for nobody's.
         """
         parsed = parse_url(url)
         file = sqlite_file(parsed)
@@ -76,10 +82,11 @@ class Store:
                 raise StoreError(f"The folder {file.parent} can't be made: {error.strerror}.") from error
         await asyncio.to_thread(migrate, parsed, busy_timeout_s)
         engine = await asyncio.to_thread(create_engine, parsed, busy_timeout_s)
-        database = await asyncio.to_thread(Database, describe(parsed), engine, file)
+        metrics = metrics or Metrics()
+        database = await asyncio.to_thread(WatchedDatabase, describe(parsed), engine, file, metrics)
         try:
             yield cls(
-                jobs=JobStore(database),
+                jobs=JobStore(database, JobTimes(metrics).moved),
                 values=ValueStore(database),
                 images=ImageStore(database),
                 favourites=FavouriteStore(database),

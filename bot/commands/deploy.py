@@ -1,0 +1,21 @@
+"""`dalle-bot deploy …`: prints what else a deployment needs."""
+
+import typer
+
+deploy = typer.Typer(help="Print what else a deployment needs.", no_args_is_help=True)
+
+
+@deploy.command()
+def grafana() -> None:
+    """Print the dashboard for Grafana (Dashboards, New, Import)."""
+    from bot.telemetry.resources import dashboard
+
+    print(dashboard(), end="")
+
+
+@deploy.command()
+def alerts() -> None:
+    """Print the alerts for Prometheus, a file for its rule_files."""
+    from bot.telemetry.resources import alerts as rules
+
+    print(rules(), end="")

@@ -1,0 +1,154 @@
+"""Looks at a running bot for its telemetry: gauges for a scrape, verdicts for probes. Used by app.py, on the event
+loop."""
+
+import asyncio
+import contextlib
+import logging
+import math
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from bot.client import DalleBot
+from bot.config import Settings
+from bot.errors import StoreError
+from bot.executor.base import EngineState
+from bot.executor.local import LocalExecutor
+from bot.store import Store
+from bot.telemetry.metrics import ENGINE_STATES, Metrics
+from bot.telemetry.process_watch import counting_log, watch_loop
+from bot.telemetry.server import TelemetryRoutes, serving
+from bot.telemetry.verdict import Check, Verdict
+
+LOOK_TIMEOUT_S: Final = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class Observer:
+    """One bot. data_dir: whose disk is looked at. max_jobs: of the queue. hang_timeout_s: of the engine. now: aware."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        store: Store,
+        executor: LocalExecutor,
+        bot: DalleBot,
+        data_dir: Path,
+        max_jobs: int,
+        hang_timeout_s: float,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._metrics = metrics
+        self._store = store
+        self._executor = executor
+        self._bot = bot
+        self._data_dir = data_dir
+        self._hang_timeout_s = hang_timeout_s
+        self._now = now
+        metrics.queue_max_jobs.set(max_jobs)
+
+    def health(self) -> Verdict:
+        """Whether the process should go on living. That this is called proves that the event loop runs."""
+        return Verdict([Check("event_loop", True, "running"), self._engine()])
+
+    async def readiness(self) -> Verdict:
+        """Whether a job that came now would be drawn and delivered."""
+        state = self._executor.status.state
+        model = Check("model", state is EngineState.READY, str(state))
+        return Verdict([self._gateway(), await self._store_answers(), model])
+
+    async def refresh(self) -> None:
+        """Brings the gauges up to date."""
+        metrics, status, load = self._metrics, self._executor.status, self._executor.load
+        metrics.queue_jobs.set(status.num_queued)
+        metrics.running_jobs.set(status.num_running)
+        metrics.queue_oldest_age.set(load.oldest_wait_s)
+        metrics.slots.set(load.num_slots)
+        metrics.slots_used.set(load.num_occupied)
+        metrics.engine_busy.set(load.busy_s)
+        for state in ENGINE_STATES:
+            metrics.engine_state.labels(state).set(state == status.state)
+        shards = self._bot.shards.values()
+        metrics.gateway_shards.set(self._bot.shard_count or 0)
+        metrics.gateway_shards_connected.set(sum(not shard.is_closed() for shard in shards))
+        metrics.gateway_latency.set(max((shard.latency for shard in shards), default=math.nan))
+        metrics.guilds.set(len(self._bot.guilds))
+        await self._within(self._look_at_reviews())
+        await self._within(self._look_at_disk())
+
+    def _engine(self) -> Check:
+        state, busy_s = self._executor.status.state, self._executor.load.busy_s
+        if state in (EngineState.FAILED, EngineState.CLOSED):
+            return Check("engine", False, str(state))
+        if busy_s > self._hang_timeout_s:
+            return Check("engine", False, f"at work without a sign of life for {busy_s:.0f} s")
+        return Check("engine", True, str(state))
+
+    def _gateway(self) -> Check:
+        shards = self._bot.shards.values()
+        num_connected = sum(not shard.is_closed() for shard in shards)
+        is_ok = self._bot.is_ready() and 0 < len(shards) == num_connected
+        return Check("gateway", is_ok, f"{num_connected} of {self._bot.shard_count or 0} shards connected")
+
+    async def _store_answers(self) -> Check:
+        began_s = time.monotonic()
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                await self._store.values.get("readiness")
+        except (StoreError, TimeoutError) as error:
+            # The reason names files or hosts; it is in the log.
+            _log.warning("the store did not answer a probe: %s", str(error) or f"not within {LOOK_TIMEOUT_S:g} s")
+            return Check("store", False, "does not answer")
+        return Check("store", True, f"answered in {time.monotonic() - began_s:.3f} s")
+
+    async def _look_at_reviews(self) -> None:
+        backlog = await self._store.cases.backlog()
+        waited = None if backlog.oldest_at is None else self._now() - backlog.oldest_at
+        self._metrics.review_open_cases.set(backlog.num_open)
+        self._metrics.review_oldest_age.set(0.0 if waited is None else max(0.0, waited.total_seconds()))
+
+    async def _look_at_disk(self) -> None:
+        usage = await asyncio.to_thread(shutil.disk_usage, self._data_dir)
+        self._metrics.disk_free.set(usage.free)
+
+    async def _within(self, look: Awaitable[None]) -> None:
+        """A scrape shows what can be seen, however ill the rest is."""
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                await look
+        except (StoreError, OSError, TimeoutError) as error:
+            _log.warning("a metric could not be read: %s", str(error) or type(error).__name__)
+
+
+@contextlib.asynccontextmanager
+async def observed(
+    settings: Settings, metrics: Metrics, *, store: Store, executor: LocalExecutor, bot: DalleBot
+) -> AsyncIterator[str | None]:
+    """Serves a bot's telemetry inside the block, if the settings want it, and gives the address. Raises ConfigError if
+    it can't be served."""
+    telemetry = settings.telemetry
+    if not telemetry.enabled:
+        yield None
+        return
+    observer = Observer(
+        metrics,
+        store=store,
+        executor=executor,
+        bot=bot,
+        data_dir=settings.data_dir,
+        max_jobs=settings.queue.max_jobs,
+        hang_timeout_s=settings.engine.hang_timeout_s,
+    )
+    routes = TelemetryRoutes(metrics, refresh=observer.refresh, health=observer.health, readiness=observer.readiness)
+    lag = asyncio.create_task(watch_loop(metrics), name="event loop's lag")
+    try:
+        with counting_log(metrics):
+            async with serving(routes, telemetry.host, telemetry.port) as address:
+                yield address
+    finally:
+        lag.cancel()

@@ -1,0 +1,82 @@
+"""The database as metrics see it: how long transactions take and why they fail. Made by `Store.open`; event loop."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.errors import StoreError
+from bot.store.database import Database
+from bot.telemetry.metrics import Metrics
+
+# A phrase of SQLite or PostgreSQL → what to count it as. The first one that fits.
+_PHRASES: Final = (
+    ("locked", "locked"),
+    ("lock timeout", "locked"),
+    ("not a database", "damaged"),
+    ("malformed", "damaged"),
+    ("is full", "full"),
+    ("No space left", "full"),
+    ("unable to open", "unreachable"),
+    ("connection", "unreachable"),
+)
+
+
+class WatchedDatabase(Database):
+    """Counts what fails and times everything. metrics: where to."""
+
+    def __init__(self, name: str, engine: AsyncEngine, file: Path | None, metrics: Metrics) -> None:
+        super().__init__(name, engine, file)
+        self._metrics = metrics
+
+    @asynccontextmanager
+    async def transaction(self, *, is_urgent: bool = False) -> AsyncIterator[AsyncConnection]:
+        with self._watched("write"):
+            async with super().transaction(is_urgent=is_urgent) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        with self._watched("read"):
+            async with super().reading() as connection:
+                yield connection
+
+    def _check_file(self) -> None:
+        try:
+            super()._check_file()
+        except StoreError:
+            self._metrics.store_errors.labels("unreachable").inc()
+            raise
+
+    @contextmanager
+    def _watched(self, access: str) -> Iterator[None]:
+        began_s = time.monotonic()
+        try:
+            yield
+        except StoreError as error:
+            kind = kind_of(error)
+            if kind is not None:
+                self._metrics.store_errors.labels(kind).inc()
+            raise
+        except asyncio.CancelledError:
+            self._metrics.store_errors.labels("abandoned").inc()
+            raise
+        finally:
+            self._metrics.store_transaction.labels(access).observe(time.monotonic() - began_s)
+
+
+def kind_of(error: StoreError) -> str | None:
+    """One of STORE_ERRORS; None for what is no fault of the database: an illegal move, a number that is taken."""
+    cause = error.__cause__
+    if cause is None or isinstance(cause, IntegrityError):
+        return None
+    if isinstance(cause, PoolTimeoutError):
+        return "busy"
+    refusal = str(cause.orig) if isinstance(cause, DBAPIError) else str(cause)
+    return next((kind for phrase, kind in _PHRASES if phrase in refusal), "other")

@@ -1,0 +1,112 @@
+"""Transactions as metrics: what is timed, what counts as a failure and what does not."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.errors import StoreError
+from bot.store import JobState, NewJob, Store
+from bot.telemetry.metrics import STORE_ERRORS, Metrics
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    found = metrics.registry.get_sample_value(f"dalle_bot_store_{name}", labels)
+    assert found is not None
+    return found
+
+
+def errors(metrics: Metrics) -> dict[str, float]:
+    counted = {kind: value(metrics, "errors_total", kind=kind) for kind in STORE_ERRORS}
+    return {kind: count for kind, count in counted.items() if count}
+
+
+def new_job(job_id: str) -> NewJob:
+    return NewJob(
+        id=job_id, prompt="a", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=int(job_id, 16), guild_id=3
+    )
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "store.sqlite3"
+
+
+@pytest.fixture
+async def store(file: Path, metrics: Metrics) -> AsyncIterator[Store]:
+    async with Store.open(f"sqlite+aiosqlite:///{file}", busy_timeout_s=0.05, metrics=metrics) as store:
+        yield store
+
+
+async def test_transactions_are_timed_by_what_they_do(store: Store, metrics: Metrics) -> None:
+    await store.jobs.create(new_job("0000000000aa"))
+    await store.jobs.get("0000000000aa")
+    await store.jobs.get("0000000000aa")
+    counts = [value(metrics, "transaction_seconds_count", access=access) for access in ("write", "read")]
+    assert counts == [1, 2]
+    assert errors(metrics) == {}
+
+
+async def test_a_locked_database_is_counted_once(store: Store, metrics: Metrics, file: Path) -> None:
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(StoreError, match="locked"):
+            await store.jobs.create(new_job("0000000000aa"))
+    finally:
+        other.close()
+    assert errors(metrics) == {"locked": 1}
+    await store.jobs.create(new_job("0000000000aa"))
+    assert errors(metrics) == {"locked": 1}
+
+
+async def test_what_the_store_refuses_by_its_rules_is_no_failure(store: Store, metrics: Metrics) -> None:
+    await store.jobs.create(new_job("0000000000aa"))
+    with pytest.raises(StoreError, match="already"):
+        await store.jobs.create(new_job("0000000000aa"))
+    with pytest.raises(StoreError, match="can't become"):
+        await store.jobs.move("0000000000aa", JobState.DELIVERED)
+    assert errors(metrics) == {}
+
+
+async def test_whoever_gives_up_waiting_is_counted(store: Store, metrics: Metrics) -> None:
+    holder = asyncio.Event()
+
+    async def hold() -> None:
+        async with store.jobs._database.transaction():
+            await holder.wait()
+
+    holding = asyncio.create_task(hold())
+    await asyncio.sleep(0)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await store.jobs.create(new_job("0000000000aa"))
+    holder.set()
+    await holding
+    assert errors(metrics) == {"abandoned": 1}
+
+
+async def test_states_are_counted_once_they_are_committed(store: Store, metrics: Metrics) -> None:
+    await store.jobs.create(new_job("0000000000aa"), new_job("0000000000bb"))
+    await store.jobs.acknowledge("0000000000aa", 2, 9)
+    with pytest.raises(StoreError):
+        await store.jobs.move("0000000000bb", JobState.RUNNING)
+    counted = {
+        state: metrics.registry.get_sample_value("dalle_bot_job_transitions_total", {"state": state})
+        for state in ("received", "acknowledged", "running")
+    }
+    assert counted == {"received": 2, "acknowledged": 1, "running": 0}
+
+
+async def test_a_file_that_was_taken_away_is_counted(store: Store, metrics: Metrics, file: Path) -> None:
+    await asyncio.to_thread(file.rename, file.with_suffix(".away"))
+    with pytest.raises(StoreError, match="moved, deleted or replaced"):
+        await store.jobs.create(new_job("0000000000aa"))
+    assert errors(metrics) == {"unreachable": 1}
