@@ -15,6 +15,7 @@ from bot.commands.bench import bench
 from bot.commands.calibrate import calibrate
 from bot.commands.catalogue import catalogue
 from bot.commands.deploy import deploy
+from bot.commands.doctor import doctor
 from bot.commands.fetch import fetch
 from bot.commands.imagine import imagine
 from bot.commands.run import run
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (imagine, run, sandbox, fetch, train_demo, calibrate, catalogue):
+for _command in (imagine, run, doctor, sandbox, fetch, train_demo, calibrate, catalogue):
     app.command(_command.__name__.replace("_", "-"))(_command)
 app.add_typer(bench, name="bench")
 app.add_typer(deploy, name="deploy")

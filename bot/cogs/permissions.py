@@ -39,6 +39,14 @@ def required_permissions(channel: object) -> dict[str, Text]:
     return {attribute: PERMISSION_NAMES[attribute] for attribute in needed}
 
 
+def missing_permissions(granted: int) -> list[Text]:
+    """Those of PERMISSION_NAMES that Discord's bit set lacks."""
+    permissions = discord.Permissions(granted)
+    if permissions.administrator:
+        return []
+    return [name for attribute, name in PERMISSION_NAMES.items() if not getattr(permissions, attribute)]
+
+
 def invite_link(application_id: int) -> str:
     """Where somebody adds the bot to a server, with all of PERMISSION_NAMES."""
     permissions = discord.Permissions(**dict.fromkeys(PERMISSION_NAMES, True))

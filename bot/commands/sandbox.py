@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,6 +12,9 @@ from rich.console import Console
 from bot.commands.options import Config, Json, Model, engine_factory, read_settings
 from bot.errors import ConfigError
 from bot.startup import StartUp
+
+if TYPE_CHECKING:
+    from bot.sandbox import Sandbox
 
 
 def sandbox(
@@ -60,6 +63,7 @@ def sandbox(
                     on_event=on_event,
                     out=out,
                     page=page,
+                    on_ready=lambda sandbox: _tell_address(console, sandbox),
                 )
             )
         return
@@ -84,3 +88,9 @@ def sandbox(
             print(json.dumps({"transcript": to_json(events)}))
     if any(event.kind in (EventKind.FAILURE, EventKind.TIMEOUT) for event in events):
         raise typer.Exit(1)
+
+
+def _tell_address(console: Console, sandbox: "Sandbox") -> None:
+    """The token is good for this sandbox alone, and ends with it."""
+    words = f"DISCORD_TOKEN={sandbox.token} dalle-bot doctor --api {sandbox.address}/api/v10"
+    console.print(f"Connected. To examine this bot: {words}", style="dim", soft_wrap=True, highlight=False)

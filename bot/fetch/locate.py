@@ -68,6 +68,14 @@ def fetch_model(
     return _Fetcher(model, data_dir, start_up, patience, update=update, thorough=True).run()
 
 
+def find_model(model: ModelSettings, data_dir: Path) -> ModelFolders:
+    """What locate_model does, if everything is here already; it asks nobody and brings nothing.
+
+    Raises as locate_model does, and CheckpointNotFoundError for what would have to be fetched.
+    """
+    return _Finder(model, data_dir, StartUp(), PATIENCE, update=False, thorough=False).run().folders
+
+
 class _Fetcher:
     """One call of locate_model or fetch_model."""
 
@@ -196,6 +204,20 @@ class _Fetcher:
         with self._start_up.stage(f"verify {part.name}", total=total, unit="bytes") as advance:
             for name in names:
                 verify(remote, held, name, again=self._again, advance=advance)
+
+
+class _Finder(_Fetcher):
+    """One call of find_model."""
+
+    def _ask(self, part: Part, source: RemoteSource) -> "_Pending":
+        remote = _remote(source, part, self._data_dir / WEIGHTS_DIR)
+        held = self._lock.get(str(source))
+        if held is None:
+            raise CheckpointNotFoundError(f"{source} has not been fetched yet.")
+        names = missing_files(remote, held)
+        if names:
+            raise CheckpointNotFoundError(f"Of {source} these files are not here, or not whole: {', '.join(names)}.")
+        return _Pending(part, str(source), remote, held, [], is_new=False)
 
 
 @dataclass(slots=True)

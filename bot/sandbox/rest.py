@@ -8,6 +8,7 @@ import json
 import socket
 import struct
 from collections.abc import Iterable
+from email.utils import formatdate
 from typing import Any, Final
 
 from aiohttp import web
@@ -37,6 +38,10 @@ class RestApi:
         for route in self._routes:
             app.router.add_route(route.method, API_ROOT + route.template, self._handler(route))
         app.router.add_route("*", API_ROOT + "/{rest:.*}", self._handle_unrouted)
+        app.on_response_prepare.append(self._tell_time)
+
+    async def _tell_time(self, _: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = formatdate(self._clock.now(), usegmt=True)
 
     def _handler(self, route: Route) -> Any:
         async def handle(request: web.Request) -> web.Response:

@@ -30,6 +30,7 @@ class ApplicationRoutes:
             Route("GET", "/gateway", lambda _: {"url": self._gateway_url}, needs_token=False),
             Route("GET", "/gateway/bot", self._gateway_bot),
             Route("GET", "/users/@me", self._me),
+            Route("GET", "/users/@me/guilds", self._my_guilds),
             Route("POST", "/users/@me/channels", self._open_direct_channel),
             Route("GET", "/users/{user_id}", self._user),
             Route("GET", "/applications/@me", self._application),
@@ -57,6 +58,25 @@ class ApplicationRoutes:
     def _me(self, _: Call) -> dict[str, Any]:
         user = user_json(self._world.bot)
         return user | {"mfa_enabled": False, "locale": "en-US", "verified": True, "email": None}
+
+    def _my_guilds(self, call: Call) -> list[dict[str, Any]]:
+        """In the order of their ids, in pages."""
+        limit, after = int(call.query.get("limit", 200)), int(call.query.get("after", 0))
+        granted = str(self._world.permissions_in_guild(self._world.bot))
+        guilds = sorted((int(guild_id), name) for guild_id, name in self._world.guilds.items())
+        return [
+            {
+                "id": str(guild_id),
+                "name": name,
+                "icon": None,
+                "banner": None,
+                "owner": False,
+                "permissions": granted,
+                "features": [],
+            }
+            for guild_id, name in guilds
+            if guild_id > after
+        ][:limit]
 
     def _user(self, call: Call) -> dict[str, Any]:
         member = self._world.members.get(call.params["user_id"])
@@ -137,10 +157,7 @@ class ApplicationRoutes:
 
     def _automod_rules(self, call: Call) -> list[dict[str, Any]]:
         guild_id = self._guild_id(call)
-        granted = self._world.everyone.permissions
-        for role_id in self._world.bot.role_ids:
-            granted |= self._world.roles[role_id].permissions
-        if not Permissions(granted).manage_guild:
+        if not Permissions(self._world.permissions_in_guild(self._world.bot)).manage_guild:
             raise missing_permissions()
         return self._world.automod_rules if guild_id == self._world.guild_id else []
 

@@ -31,6 +31,7 @@ _EVERYONE = Permissions(
     read_message_history=True,
     use_application_commands=True,
     use_external_apps=True,
+    connect=True,
     mention_everyone=True,
 )
 _MODERATOR = Permissions(manage_guild=True, manage_messages=True, moderate_members=True, kick_members=True)
@@ -222,6 +223,13 @@ class World:
         """What a mention of this member, role or channel is shown as; None for an unknown id."""
         named = self.members.get(id_) or self.roles.get(id_) or self.channels.get(id_)
         return named.name if named is not None else None
+
+    def permissions_in_guild(self, member: Member) -> int:
+        """What a member's roles allow, before any channel's overwrites."""
+        granted = self.everyone.permissions
+        for role_id in member.role_ids:
+            granted |= self.roles[role_id].permissions
+        return granted
 
     def permissions(self, member: Member, channel: Channel) -> int:
         """What `member` may do in `channel`: roles, then the channel's overwrites, then what Discord implies.

@@ -1,0 +1,100 @@
+"""A look at a database that changes nothing in it: can it be used, which schema has it, what is left to do.
+
+Used by `dalle-bot doctor`, in a thread of its own: it blocks.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, column, func, inspect, select, table
+
+from bot.errors import StoreError
+from bot.store.database import create_blocking_engine, describe, parse_url, sqlite_file
+from bot.store.migrate import migration_config
+from bot.store.refusals import refusals_of
+from bot.store.schema import jobs
+from bot.store.states import FINAL_STATES, JobState
+
+BUSY_TIMEOUT_S: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Unfinished jobs. oldest_at: when the one that has stood still longest moved last; aware, None for no job."""
+
+    num_jobs: int
+    oldest_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """name: of the database, for people, without a password. is_there: it has tables of this program.
+
+    revision: of its schema, None without tables. newest: what this version of the program would make of it. is_known:
+    this version knows that schema. under_way: jobs that the bot should go on with. in_review: those that wait for
+    moderators.
+    """
+
+    name: str
+    is_there: bool
+    revision: str | None
+    newest: str
+    is_known: bool
+    under_way: Waiting
+    in_review: Waiting
+
+
+_NONE: Final = Waiting(0, None)
+_REVIEW: Final = frozenset({JobState.IN_REVIEW})
+
+
+def inspect_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Inspection:
+    """Raises StoreError if the database can't be used: unreachable, damaged, locked for longer than that."""
+    parsed = parse_url(url)
+    name, file = describe(parsed), sqlite_file(parsed)
+    script = ScriptDirectory.from_config(migration_config())
+    newest = script.get_current_head() or ""
+    if file is not None and not file.exists():
+        return Inspection(name, False, None, newest, True, _NONE, _NONE)
+    engine = create_blocking_engine(parsed, busy_timeout_s)
+    try:
+        # For SQLite this waits until nobody else writes.
+        with refusals_of(name), engine.begin() as connection:
+            if file is not None:
+                _check_pages(name, connection)
+            revision = _revision(connection)
+            is_known = revision is None or revision in {known.revision for known in script.walk_revisions()}
+            reads_jobs = revision is not None and is_known
+            return Inspection(
+                name=name,
+                is_there=revision is not None,
+                revision=revision,
+                newest=newest,
+                is_known=is_known,
+                under_way=_waiting(connection, set(JobState) - FINAL_STATES - _REVIEW) if reads_jobs else _NONE,
+                in_review=_waiting(connection, _REVIEW) if reads_jobs else _NONE,
+            )
+    finally:
+        engine.dispose()
+
+
+def _check_pages(name: str, connection: Connection) -> None:
+    said = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if said != "ok":
+        raise StoreError(f"{name} is damaged: {said}")
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(select(column("version_num")).select_from(table("alembic_version")))
+    return revision
+
+
+def _waiting(connection: Connection, states: Collection[JobState]) -> Waiting:
+    query = select(func.count(), func.min(jobs.c.updated_at)).where(jobs.c.state.in_(states))
+    count, oldest_at = connection.execute(query).one()
+    return Waiting(count, oldest_at)

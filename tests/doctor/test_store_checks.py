@@ -1,0 +1,188 @@
+"""The database and its jobs, failure by failure, with real files."""
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bot.config import TelemetrySettings
+from bot.doctor.finding import Outcome, Status
+from bot.doctor.store_checks import check_queue, check_running, check_store
+from bot.errors import StoreError
+from bot.store import JobState, NewJob, Store
+from bot.store.inspection import inspect_database
+
+JOB_ID = "0123456789ab"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "store.sqlite3"
+
+
+def url(file: Path) -> str:
+    return f"sqlite+aiosqlite:///{file}"
+
+
+async def fill(file: Path, *states: JobState) -> None:
+    """A database with a job that went through these states."""
+    async with Store.open(url(file)) as store:
+        if states:
+            job = NewJob(
+                id=JOB_ID, prompt="a", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=4, guild_id=3
+            )
+            await store.jobs.create(job)
+        for state in states[1:]:
+            await store.jobs.move(JOB_ID, state)
+
+
+def execute(file: Path, statement: str, *values: object) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute(statement, values)
+    connection.close()
+
+
+def age(file: Path, by: timedelta) -> None:
+    moment = (datetime.now(UTC) - by).replace(tzinfo=None)
+    execute(file, "UPDATE jobs SET updated_at = ?", moment.isoformat(" "))
+
+
+def store_of(file: Path) -> Outcome:
+    return check_store(inspect_database(url(file), busy_timeout_s=0.05))
+
+
+def queue_of(file: Path) -> Outcome:
+    return check_queue(inspect_database(url(file), busy_timeout_s=0.05))
+
+
+def test_a_database_that_is_not_there_yet_is_not_made(file: Path) -> None:
+    assert store_of(file).status is Status.OK
+    assert queue_of(file).status is Status.OK
+    assert not file.exists()
+
+
+async def test_a_database_of_this_version_is_well(file: Path) -> None:
+    await fill(file)
+    assert store_of(file).status is Status.OK
+
+
+async def test_a_database_of_a_newer_version(file: Path) -> None:
+    await fill(file)
+    execute(file, "UPDATE alembic_version SET version_num = '9999'")
+    outcome = store_of(file)
+    assert outcome.status is Status.FAILED
+    assert "schema 9999, which this version doesn't know" in outcome.found
+    assert "Update dalle-bot" in (outcome.fix or "")
+    assert queue_of(file).status is Status.OK, "nothing is read from it"
+
+
+async def test_a_database_of_an_older_version_is_not_upgraded_by_looking(file: Path) -> None:
+    await fill(file, JobState.RECEIVED)
+    execute(file, "UPDATE alembic_version SET version_num = '0009'")
+    for _ in range(2):
+        outcome = store_of(file)
+        assert outcome.status is Status.WARNING
+        assert "schema 0009" in outcome.found
+        assert "backup" in (outcome.fix or "")
+
+
+def test_a_file_that_is_no_database(file: Path) -> None:
+    file.write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreError, match=r"damaged|not an SQLite database"):
+        inspect_database(url(file))
+
+
+def spoil(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[4096 * 3 : 4096 * 6] = b"\xff" * (4096 * 3)
+    file.write_bytes(content)
+
+
+async def test_a_damaged_database(file: Path) -> None:
+    await fill(file, JobState.RECEIVED)
+    spoil(file)
+    with pytest.raises(StoreError, match="damaged"):
+        inspect_database(url(file))
+
+
+async def test_a_database_that_another_program_holds(file: Path) -> None:
+    await fill(file)
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(StoreError, match="is locked by another program"):
+            inspect_database(url(file), busy_timeout_s=0.05)
+    finally:
+        other.close()
+
+
+def test_a_server_that_can_not_be_reached() -> None:
+    address = "postgresql+psycopg://bot:a-secret-word@127.0.0.1:9/bot"
+    with pytest.raises(StoreError) as caught:
+        inspect_database(address)
+    assert "a-secret-word" not in str(caught.value)
+
+
+async def test_jobs_that_move_are_well(file: Path) -> None:
+    await fill(file, JobState.RECEIVED)
+    age(file, timedelta(minutes=20))
+    outcome = queue_of(file)
+    assert (outcome.status, outcome.found) == (Status.OK, "1 job is under way, 0 waiting for moderators.")
+
+
+async def test_jobs_that_stand_still_are_a_failure(file: Path) -> None:
+    await fill(file, JobState.RECEIVED)
+    age(file, timedelta(hours=2))
+    outcome = queue_of(file)
+    assert outcome.status is Status.FAILED
+    assert "1 job is unfinished; the oldest has not moved since" in outcome.found
+    assert "restart it if it runs" in (outcome.fix or "")
+
+
+async def test_finished_jobs_are_not_waited_for(file: Path) -> None:
+    await fill(file, JobState.RECEIVED, JobState.FAILED)
+    age(file, timedelta(days=9))
+    assert queue_of(file).status is Status.OK
+
+
+async def test_cases_that_nobody_decides_are_a_warning(file: Path) -> None:
+    await fill(file, JobState.RECEIVED)
+    execute(file, "UPDATE jobs SET state = 'in_review'")
+    age(file, timedelta(days=2))
+    outcome = queue_of(file)
+    assert outcome.status is Status.WARNING
+    assert "1 job is waiting for moderators, the oldest since" in outcome.found
+
+
+@pytest.mark.parametrize("is_well", [True, False])
+async def test_a_bot_that_runs_is_asked_how_it_is(is_well: bool) -> None:
+    async def healthz(_: web.Request) -> web.Response:
+        engine = {"ok": is_well, "found": "at work without a sign of life for 300 s"}
+        return web.json_response({"ok": is_well, "checks": {"engine": engine}}, status=200 if is_well else 503)
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        telemetry = TelemetrySettings(enabled=True, port=runner.addresses[0][1])
+        async with aiohttp.ClientSession() as session:
+            outcome = await check_running(session, telemetry)
+            assert await check_running(session, telemetry.model_copy(update={"enabled": False})) is None
+    finally:
+        await runner.cleanup()
+    if is_well:
+        assert outcome is None
+    else:
+        assert outcome is not None
+        assert outcome.status is Status.FAILED
+        assert "engine: at work without a sign of life for 300 s" in outcome.found
+
+
+async def test_no_bot_that_runs_is_no_failure() -> None:
+    async with aiohttp.ClientSession() as session:
+        assert await check_running(session, TelemetrySettings(enabled=True, port=9)) is None
