@@ -49,19 +49,17 @@ def draw(scene: Scene, rng: np.random.Generator, size_px: int = BASE_SIZE_PX) ->
     return canvas
 
 
-def draw_batch(
-    rng: np.random.Generator, n: int, size_px: int = BASE_SIZE_PX, ease: float = 0.0
-) -> tuple[Pixels, list[str]]:
+def draw_batch(rng: np.random.Generator, n: int, size_px: int = BASE_SIZE_PX) -> tuple[Pixels, list[str]]:
     """`n` training examples: pixels uint8 [n, size_px, size_px, 3] and their captions.
 
-    Scenes are random ones that are not held out; one caption in eight drops its articles. ease: as for training_scene.
+    Scenes are random ones that are not held out; one caption in eight drops its articles.
     Raises ValueError unless size_px is a positive multiple of 16.
     """
     _check_size(size_px)
     pixels = np.empty((n, size_px, size_px, 3), np.uint8)
     captions = []
     for canvas in pixels:
-        scene = training_scene(rng, ease)
+        scene = training_scene(rng)
         _paint(canvas, scene, rng)
         captions.append(caption(scene, articles=rng.random() >= _DROP_ARTICLES))
     return pixels, captions

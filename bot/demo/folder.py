@@ -107,7 +107,7 @@ class FolderPictures:
     def __len__(self) -> int:
         return len(self._files)
 
-    def batch(self, rng: np.random.Generator, n: int, ease: float = 0.0) -> tuple[Pixels, list[str]]:
+    def batch(self, rng: np.random.Generator, n: int) -> tuple[Pixels, list[str]]:
         """See Pictures. Raises ConfigError if a picture beyond those kept in memory has since been damaged."""
         chosen = rng.integers(len(self._files), size=n).tolist()
         captions = [self._files[i].captions[int(rng.integers(len(self._files[i].captions)))] for i in chosen]

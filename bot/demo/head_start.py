@@ -1,10 +1,11 @@
-"""What DalleBart need not learn: which codes look alike, and which places lie near each other.
+"""What DalleBart need not learn: what codes look like (looks.py), and which places lie near each other.
 
 Its embeddings and its head have a row for each code or place. Left alone, each row learns by itself. Here a row is the
 sum of what it learns by itself and of a product: what is known of the code or place, times a matrix that all rows learn
 together. Written out as one row in the end, so the model is the original's.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -12,12 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from bot.models.network import Network, Params
-from bot.models.vqgan import VQGAN
+from bot.demo.codebook import Codebook, patches
+from bot.demo.looks import mean_patches, parts
+from bot.demo.pictures import Pictures
+from bot.models.network import Params
 
 # DalleBart multiplies the embeddings of codes by a dozen or so (scale_embedding) and those of places not.
 _CODES_STD = 0.02
 _PLACES_STD = 0.2
+_PARTS, _PICTURES = 20, 24
 
 
 class Known(NamedTuple):
@@ -28,11 +32,16 @@ class Known(NamedTuple):
     places: jax.Array
 
 
-def known(vqgan: Network[VQGAN], params: Params, grid: int) -> Known:
-    """params: of the VQGAN. grid: codes along a side of a picture."""
-    codebook = params["quantize"]["embedding"]["embedding"]
-    look = jax.jit(lambda params: _look(vqgan.bind(params)))(params)
-    return Known(_codes(codebook, look), jnp.asarray(_places(grid)))
+def known(codebook: Codebook, pictures: Pictures, grid: int, seed: int) -> Known:
+    """pictures: what codes are looked for in, to see what they look like. grid: codes along a side of a picture."""
+    every_patch, every_code = [], []
+    for part in range(_PARTS):
+        pixels = pictures.rich_batch(np.random.default_rng((seed, 6, part)), _PICTURES)
+        every_patch.append(patches(pixels, grid))
+        every_code.append(codebook.name(pixels))
+    named = np.concatenate(every_patch)
+    looks = mean_patches(named.reshape(-1, named.shape[2]), np.concatenate(every_code).ravel(), len(codebook.codes))
+    return Known(_codes(parts(looks)), jnp.asarray(_places(grid)))
 
 
 def shared(known: Known, d_model: int, seed: int) -> Params:
@@ -62,30 +71,19 @@ def written_out(model: Params, shared: Params, known: Known) -> Params:
     }
 
 
-def _codes(codebook: jax.Array, look: jax.Array) -> jax.Array:
-    """Two groups of features, of equal weight: what codes look like, and their vectors. With the squared length of each
-    a linear head can prefer what is nearest to a point."""
-    rows = jnp.concatenate([_standardised(look), _standardised(codebook)], axis=1) / 2**0.5
-    return jnp.concatenate([rows, jnp.zeros((1, rows.shape[1]))])
+def _codes(groups: Sequence[npt.NDArray[np.float32]]) -> jax.Array:
+    """Groups of features of equal weight. With the squared length of each a linear head can prefer what is nearest to
+    a point."""
+    rows = np.concatenate([_standardised(group) for group in groups], axis=1) / len(groups) ** 0.5
+    return jnp.asarray(np.concatenate([rows, np.zeros((1, rows.shape[1]), np.float32)]))
 
 
-def _standardised(features: jax.Array) -> jax.Array:
+def _standardised(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """With the squared length, each with mean 0 and the same variance, so that rows have a length of about 1."""
-    features = jnp.concatenate([features, jnp.sum(features**2, axis=1, keepdims=True)], axis=1)
+    features = np.concatenate([features, np.sum(features**2, axis=1, keepdims=True)], axis=1)
     scale = (features.std(axis=0) + 1e-6) * features.shape[1] ** 0.5
-    standardised: jax.Array = (features - features.mean(axis=0)) / scale
+    standardised: npt.NDArray[np.float32] = ((features - features.mean(axis=0)) / scale).astype(np.float32)
     return standardised
-
-
-def _look(model: VQGAN) -> jax.Array:
-    """Each code's pixels amidst codes like itself, halved: float32 [n_embed, pixels * 3]."""
-    codebook = model.quantize.embedding.embedding[...]
-    n, features = codebook.shape
-    pixels = model.decode(jnp.broadcast_to(codebook[:, None, None], (n, 3, 3, features)))
-    side = pixels.shape[1] // 3
-    middle = pixels[:, side : 2 * side, side : 2 * side]
-    halves = middle.reshape(n, side // 2, 2, side // 2, 2, 3).mean(axis=(2, 4))
-    return halves.reshape(n, -1)
 
 
 def _places(grid: int) -> npt.NDArray[np.float32]:

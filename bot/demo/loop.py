@@ -150,7 +150,7 @@ def _restore(path: Path, stage: Stage[S]) -> tuple[S, int]:
                 f"{path}: saved by a run with {name} = {facts.get(name)}, not {getattr(stage, name)}; use the same "
                 f"--seed and --speed, or {afresh}."
             )
-    leaves, structure = jax.tree.flatten(jax.eval_shape(stage.init))
+    leaves, structure = jax.tree.flatten(stage.init())
     if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in saved]:
         raise CheckpointError(f"{path}: saved by another configuration; {afresh}.")
     return jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in saved]), facts["step"]

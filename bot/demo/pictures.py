@@ -29,9 +29,8 @@ class Pictures(Protocol):
     def digest(self) -> str:
         """Differs for sources that give other examples: a training goes on only with the one that it began with."""
 
-    def batch(self, rng: np.random.Generator, n: int, ease: float = 0.0) -> tuple[npt.NDArray[np.uint8], list[str]]:
-        """`n` random pictures uint8 [n, size_px, size_px, 3] and their captions. ease: 0 for any of them, up to 1 for
-        the easiest, where the source knows which those are."""
+    def batch(self, rng: np.random.Generator, n: int) -> tuple[npt.NDArray[np.uint8], list[str]]:
+        """`n` random pictures uint8 [n, size_px, size_px, 3] and their captions."""
 
     def rich_batch(self, rng: np.random.Generator, n: int) -> npt.NDArray[np.uint8]:
         """`n` pictures like those of `batch` and without captions, with as much in them as can be: the VQGAN's."""
@@ -58,8 +57,8 @@ class DrawnPictures:
         pixels, captions = self.batch(np.random.default_rng(0), _DIGEST_PICTURES)
         return hashlib.sha256(pixels.tobytes() + "\n".join(captions).encode()).hexdigest()
 
-    def batch(self, rng: np.random.Generator, n: int, ease: float = 0.0) -> tuple[npt.NDArray[np.uint8], list[str]]:
-        return draw_batch(rng, n, self._size_px, ease)
+    def batch(self, rng: np.random.Generator, n: int) -> tuple[npt.NDArray[np.uint8], list[str]]:
+        return draw_batch(rng, n, self._size_px)
 
     def rich_batch(self, rng: np.random.Generator, n: int) -> npt.NDArray[np.uint8]:
         """One picture in four is such as `batch` draws; the others are crowded."""

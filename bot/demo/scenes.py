@@ -19,37 +19,34 @@ NEW_COMBINATION: Final = "new combination"
 _T = TypeVar("_T")
 
 _COLOUR_NAMES: Final = tuple(COLOURS)
-_EASIEST_FIRST: Final = ("red", "white", "blue", "yellow", "black", "green", "orange", "purple", "pink", "gray")
 _ONE_WITH_BACKGROUND: Final = 0.45
 _ONE_WITHOUT: Final = 0.1
 _TWO_NAME_BACKGROUND: Final = 0.5
 
 
-def random_scene(rng: np.random.Generator, colours: tuple[str, ...] = _COLOUR_NAMES) -> Scene:
+def random_scene(rng: np.random.Generator) -> Scene:
     """A scene, held out or not: 45 % one object with a background, 10 % one without, 45 % two objects.
 
-    Half of the pairs name a background. Half of the objects name no size. colours: what may be named, at least two.
+    Half of the pairs name a background. Half of the objects name no size.
     """
     kind = rng.random()
     single = kind < _ONE_WITH_BACKGROUND + _ONE_WITHOUT
     named = kind < _ONE_WITH_BACKGROUND if single else rng.random() < _TWO_NAME_BACKGROUND
-    background = _pick(rng, colours) if named else None
-    first = _random_object(rng, background, colours)
+    background = _pick(rng, _COLOUR_NAMES) if named else None
+    first = _random_object(rng, background)
     if single:
         return Scene((first,), None, background)
-    second = _random_object(rng, background, colours)
+    second = _random_object(rng, background)
     while (second.colour, second.shape) == (first.colour, first.shape):
-        second = _random_object(rng, background, colours)
+        second = _random_object(rng, background)
     return Scene((first, second), _pick(rng, RELATIONS), background)
 
 
-def training_scene(rng: np.random.Generator, ease: float = 0.0) -> Scene:
-    """A random scene that is not held out. ease: 0 for all colours, 1 for two, which show shapes and places alone."""
-    easiest = _EASIEST_FIRST[: round(len(_EASIEST_FIRST) - ease * (len(_EASIEST_FIRST) - 2))]
-    colours = tuple(colour for colour in _COLOUR_NAMES if colour in easiest)
+def training_scene(rng: np.random.Generator) -> Scene:
+    """A random scene that is not held out."""
     while True:
-        scene = random_scene(rng, colours)
-        if scene.backdrop in colours and not held_out(scene):
+        scene = random_scene(rng)
+        if not held_out(scene):
             return scene
 
 
@@ -111,10 +108,10 @@ def _sample(rng: np.random.Generator, pool: list[_T], n: int) -> list[_T]:
     return [pool[i] for i in rng.permutation(len(pool))[:n]]
 
 
-def _random_object(rng: np.random.Generator, background: str | None, colours: tuple[str, ...]) -> Object:
-    colour = _pick(rng, colours)
+def _random_object(rng: np.random.Generator, background: str | None) -> Object:
+    colour = _pick(rng, _COLOUR_NAMES)
     while colour == background:
-        colour = _pick(rng, colours)
+        colour = _pick(rng, _COLOUR_NAMES)
     size = _pick(rng, SIZES) if rng.random() < 0.5 else None
     return Object(colour, _pick(rng, SHAPES), size)
 

@@ -17,6 +17,7 @@ from bot.checkpoints.arrays import write_msgpack
 from bot.checkpoints.places import Places, extract, places_by_name
 from bot.checkpoints.tokenizers import ClipTokenizer, PromptTokenizer
 from bot.demo import train_clip, train_dalle_bart, train_vqgan
+from bot.demo.codebook import Codebook
 from bot.demo.folder import FolderPictures
 from bot.demo.loop import Stage, keep_freed_memory, run_stage, use_every_core
 from bot.demo.pictures import DrawnPictures, Pictures
@@ -112,17 +113,19 @@ class _Codec:
     network: Network[VQGAN]
     config: VQGANConfig
     params: Params
+    codebook: Codebook
 
 
 def _train_vqgan(run: _Run, *, write: bool) -> _Codec:
     config = train_vqgan.config(run.pictures.size_px, run.width)
     network = vqgan.network(config)
     steps = run.shortened(train_vqgan.NUM_STEPS)
-    params = run.finish(train_vqgan.stage(network, config, run.pictures, seed=run.seed, num_steps=steps)).params
+    state = run.finish(train_vqgan.stage(network, config, run.pictures, seed=run.seed, num_steps=steps))
+    params = state.params
     if write:
         options = {**asdict(config), "out_ch": 3, "dropout": 0.0, "give_pre_end": False}
         _write(run.out / "vqgan", options, params, places_by_name(params, vqgan.name_of))
-    codec = _Codec(network, config, rounded(params))
+    codec = _Codec(network, config, rounded(params), state.codebook)
     run.show("vqgan", vqgan_samples(network, codec.params, run.pictures, run.seed))
     return codec
 
@@ -137,8 +140,7 @@ def _train_dalle_bart(run: _Run, codec: _Codec) -> None:
         network,
         config,
         tokenizer,
-        codec.network,
-        codec.params,
+        codec.codebook,
         run.pictures,
         seed=run.seed,
         num_steps=run.shortened(train_dalle_bart.NUM_STEPS),

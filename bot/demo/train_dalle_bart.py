@@ -2,14 +2,12 @@
 
 Cross-entropy of the VQGAN's codes under teacher forcing. One caption in ten is dropped for the unconditional prompt, so
 that condition_scale has two branches to compare (Ho and Salimans, arXiv:2207.12598). One in ten gets a word that the
-tokenizer doesn't know, so that such a word does no harm. To encode a picture costs almost as much as to learn from it,
-so each is used several times (Choi et al., arXiv:1907.05550). What codes look like and where places lie it is told
-(head_start.py).
+tokenizer doesn't know, so that such a word does no harm. Pictures are drawn in blocks, and each is used a few times.
+What codes look like and where places lie it is told (head_start.py).
 
 Most codes of a picture name plain ground. So for the larger part of the training only some places of each picture are
 looked at, those with the rarest codes first (as in Yao et al., arXiv:2211.11586, where places are dropped at random),
-of twice as many pictures. It also begins with pictures of few colours, of which it learns shapes and places within a
-hundred steps (a curriculum: Bengio et al., 2009).
+of more pictures.
 """
 
 import math
@@ -25,20 +23,20 @@ from optax.contrib import MuonDimensionNumbers
 
 from bot.checkpoints.tokenizers import PromptTokenizer
 from bot.demo.blocks import Blocks
+from bot.demo.codebook import Codebook
 from bot.demo.head_start import Known, known, shared, written_out
-from bot.demo.loop import Metrics, Stage, spread
+from bot.demo.loop import Metrics, Stage
 from bot.demo.optimizer import muon
 from bot.demo.pictures import Pictures
 from bot.models.dalle_bart import DalleBart
 from bot.models.dalle_bart_config import DalleBartConfig
 from bot.models.network import Network, Params
-from bot.models.vqgan import VQGAN, VQGANConfig
+from bot.models.vqgan import VQGANConfig
 
 MAX_TEXT_LENGTH = 32
 
-NUM_STEPS = 2600
-EASIEST_UNTIL, ALL_FROM = 0.08, 0.4
-SPARSE_BATCH, SPARSE_LENGTH = 48, 112
+NUM_STEPS = 3000
+SPARSE_BATCH, SPARSE_LENGTH = 64, 80
 SPARSE_UNTIL = 0.75
 BATCH = 24
 BLOCK = 960
@@ -96,14 +94,13 @@ def stage(
     network: Network[DalleBart],
     config: DalleBartConfig,
     tokenizer: PromptTokenizer,
-    vqgan: Network[VQGAN],
-    vqgan_params: Params,
+    codebook: Codebook,
     pictures: Pictures,
     *,
     seed: int,
     num_steps: int = NUM_STEPS,
 ) -> Stage[State]:
-    """The stage for run_stage. network: built from config. vqgan_params: of the finished first stage."""
+    """The stage for run_stage. network: built from config. codebook: of the first stage."""
     optimizer = muon(
         num_steps,
         warmup_steps=num_steps // 30,
@@ -114,21 +111,17 @@ def stage(
     unconditional = tokenizer.encode_unconditional()
 
     def init() -> State:
-        facts = known(vqgan, vqgan_params, math.isqrt(config.image_length))
+        facts = known(codebook, pictures, math.isqrt(config.image_length), seed)
         learnt = {"model": network.init(seed), "shared": shared(facts, config.d_model, seed)}
         return State(learnt, facts, optimizer.init(learnt))
-
-    @jax.jit
-    def encode(pixels: jax.Array) -> jax.Array:
-        return vqgan.bind(vqgan_params).encode(pixels.astype(jnp.float32) / 255.0)
 
     def encoded(block: int) -> _Encoded:
         codes: list[npt.NDArray[np.int32]] = []
         captions: list[str] = []
         for part in range(BLOCK // BATCH):
             rng = np.random.default_rng((seed, 2, block, part))
-            pixels, texts = pictures.batch(rng, BATCH, _ease(block * STEPS_PER_BLOCK / num_steps))
-            codes.append(np.asarray(encode(spread(pixels))))
+            pixels, texts = pictures.batch(rng, BATCH)
+            codes.append(codebook.name(pixels))
             captions += texts
         return _Encoded(np.concatenate(codes), captions)
 
@@ -167,11 +160,6 @@ def stage(
         return State(optax.apply_updates(state.learnt, updates), state.known, moments), {"loss": loss}
 
     return Stage("dalle_bart", seed, num_steps, init, batch, step)
-
-
-def _ease(progress: float) -> float:
-    """Of the pictures, by how much of the training is done, in 0..1."""
-    return min(1.0, max(0.0, (ALL_FROM - progress) / (ALL_FROM - EASIEST_UNTIL)))
 
 
 def _rarest_first(

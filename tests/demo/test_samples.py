@@ -28,7 +28,7 @@ class Plain:
     size_px = SIZE_PX
     digest = ""
 
-    def batch(self, rng: np.random.Generator, n: int, ease: float = 0.0) -> tuple[npt.NDArray[np.uint8], list[str]]:
+    def batch(self, rng: np.random.Generator, n: int) -> tuple[npt.NDArray[np.uint8], list[str]]:
         colours = rng.integers(256, size=(n, 1, 1, 3), dtype=np.uint8)
         return np.broadcast_to(colours, (n, SIZE_PX, SIZE_PX, 3)).copy(), [f"colour {i}" for i in range(n)]
 

@@ -1,14 +1,8 @@
-"""Which places and pictures DalleBart learns from; the stage itself is trained in test_train.py."""
+"""Which places DalleBart learns from; the stage itself is trained in test_train.py."""
 
 import numpy as np
 
-from bot.demo.train_dalle_bart import ALL_FROM, EASIEST_UNTIL, _ease, _rarest_first
-
-
-def test_it_begins_with_the_easiest_pictures_and_ends_with_all() -> None:
-    assert _ease(0.0) == _ease(EASIEST_UNTIL) == 1
-    assert 0 < _ease((EASIEST_UNTIL + ALL_FROM) / 2) < 1
-    assert _ease(ALL_FROM) == _ease(1.0) == 0
+from bot.demo.train_dalle_bart import _rarest_first
 
 
 def test_places_with_rare_codes_are_looked_at_first() -> None:
