@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, ImageChops, ImageDraw, ImageFilter, ImageFont, 
 
 from bot.errors import JobFailedError
 from bot.guild_settings import ResultFormat
+from bot.kept_png import decode_png
 from bot.requests import MAX_IMAGES
 
 TILE_PX: Final = 256
@@ -70,7 +71,7 @@ def make_collage(images: Sequence[Pixels], *, tile_px: int = TILE_PX, is_numbere
 
 def number_picture(png: bytes, number: int) -> bytes:
     """A picture for a list, as WebP: enlarged as in a collage, with a number of one digit in its corner."""
-    picture = Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGB")
+    picture = decode_png(png)
     large = enlarge(picture, max(1, TILE_PX // max(picture.size)))
     badge = _badge(str(number), round(min(large.size) * _BADGE))
     inset = round(badge.width * 0.25)

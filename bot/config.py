@@ -6,10 +6,10 @@ Precedence, highest first: `DALLE_BOT_SECTION__KEY`, `DISCORD_TOKEN` (for `disco
 
 import difflib
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import unquote, unquote_plus
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -19,6 +19,7 @@ from pydantic_settings import PydanticBaseSettingsSource as Source
 from bot.errors import ConfigError
 from bot.log import redact
 from bot.requests import MAX_IMAGES
+from bot.toml_file import read_toml
 
 ENV_PREFIX: Final = "DALLE_BOT_"
 TOKEN_VARIABLE: Final = "DISCORD_TOKEN"  # noqa: S105 - a variable's name
@@ -126,7 +127,7 @@ class PrivacySettings(_Section):
     @field_validator("policy_file", mode="after")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
-        return None if path is None else path.expanduser().absolute()
+        return None if path is None else _expanded(path)
 
 
 class ModerationSettings(_Section):
@@ -139,7 +140,7 @@ class ModerationSettings(_Section):
     @field_validator("rules_file", "image_categories_file", mode="after")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
-        return None if path is None else path.expanduser().absolute()
+        return None if path is None else _expanded(path)
 
 
 class LogSettings(_Section):
@@ -160,6 +161,15 @@ class TelemetrySettings(_Section):
     enabled: bool = False
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(9464, ge=0, le=65535)
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        if "\0" not in str(path):
+            return path.expanduser().absolute()
+    except RuntimeError:
+        pass  # a ~ before a name that this machine doesn't know
+    raise ValueError("a path of this machine")
 
 
 def default_data_dir() -> Path:
@@ -194,7 +204,7 @@ class Settings(BaseSettings):
     @field_validator("data_dir", mode="after")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+        return _expanded(path)
 
     @property
     def store_url(self) -> str:
@@ -202,6 +212,19 @@ class Settings(BaseSettings):
         if self.store.url is not None:
             return self.store.url.get_secret_value()
         return f"sqlite+aiosqlite:///{(self.data_dir / STORE_FILE).as_posix()}"
+
+    def secrets(self) -> Iterator[str]:
+        """What must not be shown: the token, and the database's password as it is written and as it is meant."""
+        if self.discord.token is not None:
+            yield self.discord.token.get_secret_value()
+        if self.store.url is not None:
+            url = self.store.url.get_secret_value()
+            # Not urlsplit's own attributes, which refuse what SQLAlchemy takes.
+            user, at, _ = url.partition("://")[2].partition("?")[0].rpartition("@")
+            written = [user.partition(":")[2]] if at else []
+            queried = (pair.partition("=") for pair in url.partition("?")[2].split("&"))
+            written += [value for key, _, value in queried if key in ("password", "passwd", "sslpassword")]
+            yield from {secret for each in written if each for secret in (each, unquote(each), unquote_plus(each))}
 
     @property
     def pictures_dir(self) -> Path:
@@ -257,15 +280,11 @@ def load_settings(path: Path | None = None) -> Settings:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return read_toml(path)
     except FileNotFoundError:
         raise ConfigError(f"There is no configuration file {path}: copy config.example.toml there.") from None
     except OSError as error:
         raise ConfigError(f"{path} can't be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {redact(str(error))}.") from None
 
 
 def _keys() -> dict[str, tuple[str, ...]]:
@@ -355,7 +374,7 @@ def _wrong_value(source: str, details: Mapping[str, Any]) -> str:
         expected = expected.removeprefix(prefix)
     variable = next((name for name in os.environ if name.upper() == _variable(path)), None)
     where = f"the environment variable {variable}" if variable else source
-    if details["type"] == "value_error":
+    if details["type"] == "value_error" and path not in key_paths():
         return f"{where}: {expected}."
     if isinstance(given, Mapping | list) or path in _SECRET_KEYS or path not in key_paths():
         return f"{where}: {path} has a wrong value (not shown); expected {expected}."

@@ -189,7 +189,7 @@ def read_sampling(folder: Path) -> Sampling:
             top_p=float(value("top_p")),
             temperature=float(value("temperature")),
         )
-    except (TypeError, ValueError, InvalidParameterError) as error:
+    except (TypeError, ValueError, OverflowError, InvalidParameterError) as error:
         raise CheckpointError(f"{folder}: the sampling defaults are wrong. {error}") from error
 
 

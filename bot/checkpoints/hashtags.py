@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from bot.errors import CheckpointError
+from bot.small_file import TooLargeError, read_small
 
 WORDS_FILE: Final = "enwiki-words-frequency.txt"
+MAX_WORDS_BYTES: Final = 64 << 20
 
 _SEPARATORS: Final = re.compile(r"[^a-zA-Z0-9']+")
 # Bounds the work for one letter of a hashtag. Longer entries of word lists are scraps of markup.
@@ -34,10 +36,10 @@ class HashtagSplitter:
         """
         path = folder / WORDS_FILE
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = read_small(path, MAX_WORDS_BYTES).decode().splitlines()
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, UnicodeDecodeError, TooLargeError) as error:
             raise CheckpointError(f"The word list {path} can't be read as UTF-8 text: fetch it again.") from error
         words = [line.split(maxsplit=1)[0] for line in lines if line.strip()]
         if not words:

@@ -54,7 +54,7 @@ def check_config(network: str, config: Mapping[str, Any], file: Path) -> None:
     """Raises CheckpointMismatchError if a config.json is plainly that of another network than `network`."""
     kind, model_type = kind_of_config(config), config.get("model_type")
     if kind is None and isinstance(model_type, str):
-        kind = f"another model ({model_type})"
+        kind = f"another model ({model_type:.80})"
     if kind not in (None, network):
         raise CheckpointMismatchError(f"{file}: this seems to be {kind}'s configuration; {network}'s belongs here.")
 

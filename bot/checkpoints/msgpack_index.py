@@ -13,6 +13,7 @@ from bot.checkpoints.stored_array import DTYPES, StoredArray
 _MAX_VALUES: Final = 100_000
 _MAX_DEPTH: Final = 32
 _MAX_TEXT_BYTES: Final = 1024
+_MAX_NAME_CHARACTERS: Final = 1024  # of all the names above an array, joined; a name is kept for each array
 _MAX_DIMENSIONS: Final = 32
 
 _ARRAY_EXTENSION: Final = 1
@@ -57,6 +58,8 @@ class _Parser:
         self._num_values += 1
         if self._num_values > _MAX_VALUES or depth > _MAX_DEPTH:
             raise ValueError(f"{name} lies too deep or beyond {_MAX_VALUES} values")
+        if len(name) > _MAX_NAME_CHARACTERS:
+            raise ValueError(f"{name[:80]}… is a name beyond {_MAX_NAME_CHARACTERS} characters")
         first = self._byte()
         length = self._length(first, 0x80, 0x8F, {0xDE: 2, 0xDF: 4})
         if length is not None:

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO, Final
 from bot.checkpoints.stored_array import DTYPES, StoredArray
 
 _MAX_HEADER_BYTES: Final = 16 * 2**20
+_MAX_NAME_CHARACTERS: Final = 1024
+_MAX_DIMENSIONS: Final = 32
 
 _DTYPES: Final = {
     "BOOL": "bool",
@@ -45,12 +47,14 @@ def index_safetensors(file: BinaryIO, size: int) -> dict[str, StoredArray]:
 
 
 def _array(name: str, entry: Any, begin: int) -> StoredArray:
+    if len(name) > _MAX_NAME_CHARACTERS:
+        raise ValueError(f"{name[:80]}… is a name beyond {_MAX_NAME_CHARACTERS} characters")
     match entry:
         case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(first), int(last)]} if (
-            all(type(size) is int for size in shape) and 0 <= first <= last
+            len(shape) <= _MAX_DIMENSIONS and all(type(size) is int for size in shape) and 0 <= first <= last
         ):
             if dtype not in _DTYPES:
-                raise ValueError(f"{name} holds {dtype!r}, which is no known kind of number")
+                raise ValueError(f"{name} holds {dtype[:40]!r}, which is no known kind of number")
             try:
                 return StoredArray(DTYPES[_DTYPES[dtype]], tuple(shape), ((begin + first, last - first),))
             except ValueError as error:

@@ -19,6 +19,8 @@ DTYPES: Final[Mapping[str, np.dtype[Any]]] = {
 }
 """Kinds of numbers by numpy's names. Parameters have some of these; the others are there for errors to name."""
 
+_MAX_SIZE: Final = 1 << 40
+
 
 @dataclass(frozen=True, slots=True)
 class StoredArray:
@@ -37,6 +39,9 @@ class StoredArray:
         for size in self.shape:
             if size < 0:
                 raise ValueError(f"a shape has the negative size {size}")
+            # An array of no bytes may say what it likes of its other sides, and numpy would not take them.
+            if size > _MAX_SIZE and 0 in self.shape:
+                raise ValueError("a shape has a size that no array has")
             needed *= size
         if needed != self.nbytes:
             raise ValueError(f"{self.nbytes} bytes are not an array {list(self.shape)} of {self.dtype}")

@@ -12,8 +12,10 @@ from pathlib import Path
 from tokenizers import Tokenizer
 from tokenizers.processors import RobertaProcessing
 
-from bot.checkpoints.json_file import read_json
+from bot.checkpoints.json_file import MAX_JSON_BYTES, read_json
+from bot.checkpoints.tokenizer_parts import check_parts
 from bot.errors import CheckpointError, CheckpointNotFoundError
+from bot.small_file import TooLargeError, read_small
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,12 @@ def _special_tokens(folder: Path, defaults: SpecialTokens) -> SpecialTokens:
             if isinstance(content, str):
                 special = replace(special, **{role: content})
             elif token is not None:
-                raise CheckpointError(f"{file}: {role} must be a token's text, not {token!r}.")
+                raise CheckpointError(f"{file}: {role} must be a token's text, not {token!r:.80}.")
     return special
 
 
 def _from_json(file: Path) -> Tokenizer:
-    read_json(file)
+    check_parts(read_json(file), str(file))
     try:
         return Tokenizer.from_file(str(file))
     except Exception as error:  # `tokenizers` raises nothing more precise
@@ -111,10 +113,10 @@ def _from_vocabulary(vocab_file: Path, merges_file: Path, special: SpecialTokens
 
 def _read_merges(file: Path) -> Merges:
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")
+        lines = read_small(file, MAX_JSON_BYTES).decode().split("\n")
     except FileNotFoundError as error:
         raise CheckpointNotFoundError(f"{file}: no such file; vocab.json alone is not a tokenizer.") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, TooLargeError) as error:
         raise CheckpointError(f"{file}: not readable as UTF-8 text ({error}). Fetch it again.") from error
     merges: Merges = []
     for number, line in enumerate(lines, start=1):
@@ -122,7 +124,9 @@ def _read_merges(file: Path) -> Merges:
             continue
         left, space, right = line.rstrip("\r").partition(" ")
         if not (left and space and right):
-            raise CheckpointError(f"{file}: line {number} must hold two pieces of text, not {line!r}. Fetch it again.")
+            raise CheckpointError(
+                f"{file}: line {number} must hold two pieces of text, not {line!r:.80}. Fetch it again."
+            )
         merges.append((left, right))
     return merges
 

@@ -3,13 +3,12 @@
 Pictures are decoded here, which takes some milliseconds each: on a worker thread.
 """
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
+from bot.kept_png import decode_png
 from bot.requests import GeneratedImage, GenerationRequest, Result, Sampling, SamplingOverrides
 from bot.store import JobRecord, StoredImage
 
@@ -55,4 +54,4 @@ def result_of(job: JobRecord, images: Sequence[StoredImage], pictures: Sequence[
 
 def picture_of(png: bytes) -> npt.NDArray[np.uint8]:
     """uint8 [height, width, 3] of a kept PNG file."""
-    return np.asarray(Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGB"))
+    return np.asarray(decode_png(png))

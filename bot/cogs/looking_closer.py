@@ -4,13 +4,11 @@ Handlers of presses, on the event loop. Every answer is for whoever pressed alon
 """
 
 import asyncio
-import io
 from collections.abc import Mapping
 from typing import Any, Final
 
 import aiohttp
 import discord
-from PIL import Image
 
 from bot.catalogues import Languages
 from bot.cogs.answering import answer_alone, file_of, think
@@ -19,6 +17,7 @@ from bot.cogs.picture_source import PictureSource, PngFile
 from bot.cogs.results import STORE_TIMEOUT_S, KeptResult, Results, parse_rank
 from bot.collage import encode_within, enlarge, read_metadata
 from bot.errors import JobEndedError, MissingPermissionError, StoreError
+from bot.kept_png import decode_png
 from bot.language import Language
 from bot.render import MAX_REQUEST_BYTES
 from bot.store import FavouriteStore, StoredImage
@@ -140,7 +139,7 @@ def enlarge_png(png: bytes, max_bytes: int) -> tuple[bytes, str, tuple[int, int]
 
     Raises JobFailedError if it can't have at most `max_bytes`.
     """
-    image = Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGB")
+    image = decode_png(png)
     factor = max(1, min(MAX_FACTOR, MAX_ENLARGED_PX // max(image.size)))
     large = enlarge(image, factor)
     data, extension = encode_within(large, read_metadata(png) | {"enlarged": f"{factor} times"}, max_bytes)

@@ -3,7 +3,7 @@
 Words and pictures are looked at on the threads for pictures.
 """
 
-import io
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
-from PIL import Image
 
 from bot.cogs.picture_threads import PictureThreads
+from bot.errors import StoreError
+from bot.kept_png import decode_png
 from bot.moderation.likeness import PictureHash, hash_picture
 from bot.moderation.sweeping import Sweep, SweepCriteria
 from bot.pictures import PictureFolder
@@ -24,6 +25,8 @@ PICTURE_JOBS: Final = 10  # looked at in one go
 STEP_TIMEOUT_S: Final = 60.0
 DRY_RUN_S: Final = 45.0
 MAX_EXAMPLES: Final = 5
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +106,8 @@ class SweepSearch:
 
 
 def _hash_png(png: bytes) -> PictureHash | None:
-    return hash_picture(np.asarray(Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGB")))
+    try:
+        return hash_picture(np.asarray(decode_png(png)))
+    except StoreError as error:
+        _log.warning("a picture could not be compared: %s", error)
+        return None

@@ -21,11 +21,14 @@ from filelock import FileLock, Timeout
 
 from bot.errors import CheckpointError, ConfigError, FetchError
 from bot.fetch.digest import is_digest
+from bot.small_file import TooLargeError, read_small
 
 LOCK_FILE: Final = "models.lock.json"
 _FORMAT: Final = 1
+_MAX_BYTES: Final = 16 << 20
 _POLL_S: Final = 0.5
-_VERSION: Final = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+VERSION: Final = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+"""What a source may call a version: it becomes a part of a folder's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class ModelsLock:
 
     def _read(self) -> dict[str, Held]:
         try:
-            data = json.loads(self.file.read_text("utf-8"))
+            data = json.loads(read_small(self.file, _MAX_BYTES).decode())
             if data["format"] != _FORMAT:
                 raise ValueError(f"format {data['format']!r} is not {_FORMAT}")
             return {str(source): _held(entry) for source, entry in data["sources"].items()}
@@ -92,7 +95,7 @@ class ModelsLock:
             raise CheckpointError(f"{self.file} can't be read ({error.strerror}).") from error
         except KeyError as error:
             raise self._malformed(f"{error} is missing") from None
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError, TooLargeError) as error:
             raise self._malformed(str(error)) from None
 
     def _malformed(self, why: str) -> CheckpointError:
@@ -158,8 +161,7 @@ def _held(entry: Mapping[str, Any]) -> Held:
             raise ValueError(f"{name!r} is not a plain file name")
         files[name] = HeldFile(size, digest)
     version = entry["version"]
-    # It becomes a folder's name.
-    if not isinstance(version, str) or not _VERSION.fullmatch(version) or not files:
+    if not isinstance(version, str) or not VERSION.fullmatch(version) or not files:
         raise ValueError(f"the version {version!r} has {len(files)} files")
     return Held(version, files)
 

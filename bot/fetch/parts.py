@@ -104,7 +104,7 @@ def check_config(folder: Path, part: Part) -> None:
     config = read_json(file)
     kind = kind_of_config(config)
     if kind is None and part.name == DALLE_BART.name and config.get("model_type") is not None:
-        raise CheckpointError(f"{file}: a model of type {config['model_type']!r}, but {part.wish}.")
+        raise CheckpointError(f"{file}: a model of type {config['model_type']!r:.80}, but {part.wish}.")
     if kind not in (None, part.kind):
         found = next(other for other in PARTS if other.kind == kind)
         hint = "" if part.in_whole else f"; {found.option} is for this one"

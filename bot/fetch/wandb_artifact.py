@@ -18,7 +18,7 @@ import httpx2
 
 from bot.errors import CheckpointNotFoundError, DalleBotError, FetchError
 from bot.fetch.digest import from_base64
-from bot.fetch.lock import Held, HeldFile
+from bot.fetch.lock import VERSION, Held, HeldFile
 from bot.fetch.parts import Part, choose_files
 from bot.fetch.remote import BrokenOffError, Place, after, readable, sent_from
 from bot.fetch.source import WandbSource
@@ -52,6 +52,8 @@ class WandbArtifact:
         with self._explained():
             artifact = self._api.artifact(self._name)
             version, files = str(artifact.version), {file.name: file for file in artifact.files()}
+        if not VERSION.fullmatch(version):
+            raise FetchError(f"W&B calls the newest version of {self._name} {version!r:.40}, which can't be one.")
         names = choose_files(files, self._part, self.title[:1].upper() + self.title[1:])
         # `files` gives md5 in base64; references to other stores have none.
         return Held(version, {name: HeldFile(files[name].size, from_base64("md5", files[name].md5)) for name in names})

@@ -107,14 +107,15 @@ def _section(data: Mapping[str, Any], name: str, source: str) -> tuple[Mapping[s
     if section is None:
         section = {}
     if not isinstance(section, Mapping):
-        raise CheckpointError(f"{source}: option {chosen} must be an object, not {section!r}.")
+        raise CheckpointError(f"{source}: option {chosen} must be an object, not {section!r:.80}.")
     return section, f"{source}, {chosen}"
 
 
 def _check_tower(tower: ClipTextConfig | ClipVisionConfig, source: str) -> None:
     if tower.hidden_act not in ACTIVATIONS:
         raise CheckpointError(
-            f"{source}: option hidden_act = {tower.hidden_act!r} is not supported; use one of {', '.join(ACTIVATIONS)}."
+            f"{source}: option hidden_act = {tower.hidden_act!r:.80} is not supported; "
+            f"use one of {', '.join(ACTIVATIONS)}."
         )
     for name in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"):
         if getattr(tower, name) < 1:

@@ -38,7 +38,9 @@ class ClipPreprocessing:
             given = data.get(name, image_size)
             sides = [given.get(key) for key in keys] if isinstance(given, Mapping) else [given]
             if any(side != image_size for side in sides):
-                raise CheckpointError(f"{source}: option {name} = {given!r} must be the network's {image_size} pixels.")
+                raise CheckpointError(
+                    f"{source}: option {name} = {given!r:.80} must be the network's {image_size} pixels."
+                )
         mean = _channels(data, "image_mean", CLIP_MEAN, source)
         std = _channels(data, "image_std", CLIP_STD, source)
         if min(std) <= 0:
@@ -72,6 +74,6 @@ def _channels(
     values = data.get(name, default)
     try:
         red, green, blue = (float(value) for value in values)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{source}: option {name} must be three numbers, not {values!r}.") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{source}: option {name} must be three numbers, not {values!r:.80}.") from error
     return red, green, blue

@@ -2,11 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from bot.errors import CheckpointError
 
 C = TypeVar("C")
+
+# Far above every model's. A file that says more would have the program build layers without end.
+MAX_INT: Final = 1 << 20
+MAX_LAYERS: Final = 256
+MAX_MEMBERS: Final = 32
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "int": int,
@@ -24,7 +29,8 @@ def refuse_options(data: Mapping[str, Any], required: Mapping[str, Any], source:
         given = data.get(name, value)
         if given != value:
             raise CheckpointError(
-                f"{source}: option {name} = {given!r} is not supported; only {value!r} is (the released models' value)."
+                f"{source}: option {name} = {given!r:.80} is not supported; "
+                f"only {value!r} is (the released models' value)."
             )
 
 
@@ -41,7 +47,8 @@ def require_positive(config: Any, names: Iterable[str], source: str) -> None:
 def pick(cls: type[C], data: Mapping[str, Any], source: str) -> C:
     """Fills a config dataclass from `data`, checking the type of every field that it names.
 
-    Lists of integers become tuples. Raises CheckpointError for a missing or mistyped option.
+    Lists of integers become tuples. Raises CheckpointError for a missing or mistyped option, and for one beyond any
+    model's size.
     """
     values: dict[str, Any] = {}
     for field in fields(cls):  # type: ignore[arg-type]
@@ -56,9 +63,18 @@ def pick(cls: type[C], data: Mapping[str, Any], source: str) -> C:
         members = value if kind == "tuple" and isinstance(value, tuple) else ()
         if not _is(value, kind) or not all(_is(member, "int") for member in members):
             expected = "a list of int" if kind == "tuple" else f"of type {kind}"
-            raise CheckpointError(f"{source}: option {field.name} must be {expected}, not {data[field.name]!r}.")
+            raise CheckpointError(f"{source}: option {field.name} must be {expected}, not {data[field.name]!r:.80}.")
+        _check_size(field.name, members if kind == "tuple" else (value,), source)
         values[field.name] = value
     return cls(**values)
+
+
+def _check_size(name: str, values: tuple[Any, ...], source: str) -> None:
+    most = MAX_LAYERS if name.endswith(("layers", "blocks")) else MAX_INT
+    if len(values) > MAX_MEMBERS or any(_is(value, "int") and abs(value) > most for value in values):
+        raise CheckpointError(
+            f"{source}: option {name} holds {', '.join(map(repr, values)):.80}, which is beyond every model."
+        )
 
 
 def _is(value: Any, kind: str) -> bool:

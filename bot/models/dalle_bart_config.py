@@ -84,7 +84,7 @@ class DalleBartConfig:
         length = data.get("max_length", config.image_length + 1)
         if length != config.image_length + 1:
             raise CheckpointError(
-                f"{source}: option max_length = {length} does not fit image_length = {config.image_length}; "
+                f"{source}: option max_length = {length!r:.80} does not fit image_length = {config.image_length}; "
                 f"it must be {config.image_length + 1}, the start token included."
             )
         for heads in ("encoder_attention_heads", "decoder_attention_heads"):
@@ -97,7 +97,7 @@ class DalleBartConfig:
             )
         if config.activation_function not in ACTIVATIONS:
             raise CheckpointError(
-                f"{source}: option activation_function = {config.activation_function!r} is not supported; "
+                f"{source}: option activation_function = {config.activation_function!r:.80} is not supported; "
                 f"known are {', '.join(ACTIVATIONS)}."
             )
         return config

@@ -4,7 +4,6 @@ Read once at the start, on a worker thread, and by `dalle-bot calibrate`, which 
 """
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 from bot.errors import ConfigError, RequestError
 from bot.image_rule import CATEGORY_NAME
 from bot.requests import MAX_LABELS, check_prompt
+from bot.toml_file import read_toml
 
 SHIPPED_CATEGORIES: Final = Path(__file__).parent / "image_categories.toml"
 MAX_CATEGORIES: Final = 25  # of a choice of Discord's
@@ -65,13 +65,9 @@ NO_CATEGORIES: Final = Categories((), (), is_calibrated=False)
 def read_categories(path: Path = SHIPPED_CATEGORIES) -> Categories:
     """Blocks for a moment. Raises ConfigError naming the file and what is wrong in it."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        data = read_toml(path)
     except OSError as error:
         raise ConfigError(f"The categories of pictures in {path} can't be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
     _only(path, "the file", data, _KEYS)
     if not isinstance(data.get("is_calibrated", False), bool):
         raise ConfigError(f"{path}: is_calibrated must be true or false.")

@@ -158,3 +158,18 @@ def test_hostile_headers_take_little_memory(content: bytes) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 50e6
+
+
+def test_long_names_above_many_arrays_take_little_memory() -> None:
+    tree: Any = {f"{number}": array() for number in range(2000)}
+    for _ in range(20):
+        tree = {"x" * 1000: tree}
+    content = msgpack.packb(tree)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="is a name beyond 1024 characters"):
+            index(content)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10e6

@@ -27,3 +27,8 @@ def test_bytes_are_counted_over_all_pieces() -> None:
 def test_a_shape_that_does_not_fit_is_refused(shape: tuple[int, ...], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         StoredArray(FLOAT, shape, ((0, 8),))
+
+
+def test_an_array_of_no_bytes_may_not_have_any_shape() -> None:
+    with pytest.raises(ValueError, match="a size that no array has"):
+        StoredArray(FLOAT, (0, 2**70), ((0, 0),))

@@ -232,3 +232,28 @@ def test_byte_level_tokenizers_know_everything(folder: Path) -> None:
     encoded = tokenizer.encode(PROMPTS)
     assert not any(encoded.unknown_words)
     assert not any(encoded.all_unknown)
+
+
+def test_an_expression_that_could_take_hours_is_refused_before_it_is_compiled(folder: Path) -> None:
+    file = folder / "tokenizer.json"
+    data = json.loads(file.read_text("utf-8"))
+    data["pre_tokenizer"] = {"type": "Split", "pattern": {"Regex": "(a|a)+b"}, "behavior": "Isolated", "invert": False}
+    file.write_text(json.dumps(data), "utf-8")
+    with pytest.raises(CheckpointError, match="none of the expressions that are known to be fast"):
+        PromptTokenizer.load(folder, max_length=16, normalize=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("tokenizer.json", "json_file.MAX_JSON_BYTES"),
+        ("merges.txt", "tokenizer_files.MAX_JSON_BYTES"),
+        (WORDS_FILE, "hashtags.MAX_WORDS_BYTES"),
+    ],
+)
+def test_a_file_of_megabytes_is_refused(folder: Path, name: str, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "merges.txt":
+        (folder / "tokenizer.json").unlink()
+    monkeypatch.setattr(f"bot.checkpoints.{limit}", 20)
+    with pytest.raises(CheckpointError, match=name.partition(".")[0]):
+        PromptTokenizer.load(folder, max_length=16, normalize=True)

@@ -63,6 +63,8 @@ def entry(**changes: Any) -> str:
         ("", "Expecting value"),
         ("[]", "list indices"),
         ("{}", "'format' is missing"),
+        ("[" * 100_000, "recursion"),
+        ("{}" + " " * (16 << 20), "it has more than 16,777,216 bytes"),
         ('{"format": 2, "sources": {}}', "format 2 is not 1"),
         ('{"format": 1}', "'sources' is missing"),
         ('{"format": 1, "sources": {"a/b": {}}}', "'files' is missing"),

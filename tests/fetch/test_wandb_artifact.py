@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -162,3 +163,14 @@ def test_a_library_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: p
         "model.name names a W&B artifact, and the library wandb is not installed: in the checkout, "
         "pip install -e '.[wandb]' brings it."
     )
+
+
+@pytest.mark.parametrize("version", ["../../elsewhere", "", ".", "v0/..", "v0\n"])
+def test_a_version_that_would_lead_elsewhere_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    artifact = client(tmp_path=tmp_path)
+    answer = SimpleNamespace(version=version, files=list)
+    monkeypatch.setitem(vars(artifact), "_api", SimpleNamespace(artifact=lambda _: answer))
+    with pytest.raises(FetchError, match="which can't be one"):
+        artifact.resolve()

@@ -55,3 +55,25 @@ def test_an_option_below_one_is_named(value: dict[str, Any]) -> None:
     require_positive(Options(1), ("width", "sizes"), "f")
     with pytest.raises(CheckpointError, match=f"f: option {next(iter(value))} must be at least 1, not"):
         require_positive(Options(**{"width": 1, **value}), ("width", "sizes"), "f")
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({"width": 10**9}, "f: option width holds 1000000000, which is beyond every model."),
+        ({"width": -(10**4000)}, f"f: option width holds -1{'0' * 78}, which is beyond every model."),
+        ({"width": 1, "rate": 10**400}, f"f: option rate holds 1{'0' * 79}, which is beyond every model."),
+        ({"width": 1, "sizes": [1] * 33}, f"f: option sizes holds {'1, ' * 26}1,, which is beyond every model."),
+        ({"width": 1, "sizes": [10**9]}, "f: option sizes holds 1000000000, which is beyond every model."),
+        ({"width": 1, "num_hidden_layers": 257}, "f: option num_hidden_layers holds 257, which is beyond every model."),
+        ({"width": ["x"] * 1000}, f"f: option width must be of type int, not {repr(['x'] * 1000)[:80]}."),
+    ],
+)
+def test_what_would_take_for_ever_to_build_is_refused(data: dict[str, Any], sentence: str) -> None:
+    @dataclass(frozen=True)
+    class Layered(Options):
+        num_hidden_layers: int = 2
+
+    with pytest.raises(CheckpointError) as caught:
+        pick(Layered, data, "f")
+    assert str(caught.value) == sentence
