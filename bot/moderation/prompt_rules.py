@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from ahocorasick_rs import AhoCorasick
 
-from bot.errors import InvalidParameterError
+from bot.errors import InvalidParameterError, InvalidPromptError
 from bot.moderation.lookalikes import MASK, SIGNS
 from bot.moderation.prompt_patterns import PatternSet, compile_pattern
 from bot.moderation.prompt_text import PromptText, Trick, fold
@@ -21,9 +21,14 @@ from bot.moderation.readings import is_unspaced, readings
 from bot.moderation.spelling import Speller, Term, term_of
 
 MAX_RULES: Final = 10_000
+MAX_PATTERNS: Final = 500  # among them
 MAX_RULE_CHARACTERS: Final = 500
 MIN_LETTERS: Final = 2
 MAX_HITS: Final = 50
+# Letters that are compared for one text, in all its readings. 1000 ordinary ones and 10,000 rules take some thousand.
+# Those that take longest are done within a second.
+MAX_EFFORT: Final = 40_000
+MAX_FOUND: Final = 2000
 
 _SIGNS_WITHIN: Final = re.compile(rf"(?<=[^\W_])[{re.escape(''.join(SIGNS))}]+(?=[^\W_])")
 _BETWEEN_WORDS: Final = re.compile(r"[^\w'’]|_")
@@ -160,7 +165,8 @@ class RuleSet:
         self.num_rules = len(rules)
 
     def check(self, prompt: str, negative_prompt: str | None = None) -> Verdict:
-        """What fires, at most MAX_HITS in each part, the strictest."""
+        """What fires, at most MAX_HITS in each part, the strictest. Raises InvalidPromptError for a text that begins
+        like so many rules at so many places that comparing it would keep others waiting."""
         hits = self._hits(prompt, "prompt")
         if negative_prompt is not None:
             hits += self._hits(negative_prompt, "negative")
@@ -173,6 +179,8 @@ class RuleSet:
             key = (hit.rule, hit.start, hit.end)
             if key not in found or len(found[key].tricks) > len(hit.tricks):
                 found[key] = hit
+            if len(found) > MAX_FOUND:
+                raise _too_alike()
         hits = _with_exceptions(list(found.values()))
         hits.sort(key=lambda hit: (hit.is_off, -hit.rule.action.severity))
         return sorted(hits[:MAX_HITS], key=lambda hit: (hit.start, hit.end))
@@ -180,10 +188,14 @@ class RuleSet:
     def _spelled(self, text: PromptText, part: Part) -> Iterator[Hit]:
         if self._finder is None:
             return
+        effort = 0
         for reading in readings(text):
             speller = Speller(text, reading)
             for number, first, end in self._finder.find_matches_as_indexes(reading.squeezed, overlapping=True):
                 for term, rule in self._terms[number]:
+                    effort += 1 + len(term.runs)
+                    if effort > MAX_EFFORT:
+                        raise _too_alike()
                     spelled = speller.find(term, first, end - 1)
                     if spelled is not None:
                         start, stop = text.span(reading.places[spelled.start], reading.places[spelled.end - 1] + 1)
@@ -199,6 +211,10 @@ class RuleSet:
             span = text.span(start, end)
             if (number, *span) not in plain:
                 yield Hit(self._patterned[number], part, *span, text.tricks_in(start, end))
+
+
+def _too_alike() -> InvalidPromptError:
+    return InvalidPromptError("This is too much like too many rules of this server. Write it differently.")
 
 
 def _with_exceptions(hits: Sequence[Hit]) -> list[Hit]:

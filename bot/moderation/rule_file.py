@@ -14,10 +14,12 @@ from typing import Final
 
 from bot.errors import ConfigError, InvalidParameterError
 from bot.language import Text
-from bot.moderation.prompt_rules import MAX_RULES, Category, Rule, RuleAction
+from bot.moderation.prompt_rules import MAX_PATTERNS, MAX_RULES, Category, Rule, RuleAction
 
 MAX_FILE_BYTES: Final = 1 << 20
 MAX_COMPLAINTS: Final = 20
+MAX_MALFORMED: Final = 1000
+MAX_LINES: Final = 2 * MAX_RULES  # with a rule; each takes up to 10 ms to be compiled
 HEADER: Final = """\
 # Rules for prompts. One a line: ACTION: WORDS
 # Actions, from mild to strict: allow (an exception to others), warn, hold, refuse, strike.
@@ -36,7 +38,8 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class RuleFile:
-    """complaints: of the first MAX_COMPLAINTS malformed lines. num_malformed: of all."""
+    """complaints: of the first MAX_COMPLAINTS malformed lines. num_malformed: of all; reading ends at
+    MAX_MALFORMED."""
 
     rules: tuple[Rule, ...]
     complaints: tuple[Complaint, ...] = ()
@@ -59,19 +62,28 @@ def decode(data: bytes) -> str:
 def parse_rules(text: str, *, category: Category = Category.SERVER, action: RuleAction | None = None) -> RuleFile:
     """action: of lines that name none; None where each must. Of a rule that stands there twice, the last one counts.
 
-    Raises InvalidParameterError above MAX_RULES.
+    Raises InvalidParameterError above MAX_RULES, MAX_PATTERNS or MAX_LINES.
     """
     rules: dict[str, Rule] = {}
     complaints: list[Complaint] = []
+    num_lines = num_patterns = 0
     for number, line in enumerate(text.splitlines(), start=1):
         line = line.strip()
         if not line or line.startswith("#"):
             continue
+        num_lines += 1
+        if num_lines > MAX_LINES:
+            raise InvalidParameterError("The file has more than {limit:,} lines with rules.", limit=MAX_LINES)
         try:
             rule = _rule(line, category, action)
         except InvalidParameterError as error:
             complaints.append(Complaint(number, error.text))
+            if len(complaints) == MAX_MALFORMED:
+                break
             continue
+        num_patterns += rule.pattern is not None and rule.text not in rules
+        if num_patterns > MAX_PATTERNS:
+            raise InvalidParameterError("The file has more than {limit:,} patterns.", limit=MAX_PATTERNS)
         rules[rule.text] = rule
         if len(rules) > MAX_RULES:
             raise InvalidParameterError("The file has more than {limit:,} rules.", limit=MAX_RULES)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.errors import InvalidParameterError
+from bot.errors import InvalidParameterError, InvalidPromptError
 from bot.moderation.likeness import BlockedHashes, PictureHash
 from bot.moderation.prompt_rules import Rule, RuleAction, RuleSet
 
@@ -65,8 +65,13 @@ class Sweep:
         self._blocked = BlockedHashes(blocked) if criteria.is_blocked else None
 
     def fits_prompt(self, prompt: str, negative_prompt: str | None) -> bool:
-        """Whether a result's words are meant; True where they don't matter."""
-        return self._rules is None or bool(self._rules.check(prompt, negative_prompt).hits)
+        """Whether a result's words are meant; True where they don't matter, False where they can't be compared."""
+        if self._rules is None:
+            return True
+        try:
+            return bool(self._rules.check(prompt, negative_prompt).hits)
+        except InvalidPromptError:
+            return False
 
     @property
     def needs_pictures(self) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import InvalidParameterError
-from bot.moderation.prompt_rules import MAX_RULES, Category, Rule, RuleAction
+from bot.moderation.prompt_rules import MAX_PATTERNS, MAX_RULES, Category, Rule, RuleAction
 from bot.store.audit import AuditAction, AuditRecord, write_audit
 from bot.store.database import Database
 from bot.store.schema import prompt_rules, rule_choices
@@ -71,8 +71,8 @@ class RuleStore:
         is_replacing: bool = False,
     ) -> int:
         """Adds rules, or gives those that are there their new action; is_replacing: removes all others. Returns how
-        many the guild has then. how: for the audit. Raises InvalidParameterError above MAX_RULES; then nothing is
-        changed."""
+        many the guild has then. how: for the audit. Raises InvalidParameterError above MAX_RULES or MAX_PATTERNS;
+        then nothing is changed."""
         values = [
             {
                 "guild_id": guild_id,
@@ -98,6 +98,13 @@ class RuleStore:
                     "This server would have {count:,} rules, and at most {limit:,} fit: remove some first.",
                     count=count,
                     limit=MAX_RULES,
+                )
+            patterned = select(func.count()).select_from(prompt_rules).where(here, prompt_rules.c.text.startswith("/"))
+            if (patterns := await connection.scalar(patterned) or 0) > MAX_PATTERNS:
+                raise InvalidParameterError(
+                    "This server would have {count:,} patterns, and at most {limit:,} fit: remove some first.",
+                    count=patterns,
+                    limit=MAX_PATTERNS,
                 )
             await _renew(connection, guild_id)
             only = f"{rules[0].action}: {rules[0].text}" if len(rules) == 1 else None

@@ -1,8 +1,10 @@
 """Which rules fire on what, and what a set of them decides."""
 
+import time
+
 import pytest
 
-from bot.errors import InvalidParameterError
+from bot.errors import InvalidParameterError, InvalidPromptError
 from bot.moderation.prompt_rules import MAX_HITS, Category, Rule, RuleAction, RuleSet
 from bot.moderation.prompt_text import Trick
 
@@ -163,3 +165,23 @@ def test_more_patterns_than_fit_into_one_set() -> None:
 
 def test_no_rules() -> None:
     assert RuleSet([]).check("anything", "at all").hits == ()
+
+
+def test_rules_made_to_keep_others_waiting_end_in_a_refusal() -> None:
+    alike = RuleSet(Rule("a" * n + "b" * m, RuleAction.WARN) for n in range(1, 41) for m in range(1, 41))
+    began_s = time.process_time()
+    with pytest.raises(InvalidPromptError, match="too much like too many rules"):
+        alike.check("ab " * 333)
+    with pytest.raises(InvalidPromptError, match="too much like too many rules"):
+        alike.check("aaabbb" * 160)
+    assert time.process_time() - began_s < 10
+    assert alike.check("an ordinary cab and aabb").hits
+
+
+def test_exceptions_made_to_keep_others_waiting_end_in_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = [Rule(f"/a{{{n}}}/", RuleAction.ALLOW if n % 2 else RuleAction.WARN) for n in range(1, 11)]
+    monkeypatch.setattr("bot.moderation.prompt_rules.MAX_FOUND", 99)
+    with pytest.raises(InvalidPromptError, match="too much like too many rules"):
+        RuleSet(rules).check("a" * 1000)
+    monkeypatch.setattr("bot.moderation.prompt_rules.MAX_FOUND", 100)
+    assert len(RuleSet(rules).check("a" * 1000).hits) == 50

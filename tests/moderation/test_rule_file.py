@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from bot.errors import ConfigError, InvalidParameterError
 from bot.moderation.prompt_rules import MAX_RULES, Category, Rule, RuleAction
-from bot.moderation.rule_file import MAX_COMPLAINTS, MAX_FILE_BYTES, decode, load_rules, parse_rules, write_rules
+from bot.moderation.rule_file import (
+    MAX_COMPLAINTS,
+    MAX_FILE_BYTES,
+    MAX_MALFORMED,
+    decode,
+    load_rules,
+    parse_rules,
+    write_rules,
+)
 from bot.moderation.starter import AT_FIRST, FOLDER, STARTER_CATEGORIES, starter_rules
 
 EXAMPLE = """\
@@ -104,3 +112,21 @@ def test_the_file_of_whoever_runs_the_bot(tmp_path: Path) -> None:
     path.write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="is not UTF-8 text"):
         load_rules(path)
+
+
+def test_a_file_made_to_keep_the_bot_busy_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = parse_rules("warn: x\n" * (MAX_MALFORMED + 500))
+    assert (len(read.complaints), read.num_malformed) == (MAX_COMPLAINTS, MAX_MALFORMED)
+    monkeypatch.setattr("bot.moderation.rule_file.MAX_LINES", 30)
+    with pytest.raises(InvalidParameterError, match="more than 30 lines with rules"):
+        parse_rules("warn: naked\n" * 31)
+    with pytest.raises(InvalidParameterError, match="more than 30 lines with rules"):
+        parse_rules("warn: x\n" * 31)
+
+
+def test_too_many_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.moderation.rule_file.MAX_PATTERNS", 3)
+    again = "warn: /word 1/\n" * 5
+    assert len(parse_rules("warn: /word 1/\nwarn: /word 2/\nwarn: /word 3/\n" + again).rules) == 3
+    with pytest.raises(InvalidParameterError, match="more than 3 patterns"):
+        parse_rules("".join(f"warn: /word {number}/\n" for number in range(4)))

@@ -71,3 +71,10 @@ def test_pictures_like_the_rejected_ones() -> None:
     criteria = SweepCriteria(is_blocked=True)
     assert not Sweep(criteria).fits_pictures([circle()])
     assert Sweep(criteria, [circle()]).fits_pictures([circle()])
+
+
+def test_what_cannot_be_compared_is_not_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.moderation.prompt_rules.MAX_FOUND", 1)
+    sweep = Sweep(SweepCriteria(term="red"))
+    assert sweep.fits_prompt("a red circle", None)
+    assert not sweep.fits_prompt("red red red", None)
