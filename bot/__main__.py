@@ -22,6 +22,7 @@ from bot.commands.run import run
 from bot.commands.sandbox import sandbox
 from bot.commands.train_demo import train_demo
 from bot.errors import CheckpointError, ConfigError, DalleBotError, EngineHungError, FetchError, RequestError
+from bot.log import redact_for_terminal
 
 app = typer.Typer(
     help="A Discord bot that draws prompts with DALL-E Mini or Mega and ranks the images with CLIP.",
@@ -52,7 +53,7 @@ def main() -> None:
         # Python's own end tidies up the device, which would wait for it as the engine's thread does.
         os._exit(1)
     except DalleBotError as error:
-        print(f"dalle-bot: {error}", file=sys.stderr)
+        print(f"dalle-bot: {redact_for_terminal(str(error))}", file=sys.stderr)
         # What could not be fetched may come another time: a supervisor that starts the bot anew is right then.
         is_wrong_usage = isinstance(error, (ConfigError, RequestError, CheckpointError))
         sys.exit(2 if is_wrong_usage and not isinstance(error, FetchError) else 1)

@@ -10,9 +10,11 @@ import json as jsonlib
 import logging
 import re
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any, Final
 
 from bot.log_context import bound_ids
@@ -35,6 +37,8 @@ _NAMED_SECRET: Final = re.compile(
     r"((?:HF_TOKEN|HUB_TOKEN|API_KEY|SECRET_ACCESS_KEY|SESSION_TOKEN)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&}]{8,}",
     re.IGNORECASE,
 )
+# As discord.py and aiohttp show a payload: 'token': '…'.
+_TOKEN_FIELD: Final = re.compile(r"([\"'](?:access_|refresh_)?token[\"']\s*:\s*[\"'])[^\"'\s]{8,}", re.IGNORECASE)
 _BEARER: Final = re.compile(r"(\bBearer\s+)[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE)
 _SIGNED_QUERY: Final = re.compile(
     r"([?&](?:X-(?:Amz|Goog)-)?(?:Signature|Credential|Security-Token|Policy|Key-Pair-Id|sig)=)[^&\s\"']+",
@@ -69,7 +73,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     text = _BOT_TOKEN.sub(REDACTED, text)
     text = _INTERACTION_TOKEN.sub(REDACTED, text)
     text = _STORE_TOKEN.sub(REDACTED, text)
-    for pattern in (_TOKEN_IN_PATH, _NAMED_SECRET, _BEARER, _SIGNED_QUERY):
+    for pattern in (_TOKEN_IN_PATH, _TOKEN_FIELD, _NAMED_SECRET, _BEARER, _SIGNED_QUERY):
         text = pattern.sub(rf"\1{REDACTED}", text)
     return _PASSWORD_IN_URL.sub(rf"\1{REDACTED}", text)
 
@@ -126,10 +130,17 @@ class RedactingHandler(logging.StreamHandler[Any]):
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__(sys.stderr)
         # A very short secret would tear holes into ordinary words.
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= 8)
+        long = [secret for secret in secrets if len(secret) >= 8]
+        # Python's own notation and JSON write quotes, backslashes and other letters in ways of their own.
+        written = [form for secret in long for form in (secret, repr(secret)[1:-1])]
+        self._secrets = tuple(dict.fromkeys([*written, *(jsonlib.dumps(form)[1:-1] for form in written)]))
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record), self._secrets)
+        return self.redact(super().format(record))
+
+    def redact(self, text: str) -> str:
+        """`text` without this handler's secrets."""
+        return redact(text, self._secrets)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         """Replaces logging's report, which would print the message and its arguments as they are."""
@@ -160,3 +171,31 @@ def configure_logging(level: str, json: bool, *, secrets: Iterable[str] = ()) ->
     for name in _ALARMIST:
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.captureWarnings(True)
+
+
+def redact_for_terminal(text: str) -> str:
+    """What the command line may print: without the secrets that the log was told of."""
+    handlers = (handler for handler in logging.getLogger().handlers if isinstance(handler, RedactingHandler))
+    handler = next(handlers, None)
+    return redact(text) if handler is None else handler.redact(text)
+
+
+def log_crashes() -> None:
+    """What nobody catches, on whatever thread, goes through the log: Python would print it as it is."""
+    log = logging.getLogger(__name__)
+
+    def on_thread(crash: threading.ExceptHookArgs) -> None:
+        name = "a thread" if crash.thread is None else crash.thread.name
+        log.critical("%s ended with what it did not expect", name, exc_info=crash.exc_value)
+
+    def on_main_thread(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+        else:
+            log.critical("the program ended with what it did not expect", exc_info=(kind, error, trace))
+
+    sys.excepthook = on_main_thread
+    threading.excepthook = on_thread
+    sys.unraisablehook = lambda found: log.error(
+        "%s", found.err_msg or "an exception that nobody can catch", exc_info=found.exc_value
+    )

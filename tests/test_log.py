@@ -5,7 +5,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.log import _ALARMIST, _TALKATIVE, REDACTED, RedactingHandler, configure_logging, redact, secrets_in
+from bot.log import (
+    _ALARMIST,
+    _TALKATIVE,
+    REDACTED,
+    RedactingHandler,
+    configure_logging,
+    redact,
+    redact_for_terminal,
+    secrets_in,
+)
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcDE.abcdefghijklmnopqrstuvwxyz0123456789AB"
 INTERACTION_TOKEN = "aW50ZXJhY3Rpb246MTIzNDU2Nzg5MDEyMzQ1Njc4OnNvbWV0aGluZw"
@@ -41,6 +50,9 @@ def _restore_logging() -> Iterator[None]:
         ("'aws_session_token': 'IQoJb3JpZ2luX2Vj'", f"'aws_session_token': '{REDACTED}'"),
         ("api_key: 0123456789abcdef0123456789abcdef01234567", f"api_key: {REDACTED}"),
         ("wandb_v1_abcdefGHIJKL0123456789", REDACTED),
+        ("{'type': 2, 'token': 'abcdefgh-12345678'}", f"{{'type': 2, 'token': '{REDACTED}'}}"),
+        ('{"access_token": "abcdefgh12345678"}', f'{{"access_token": "{REDACTED}"}}'),
+        ("{'bos_token': '<s>', 'token': 7}", "{'bos_token': '<s>', 'token': 7}"),
         ("ya29.a0AfH6SMBx-abcdefgh_ijk", REDACTED),
         (
             "GET http://s3/b/k?X-Amz-Credential=me%2Fx&X-Amz-Date=1&X-Amz-Signature=0badc0de HTTP/1.1",
@@ -90,6 +102,18 @@ def test_no_token_comes_through_anywhere(as_json: bool, capsys: pytest.CaptureFi
     assert written.count(REDACTED) >= 6
     if as_json:
         assert len([json.loads(line) for line in written.splitlines()]) == 5
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_secret_is_found_however_it_is_written(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = "pass\"w\\örd's"
+    configure_logging("info", as_json, secrets=[secret, "short"])
+    logging.getLogger("bot").info("%s %r", secret, secret)
+    logging.getLogger("bot").info("extra", extra={"url": [secret]})
+    written = capsys.readouterr().err
+    assert "pass" not in written
+    assert written.count(REDACTED) == (3 if as_json else 2)
+    assert redact_for_terminal(f"it is {secret}") == f"it is {REDACTED}"
 
 
 def test_a_broken_log_call_shows_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:

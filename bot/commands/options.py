@@ -32,7 +32,7 @@ def read_settings(config: Path | None, model: str | None) -> "Settings":
     model: instead of the whole model of the file, with the VQGAN and CLIP that belong to it.
     """
     from bot.config import load_settings
-    from bot.log import configure_logging, secrets_in
+    from bot.log import configure_logging, log_crashes, secrets_in
 
     if config is None and DEFAULT_CONFIG.is_file():
         config = DEFAULT_CONFIG
@@ -41,9 +41,8 @@ def read_settings(config: Path | None, model: str | None) -> "Settings":
         others = dict.fromkeys(("revision", "vqgan", "vqgan_revision", "clip", "clip_revision"))
         chosen = settings.model.model_copy(update={**others, "name": model})
         settings = settings.model_copy(update={"model": chosen})
-    token = settings.discord.token
-    secrets = [*([token.get_secret_value()] if token else []), *secrets_in(os.environ)]
-    configure_logging(settings.log.level, settings.log.as_json, secrets=secrets)
+    configure_logging(settings.log.level, settings.log.as_json, secrets=[*settings.secrets(), *secrets_in(os.environ)])
+    log_crashes()
     return settings
 
 

@@ -57,7 +57,8 @@ class Interaction:
     data: dict[str, Any]
     origin: Origin
     source: Message | None = None
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(96), repr=False)
+    # As Discord's begin: "interaction:" in base64.
+    token: str = field(default_factory=lambda: f"aW50ZXJhY3Rpb246{secrets.token_urlsafe(84)}", repr=False)
     acknowledgement: int | None = None
     is_dead: bool = False
     original_id: str | None = None
