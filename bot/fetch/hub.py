@@ -7,9 +7,10 @@ after every failure, and it checks neither digests nor the room on the disk. Its
 errors are. HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE are read by the library when it is first imported.
 """
 
+import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +32,8 @@ from bot.fetch.lock import LOCK_FILE, Held, HeldFile
 from bot.fetch.parts import Part, choose_files
 from bot.fetch.remote import BrokenOffError, Place, after, sent_from
 from bot.fetch.source import HubSource, revision_option
+
+MAX_ANSWER_BYTES: Final = 32 << 20  # of all names, sizes and digests of a model
 
 _MAY_PASS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _EXPIRED: Final = frozenset({400, 401, 403})
@@ -74,12 +77,10 @@ class Hub:
         url = f"{self._endpoint}/api/models/{self._source.repo_id}"
         if self._source.revision is not None:
             url += f"/revision/{quote(self._source.revision, safe='')}"
-        with self._explained():
-            response = get_session().get(
-                url, params={"blobs": "true"}, headers=_authorization(), timeout=self._timeout_s
-            )
+        asked = {"params": {"blobs": "true"}, "headers": _authorization(), "timeout": self._timeout_s}
+        with self._explained(), get_session().stream("GET", url, **asked) as response:
             hf_raise_for_status(response)
-            info = response.json()
+            info = json.loads(_bounded(response.iter_bytes()))
             commit, siblings = str(info["sha"]), {str(sibling["rfilename"]): sibling for sibling in info["siblings"]}
             if not _COMMIT.fullmatch(commit):
                 raise ValueError(commit)
@@ -168,7 +169,7 @@ class Hub:
             raise ConfigError("HF_ENDPOINT is no web address: write it like https://host.") from error
         except httpx2.RequestError as error:
             raise BrokenOffError(f"the connection to {self._host} broke ({type(error).__name__})") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise FetchError(
                 f"{self._host} does not answer as a hub does about {self._source} (commit, names, sizes and digests): "
                 "check HF_ENDPOINT."
@@ -224,6 +225,16 @@ def _announced(sibling: Mapping[str, Any]) -> HeldFile:
     if not is_digest(digest):
         raise ValueError(digest)
     return HeldFile(int(sibling["size"]), digest)
+
+
+def _bounded(pieces: Iterable[bytes]) -> bytes:
+    """All of an answer, unpacked. Raises ValueError beyond MAX_ANSWER_BYTES."""
+    answer = bytearray()
+    for piece in pieces:
+        answer += piece
+        if len(answer) > MAX_ANSWER_BYTES:
+            raise ValueError("an answer without end")
+    return bytes(answer)
 
 
 def _authorization() -> dict[str, str]:

@@ -296,6 +296,14 @@ def test_a_hub_that_announces_nothing(commit: str, hub: hub_server.Hub) -> None:
         client().resolve()
 
 
+def test_an_answer_without_end_is_not_read_to_its_end(
+    commit: str, hub: hub_server.Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.fetch.hub.MAX_ANSWER_BYTES", 100)
+    with pytest.raises(FetchError, match="does not answer as a hub does about owner/name"):
+        client().resolve()
+
+
 def test_a_slow_server_is_given_up(commit: str, hub: hub_server.Hub) -> None:
     hub.wait_s = 1.0
     remote = Hub(HubSource("owner/name"), DALLE_BART, timeout_s=0.1)

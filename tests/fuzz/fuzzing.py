@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from tests.fuzz.draws import Draws
 
 CORPUS: Final = Path(__file__).parent / "corpus"
-BATCH: Final = 2000
+BATCH: Final = 500  # examples
+PER_EXAMPLE: Final = 10  # inputs; an example costs Hypothesis more than most inputs cost a reader
 LIMIT_S: Final = 2.0  # of computing, for one input
 MAX_RAW_BYTES: Final = 300
 
@@ -74,24 +75,25 @@ def fuzz(
     limit_s: float = LIMIT_S,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> Report:
-    """Tries inputs until one fails, or `num_inputs` were tried. on_batch: told how many so far."""
+    """Tries inputs until one fails, or `num_inputs` were tried, or some more. on_batch: told how many so far."""
     count, slowest_s = 0, 0.0
     last = b""
 
-    def attempt(raw: bytes) -> None:
+    def attempt(raws: tuple[bytes, ...]) -> None:
         nonlocal count, slowest_s, last
-        last = target.make(Draws(raw))
-        began_s = time.thread_time()
-        with _limited(limit_s):
-            target.check(last)
-        slowest_s = max(slowest_s, time.thread_time() - began_s)
-        count += 1
+        for raw in raws:
+            last = target.make(Draws(raw))
+            began_s = time.thread_time()
+            with _limited(limit_s):
+                target.check(last)
+            slowest_s = max(slowest_s, time.thread_time() - began_s)
+            count += 1
 
     batch = 0
     while count < num_inputs:
-        test: Any = given(st.binary(min_size=1, max_size=MAX_RAW_BYTES))(attempt)
+        test: Any = given(st.tuples(*[st.binary(min_size=1, max_size=MAX_RAW_BYTES)] * PER_EXAMPLE))(attempt)
         test = settings(
-            max_examples=min(BATCH, num_inputs - count),
+            max_examples=min(BATCH, -(-(num_inputs - count) // PER_EXAMPLE)),
             database=None,
             deadline=None,
             phases=[Phase.generate, Phase.shrink],
