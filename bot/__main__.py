@@ -49,7 +49,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except EngineHungError as error:
-        print(f"dalle-bot: {error}", file=sys.stderr, flush=True)
+        print(f"dalle-bot: {redact_for_terminal(str(error))}", file=sys.stderr, flush=True)
         # Python's own end tidies up the device, which would wait for it as the engine's thread does.
         os._exit(1)
     except DalleBotError as error:
