@@ -15,7 +15,7 @@ from bot.kept_png import MAX_SIDE_PX, decode_png, open_png
 
 PACKAGE = Path(__file__).parents[1] / "bot"
 
-# Those that open other files than kept ones, with bounds of their own, and those that open what the bot itself has sent.
+# Those that open other people's files, with bounds of their own, and those that open what the bot itself has made.
 OTHERS_FILES = {"bench/calibration.py", "demo/folder.py"}
 OWN_FILES = {"bench/pixels.py", "collage.py", "kept_png.py", "sandbox/files.py"}
 

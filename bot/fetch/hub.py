@@ -77,8 +77,13 @@ class Hub:
         url = f"{self._endpoint}/api/models/{self._source.repo_id}"
         if self._source.revision is not None:
             url += f"/revision/{quote(self._source.revision, safe='')}"
-        asked = {"params": {"blobs": "true"}, "headers": _authorization(), "timeout": self._timeout_s}
-        with self._explained(), get_session().stream("GET", url, **asked) as response:
+        headers = _authorization()
+        with (
+            self._explained(),
+            get_session().stream(
+                "GET", url, params={"blobs": "true"}, headers=headers, timeout=self._timeout_s
+            ) as response,
+        ):
             hf_raise_for_status(response)
             info = json.loads(_bounded(response.iter_bytes()))
             commit, siblings = str(info["sha"]), {str(sibling["rfilename"]): sibling for sibling in info["siblings"]}
