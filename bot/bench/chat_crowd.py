@@ -52,9 +52,12 @@ class Crowd:
             self._send(order)
         self._ended_s = time.monotonic()
 
-    async def keep_busy(self, orders: Iterator[Order], num_jobs: int, *, max_open: int, limit_s: float) -> int:
+    async def keep_busy(
+        self, orders: Iterator[Order], num_jobs: int, *, max_open: int, limit_s: float, burst: int = 0
+    ) -> int:
         """Sends order after order, so that `max_open` are open, until `num_jobs` in all have been acknowledged as jobs;
-        returns how many have. Nobody writes while the bot isn't there. What was seen before is kept.
+        returns how many have. Nobody writes while the bot isn't there. What was seen before is kept. burst: how many
+        more are sent in the end, whose answers are not waited for.
 
         Raises JobFailedError after `limit_s`."""
         end_s = time.monotonic() + limit_s
@@ -69,6 +72,8 @@ class Crowd:
                 await asyncio.sleep(0)
             else:
                 await asyncio.sleep(POLL_S)
+        for _ in range(burst):
+            self._send(next(orders))
         self._ended_s = time.monotonic()
         return self._num_jobs
 

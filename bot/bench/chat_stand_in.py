@@ -6,8 +6,9 @@ Orders (see line_process.py), in this sequence:
 - {"do": "connected", "timeout_s"} → {}: once the bot is there and has registered its commands
 - {"do": "warm_up", "limit_s"} → {}: once a job of each size was delivered
 - {"do": "send", "plan": ChatPlan} → {"sent"}: once all commands are sent
-- or, again and again, {"do": "keep_busy", "seed", "users", "max_open", "jobs", "limit_s", "share"} → {"jobs"}: once so
-  many jobs in all have been acknowledged; the first time, the plan of faults of that seed and share begins
+- or, again and again, {"do": "keep_busy", "seed", "users", "max_open", "jobs", "limit_s", "share", "burst"} → {"jobs"}:
+  once so many jobs in all have been acknowledged, and `burst` more commands sent; the first time, the plan of faults of
+  that seed and share begins
 - and then {"do": "calm"} → {"faults": {kind: number}}: ends the faults
 - {"do": "drain", "limit_s", "quiet_s", "path"} → {}: once all is settled and the ChatRecord is in the file `path`
 """
@@ -69,7 +70,11 @@ class _StandIn:
                     server.faults.follow(FaultPlan(order["seed"], order["share"]))
                 return {
                     "jobs": await crowd.keep_busy(
-                        self.orders, order["jobs"], max_open=order["max_open"], limit_s=order["limit_s"]
+                        self.orders,
+                        order["jobs"],
+                        max_open=order["max_open"],
+                        limit_s=order["limit_s"],
+                        burst=order["burst"],
                     )
                 }
             case "calm":

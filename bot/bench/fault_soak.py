@@ -28,7 +28,9 @@ from bot.startup import StartUp
 
 FAULTY: Final = "bot.bench.fault_engine:open_faulty"
 SLICE_JOBS: Final = 20
-MAX_DELAY_S: Final = 0.5  # from the command that leads to a kill
+# Before each kill so many commands are sent, and so many seconds at most go by: it comes while they are answered.
+BURST: Final = 6
+MAX_DELAY_S: Final = 0.5
 
 _OPEN_TIMEOUT_S: Final = 1800.0
 _CONNECT_TIMEOUT_S: Final = 120.0
@@ -85,7 +87,7 @@ async def soak(
             await stand_in.ask({"do": "warm_up", "limit_s": _DRAIN_S}, _DRAIN_S + _GRACE_S)
         with start_up.stage("soak", total=plan.jobs, unit="jobs") as advance:
             for place, delay_s in kills:
-                await soaking.reach(place, advance)
+                await soaking.reach(place, advance, burst=BURST)
                 await soaking.kill_bot(delay_s)
             await soaking.reach(plan.jobs, advance)
             faults: Counter[str] = Counter((await stand_in.ask({"do": "calm"}, _GRACE_S))["faults"])
@@ -148,10 +150,11 @@ class _Soaking:
         """Lets the bot end in good order. Safe to call twice."""
         await self._stack.aclose()
 
-    async def reach(self, num_jobs: int, advance: Callable[[int], None]) -> None:
-        """Keeps it busy until so many jobs in all have been acknowledged."""
+    async def reach(self, num_jobs: int, advance: Callable[[int], None], *, burst: int = 0) -> None:
+        """Keeps it busy until so many jobs in all have been acknowledged; then sends `burst` commands more."""
         while self._num_jobs < num_jobs:
-            order = {"do": "keep_busy", "jobs": min(num_jobs, self._num_jobs + SLICE_JOBS), "limit_s": _SLICE_S}
+            jobs = min(num_jobs, self._num_jobs + SLICE_JOBS)
+            order = {"do": "keep_busy", "jobs": jobs, "limit_s": _SLICE_S, "burst": burst if jobs == num_jobs else 0}
             order |= {"seed": self._plan.seed, "users": self._plan.users, "max_open": self._plan.max_open}
             answer = await self._stand_in.ask(order | {"share": self._plan.share}, _SLICE_S + _GRACE_S)
             advance(answer["jobs"] - self._num_jobs)

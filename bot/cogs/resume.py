@@ -107,7 +107,11 @@ async def _with_message(job: JobRecord, resubmitting: Resubmitting) -> JobRecord
     """The job, with its message if that has to be looked for and is found."""
     if job.state is not JobState.RECEIVED:
         return job
-    return await resubmitting.found_again(job) or job
+    found = await resubmitting.found_again(job)
+    if found is None:
+        return job
+    _log.info("job %s had been answered: its message was found", job.id)
+    return found
 
 
 async def _cases(job: JobRecord, store: Store) -> list[CaseRecord]:
