@@ -117,6 +117,7 @@ async def test_a_connection_that_only_looks_alive_is_given_up(open_stage: OpenSt
     async with open_stage() as stage:
         # 60 seconds otherwise; it counts from the next event on.
         (shard,) = stage.app.bot.shards.values()
+        stage.app.bot._connection.heartbeat_timeout = 1.0
         shard._parent.ws._max_heartbeat_timeout = 1.0
         await stage.begin("/about", player="second")
         await stage.sandbox.happens("connection frozen")
@@ -143,7 +144,7 @@ async def test_an_answer_that_discord_took_is_the_jobs(
     open_stage: OpenStage, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if name == "slower than the bot waits":
-        monkeypatch.setattr(job_answer, "ANSWER_TIMEOUT_S", 0.3)
+        monkeypatch.setattr(job_answer, "ANSWER_TIMEOUT_S", 1.0)
     async with open_stage() as stage:
         await stage.sandbox.refuse(ANSWER_FAULTS[name])
         await stage.sandbox.refuse(reset(LOOK, is_applied=False))
@@ -188,7 +189,7 @@ async def test_an_upload_that_fails_is_sent_again_to_the_same_message(
     open_stage: OpenStage, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if name == "slower than the bot waits":
-        monkeypatch.setattr(job_message, "EDIT_TIMEOUT_S", 0.3)
+        monkeypatch.setattr(job_message, "EDIT_TIMEOUT_S", 0.6)
     async with open_stage() as stage:
         impatient(stage)
         await stage.sandbox.refuse(EDIT_FAULTS[name])
@@ -216,7 +217,7 @@ async def test_giving_up_at_the_global_rate_limit_does_not_hold_up_others(
     open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = Gate()
-    monkeypatch.setattr(job_message, "EDIT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(job_message, "EDIT_TIMEOUT_S", 0.6)
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
         impatient(stage)
         await stage.begin(DRAW)

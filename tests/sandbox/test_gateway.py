@@ -209,6 +209,7 @@ async def test_the_library_identifies_anew(sandbox: Sandbox, autosharded: Sharde
 async def test_the_library_notices_that_nothing_comes(sandbox: Sandbox, autosharded: ShardedBot) -> None:
     await eventually(lambda: autosharded.events == ["ready"])
     # 60 seconds otherwise; it counts from the next event on.
+    autosharded._connection.heartbeat_timeout = 1.0
     autosharded._AutoShardedClient__shards[0].ws._max_heartbeat_timeout = 1.0  # type: ignore[attr-defined]
     await echoed(sandbox, autosharded)
     await sandbox.happens("connection frozen")
