@@ -22,6 +22,7 @@ EXTRAS: Final = PROJECT["optional-dependencies"]
 # Never imported by name: who needs them, then.
 INDIRECT: Final = {
     "aiosqlite": "SQLAlchemy, for sqlite+aiosqlite URLs",
+    "psycopg": "SQLAlchemy, for postgresql+psycopg URLs",
     "pytest-asyncio": "pytest",
     "pytest-randomly": "pytest",
     "pytest-timeout": "pytest",
