@@ -22,7 +22,8 @@
     │   └── ExecutorClosedError       the program is stopping, or the engine never came up
     ├── EngineHungError               the device stopped answering; only the end of the process helps (exit code 1)
     ├── StartCancelledError           the program is told to stop while its engine is being opened
-    └── StoreError                    the database refused, or a transition is not legal
+    └── StoreError                    the database refused
+        └── IllegalMoveError          a job can't go from the state in which it is to that one
 
 The sandbox adds two of its own (bot/sandbox/errors.py).
 
@@ -144,4 +145,8 @@ class StartCancelledError(DalleBotError):
 
 
 class StoreError(DalleBotError):
-    """The database refused an operation, or a state transition is not legal."""
+    """The database refused an operation."""
+
+
+class IllegalMoveError(StoreError):
+    """A job can't go from the state in which it is to that one; the message names both."""

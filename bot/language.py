@@ -39,6 +39,11 @@ class Text:
         text._set(one, {**values, "n": n}, many)
         return text
 
+    @classmethod
+    def verbatim(cls, sentence: str) -> "Text":
+        """What was told before, in whichever language, and was kept since."""
+        return cls(sentence)
+
     def replacing(self, **values: object) -> "Text":
         """The same message with other values in some of its fields."""
         text = Text.__new__(Text)

@@ -2,6 +2,9 @@
 
 It reads on from the last record that it posted, so whoever writes records needn't know of it, and a burst becomes few
 messages. A channel that can't be written to costs the mirror and never the record.
+
+Which records a round has is stored before it posts them. After a stop in its midst the next start posts the same ones
+in the same messages, each with a nonce of its own by which Discord knows those that it has, for some minutes.
 """
 
 import asyncio
@@ -27,13 +30,12 @@ MAX_READ: Final = 100
 MAX_MESSAGE_UNITS: Final = 1900
 
 _MIRRORED: Final = "audit/mirrored"
+_POSTING: Final = "audit/posting"  # the last record of a round that has begun
 
 _log = logging.getLogger(__name__)
 
 
 class AuditMirror:
-    """A stop in the midst of posting posts what is under way once more after the next start."""
-
     def __init__(self, client: discord.Client, store: Store, notices: AdminNotices, languages: Languages) -> None:
         self._client = client
         self._store = store
@@ -58,6 +60,11 @@ class AuditMirror:
             # A bot that is new to mirroring begins with what is new.
             last = int(kept) if kept is not None else await self._store.audit.newest_id()
             entries = await self._store.audit.after(last, MAX_READ)
+            end = int(await self._store.values.get(_POSTING) or 0)
+            if end > last:
+                entries = [entry for entry in entries if entry.id <= end]
+            elif entries:
+                await self._store.values.set(_POSTING, str(entries[-1].id))
         if kept is not None and not entries:
             return
         for guild_id, theirs in groupby(sorted(entries, key=_guild_of), key=_guild_of):
@@ -75,9 +82,14 @@ class AuditMirror:
         lines = [entry_line(entry, language, self._languages.all()) for entry in entries]
         channel = self._client.get_partial_messageable(channel_id)
         try:
-            for text in _messages(lines):
+            for number, text in enumerate(_messages(lines)):
                 async with asyncio.timeout(SEND_TIMEOUT_S):
-                    await channel.send(text, allowed_mentions=discord.AllowedMentions.none(), silent=True)
+                    await channel.send(
+                        text,
+                        allowed_mentions=discord.AllowedMentions.none(),
+                        silent=True,
+                        nonce=f"{entries[0].id}/{number}",
+                    )
         except (discord.NotFound, discord.Forbidden) as error:
             _log.warning("guild %d: its log channel can't be written to: %s", guild_id, error)
             gone = Text(

@@ -39,4 +39,12 @@ class CaseSanctions:
         if any(sanction.case_number == case.number for sanction in given):
             return
         impose = self._sanctioning.ban if outcome.is_banned else self._sanctioning.strike
-        await impose(case.guild_id, case.user_id, by=by, reason=None, case_number=case.number, job_id=case.job_id)
+        await impose(
+            case.guild_id,
+            case.user_id,
+            by=by,
+            reason=None,
+            case_number=case.number,
+            job_id=case.job_id,
+            given_by=case.decided_by,
+        )

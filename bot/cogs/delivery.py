@@ -3,8 +3,8 @@
 The job desk starts deliveries, their buttons cancel them, the client closes them; all on the event loop. Rendering goes
 to the threads for pictures.
 
-A delivery records its job's state, has a Follower show how far it is, keeps the result and ends with pictures or with
-one sentence. A store that fails meanwhile costs the record, not the pictures.
+A delivery records its job's state, has a Follower show how far it is, keeps the result on disk and ends with pictures
+or with one sentence. A store that fails meanwhile delays the record, not the pictures.
 """
 
 import asyncio
@@ -17,15 +17,17 @@ from typing import Any, Final
 
 from bot.cogs.follower import AcceptedJob, Follower
 from bot.cogs.job_message import JobMessage, Shown
+from bot.cogs.job_recorder import RETRY_PAUSES_S as RECORD_PAUSES_S
+from bot.cogs.job_recorder import JobRecorder
 from bot.cogs.permissions import required_permissions
 from bot.cogs.picture_check import Held, Passed, PictureCheck
 from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.standing import Standing
 from bot.error_handler import explain
-from bot.errors import ExecutorClosedError, JobCancelledError, JobEndedError, JobFailedError, QueueFullError, StoreError
+from bot.errors import ExecutorClosedError, JobCancelledError, JobEndedError, JobFailedError, QueueFullError
 from bot.executor.base import Executor
-from bot.language import Text
+from bot.language import Language, Text
 from bot.log_context import bound
 from bot.moderation.cases import CaseKind
 from bot.render import Rendered, cancelled_text, render_failure, render_interrupted, render_result, render_waiting
@@ -33,7 +35,6 @@ from bot.requests import Result
 from bot.store import JobState, JobStore
 
 EDIT_INTERVAL_S: Final = 3.0
-STORE_TIMEOUT_S: Final = 10.0
 RENDER_TIMEOUT_S: Final = 60.0
 CLOSE_TIMEOUT_S: Final = 10.0
 MIN_BYTES: Final = 1024  # of a collage that is made smaller until Discord takes it
@@ -60,7 +61,8 @@ class Deliveries:
     than `max_picture_bytes` of memory (None: no matter how much). Make it on the running event loop.
 
     threads: to render on. check: whether a result is shown; None shows all. clock: seconds, as time.monotonic.
-    retry_pauses_s: waits between attempts to show a finished job while Discord can't be reached.
+    retry_pauses_s: waits between attempts to show a finished job while Discord can't be reached. record_pauses_s:
+    between attempts to record the end of a job while the store can't.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Deliveries:
         clock: Callable[[], float] = time.monotonic,
         edit_interval_s: float = EDIT_INTERVAL_S,
         retry_pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
+        record_pauses_s: tuple[float, ...] = RECORD_PAUSES_S,
     ) -> None:
         self._store = store
         self._executor = executor
@@ -87,6 +90,7 @@ class Deliveries:
         self._clock = clock
         self._edit_interval_s = edit_interval_s
         self._retry_pauses_s = retry_pauses_s
+        self._record_pauses_s = record_pauses_s
         self._tasks: set[asyncio.Task[Any]] = set()
         self._under_way: dict[str, _UnderWay] = {}
         self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -166,7 +170,15 @@ class Deliveries:
         self, job_id: str, prompt: str, state: JobState, sentence: str, *, message: JobMessage | None = None
     ) -> None:
         """Ends a stored job that gets no delivery, in the background: tells its message, if it has one, why."""
-        self._track(self._give_up(job_id, prompt, state, sentence, message), job_id)
+        recorder = self._recorder(job_id, None)
+        self._track(self._give_up(recorder, prompt, state, sentence, message), job_id)
+
+    async def hold(self, job_id: str, message: tuple[int, int], timeout_s: float) -> None:
+        """Records that moderators see a job first, whose message exists, by channel and message id. What takes longer
+        goes on in the background."""
+        recorder = self._recorder(job_id, JobState.RECEIVED, message)
+        task = self._track(recorder.record(JobState.IN_REVIEW, is_final=True), job_id)
+        await asyncio.wait({task}, timeout=timeout_s)
 
     def show(self, job_id: str, message: JobMessage, rendered: Rendered) -> None:
         """Edits the message of a job that isn't under way, in the background."""
@@ -188,45 +200,64 @@ class Deliveries:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    def _track(self, work: Coroutine[Any, Any, object], job_id: str) -> None:
+    def _track(self, work: Coroutine[Any, Any, object], job_id: str) -> asyncio.Task[object]:
         with bound(job_id=job_id):
             task = asyncio.create_task(work, name=f"delivery {job_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _recorder(self, job_id: str, state: JobState | None, message: tuple[int, int] | None = None) -> JobRecorder:
+        return JobRecorder(
+            self._store,
+            job_id,
+            state,
+            closing=self._closing,
+            message=message,
+            pauses_s=self._record_pauses_s,
+        )
 
     async def _deliver(self, job: AcceptedJob) -> None:
         request = job.request
         entry = self._under_way[request.job_id]
+        recorder = self._recorder(request.job_id, job.stored, job.message.ids)
         try:
-            result = await self._follower(job, entry).follow()
+            result = await self._follower(job, entry, recorder).follow()
             if result is None and entry.cancelled_by is not None:
                 raise JobCancelledError("The job was cancelled.")
             if result is None:
-                await job.message.show(render_interrupted(request.prompt, language=job.language))
+                await self._interrupt(job, recorder)
             else:
                 entry.num_bytes = sum(image.pixels.nbytes for image in result.images)
-                await self._hand_over(job, result)
+                await self._hand_over(job, result, recorder)
         except JobCancelledError as error:
             if entry.cancelled_by is None:
                 sentence = job.language.tell(error)
-                await self._give_up(request.job_id, request.prompt, JobState.CANCELLED, sentence, job.message)
+                await self._give_up(recorder, request.prompt, JobState.CANCELLED, sentence, job.message)
             else:
                 # Here the record comes first: what somebody cancelled must not come back with a restart.
                 sentence = job.language.tell(cancelled_text(entry.cancelled_by))
-                await self._record(request.job_id, JobState.CANCELLED, error=sentence)
+                await recorder.record(JobState.CANCELLED, error=sentence, is_final=False)
                 await self._show_in_the_end(job.message, render_failure(request.prompt, sentence))
+                await recorder.record(JobState.CANCELLED)
         except ExecutorClosedError:
             # The engine is lost and the program about to end: the job stays in the store for the next start.
-            await job.message.show(render_interrupted(request.prompt, language=job.language))
+            await self._interrupt(job, recorder)
         except Exception as error:
             await self._executor.cancel(request.job_id)
             sentence = explain(error, doing=f"job {request.job_id}", language=job.language)
-            await self._give_up(request.job_id, request.prompt, JobState.FAILED, sentence, job.message)
+            await self._give_up(recorder, request.prompt, JobState.FAILED, sentence, job.message)
         finally:
             del self._under_way[request.job_id]
             await job.updates.aclose()
 
-    def _follower(self, job: AcceptedJob, entry: _UnderWay) -> Follower:
+    async def _interrupt(self, job: AcceptedJob, recorder: JobRecorder) -> None:
+        """Says that the job goes on after the next start. A message that the store doesn't know keeps its controls, by
+        which that start finds it."""
+        if await recorder.catch_up():
+            await job.message.show(render_interrupted(job.request.prompt, language=job.language))
+
+    def _follower(self, job: AcceptedJob, entry: _UnderWay, recorder: JobRecorder) -> Follower:
         def tell(standing: Standing) -> None:
             entry.standing = standing
 
@@ -234,56 +265,64 @@ class Deliveries:
             job,
             executor=self._executor,
             closing=self._closing,
-            record=lambda state: self._record(job.request.job_id, state),
+            record=recorder.record,
             tell=tell,
             threads=self._threads,
             clock=self._clock,
             edit_interval_s=self._edit_interval_s,
         )
 
-    async def _hand_over(self, job: AcceptedJob, result: Result) -> None:
+    async def _hand_over(self, job: AcceptedJob, result: Result, recorder: JobRecorder) -> None:
         passed = Passed() if self._check is None else await self._check.check(job, result)
         if isinstance(passed, Held):
-            await self._hold(job, result, passed)
+            await self._hold(job, result, passed, recorder)
             return
-        await self._record(job.request.job_id, JobState.DELIVERING)
-        is_kept = await self._keeper.keep(result)
+        # On disk before the state says so: a stop from here on costs nobody the pictures.
+        is_kept = job.is_kept or await self._keeper.keep(result)
+        await recorder.record(
+            JobState.DELIVERING,
+            result=_summary(result, passed.warning, job.language),
+            is_spoiler=passed.is_spoiler,
+        )
         shown, max_bytes = Shown.TOO_LARGE, job.max_bytes
         while shown is Shown.TOO_LARGE and max_bytes >= MIN_BYTES:
             rendered = await self._rendered(job, result, passed, is_kept=is_kept, max_bytes=max_bytes)
             shown = await self._show_in_the_end(job.message, rendered)
             # What Discord says that it takes is not always what it takes.
             max_bytes = len(rendered.picture.data) // 2 if rendered.picture is not None else 0
+        if shown is Shown.DONE:
+            await recorder.record(JobState.DELIVERED)
+        elif shown is Shown.UNREACHED:
+            # It stays DELIVERING, so the next start shows the same pictures.
+            _log.error("job %s: Discord can't be reached, the result waits for the next start", job.request.job_id)
+        else:
+            await self._keeper.drop(job.request.job_id)
+            await self._undelivered(job, shown, recorder)
+
+    async def _undelivered(self, job: AcceptedJob, shown: Shown, recorder: JobRecorder) -> None:
+        """Ends a job whose pictures its message will never show."""
         match shown:
-            case Shown.DONE:
-                await self._record(
-                    job.request.job_id, JobState.DELIVERED, result=_summary(result), is_spoiler=passed.is_spoiler
-                )
             case Shown.GONE:
-                sentence = job.language.text("Its message was deleted.")
-                await self._record(job.request.job_id, JobState.FAILED, error=sentence)
+                await recorder.record(JobState.FAILED, error=job.language.text("Its message was deleted."))
             case Shown.CLOSED:
                 sentence = job.language.text(
                     "The private answer could not be edited any more, and its user takes no direct messages."
                 )
                 _log.warning("job %s: undelivered, as its user takes no direct messages", job.request.job_id)
-                await self._record(job.request.job_id, JobState.EXPIRED, error=sentence)
+                await recorder.record(JobState.EXPIRED, error=sentence)
             case Shown.FORBIDDEN:
                 sentence = job.language.text(
                     "I may not write here any more. I need {permissions}: ask a moderator, then use /again.",
                     permissions=tuple(required_permissions(None).values()),
                 )
-                await self._give_up(job.request.job_id, job.request.prompt, JobState.FAILED, sentence, job.message)
-            case Shown.REFUSED | Shown.TOO_LARGE:
+                await self._give_up(recorder, job.request.prompt, JobState.FAILED, sentence, job.message)
+            case _:
                 sentence = job.language.text(
                     "Discord did not take the pictures. Tell the bot's owner: the bot's log says why."
                 )
-                await self._give_up(job.request.job_id, job.request.prompt, JobState.FAILED, sentence, job.message)
-            case Shown.UNREACHED:
-                # It stays DELIVERING, so the next start draws the same pictures and tries again.
-                _log.error("job %s: Discord can't be reached, the result waits for the next start", job.request.job_id)
+                await self._give_up(recorder, job.request.prompt, JobState.FAILED, sentence, job.message)
 
-    async def _hold(self, job: AcceptedJob, result: Result, held: Held) -> None:
+    async def _hold(self, job: AcceptedJob, result: Result, held: Held, recorder: JobRecorder) -> None:
         """Keeps the pictures for moderators and says so. What can't be kept or recorded is not shown either."""
         assert self._check is not None
         if not await self._keeper.keep(result):
@@ -291,8 +330,7 @@ class Deliveries:
                 "The pictures have to wait for moderators, and I could not keep them. Ask again later."
             )
         case = await self._check.open(CaseKind.HELD_PICTURES, job, held.details)
-        async with asyncio.timeout(STORE_TIMEOUT_S):
-            await self._store.move(job.request.job_id, JobState.IN_REVIEW, result=_summary(result))
+        await recorder.record(JobState.IN_REVIEW, result=_summary(result, None, job.language), is_final=True)
         self._check.opened()
         waiting = render_waiting(case.number, language=job.language, user_id=job.user_id, prompt=job.request.prompt)
         await self._show_in_the_end(job.message, waiting)
@@ -327,36 +365,26 @@ class Deliveries:
         return shown
 
     async def _give_up(
-        self, job_id: str, prompt: str, state: JobState, sentence: str, message: JobMessage | None
+        self, recorder: JobRecorder, prompt: str, state: JobState, sentence: str, message: JobMessage | None
     ) -> None:
         # First the user, then the record: if the program dies in between, the restart finds the job unfinished.
         shown = Shown.DONE
         if message is not None:
             shown = await self._show_in_the_end(message, render_failure(prompt, sentence))
         if shown is Shown.UNREACHED:
-            _log.error("job %s: Discord can't be reached, so the next start takes it up again: %s", job_id, sentence)
+            _log.error(
+                "job %s: Discord can't be reached, so the next start takes it up again: %s", recorder.job_id, sentence
+            )
             return
-        await self._record(job_id, state, error=sentence)
-
-    async def _record(
-        self,
-        job_id: str,
-        state: JobState,
-        *,
-        error: str | None = None,
-        result: dict[str, Any] | None = None,
-        is_spoiler: bool | None = None,
-    ) -> None:
-        try:
-            async with asyncio.timeout(STORE_TIMEOUT_S):
-                await self._store.move(job_id, state, error=error, result=result, is_spoiler=is_spoiler)
-        except (StoreError, TimeoutError) as refusal:
-            _log.warning("job %s could not be recorded as %s: %s", job_id, state, refusal)
+        await recorder.record(state, error=sentence)
 
 
-def _summary(result: Result) -> dict[str, Any]:
-    """What the store keeps of a result: JSON without pictures."""
-    return {
+def _summary(result: Result, warning: Text | None, language: Language) -> dict[str, Any]:
+    """What the store keeps of a result: JSON without pictures. Sentences are in the language of whoever asked."""
+    told: dict[str, Any] = {"notices": [language.tell(notice) for notice in result.notices]} if result.notices else {}
+    if warning is not None:
+        told["warning"] = language.tell(warning)
+    return told | {
         "order": [image.index for image in result.images],
         "scores": [image.score for image in result.images],
         "seconds": result.seconds,

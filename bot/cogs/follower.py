@@ -36,7 +36,7 @@ class AcceptedJob:
     max_bytes: Discord's limit for an attachment. resumed: a previous run of the bot accepted it.
     origin: which job it comes from, if from one. result_format: of its collage. guild_id: None in direct messages.
     image_rules: that its pictures are held against. is_reviewed: moderators have let its pictures be shown.
-    is_spoiler: behind a click.
+    is_spoiler: behind a click. is_kept: its pictures are on disk already. warning: for whoever asked.
     """
 
     request: GenerationRequest
@@ -54,6 +54,8 @@ class AcceptedJob:
     image_rules: tuple[ImageRule, ...] = ()
     is_reviewed: bool = False
     is_spoiler: bool = False
+    is_kept: bool = False
+    warning: Text | None = None
 
 
 class Follower:
@@ -93,6 +95,8 @@ class Follower:
 
     async def _follow(self) -> Result | None:
         job = self._job
+        if job.is_kept and isinstance(job.first, Finished):
+            return job.first.result
         standing, changed = Standing(job.first), job.resumed
         has_started = False
         shown_s = -math.inf if job.resumed else self._clock()

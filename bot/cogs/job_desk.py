@@ -188,6 +188,9 @@ class JobDesk:
                             model=request.codes_of,
                             is_private=is_private,
                             is_short_lived=short_lived,
+                            weight=request.weight,
+                            is_trusted=is_trusted,
+                            answer_token=interaction.token,
                         )
                         for part, request in enumerate(requests)
                     ]
@@ -371,16 +374,18 @@ class JobDesk:
             is_private=look.is_private,
             is_follow_up=is_follow_up,
         )
+        if isinstance(job, _Held):
+            await self._deliveries.hold(request.job_id, (channel_id, message_id), STORE_TIMEOUT_S)
+            return
+        stored = JobState.RECEIVED
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 await self._store.acknowledge(request.job_id, channel_id, message_id)
-                if isinstance(job, _Held):
-                    await self._store.move(request.job_id, JobState.IN_REVIEW)
+                stored = JobState.ACKNOWLEDGED
         except (StoreError, TimeoutError) as error:
-            # The pictures still come; only a restart in between would lose them.
-            _log.error("job %s: the message id could not be stored: %s", request.job_id, error)
-        if isinstance(job, _Held):
-            return
+            # Its delivery tries again; after a stop before that, the next start asks Discord for the message.
+            reason = str(error) or type(error).__name__
+            _log.error("job %s: the message id could not be stored yet: %s", request.job_id, reason)
         discord_message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
         make_message: Callable[..., JobMessage] = JobMessage
         if look.is_short_lived:
@@ -400,7 +405,7 @@ class JobDesk:
             updates=job.updates,
             first=job.first,
             language=language,
-            stored=JobState.ACKNOWLEDGED,
+            stored=stored,
             max_bytes=interaction.filesize_limit,
             origin=look.origin,
             result_format=look.result_format,

@@ -81,6 +81,11 @@ class JobMessage:
         self._token_ends = clock() + TOKEN_LIFE_S
         self._gone = False
 
+    @property
+    def ids(self) -> tuple[int, int]:
+        """Of the channel and the message."""
+        return self._message.channel.id, self._message.id
+
     async def show(self, rendered: Rendered) -> Shown:
         """Makes the message look like `rendered`; returns at once if it does already. Never raises Discord's errors."""
         if self._gone:

@@ -1,11 +1,13 @@
 """Finds the message of a job whose id was lost: the answer was given, and its confirmation or the bot's end came in
 between. Used by the job desk and after a restart, on the event loop.
 
-Only messages that others see too can be found, where the bot may read what was written before.
+The first answer is found by its interaction's token while that lives; other messages only if others see them too, and
+where the bot may read what was written before.
 """
 
 import asyncio
 import logging
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
@@ -13,6 +15,7 @@ import discord
 
 SEARCH_TIMEOUT_S: Final = 10.0
 MAX_LOOKED_AT: Final = 50  # messages after the command; an answer comes within seconds
+_ORIGINAL: Final[Any] = "@original"  # discord.py puts it into the path as it is
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +37,26 @@ async def messages_of(client: discord.Client, channel_id: int, interaction_id: i
             ]
     except (discord.Forbidden, discord.NotFound):
         return []
+
+
+async def answer_of(client: discord.Client, token: str, job_id: str) -> int | None:
+    """The id of the message that answers the interaction with this token, if it is the job's; None too once the token
+    has expired.
+
+    Raises HTTPException, ClientError, OSError or TimeoutError if Discord can't say now.
+    """
+    assert client.application_id is not None, "known since the login"
+    webhook = discord.Webhook.partial(client.application_id, token, client=client)
+    try:
+        async with asyncio.timeout(SEARCH_TIMEOUT_S):
+            answer = await webhook.fetch_message(_ORIGINAL)
+    except (discord.NotFound, discord.Forbidden):
+        return None
+    except discord.HTTPException as error:
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            return None
+        raise
+    return answer.id if is_of_job(answer, job_id) else None
 
 
 def is_of_job(message: discord.Message | discord.InteractionMessage, job_id: str) -> bool:

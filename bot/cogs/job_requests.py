@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.kept_png import decode_png
+from bot.language import Text
 from bot.requests import GeneratedImage, GenerationRequest, Result, Sampling, SamplingOverrides
 from bot.store import JobRecord, StoredImage
 
@@ -21,6 +22,7 @@ def request_of(job: JobRecord) -> GenerationRequest:
         seed=job.seed,
         requester=str(job.user_id),
         guild=str(job.guild_id),
+        weight=job.weight,
         sampling=SamplingOverrides(job.condition_scale, job.top_k, job.top_p, job.temperature),
         negative_prompt=job.negative_prompt,
         image_tokens=job.image_tokens,
@@ -47,7 +49,7 @@ def result_of(job: JobRecord, images: Sequence[StoredImage], pictures: Sequence[
         model=images[0].model,
         sampling=Sampling(**told["sampling"]),
         images=generated,
-        notices=(),
+        notices=tuple(Text.verbatim(sentence) for sentence in told.get("notices", ())),
         seconds=told["seconds"],
     )
 

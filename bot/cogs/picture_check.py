@@ -10,7 +10,7 @@ the sentence for whoever asked.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -75,7 +75,7 @@ class PictureCheck:
     async def check(self, job: AcceptedJob, result: Result) -> Passed | Held:
         """What the rules of the job's guild make of its result, unless moderators have decided already."""
         if job.is_reviewed:
-            return Passed(job.is_spoiler)
+            return Passed(job.is_spoiler, job.warning)
         ruling = await self._gate.judge(job.guild_id, job.image_rules, result)
         match ruling.action:
             case None:
@@ -100,9 +100,12 @@ class PictureCheck:
             job_id=job.request.job_id,
             details={"hits": [asdict(hit) for hit in ruling.hits], "like_rejected": list(ruling.like_rejected)},
         )
+        # A stop before the job's end is recorded has it drawn and looked at again.
         async with asyncio.timeout(STORE_TIMEOUT_S):
-            await self._store.audit.add(record)
-        if ruling.action is ImageAction.STRIKE:
+            if not await self._store.audit.knows(record):
+                await self._store.audit.add(record)
+            is_struck = await self._store.audit.knows(replace(record, action=AuditAction.STRIKE))
+        if ruling.action is ImageAction.STRIKE and not is_struck:
             await self._strike(job.guild_id, job.user_id, job.request.job_id)
 
     async def open(self, kind: CaseKind, job: AcceptedJob, details: dict[str, Any]) -> CaseRecord:

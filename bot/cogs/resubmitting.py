@@ -16,7 +16,7 @@ from bot.cogs.admission import Admission
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.image_gate import ImageGate
 from bot.cogs.job_message import JobMessage
-from bot.cogs.job_messages import messages_of
+from bot.cogs.job_messages import answer_of, messages_of
 from bot.cogs.job_requests import picture_of, request_of, result_of
 from bot.cogs.origin import origin_text
 from bot.cogs.picture_threads import PictureThreads
@@ -76,11 +76,16 @@ class Resubmitting:
     async def found_again(self, job: JobRecord) -> JobRecord | None:
         """A job whose answer was given when the last run ended, and not noted any more, with its message; None if there
         is none to be found. Raises what Discord refuses the search with, ClientError, OSError and StoreError."""
-        found = await messages_of(self._client, job.channel_id, job.interaction_id, job.id)
-        if not found:
+        message_id = None
+        if job.answer_token is not None:
+            message_id = await answer_of(self._client, job.answer_token, job.id)
+        if message_id is None:
+            found = await messages_of(self._client, job.channel_id, job.interaction_id, job.id)
+            message_id = found[0] if found else None
+        if message_id is None:
             return None
         async with asyncio.timeout(STORE_TIMEOUT_S):
-            return await self._store.jobs.acknowledge(job.id, job.channel_id, found[0])
+            return await self._store.jobs.acknowledge(job.id, job.channel_id, message_id)
 
     async def submit(
         self, job: JobRecord, message: JobMessage, *, is_reviewed: bool = False, is_spoiler: bool = False
@@ -88,7 +93,7 @@ class Resubmitting:
         """Draws it (again). is_reviewed, is_spoiler: as in AcceptedJob. Raises what submitting raises, and StoreError
         if the rules for its pictures can't be read."""
         settings = await self._settings(job)
-        rules = self._gate.rules(settings, is_trusted=False)
+        rules = self._gate.rules(settings, is_trusted=job.is_trusted)
         request = replace(
             request_of(job),
             sampling_limits=sampling_limits(settings),
@@ -109,7 +114,14 @@ class Resubmitting:
         updates = UpdateReader(_nothing())
         settings = await self._settings(job)
         accepted = await self._accepted(job, message, result.request, updates, Finished(result), settings)
-        return replace(accepted, is_reviewed=True, is_spoiler=is_spoiler)
+        warning = (job.result or {}).get("warning")
+        return replace(
+            accepted,
+            is_reviewed=True,
+            is_spoiler=is_spoiler,
+            is_kept=True,
+            warning=None if warning is None else Text.verbatim(warning),
+        )
 
     async def kept(self, job: JobRecord) -> Result | None:
         """The result that was kept of a job; None without all of its pictures. Raises StoreError and TimeoutError."""

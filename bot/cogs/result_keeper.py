@@ -51,6 +51,15 @@ class ResultKeeper:
             return True
         return False
 
+    async def drop(self, job_id: str) -> None:
+        """Forgets the pictures of a job whose message will never show them; the log says if that failed."""
+        try:
+            await self._threads.run(KEEP_TIMEOUT_S, self._pictures.delete, job_id)
+            async with asyncio.timeout(KEEP_TIMEOUT_S):
+                await self._images.delete(job_id)
+        except (StoreError, TimeoutError) as error:
+            _log.warning("job %s: its pictures were not removed: %s", job_id, str(error) or type(error).__name__)
+
     def _write(self, result: Result) -> None:
         about_all = picture_metadata(result.request, result.sampling, result.model)
         pngs = [

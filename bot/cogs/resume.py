@@ -2,10 +2,11 @@
 connects, on the event loop.
 
 A job with a message is submitted again and delivered to that message by the bot's own token, or, where that reaches
-nothing, as a direct message. The limits on new jobs, which may be lower now, don't refuse what was accepted already;
-the store bounds how many it returns. How it is drawn and shown is what the guild's settings say now. A job without a
-message was never promised to anybody and is closed, unless its message is there and the bot ended before it could note
-that. What moderators are to see first goes on waiting.
+nothing, as a direct message. One whose pictures were on their way is delivered from disk, if they are there. The limits
+on new jobs, which may be lower now, don't refuse what was accepted already; the store bounds how many it returns. How a
+job is drawn and shown is what the guild's settings say now; its share of the turns, and whether its user was trusted,
+is what it was. A job without a message was never promised to anybody and is closed, unless its message is there and the
+bot ended before it could note that. What moderators are to see first goes on waiting.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
+from bot.cogs.follower import AcceptedJob
+from bot.cogs.job_message import JobMessage
 from bot.cogs.resubmitting import Resubmitting
 from bot.errors import DalleBotError, ExecutorClosedError, StoreError
 from bot.moderation.cases import CaseKind, Outcome, outcome_of
@@ -37,7 +40,7 @@ async def resume_jobs(
     the language in which the job was asked for."""
     try:
         async with asyncio.timeout(STORE_TIMEOUT_S):
-            jobs = await store.jobs.unfinished()
+            jobs = await store.jobs.unfinished(but=JobState.IN_REVIEW)
     except (StoreError, TimeoutError) as error:
         _log.error("unfinished jobs could not be read, so none is resumed: %s", error)
         return
@@ -49,8 +52,6 @@ async def resume_jobs(
             _log.warning("job %s waits for the next start: %s", stored.id, str(error) or type(error).__name__)
             continue
         message = resubmitting.message(job)
-        if job.state is JobState.IN_REVIEW:
-            continue
         if message is None:
             sentence = language.text("The bot stopped before it could answer.")
             deliveries.reject(job.id, job.prompt, JobState.EXPIRED, sentence)
@@ -64,15 +65,8 @@ async def resume_jobs(
             if any(case.kind is CaseKind.HELD_PROMPT and case.decision is None for case in cases):
                 await store.jobs.move(job.id, JobState.IN_REVIEW)
                 continue
-            shown = _shown(cases)
             with deliveries.accepting(job.id, accepted_before=True):
-                accepted = await resubmitting.submit(
-                    job,
-                    message,
-                    is_reviewed=CaseKind.HELD_PICTURES in shown,
-                    is_spoiler=any(outcome.is_spoiler for outcome in shown.values()),
-                )
-                deliveries.start(accepted)
+                deliveries.start(await _accepted(job, message, cases, resubmitting))
         except (ExecutorClosedError, StoreError, TimeoutError) as error:
             _log.warning("job %s waits for the next start: %s", job.id, str(error) or type(error).__name__)
         except DalleBotError as error:
@@ -112,6 +106,23 @@ async def _with_message(job: JobRecord, resubmitting: Resubmitting) -> JobRecord
         return job
     _log.info("job %s had been answered: its message was found", job.id)
     return found
+
+
+async def _accepted(
+    job: JobRecord, message: JobMessage, cases: list[CaseRecord], resubmitting: Resubmitting
+) -> AcceptedJob:
+    """Its pictures where they were on their way and are still on disk; otherwise it is drawn (again)."""
+    if job.state is JobState.DELIVERING:
+        finished = await resubmitting.finished(job, message, is_spoiler=job.is_spoiler)
+        if finished is not None:
+            return finished
+    shown = _shown(cases)
+    return await resubmitting.submit(
+        job,
+        message,
+        is_reviewed=CaseKind.HELD_PICTURES in shown,
+        is_spoiler=any(outcome.is_spoiler for outcome in shown.values()),
+    )
 
 
 async def _cases(job: JobRecord, store: Store) -> list[CaseRecord]:

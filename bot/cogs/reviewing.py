@@ -7,7 +7,7 @@ after a restart. Called by the presses, and by its own loop; on the event loop.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
 import discord
@@ -27,6 +27,7 @@ BATCH_CASES: Final = 20
 DECIDE_TIMEOUT_S: Final = 1.2
 FOLLOW_TIMEOUT_S: Final = 120.0
 CLOSE_TIMEOUT_S: Final = 5.0
+RETRIES_LAST: Final = timedelta(days=7)  # what fails for longer must not keep others from their turn
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class Reviewing:
             await self._decide(case, Decision(settings.review_default))
         for case in await self._store.cases.orphaned(BATCH_CASES):
             await self._decide(case, Decision.WITHDRAWN)
-        for case in await self._store.cases.unapplied(BATCH_CASES):
+        for case in await self._store.cases.unapplied(self._now() - RETRIES_LAST, BATCH_CASES):
             if not self._tasks:
                 await self.follow(case)
         for case in await self._store.cases.unposted(BATCH_CASES):
@@ -138,6 +139,7 @@ class Reviewing:
                 await self._followers[case.kind].follow(case)
                 await self._sanctions.punish(case, by)
                 await self._board.update(case)
+                await self._store.cases.set_applied(case.guild_id, case.number, self._now())
         except (DalleBotError, TimeoutError) as error:
             _log.warning("case %d of guild %d: %s", case.number, case.guild_id, str(error) or type(error).__name__)
         except Exception:

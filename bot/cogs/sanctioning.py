@@ -52,7 +52,8 @@ class Sanctioning:
     which may sanction anybody. With an interaction, MissingPermissionError says whom they can't sanction, and
     NotReadyError that Discord did not say who it is; it should be deferred, since a direct message takes its time.
 
-    case_number, job_id: what it is about, for the records.
+    case_number, job_id: what it is about, for the records. given_by: who decided it, where there is no interaction of
+    theirs any more.
     """
 
     def __init__(self, client: discord.Client, store: Store, clock: DiscordClock, languages: Languages) -> None:
@@ -71,12 +72,14 @@ class Sanctioning:
         reason: str | None,
         case_number: int | None = None,
         job_id: str | None = None,
+        given_by: int | None = None,
     ) -> Imposed:
         """Gives a strike, and what the guild's ladder has for that many."""
         settings = await self._settings(guild_id)
         now = self._clock.now()
         lasts = timedelta(days=settings.strike_days)
-        new = _new(guild_id, user_id, SanctionKind.STRIKE, by, reason, now, lasts, case_number)
+        giver = given_by if by is None else by.user.id
+        new = _new(guild_id, user_id, SanctionKind.STRIKE, giver, reason, now, lasts, case_number)
         return await self._impose(new, by, settings, job_id=job_id)
 
     async def ban(
@@ -89,9 +92,11 @@ class Sanctioning:
         lasts: timedelta | None = None,
         case_number: int | None = None,
         job_id: str | None = None,
+        given_by: int | None = None,
     ) -> Imposed:
         """Keeps a user from drawing. lasts: None for ever."""
-        new = _new(guild_id, user_id, SanctionKind.BAN, by, reason, self._clock.now(), lasts, case_number)
+        giver = given_by if by is None else by.user.id
+        new = _new(guild_id, user_id, SanctionKind.BAN, giver, reason, self._clock.now(), lasts, case_number)
         return await self._impose(new, by, await self._settings(guild_id), job_id=job_id)
 
     async def unban(
@@ -201,7 +206,7 @@ def _new(
     guild_id: int,
     user_id: int,
     kind: SanctionKind,
-    by: discord.Interaction[Any] | None,
+    given_by: int | None,
     reason: str | None,
     now: datetime,
     lasts: timedelta | None,
@@ -212,7 +217,7 @@ def _new(
         user_id=user_id,
         kind=kind,
         reason=_cut(reason),
-        given_by=None if by is None else by.user.id,
+        given_by=given_by,
         given_at=now,
         expires_at=None if lasts is None else now + lasts,
         case_number=case_number,

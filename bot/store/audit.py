@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Select, func, insert, select
+from sqlalchemy import Select, exists, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.database import Database
@@ -102,6 +102,13 @@ class AuditStore:
         """Stores records, all or none."""
         async with self._database.transaction() as connection:
             await write_audit(connection, *records)
+
+    async def knows(self, record: AuditRecord) -> bool:
+        """Whether something was recorded of this action in this guild about this user and job."""
+        same = (audit.c.guild_id == record.guild_id) & (audit.c.user_id == record.user_id)
+        same &= (audit.c.action == record.action) & (audit.c.job_id == record.job_id)
+        async with self._database.reading() as connection:
+            return bool(await connection.scalar(select(exists().where(same))))
 
     async def page(self, wanted: AuditFilter, limit: int, *, before_id: int | None = None) -> list[AuditEntry]:
         """The newest records, or the newest before one of them: newest first, at most `limit`."""

@@ -43,7 +43,8 @@ class CaseRecord(NewCase):
     """A stored case.
 
     number: counts from 1 in its guild. decision: None while it is open. decided_by: None for the guild's default.
-    channel_id, message_id: where moderators see it; None while they don't. Times are aware, in UTC.
+    channel_id, message_id: where moderators see it; None while they don't. applied_at: when all that follows from the
+    decision was done. Times are aware, in UTC.
     """
 
     number: int
@@ -53,6 +54,7 @@ class CaseRecord(NewCase):
     decided_at: datetime | None
     channel_id: int | None
     message_id: int | None
+    applied_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,11 @@ class CaseStore:
         async with self._database.transaction() as connection:
             await connection.execute(update(cases).where(_is(guild_id, number)).values(values))
 
+    async def set_applied(self, guild_id: int, number: int, at: datetime) -> None:
+        """Says that nothing is left to do about a case; nothing happens if it isn't known. at: aware."""
+        async with self._database.transaction() as connection:
+            await connection.execute(update(cases).where(_is(guild_id, number)).values(applied_at=at))
+
     async def get(self, guild_id: int, number: int) -> CaseRecord | None:
         """The case of this number, or None."""
         found = await self._select(select(cases).where(_is(guild_id, number)))
@@ -163,17 +170,20 @@ class CaseStore:
         is_due = cases.c.decision.is_(None) & (cases.c.deadline_at <= now)
         return await self._select(select(cases).where(is_due).order_by(cases.c.deadline_at).limit(limit))
 
-    async def unapplied(self, limit: int) -> list[CaseRecord]:
-        """Decided cases whose jobs are still in review, since the bot stopped in between; at most `limit`."""
-        query = select(*cases.c).join(jobs, jobs.c.id == cases.c.job_id)
+    async def unapplied(self, since: datetime, limit: int) -> list[CaseRecord]:
+        """Decided cases whose jobs still wait, or that were decided since then and aren't applied, as the bot stopped;
+        at most `limit`. Of the held ones of a job only the newest, unless one is open.
+        """
         others = cases.alias()
-        has_open = exists().where(others.c.job_id == jobs.c.id, others.c.decision.is_(None))
-        left = (jobs.c.state == JobState.IN_REVIEW) & (cases.c.kind != CaseKind.REPORT) & ~has_open
-        newest = select(func.max(others.c.number)).where(
-            others.c.guild_id == cases.c.guild_id, others.c.job_id == jobs.c.id, others.c.kind != CaseKind.REPORT
-        )
-        left &= cases.c.decision.is_not(None) & (cases.c.number == newest.scalar_subquery())
-        return await self._select(query.where(left).order_by(cases.c.decided_at).limit(limit))
+        held = (others.c.job_id == cases.c.job_id) & (others.c.kind != CaseKind.REPORT)
+        newest = select(func.max(others.c.number)).where(others.c.guild_id == cases.c.guild_id, held)
+        is_last = (cases.c.number == newest.scalar_subquery()) & ~exists().where(held, others.c.decision.is_(None))
+        waits = exists().where(jobs.c.id == cases.c.job_id, jobs.c.state == JobState.IN_REVIEW)
+        is_left = cases.c.applied_at.is_(None) & (cases.c.decided_at >= since)
+        is_left |= waits & (cases.c.kind != CaseKind.REPORT)
+        left = cases.c.decision.is_not(None) & is_left
+        left &= (cases.c.kind == CaseKind.REPORT) | is_last
+        return await self._select(select(cases).where(left).order_by(cases.c.decided_at).limit(limit))
 
     async def orphaned(self, limit: int) -> list[CaseRecord]:
         """Open cases about jobs that don't wait any more, since they were cancelled or deleted; at most `limit`."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.errors import StoreError
+from bot.errors import IllegalMoveError
 from bot.store.audit import AuditRecord, write_audit
 from bot.store.database import Database
 from bot.store.records import JobRecord, NewJob, Usage
@@ -63,8 +63,8 @@ class JobStore:
     ) -> JobRecord:
         """Moves a job to another state. Of several callers that move it at once, the first legal move wins.
 
-        error, result, is_spoiler: stored if given. result must be JSON. Raises StoreError if there is no such job, or
-        if the move isn't legal from the state in which the job now is; then nothing has changed.
+        error, result, is_spoiler: stored if given. result must be JSON. Raises IllegalMoveError if the move isn't legal
+        from the state in which the job now is, or if there is no such job; then nothing has changed.
         """
         given = {"error": error, "result": result, "is_spoiler": is_spoiler}
         return await self._move(job_id, to, {name: value for name, value in given.items() if value is not None})
@@ -80,9 +80,9 @@ class JobStore:
             job_id: str | None = await connection.scalar(select(jobs.c.id).where(jobs.c.message_id == message_id))
             return job_id
 
-    async def unfinished(self, limit: int = 1000) -> list[JobRecord]:
-        """Jobs that are in no final state, oldest first, at most `limit`."""
-        open_states = [state for state in JobState if state not in FINAL_STATES]
+    async def unfinished(self, limit: int = 1000, *, but: JobState | None = None) -> list[JobRecord]:
+        """Jobs that are in no final state, oldest first, at most `limit`. but: nor in this one."""
+        open_states = [state for state in JobState if state not in FINAL_STATES and state is not but]
         oldest_first = (jobs.c.created_at, jobs.c.interaction_part, jobs.c.id)
         return await self._select(
             select(jobs).where(jobs.c.state.in_(open_states)).order_by(*oldest_first).limit(limit)
@@ -173,14 +173,15 @@ class JobStore:
             return [record_of(row._mapping) for row in await connection.execute(query)]
 
     async def _move(self, job_id: str, to: JobState, values: dict[str, Any], *, is_urgent: bool = False) -> JobRecord:
-        """One UPDATE that looks at the current state itself, so no other move can slip in between."""
+        """The only way to another state: one UPDATE that looks at the current one itself, so no other move can slip in
+        between."""
         movable = (jobs.c.id == job_id) & jobs.c.state.in_(sources_of(to))
-        changes = values | {"state": to, "updated_at": datetime.now(UTC)}
+        changes = values | {"state": to, "updated_at": datetime.now(UTC), "answer_token": None}
         async with self._database.transaction(is_urgent=is_urgent) as connection:
             result = await connection.execute(update(jobs).where(movable).values(changes).returning(*jobs.c))
             row = result.one_or_none()
             if row is None:
-                raise StoreError(await _why_not(connection, job_id, to))
+                raise IllegalMoveError(await _why_not(connection, job_id, to))
             record = record_of(row._mapping)
         self._on_move(job_id, to)
         return record

@@ -84,7 +84,7 @@ def _is_in_an_open_case() -> ColumnElement[bool]:
 
 
 PERSONAL: Final[Sequence[Personal]] = (
-    Personal(jobs, jobs.c.user_id, Fate.WITH_JOB),
+    Personal(jobs, jobs.c.user_id, Fate.WITH_JOB, leaves_out=("answer_token",)),
     Personal(images, jobs.c.user_id, Fate.WITH_JOB),
     Personal(showings, jobs.c.user_id, Fate.WITH_JOB),
     Personal(favourites, favourites.c.user_id, Fate.DELETED),

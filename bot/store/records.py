@@ -25,7 +25,8 @@ class NewJob:
     locale: the user's language as Discord names it ("en-US"). kind: how it was asked for. parent_id, parent_rank: the
     job, and which of its pictures, that this one comes from; it may have been deleted since. image_tokens: what every
     picture starts with. is_private: its result is for the requester alone. is_short_lived: only
-    its interaction's token can edit its message.
+    its interaction's token can edit its message. weight: as in GenerationRequest. is_trusted: nothing of its user's is
+    held. answer_token: of its interaction, by which a restart finds the answer; forgotten with the first move.
     """
 
     id: str = field(default_factory=new_job_id)
@@ -50,6 +51,9 @@ class NewJob:
     image_tokens: tuple[int, ...] = ()
     is_private: bool = False
     is_short_lived: bool = False
+    weight: float = 1.0
+    is_trusted: bool = False
+    answer_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

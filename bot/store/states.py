@@ -1,4 +1,37 @@
-"""The states of a job and the moves between them. Pure; the store enforces it, the cogs read it."""
+"""The states of a job and the moves between them. Pure; the store enforces it, the cogs read it.
+
+    received ──► acknowledged ──► queued ──► running ──► delivering ──► delivered
+    acknowledged, running ──► in review ──► queued, delivering
+    running, delivering ──► queued                 (drawn again after a restart)
+    all of these but delivering ──► cancelled
+    all of these ──► failed, expired
+
+| state | it means | whoever moves a job here |
+|---|---|---|
+| received | committed; its user has no answer yet | the job desk |
+| acknowledged | a message of ours exists and its id is stored | the job desk; the resume, if the answer was taken |
+| queued | the executor has it | its delivery |
+| running | it holds slots | its delivery |
+| in review | moderators are to say whether it may be drawn, or its pictures be shown | the job desk, its delivery |
+| delivering | its pictures are drawn, allowed and on disk; its message is being edited | its delivery |
+| delivered | its message shows them | its delivery |
+| cancelled | somebody who may has ended it, or its message is gone | its delivery, whoever cancelled it |
+| failed | it ended without pictures and its message says why | its delivery, the resume |
+| expired | nobody could be answered any more | its delivery, the resume |
+
+Every move is one transaction by one function, `JobStore._move`: an UPDATE that names the states from which it is legal,
+so that of several callers one wins and the others get IllegalMoveError.
+
+A stop of the program changes no state. The next start looks at each job that is in no final state, before the gateway
+connects (bot/cogs/resume.py):
+
+| state | the next start |
+|---|---|
+| received | asks Discord whether its answer was taken, while the interaction's token lives; else expires it |
+| acknowledged, queued, running | submits it again; its seed makes the same pictures |
+| in review | leaves it; what moderators have decided meanwhile is looked at once the bot is online |
+| delivering | delivers what is on disk, or submits it again where that is gone |
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,13 +39,7 @@ from typing import Final
 
 
 class JobState(StrEnum):
-    """Where a job stands.
-
-    RECEIVED: committed; its user has no answer yet. ACKNOWLEDGED: a message of ours exists and its id is stored.
-    QUEUED: the executor has it. RUNNING: it holds slots. IN_REVIEW: moderators are to say whether it may be drawn, or
-    its pictures be shown. DELIVERING: there are pictures, its message is being edited. The others are final. EXPIRED:
-    nobody could be answered any more.
-    """
+    """Where a job stands; the module says what each means. The last four are final."""
 
     RECEIVED = "received"
     ACKNOWLEDGED = "acknowledged"

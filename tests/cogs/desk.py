@@ -128,6 +128,7 @@ async def open_desk(
     max_deliveries: int = 10,
     max_picture_bytes: int | None = None,
     retry_pauses_s: tuple[float, ...] = (0.0,),
+    record_pauses_s: tuple[float, ...] = (0.0, 0.01),
 ) -> AsyncIterator[Desk]:
     async with (
         Store.open(f"sqlite+aiosqlite:///{folder / 'store.sqlite3'}") as store,
@@ -143,6 +144,7 @@ async def open_desk(
             max_picture_bytes=max_picture_bytes,
             edit_interval_s=edit_interval_s,
             retry_pauses_s=retry_pauses_s,
+            record_pauses_s=record_pauses_s,
         )
         try:
             yield Desk(store.jobs, store.images, executor, deliveries)

@@ -48,6 +48,12 @@ def posted(stage: Stage, channel_id: int) -> list[str]:
     return [exchange.payload["content"] for exchange in found]
 
 
+def shown_in(stage: Stage, channel_id: int) -> list[str]:
+    """The same as Discord shows it: what came again with its nonce is one message."""
+    found = [e for e in stage.sandbox.requests if e.method == "POST" and e.path.endswith(f"/{channel_id}/messages")]
+    return list({exchange.answer["id"]: exchange.answer["content"] for exchange in found}.values())
+
+
 def direct_messages(stage: Stage) -> list[str]:
     """What the bot has written to people."""
     opened = {e.answer["id"] for e in stage.sandbox.requests if e.path.endswith("/users/@me/channels")}
@@ -161,9 +167,29 @@ async def test_new_records_are_mirrored_once_and_no_old_ones(open_stage: OpenSta
     async with open_stage() as stage:
         await add(stage, 1, reason="after a restart")
         await eventually(lambda: "after a restart" in "".join(posted(stage, staff)))
-        said = "\n".join(posted(stage, staff))
+        said = "\n".join(shown_in(stage, staff))
         assert said.count("Reason: mirrored") == 2
         assert said.count("after a restart") == 1
+
+
+async def test_a_round_that_a_stop_broke_off_is_posted_once(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        staff = await set_log_channel(stage, "staff")
+        await has_begun(stage)
+        values = stage.app.store.values
+        before = await values.get("audit/mirrored")
+        assert before is not None
+        await add(stage, 2, reason="mirrored")
+        await eventually(lambda: "mirrored" in "".join(posted(stage, staff)))
+        end = await values.get("audit/posting")
+    async with open_stage() as stage:
+        # As if the stop had come between the posting and the record of it, and more had been to record since.
+        await add(stage, 1, reason="after a restart")
+        await stage.app.store.values.set("audit/posting", end or "")
+        await stage.app.store.values.set("audit/mirrored", before)
+        await eventually(lambda: "after a restart" in "".join(shown_in(stage, staff)))
+        said = "\n".join(shown_in(stage, staff))
+        assert said.count("Reason: mirrored") == 2
 
 
 async def test_a_log_channel_that_is_gone_costs_the_mirror_and_the_owner_hears_of_it_once(

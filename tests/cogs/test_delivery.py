@@ -13,10 +13,10 @@ from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import UNKNOWN_MESSAGE, JobMessage
 from bot.cogs.updates import UpdateReader
 from bot.engine.fake import FakeEngine, Faults, Gate
-from bot.errors import ExecutorClosedError, JobEndedError, QueueFullError
+from bot.errors import ExecutorClosedError, JobEndedError, QueueFullError, StoreError
 from bot.language import ENGLISH
 from bot.requests import GenerationRequest, Queued, new_job_id
-from bot.store import JobState
+from bot.store import JobRecord, JobState, JobStore
 from tests.cogs.desk import TEN_MIB, TIMEOUT_S, Recorded, open_desk, refusal
 from tests.conftest import eventually
 
@@ -48,6 +48,38 @@ async def test_a_result_is_kept_before_it_is_delivered(tmp_path: Path, monkeypat
     async with open_desk(tmp_path) as desk:
         await desk.wait_for(await desk.accept(num_images=2), JobState.DELIVERED)
     assert when_shown == [True]
+
+
+async def test_a_result_is_on_disk_and_described_before_its_state_says_so(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, edit_interval_s=60.0, retry_pauses_s=(0.0,)) as desk:
+        desk.recorded.refusals = [refusal(503, 0), refusal(503, 0)]
+        request = await desk.accept(num_images=2)
+        job = await desk.wait_for(request, JobState.DELIVERING)
+        assert len(list((tmp_path / "pictures").glob("*/*/*.png"))) == 2
+        assert len(await desk.images.of(request.job_id)) == 2
+    assert job.result is not None
+    assert sorted(job.result["order"]) == [0, 1]
+
+
+async def test_a_store_that_is_locked_for_a_while_loses_no_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[JobState] = []
+    move = JobStore._move
+
+    async def locked(store: JobStore, job_id: str, to: JobState, *others: Any, **more: Any) -> JobRecord:
+        if len(refused) < 4:
+            refused.append(to)
+            raise StoreError("The database is locked by another program.")
+        return await move(store, job_id, to, *others, **more)
+
+    async with open_desk(tmp_path) as desk:
+        request = await desk.accept()
+        monkeypatch.setattr(JobStore, "_move", locked)
+        job = await desk.wait_for(request, JobState.DELIVERED)
+    assert job.result is not None
+    assert refused[0] == "queued"
+    assert desk.recorded.num_files[-1] == 1
 
 
 async def test_a_result_that_can_not_be_kept_is_delivered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -133,6 +165,7 @@ async def test_a_result_that_discord_never_takes_fails_and_the_message_tells_so(
         job = await desk.wait_for(await desk.accept(), JobState.FAILED)
     assert job.error is not None
     assert "Discord did not take the pictures" in job.error
+    assert not any((tmp_path / "pictures").glob("*/*/*.png")), "nothing waits on disk for a message that never comes"
     assert desk.recorded.contents == [f"**a red circle**\n{job.error}"]
 
 

@@ -1,13 +1,16 @@
 """Restarts: what becomes of the jobs that the last run left."""
 
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
+from bot.cogs.image_gate import ImageGate
+from bot.cogs.job_message import JobMessage, Shown
 from bot.config import QueueSettings, Settings
 from bot.engine.fake import FakeEngine, Gate
 from bot.errors import ExecutorClosedError, InvalidPromptError, StoreError
 from bot.executor.local import LocalExecutor
+from bot.render import Rendered
 from bot.sandbox import Exchange, Sandbox
 from bot.store import JobState, JobStore, NewJob
 from tests.conftest import OpenStage
@@ -41,6 +44,81 @@ async def test_a_job_that_was_never_acknowledged_expires_at_the_restart(open_sta
         )
     async with open_stage() as stage:
         assert (await stage.job(JobState.EXPIRED)).error == "The bot stopped before it could answer."
+
+
+async def test_an_answer_that_discord_took_before_the_store_knew_is_found(
+    open_stage: OpenStage, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    with monkeypatch.context() as patched:
+        patched.setattr(JobStore, "acknowledge", AsyncMock(side_effect=StoreError("It is locked.")))
+        async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
+            acknowledged = await stage.begin("/imagine prompt:a red circle images:2")
+            job = await stage.job(JobState.RECEIVED)
+            assert job.answer_token is not None
+            await stage.app.bot.close()
+            gate.open()
+    async with open_stage() as stage:
+        job = await stage.job(JobState.DELIVERED)
+    assert (str(job.message_id), job.answer_token) == (acknowledged.message_id, None)
+    assert "2 images" in edits_by_bot(sandbox)[-1].payload["content"]
+
+
+async def test_pictures_that_were_on_their_way_come_from_disk(
+    open_stage: OpenStage, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = JobMessage.show
+
+    async def lost(message: JobMessage, rendered: Rendered) -> Shown:
+        return await show(message, rendered) if rendered.picture is None else Shown.UNREACHED
+
+    with monkeypatch.context() as patched:
+        patched.setattr(JobMessage, "show", lost)
+        async with open_stage() as stage:
+            await stage.begin("/imagine prompt:a red circle images:2")
+            await stage.job(JobState.DELIVERING)
+    monkeypatch.setattr(LocalExecutor, "submit", AsyncMock(side_effect=AssertionError("drawn again")))
+    async with open_stage() as stage:
+        job = await stage.job(JobState.DELIVERED)
+        assert len(await stage.app.store.images.of(job.id)) == 2
+    told = edits_by_bot(sandbox)[-1]
+    assert told.answer["id"] == str(job.message_id)
+    assert len(told.answer["attachments"]) == 1
+    assert "2 images" in told.payload["content"]
+
+
+async def test_pictures_that_are_gone_from_disk_are_drawn_again(open_stage: OpenStage) -> None:
+    job = NewJob(prompt="gone", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=3)
+    async with open_stage() as stage:
+        await stage.play("/imagine prompt:a red circle images:1")
+        shown = await stage.job(JobState.DELIVERED)
+        assert shown.message_id is not None
+        jobs = stage.app.store.jobs
+        await jobs.create(job)
+        await jobs.acknowledge(job.id, shown.channel_id, shown.message_id)
+        for state in (JobState.QUEUED, JobState.RUNNING):
+            await jobs.move(job.id, state)
+        await jobs.move(job.id, JobState.DELIVERING, result=shown.result)
+    async with open_stage() as stage:
+        await stage.job(JobState.DELIVERED)
+
+
+async def test_shares_and_trust_outlive_a_restart(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = NewJob(
+        prompt="x", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=3, weight=2.5, is_trusted=True
+    )
+    async with open_stage() as stage:
+        await stage.app.store.jobs.create(job)
+        await stage.app.store.jobs.acknowledge(job.id, 2, 4)
+    submit = AsyncMock(side_effect=ExecutorClosedError("No model."))
+    monkeypatch.setattr(LocalExecutor, "submit", submit)
+    rules = MagicMock(return_value=())
+    monkeypatch.setattr(ImageGate, "rules", rules)
+    async with open_stage():
+        pass
+    (request,) = submit.call_args.args
+    assert request.weight == 2.5
+    assert rules.call_args.kwargs == {"is_trusted": True}
 
 
 async def test_a_variation_starts_with_the_same_tokens_after_a_restart(
@@ -162,7 +240,7 @@ async def test_a_job_stays_for_the_next_start_if_the_engine_is_gone(
 async def test_a_store_that_can_not_say_leaves_the_bot_online(
     open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def down(*_: object) -> None:
+    async def down(*_: object, **__: object) -> None:
         raise StoreError("It is locked.")
 
     monkeypatch.setattr(JobStore, "unfinished", down)

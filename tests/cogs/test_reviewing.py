@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.cogs.case_sanctions import CaseSanctions
 from bot.config import ModerationSettings, Settings
 from bot.engine.fake import FakeEngine
 from bot.errors import StoreError
@@ -17,6 +18,7 @@ from bot.sandbox import Event
 from bot.store import AuditAction, AuditFilter, CaseRecord, JobState, JobStore, SanctionRecord
 from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 from tests.sandbox_guild import guild_of
+from tests.store.samples import run_sql
 
 CATEGORIES = """
 neutral = ["a red circle"]
@@ -333,6 +335,21 @@ async def test_what_the_other_actions_do(open_stage: OpenStage, action: ImageAct
         assert all(Path(name).name.startswith("SPOILER_") == (action is ImageAction.SPOILER) for name in answer.files)
 
 
+async def test_a_stop_before_a_refusal_is_recorded_strikes_nobody_twice(
+    open_stage: OpenStage, settings: Settings
+) -> None:
+    async with open_stage() as stage:
+        await set_up(stage, image_rules=(ImageRule("black_star", ImageAction.STRIKE, 0.0),))
+        await ask(stage)
+        job = await stage.job(JobState.FAILED)
+    await asyncio.to_thread(run_sql, settings.store_url, "UPDATE jobs SET state = 'running' WHERE id = :id", id=job.id)
+    async with open_stage() as stage:
+        await stage.job(JobState.FAILED)
+        assert [str(each.kind) for each in await sanctions_of(stage)].count("strike") == 1
+        wanted = AuditFilter(guild_id=job.guild_id or 0, action=AuditAction.PICTURES_REFUSED)
+        assert len(await stage.app.store.audit.page(wanted, 10)) == 1
+
+
 async def test_there_are_no_previews_where_pictures_may_be_kept_from_sight(
     open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -379,6 +396,30 @@ async def test_a_rejected_prompt_is_never_shown(open_stage: OpenStage) -> None:
         everything = [e.payload.get("content") or "" for e in edits_of(stage, job.message_id)]
         assert everything == ["Case 1: moderators of this server have rejected this."]
         assert [each.case_number for each in await sanctions_of(stage) if each.kind == "strike"] == [1]
+
+
+async def test_a_stop_between_a_decision_and_its_strike_does_not_lose_the_strike(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stopped(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("bot.cogs.reviewing.CLOSE_TIMEOUT_S", 0.1)
+    with monkeypatch.context() as patched:
+        patched.setattr(CaseSanctions, "punish", stopped)
+        async with open_stage() as stage:
+            await set_up(stage)
+            await ask(stage)
+            await posted(stage)
+            await moderate(stage, "click Reject and strike")
+            await stage.job(JobState.FAILED)
+            assert await sanctions_of(stage) == []
+    async with open_stage() as stage:
+        async with asyncio.timeout(TIMEOUT_S):
+            while (await case_of(stage)).applied_at is None:  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.02)
+        (strike,) = [each for each in await sanctions_of(stage) if each.kind == "strike"]
+        assert (strike.case_number, strike.given_by) == (1, (await case_of(stage)).decided_by)
 
 
 async def test_a_held_prompt_still_waits_after_a_restart_wherever_the_bot_stopped(

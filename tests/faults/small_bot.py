@@ -228,6 +228,9 @@ class _Resubmitting:
     async def found_again(self, job: JobRecord) -> None:
         """A job without message was never shown to anybody here."""
 
+    async def finished(self, job: JobRecord, message: JobMessage, *, is_spoiler: bool) -> None:
+        """Nothing is delivered from disk here: what was on its way is drawn again."""
+
     def message(self, job: JobRecord) -> JobMessage | None:
         return None if job.message_id is None else self._bot.message(job.id)
 

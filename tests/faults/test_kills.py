@@ -108,7 +108,9 @@ async def test_a_bot_that_is_killed_while_it_takes_a_job_up_again(theatre: Theat
             answer = await theatre.say(f"/imagine prompt:{prompt} images:2", life, f"player {number}")
             assert await life.end() == KILLED
         answers[prompt] = None if answer is None else answer.message_id
-        async with theatre.life(KillPoint(prompt, source, JobState.QUEUED, is_committed)) as life:
+        # What was on its way is on disk.
+        to = JobState.DELIVERED if source is JobState.DELIVERING else JobState.QUEUED
+        async with theatre.life(KillPoint(prompt, source, to, is_committed)) as life:
             assert await life.end() == KILLED
     async with theatre.life():
         await theatre.settled()

@@ -74,6 +74,16 @@ async def test_filters(store: Store) -> None:
     assert await found(since=datetime.now(UTC) + timedelta(minutes=1)) == []
 
 
+async def test_whether_something_was_recorded_of_a_job(store: Store) -> None:
+    struck = record(action=AuditAction.STRIKE, job_id="0123456789ab")
+    assert not await store.audit.knows(struck)
+    await store.audit.add(struck)
+    assert await store.audit.knows(struck)
+    assert not await store.audit.knows(record(action=AuditAction.STRIKE, job_id="ba9876543210"))
+    assert not await store.audit.knows(record(action=AuditAction.PICTURES_REFUSED, job_id="0123456789ab"))
+    assert not await store.audit.knows(record(action=AuditAction.STRIKE, job_id="0123456789ab", user_id=MODERATOR))
+
+
 async def test_a_reason_without_end_is_cut(store: Store) -> None:
     await store.audit.add(record(reason="x" * 5000))
     (entry,) = await store.audit.page(AuditFilter(guild_id=GUILD), 1)
@@ -82,7 +92,7 @@ async def test_a_reason_without_end_is_cut(store: Store) -> None:
 
 def test_the_store_has_no_way_to_change_a_record() -> None:
     public = {name for name in vars(AuditStore) if not name.startswith("_")}
-    assert public == {"add", "page", "newest_id", "after"}
+    assert public == {"add", "knows", "page", "newest_id", "after"}
 
 
 async def test_the_database_refuses_changes_by_anybody(store: Store, store_url: str) -> None:

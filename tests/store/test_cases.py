@@ -93,17 +93,35 @@ async def test_a_decision_that_its_job_has_not_felt_yet(store: Store) -> None:
     case = await store.cases.open(new_case(job_id=job.id, kind=CaseKind.HELD_PROMPT))
     await store.jobs.acknowledge(job.id, 1, 2)
     await store.jobs.move(job.id, JobState.IN_REVIEW)
-    assert await store.cases.unapplied(10) == []
+    assert await unapplied(store) == []
     decided = await store.cases.decide(GUILD, case.number, Decision.APPROVE, by=1, at=NOW)
-    assert await store.cases.unapplied(10) == [decided]
+    assert await unapplied(store) == [decided]
+    assert await store.cases.unapplied(NOW + timedelta(days=99), 10) == [decided], "its job waits however long"
     await store.jobs.move(job.id, JobState.QUEUED)
-    assert await store.cases.unapplied(10) == []
+    assert await unapplied(store) == [decided]
+    assert await store.cases.unapplied(NOW + timedelta(seconds=1), 10) == [], "what fails for ever is left at some time"
+    await store.cases.set_applied(GUILD, case.number, NOW)
+    assert await unapplied(store) == []
     await store.jobs.move(job.id, JobState.RUNNING)
     await store.jobs.move(job.id, JobState.IN_REVIEW)
     pictures = await store.cases.open(new_case(job_id=job.id))
-    assert await store.cases.unapplied(10) == []
+    assert await unapplied(store) == []
     last = await store.cases.decide(GUILD, pictures.number, Decision.REJECT, by=1, at=NOW)
-    assert await store.cases.unapplied(10) == [last]
+    assert await unapplied(store) == [last]
+    await store.cases.set_applied(GUILD, pictures.number, NOW)
+    assert [case.number for case in await unapplied(store)] == [pictures.number], "its delivery had not begun"
+
+
+async def test_decisions_about_reports_are_applied_once_too(store: Store) -> None:
+    await store.cases.open(new_case(kind=CaseKind.REPORT))
+    decided = await store.cases.decide(GUILD, 1, Decision.REJECT, by=1, at=NOW)
+    assert await unapplied(store) == [decided]
+    await store.cases.set_applied(GUILD, 1, NOW)
+    assert await unapplied(store) == []
+
+
+async def unapplied(store: Store) -> list[CaseRecord]:
+    return await store.cases.unapplied(NOW - timedelta(days=1), 10)
 
 
 @pytest.mark.parametrize("decision", list(Decision))

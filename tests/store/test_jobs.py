@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from blockbuster import blockbuster_ctx
 
-from bot.errors import StoreError
-from bot.store import JobRecord, JobState, JobStore, NewJob, Store, Usage
+from bot.errors import IllegalMoveError, StoreError
+from bot.store import JobRecord, JobState, JobStore, NewJob, Store, Usage, may_move
 from bot.store.schema import jobs as jobs_table
-from tests.store.samples import SNOWFLAKE, new_job
+from bot.store.states import TRANSITIONS
+from tests.store.samples import SNOWFLAKE, new_job, run_sql
 
 RUN_TO: dict[JobState, list[JobState]] = {
     JobState.RUNNING: [JobState.QUEUED, JobState.RUNNING],
@@ -49,6 +50,9 @@ async def test_create_keeps_every_field(jobs: JobStore) -> None:
         parent_rank=9,
         image_tokens=(0, 2**31 - 1, 5),
         is_private=True,
+        weight=2.5,
+        is_trusted=True,
+        answer_token="aW50ZXJhY3Rpb24",
     )
     before = datetime.now(UTC)
     record = await jobs.create(job)
@@ -89,6 +93,30 @@ async def test_an_illegal_move_names_both_states_and_changes_nothing(jobs: JobSt
         await jobs.move(record.id, JobState.DELIVERED, error="no")
     assert str(caught.value) == f"Job {record.id} is received; it can't become delivered."
     assert await jobs.get(record.id) == record
+
+
+async def test_every_pair_of_states_moves_or_is_refused_with_both_names(jobs: JobStore, store_url: str) -> None:
+    pairs = [(current, to) for current in JobState for to in JobState]
+    made = [new_job(number, answer_token="secret") for number in range(len(pairs))]
+    await jobs.create(*made)
+    for state in JobState:
+        ids = ", ".join(f"'{job.id}'" for job, (current, _) in zip(made, pairs, strict=True) if current is state)
+        run_sql(store_url, f"UPDATE jobs SET state = :state WHERE id IN ({ids})", state=state)
+    num_moved = 0
+    for job, (current, to) in zip(made, pairs, strict=True):
+        before = await jobs.get(job.id)
+        assert before is not None
+        assert before.state is current
+        if may_move(current, to):
+            after = await (jobs.acknowledge(job.id, 1, 2) if to is JobState.ACKNOWLEDGED else jobs.move(job.id, to))
+            assert (after.state, after.answer_token) == (to, None)
+            num_moved += 1
+            continue
+        with pytest.raises(IllegalMoveError) as caught:
+            await (jobs.acknowledge(job.id, 1, 2) if to is JobState.ACKNOWLEDGED else jobs.move(job.id, to))
+        assert str(caught.value) == f"Job {job.id} is {current}; it can't become {to}."
+        assert await jobs.get(job.id) == before
+    assert num_moved == sum(map(len, TRANSITIONS.values()))
 
 
 async def test_a_finished_job_stays_finished(jobs: JobStore) -> None:
@@ -143,6 +171,8 @@ async def test_unfinished_is_oldest_first_and_bounded(jobs: JobStore) -> None:
     ids = [record.id for record in created if record is not created[1]]
     assert [record.id for record in await jobs.unfinished()] == ids
     assert [record.id for record in await jobs.unfinished(limit=2)] == ids[:2]
+    await jobs.acknowledge(ids[0], 1, 2)
+    assert [record.id for record in await jobs.unfinished(but=JobState.ACKNOWLEDGED)] == ids[1:]
 
 
 async def test_latest_of_is_newest_first_and_of_one_user(jobs: JobStore) -> None:

@@ -1,0 +1,100 @@
+"""What becomes of one job, for the store: every move in its order, none left out. Used by the deliveries, event loop.
+
+A database that is locked, full or gone for a while costs no move. What it did not take waits here and goes first the
+next time; the last move of a job is tried again and again until the bot closes. A stop before that leaves the job
+unfinished in the store, where the next start finds it and delivers it to the same message once more.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any, Final
+
+from bot.errors import IllegalMoveError, StoreError
+from bot.store import FINAL_STATES, JobRecord, JobState, JobStore
+
+STORE_TIMEOUT_S: Final = 10.0
+RETRY_PAUSES_S: Final = (1.0, 5.0, 15.0, 60.0)  # the last one again and again
+
+_log = logging.getLogger(__name__)
+
+_Move = Callable[[], Awaitable[JobRecord]]
+
+
+class JobRecorder:
+    """state: in which the store has the job; None if nobody knows. closing: done once the bot closes, which ends all
+    attempts. message: channel and message id, for a job in RECEIVED whose message exists: its first move stores them.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        job_id: str,
+        state: JobState | None,
+        *,
+        closing: asyncio.Future[None],
+        message: tuple[int, int] | None = None,
+        pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
+    ) -> None:
+        self._store = store
+        self.job_id = job_id
+        self._state = state
+        self._closing = closing
+        self._pauses_s = pauses_s
+        self._missing: deque[tuple[JobState, _Move]] = deque()
+        if state is JobState.RECEIVED and message is not None:
+            self._add(JobState.ACKNOWLEDGED, partial(store.acknowledge, job_id, *message))
+
+    async def record(
+        self,
+        state: JobState,
+        *,
+        error: str | None = None,
+        result: dict[str, Any] | None = None,
+        is_spoiler: bool | None = None,
+        is_final: bool | None = None,
+    ) -> None:
+        """Moves the job to a state, unless it is there. Never raises what the store refuses.
+
+        error, result, is_spoiler: as JobStore.move takes them. is_final: it is tried until it is done or the bot
+        closes; by default, if the state is final.
+        """
+        if state is not self._state:
+            move = partial(self._store.move, self.job_id, state, error=error, result=result, is_spoiler=is_spoiler)
+            self._add(state, move)
+        if await self.catch_up():
+            return
+        if not (state in FINAL_STATES if is_final is None else is_final):
+            return
+        for pause_s in self._pauses():
+            await asyncio.wait({self._closing}, timeout=pause_s)
+            if await self.catch_up() or self._closing.done():
+                return
+
+    def _add(self, state: JobState, move: _Move) -> None:
+        self._missing.append((state, move))
+        self._state = state
+
+    def _pauses(self) -> Iterator[float]:
+        yield from self._pauses_s
+        while True:
+            yield self._pauses_s[-1]
+
+    async def catch_up(self) -> bool:
+        """Tries what the store did not take yet; whether it has every move now."""
+        while self._missing:
+            state, move = self._missing[0]
+            try:
+                async with asyncio.timeout(STORE_TIMEOUT_S):
+                    await move()
+            except IllegalMoveError as refusal:
+                # It was committed by a call that timed out, or somebody else has moved the job.
+                _log.warning("job %s could not be recorded as %s: %s", self.job_id, state, refusal)
+            except (StoreError, TimeoutError) as refusal:
+                reason = str(refusal) or type(refusal).__name__
+                _log.warning("job %s could not be recorded as %s yet: %s", self.job_id, state, reason)
+                return False
+            self._missing.popleft()
+        return True

@@ -1,0 +1,100 @@
+"""Recorders with a store that refuses what it is told to refuse."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.cogs.job_recorder import JobRecorder
+from bot.errors import StoreError
+from bot.store import JobRecord, JobState, JobStore, NewJob, Store
+
+JOB = NewJob(prompt="a red circle", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=3)
+
+
+class Failing(JobStore):
+    """refusals: how many calls from now on fail. states: what it took, in order."""
+
+    refusals = 0
+    states: list[JobState]
+
+    async def _move(self, job_id: str, to: JobState, values: dict[str, Any], *, is_urgent: bool = False) -> JobRecord:
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreError("The database x is locked by another program.")
+        record = await super()._move(job_id, to, values, is_urgent=is_urgent)
+        self.states.append(to)
+        return record
+
+
+@asynccontextmanager
+async def failing_store(folder: Path) -> AsyncIterator[Failing]:
+    async with Store.open(f"sqlite+aiosqlite:///{folder / 'store.sqlite3'}") as store:
+        jobs = Failing(store.jobs._database)
+        jobs.states = []
+        await jobs.create(JOB)
+        yield jobs
+
+
+def recorder(store: JobStore, state: JobState | None = JobState.RECEIVED, **more: Any) -> JobRecorder:
+    more = {"message": (20, 30), "pauses_s": (0.0,), "closing": asyncio.get_running_loop().create_future()} | more
+    return JobRecorder(store, JOB.id, state, **more)
+
+
+async def test_what_the_store_refused_comes_first_the_next_time(tmp_path: Path) -> None:
+    async with failing_store(tmp_path) as jobs:
+        recording = recorder(jobs)
+        jobs.refusals = 2
+        await recording.record(JobState.QUEUED)
+        await recording.record(JobState.RUNNING)
+        assert jobs.states == []
+        await recording.record(JobState.DELIVERING, result={"order": [0]}, is_spoiler=True)
+        assert jobs.states == ["acknowledged", "queued", "running", "delivering"]
+        job = await jobs.get(JOB.id)
+    assert job is not None
+    assert (job.channel_id, job.message_id, job.result, job.is_spoiler) == (20, 30, {"order": [0]}, True)
+
+
+async def test_the_end_of_a_job_is_recorded_however_long_it_takes(tmp_path: Path) -> None:
+    async with failing_store(tmp_path) as jobs:
+        jobs.refusals = 7
+        await recorder(jobs).record(JobState.FAILED, error="The channel is gone.")
+        job = await jobs.get(JOB.id)
+    assert jobs.states == ["acknowledged", "failed"]
+    assert job is not None
+    assert job.error == "The channel is gone."
+
+
+async def test_closing_ends_the_attempts_after_a_last_one(tmp_path: Path) -> None:
+    async with failing_store(tmp_path) as jobs:
+        closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        jobs.refusals = 100
+        recording = asyncio.create_task(recorder(jobs, closing=closing, pauses_s=(600.0,)).record(JobState.FAILED))
+        await asyncio.sleep(0.02)
+        jobs.refusals = 0
+        closing.set_result(None)
+        async with asyncio.timeout(5):
+            await recording
+    assert jobs.states == ["acknowledged", "failed"]
+
+
+async def test_a_move_that_was_made_already_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with failing_store(tmp_path) as jobs:
+        await jobs.acknowledge(JOB.id, 20, 30)
+        await recorder(jobs).record(JobState.QUEUED)
+        assert jobs.states == ["acknowledged", "queued"]
+        await recorder(jobs, JobState.QUEUED).record(JobState.QUEUED)
+        assert jobs.states == ["acknowledged", "queued"]
+    assert f"Job {JOB.id} is acknowledged; it can't become acknowledged." in caplog.text
+
+
+async def test_a_job_that_somebody_else_has_ended_stays_ended(tmp_path: Path) -> None:
+    async with failing_store(tmp_path) as jobs:
+        await jobs.move(JOB.id, JobState.CANCELLED)
+        await recorder(jobs, None).record(JobState.FAILED)
+        job = await jobs.get(JOB.id)
+    assert job is not None
+    assert job.state is JobState.CANCELLED
