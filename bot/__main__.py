@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from bot import __version__
+from bot.commands.backup import backup, restore
 from bot.commands.bench import bench
 from bot.commands.calibrate import calibrate
 from bot.commands.catalogue import catalogue
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (imagine, run, doctor, sandbox, fetch, train_demo, calibrate, catalogue):
+for _command in (imagine, run, doctor, sandbox, fetch, train_demo, calibrate, catalogue, backup, restore):
     app.command(_command.__name__.replace("_", "-"))(_command)
 app.add_typer(bench, name="bench")
 app.add_typer(deploy, name="deploy")

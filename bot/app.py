@@ -30,6 +30,8 @@ from bot.moderation.rule_file import load_rules
 from bot.observing import observed
 from bot.pictures import PictureFolder
 from bot.store import Store
+from bot.store.database import parse_url
+from bot.store.in_use import store_in_use
 from bot.telemetry.metrics import Metrics
 
 STOP_TIMEOUT_S: Final = 20.0
@@ -58,8 +60,8 @@ async def open_app(
     """Opens the store (migrated), the executor (loading its engine in the background) and the client (offline yet).
 
     engine_factory: called once, on the executor's thread. cancel_start: tells it to give up.
-    Raises StoreError if the database can't be used, ConfigError if a catalogue, the privacy policy or the file of rules
-    is damaged.
+    Raises StoreError if the database can't be used or another bot uses it, ConfigError if a catalogue, the privacy
+    policy or the file of rules is damaged.
     """
     languages = await asyncio.to_thread(Languages.load)
     policy = PrivacyPolicy(settings.privacy.policy_file)
@@ -71,6 +73,7 @@ async def open_app(
     )
     async with contextlib.AsyncExitStack() as stack:
         metrics = Metrics()
+        await stack.enter_async_context(store_in_use(parse_url(settings.store_url)))
         store = await stack.enter_async_context(Store.open(settings.store_url, metrics=metrics))
         executor = await stack.enter_async_context(
             LocalExecutor(

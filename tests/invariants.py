@@ -28,7 +28,7 @@ _UNDRAWN: Final = frozenset({JobState.RECEIVED, JobState.ACKNOWLEDGED})
 def check_store(url: str, *, is_settled: bool = False) -> None:
     """url: of a database that is migrated. is_settled: nothing is under way any more, so that every job has ended or
     waits for moderators."""
-    engine = create_blocking_engine(parse_url(url), BUSY_TIMEOUT_S)
+    engine = create_blocking_engine(parse_url(url), BUSY_TIMEOUT_S, is_writing=False)
     try:
         with engine.connect() as connection:
             problems = [*_file_problems(url, connection), *_problems(connection, is_settled)]
@@ -39,7 +39,7 @@ def check_store(url: str, *, is_settled: bool = False) -> None:
 
 def states_of(url: str) -> dict[str, JobState]:
     """Job id → its state, of all jobs."""
-    engine = create_blocking_engine(parse_url(url), BUSY_TIMEOUT_S)
+    engine = create_blocking_engine(parse_url(url), BUSY_TIMEOUT_S, is_writing=False)
     try:
         with engine.connect() as connection:
             return {row.id: JobState(row.state) for row in connection.execute(select(jobs.c.id, jobs.c.state))}

@@ -33,7 +33,7 @@ FLOORS: Final = {
         "bot.shard_events",
     },
     4: {"bot.executor"},
-    3: {"bot.engine", "bot.moderation", "bot.store", "bot.pictures", "bot.collage", "bot.kept_png"},
+    3: {"bot.backups", "bot.engine", "bot.moderation", "bot.store", "bot.pictures", "bot.collage", "bot.kept_png"},
     2: {"bot.checkpoints", "bot.demo", "bot.fetch"},
     1: {"bot.models"},
     0: {

@@ -103,6 +103,14 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(url.database)
 
 
+def make_folder(file: Path) -> None:
+    """The one that an SQLite file is in. Raises StoreError."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"The folder {file.parent} can't be made: {error.strerror}.") from error
+
+
 def describe(url: URL) -> str:
     """What messages call the database: its file, or its name and host. Never a password."""
     file = sqlite_file(url)
@@ -129,13 +137,16 @@ def _existing(url: URL, file: Path) -> URL:
     return url.set(database=f"file:{quote(str(file))}").update_query_dict({"mode": "rw", "uri": "true"})
 
 
-def create_blocking_engine(url: URL, busy_timeout_s: float) -> Engine:
-    """The same database without asyncio, for migrations; it makes an SQLite file, and every transaction may write."""
+def create_blocking_engine(url: URL, busy_timeout_s: float, *, is_writing: bool = True) -> Engine:
+    """The same database without asyncio, for migrations; it makes an SQLite file.
+
+    is_writing: every transaction keeps other writers out, from its beginning.
+    """
     with _driver_of(url):
         sync_url = url.set(drivername="sqlite+pysqlite") if sqlite_file(url) else url
         engine = create_sync_engine(sync_url, poolclass=NullPool, **_options(url, busy_timeout_s))
     _prepare(engine, busy_timeout_s)
-    return engine.execution_options(**{_WRITES: True})
+    return engine.execution_options(**{_WRITES: is_writing})
 
 
 @contextmanager

@@ -6,11 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
-from bot.errors import StoreError
 from bot.store.audit import AuditStore
 from bot.store.blocked_hashes import BlockedHashStore
 from bot.store.cases import CaseStore
-from bot.store.database import BUSY_TIMEOUT_S, create_engine, describe, parse_url, sqlite_file
+from bot.store.database import BUSY_TIMEOUT_S, create_engine, describe, make_folder, parse_url, sqlite_file
 from bot.store.erasures import ErasureStore
 from bot.store.exports import ExportStore
 from bot.store.favourites import FavouriteStore
@@ -76,10 +75,7 @@ class Store:
         parsed = parse_url(url)
         file = sqlite_file(parsed)
         if file is not None:
-            try:
-                await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreError(f"The folder {file.parent} can't be made: {error.strerror}.") from error
+            await asyncio.to_thread(make_folder, file)
         await asyncio.to_thread(migrate, parsed, busy_timeout_s)
         engine = await asyncio.to_thread(create_engine, parsed, busy_timeout_s)
         metrics = metrics or Metrics()

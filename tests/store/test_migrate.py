@@ -1,6 +1,6 @@
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
@@ -13,14 +13,29 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, make_url
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    func,
+    insert,
+    make_url,
+    select,
+)
 
 from bot.errors import StoreError
 from bot.store import Store
-from bot.store.database import create_blocking_engine, create_engine
+from bot.store.database import create_blocking_engine
 from bot.store.migrate import migrate, migration_config
 from bot.store.schema import metadata
-from tests.store.samples import picture
+from tests.store.postgres import PostgresServer
+from tests.store.samples import picture, run_sql
 
 
 @pytest.fixture
@@ -28,8 +43,23 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "bot.sqlite3"
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, file: Path) -> Iterator[str]:
+    """The URL of a database without tables."""
+    if request.param == "sqlite":
+        yield url_of(file)
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    with server.database() as url:
+        yield url
+
+
+def url_of(file: Path) -> str:
+    return f"sqlite+aiosqlite:///{file}"
+
+
 def migrate_file(file: Path) -> None:
-    migrate(make_url(f"sqlite+aiosqlite:///{file}"), 5)
+    migrate(make_url(url_of(file)), 5)
 
 
 def tables(file: Path) -> set[str]:
@@ -37,23 +67,15 @@ def tables(file: Path) -> set[str]:
         return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
-async def test_migrations_lead_to_the_schema(file: Path) -> None:
-    await asyncio.to_thread(migrate_file, file)
-    engine = create_engine(make_url(f"sqlite+aiosqlite:///{file}"), 5)
-
-    def differences(connection: Connection) -> list[Any]:
+def test_migrations_lead_to_the_schema(empty_url: str) -> None:
+    migrate(make_url(empty_url), 5)
+    with create_blocking_engine(make_url(empty_url), 5).begin() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        return list(compare_metadata(context, metadata))
-
-    try:
-        async with engine.connect() as connection:
-            assert await connection.run_sync(differences) == []
-    finally:
-        await engine.dispose()
+        assert list(compare_metadata(context, metadata)) == []
 
 
-def run_alembic(step: Callable[[Config, str], None], file: Path, revision: str) -> None:
-    engine = create_blocking_engine(make_url(f"sqlite+aiosqlite:///{file}"), 5)
+def run_alembic(step: Callable[[Config, str], None], url: str, revision: str) -> None:
+    engine = create_blocking_engine(make_url(url), 5)
     config = migration_config()
     with engine.begin() as connection:
         config.attributes["connection"] = connection
@@ -61,7 +83,7 @@ def run_alembic(step: Callable[[Config, str], None], file: Path, revision: str) 
 
 
 async def test_jobs_and_values_of_version_1_survive(file: Path) -> None:
-    await asyncio.to_thread(run_alembic, command.upgrade, file, "0001")
+    await asyncio.to_thread(run_alembic, command.upgrade, url_of(file), "0001")
     old = {
         "id": "0123456789ab",
         "state": "delivered",
@@ -100,11 +122,72 @@ async def test_jobs_and_values_of_version_1_survive(file: Path) -> None:
         assert (await store.guilds.change(7, 1, max_images=3)).max_images == 3
 
 
+REVISIONS = [script.revision for script in ScriptDirectory.from_config(migration_config()).walk_revisions()][::-1]
+
+
+def filled(connection: Connection, number: int) -> dict[str, int]:
+    """Puts a row into every table as it is now; how many each has. Whatever a column must have, it gets."""
+    there = MetaData()
+    there.reflect(connection)
+    num_rows = {}
+    for table in there.sorted_tables:
+        if table.name == "alembic_version":
+            continue
+        row = {
+            column.name: value_for(column, number)
+            for column in table.columns
+            if not column.nullable and column.server_default is None
+        }
+        connection.execute(insert(table).values(row))
+        num_rows[table.name] = connection.execute(select(func.count()).select_from(table)).scalar_one()
+    return num_rows
+
+
+def value_for(column: Column[Any], number: int) -> Any:
+    """Of its type, and fit to be looked up: 0123456789ab is a job's id in every table."""
+    known = {"state": "delivered", "kind": "imagine", "rank": 1, "job_id": "0123456789ab", "id": "0123456789ab"}
+    match column.type:
+        case DateTime():
+            return datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+        case Integer() if column.name != "rank":
+            return number
+        case LargeBinary():
+            return b"\x01\x00\x00\x00"
+        case JSON():
+            return {}
+        case Boolean():
+            return False
+        case Float():
+            return 0.5
+    return known.get(column.name, "{}" if column.name == "settings" else "x")
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_data_of_every_earlier_schema_survives(empty_url: str, revision: str) -> None:
+    run_alembic(command.upgrade, empty_url, revision)
+    engine = create_blocking_engine(make_url(empty_url), 5)
+    with engine.begin() as connection:
+        before = filled(connection, 1)
+    migrate(make_url(empty_url), 5)
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert list(compare_metadata(context, metadata)) == []
+        after = {
+            name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for name, table in metadata.tables.items()
+        }
+        assert {name: count for name, count in after.items() if count} == before
+        job = connection.execute(select(metadata.tables["jobs"])).one()._mapping
+    assert (job["id"], job["prompt"], job["state"], job["seed"]) == ("0123456789ab", "x", "delivered", 1)
+    assert (job["weight"], job["is_trusted"], job["answer_token"]) == (1.0, False, None)
+    assert job["created_at"] == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("revision", ["0001", "0002"])
 def test_only_backups_lead_back(file: Path, revision: str) -> None:
-    run_alembic(command.upgrade, file, revision)
+    run_alembic(command.upgrade, url_of(file), revision)
     with pytest.raises(NotImplementedError):
-        run_alembic(command.downgrade, file, "-1")
+        run_alembic(command.downgrade, url_of(file), "-1")
 
 
 def test_migrating_twice_changes_nothing(file: Path) -> None:
@@ -114,11 +197,19 @@ def test_migrating_twice_changes_nothing(file: Path) -> None:
     assert file.read_bytes() == before
 
 
-def test_two_programs_may_start_together(file: Path) -> None:
+def test_two_programs_may_start_together(empty_url: str) -> None:
     with ThreadPoolExecutor(2) as pool:
-        for future in [pool.submit(migrate_file, file) for _ in range(2)]:
+        for future in [pool.submit(migrate, make_url(empty_url), 5) for _ in range(2)]:
             future.result()
-    assert {"jobs", "settings", "alembic_version"} <= tables(file)
+    assert run_sql(empty_url, "SELECT count(*) FROM jobs") == [(0,)]
+
+
+def test_damaged_pages_are_found_before_anything_is_changed(file: Path) -> None:
+    migrate_file(file)
+    pages = file.read_bytes()
+    file.write_bytes(pages[: 4096 * 5] + b"\xff" * 4096 * 3 + pages[4096 * 8 :])
+    with pytest.raises(StoreError, match=r"is damaged: run `dalle-bot restore FILE` with the newest backup"):
+        migrate_file(file)
 
 
 def test_a_migration_that_fails_leaves_nothing(file: Path) -> None:

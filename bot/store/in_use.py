@@ -1,0 +1,91 @@
+"""Who uses a store: one bot, or whatever restores a backup. Used by app.py and bot/backups.
+
+Two bots on one store would both take up its unfinished jobs and deliver each twice. A process that dies lets go by
+itself: SQLite's store is held by a lock on a file beside it, PostgreSQL's by a lock that belongs to a connection.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+from sqlalchemy import URL
+
+from bot.errors import StoreError
+from bot.store.database import BUSY_TIMEOUT_S, create_blocking_engine, describe, make_folder, sqlite_file
+from bot.store.refusals import refusals_of
+
+WAIT_S: Final = 30.0  # a predecessor may still be saying goodbye
+_POLL_S: Final = 0.2
+_LOCK: Final = 0x64616C6C66  # of PostgreSQL's, beside the writers' one
+
+Release = Callable[[], None]
+
+
+@asynccontextmanager
+async def store_in_use(url: URL, *, wait_s: float = WAIT_S) -> AsyncIterator[None]:
+    """Inside, no other process gets in. Raises StoreError after `wait_s` if one is there."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + wait_s
+    while (release := await asyncio.to_thread(_take, url)) is None:
+        if loop.time() >= end:
+            raise _refusal(url)
+        await asyncio.sleep(_POLL_S)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(release)
+
+
+@contextmanager
+def store_kept_alone(url: URL, *, wait_s: float = 0.0) -> Iterator[None]:
+    """The same where there is no event loop."""
+    end = time.monotonic() + wait_s
+    while (release := _take(url)) is None:
+        if time.monotonic() >= end:
+            raise _refusal(url)
+        time.sleep(_POLL_S)
+    try:
+        yield
+    finally:
+        release()
+
+
+def _refusal(url: URL) -> StoreError:
+    return StoreError(f"{describe(url)} is used by a bot that runs: stop that one first.")
+
+
+def _take(url: URL) -> Release | None:
+    """What lets go again; None if somebody else has it."""
+    file = sqlite_file(url)
+    return _take_postgresql(url) if file is None else _take_file(file)
+
+
+def _take_file(file: Path) -> Release | None:
+    make_folder(file)
+    # It is taken on one thread and let go on another.
+    lock = FileLock(f"{file}.lock", thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    except OSError as error:
+        raise StoreError(f"{lock.lock_file} can't be written: {error.strerror}. Check the rights.") from error
+    return lock.release
+
+
+def _take_postgresql(url: URL) -> Release | None:
+    with refusals_of(describe(url)):
+        connection = create_blocking_engine(url, BUSY_TIMEOUT_S).connect()
+        try:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            if connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).scalar():
+                return connection.close
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        return None

@@ -1,0 +1,37 @@
+"""`dalle-bot backup` and `restore`: what they print. What they do is tested in tests/backups."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from bot.store import Store
+from tests.command_line import Call
+from tests.store.samples import new_job
+
+
+def test_there_and_back(call: Call, tmp_path: Path) -> None:
+    outcome = call("backup", "saved.tar")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "dalle-bot.sqlite3 yet: start the bot once." in outcome.err
+    asyncio.run(make(tmp_path / "data" / "dalle-bot.sqlite3"))
+    outcome = call("backup", "saved.tar")
+    assert outcome.code == 0
+    assert outcome.out.startswith("saved.tar: ")
+    assert outcome.out.endswith("with 0 pictures.\n")
+    report = json.loads(call("backup", ".", "--json").out)
+    assert Path(report["file"]).stat().st_size == report["bytes"]
+    outcome = call("restore", "saved.tar")
+    assert outcome.code == 0
+    said, aside = outcome.out.splitlines()
+    assert said.startswith("Restored the backup of 20")
+    assert "before-restore-" in aside
+    restored = json.loads(call("restore", "saved.tar", "--json").out)
+    assert restored["pictures"] == 0
+    outcome = call("restore", str(tmp_path))
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.count("\n") == 1
+
+
+async def make(file: Path) -> None:
+    async with Store.open(f"sqlite+aiosqlite:///{file}") as store:
+        await store.jobs.create(new_job())
