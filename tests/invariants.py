@@ -7,10 +7,11 @@ steps. A broken promise is a failed assertion that lists all of them.
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import sqlalchemy
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, Select, select
 
 from bot.store import FINAL_STATES, JobState
 from bot.store.database import create_blocking_engine, parse_url, sqlite_file
@@ -28,23 +29,37 @@ _UNDRAWN: Final = frozenset({JobState.RECEIVED, JobState.ACKNOWLEDGED})
 def check_store(url: str, *, is_settled: bool = False) -> None:
     """url: of a database that is migrated. is_settled: nothing is under way any more, so that every job has ended or
     waits for moderators."""
-    engine = create_blocking_engine(parse_url(url), BUSY_TIMEOUT_S, is_writing=False)
-    try:
-        with engine.connect() as connection:
-            problems = [*_file_problems(url, connection), *_problems(connection, is_settled)]
-    finally:
-        engine.dispose()
+    with _reading(url) as connection:
+        problems = [*_file_problems(url, connection), *_problems(connection, is_settled)]
     assert not problems, "\n".join(problems)
+
+
+def has_settled(url: str) -> bool:
+    """Whether every job has ended or waits for moderators, who have a case of it to decide."""
+    ended = jobs.c.state.in_(FINAL_STATES)
+    waits = (jobs.c.state == JobState.IN_REVIEW) & jobs.c.id.in_(_open_cases())
+    with _reading(url) as connection:
+        return connection.execute(select(jobs.c.id).where(~(ended | waits)).limit(1)).first() is None
 
 
 def states_of(url: str) -> dict[str, JobState]:
     """Job id → its state, of all jobs."""
+    with _reading(url) as connection:
+        return {row.id: JobState(row.state) for row in connection.execute(select(jobs.c.id, jobs.c.state))}
+
+
+@contextmanager
+def _reading(url: str) -> Iterator[Connection]:
     engine = create_blocking_engine(parse_url(url), BUSY_TIMEOUT_S, is_writing=False)
     try:
         with engine.connect() as connection:
-            return {row.id: JobState(row.state) for row in connection.execute(select(jobs.c.id, jobs.c.state))}
+            yield connection
     finally:
         engine.dispose()
+
+
+def _open_cases() -> Select[tuple[str]]:
+    return select(cases.c.job_id).where(cases.c.decision.is_(None))
 
 
 def _file_problems(url: str, connection: Connection) -> Iterator[str]:
@@ -66,8 +81,7 @@ def _problems(connection: Connection, is_settled: bool) -> Iterator[str]:
     for image in connection.execute(select(images.c.job_id, images.c.rank, images.c["index"])).mappings():
         kept[image["job_id"]].append(image)
     # What follows from a decision comes after it.
-    open_cases = select(cases.c.job_id).where(cases.c.decision.is_(None)) if is_settled else select(cases.c.job_id)
-    in_review = set(connection.execute(open_cases).scalars())
+    in_review = set(connection.execute(_open_cases() if is_settled else select(cases.c.job_id)).scalars())
     rows = connection.execute(select(jobs)).mappings().all()
     shown: dict[int, str] = {}
     for job in rows:

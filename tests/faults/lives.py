@@ -65,12 +65,18 @@ def live(order: Order, ready: ReadyEvent) -> None:
     """Runs the bot until it is told to stop, or dies. ready: set once it is connected."""
     if order.kill is not None:
         kill_at(order.kill)
-    on_ready = DalleBot.on_ready
+    on_ready, setup_hook = DalleBot.on_ready, DalleBot.setup_hook
 
     async def tell(bot: DalleBot) -> None:
         await on_ready(bot)
         ready.set()
 
+    async def set_up(bot: DalleBot) -> None:
+        # discord.py waits for guilds so long, without doing anything.
+        bot._connection.guild_ready_timeout = 0.1
+        await setup_hook(bot)
+
+    DalleBot.setup_hook = set_up  # type: ignore[assignment,method-assign]
     DalleBot.on_ready = tell  # type: ignore[assignment,method-assign]
     settings = Settings(
         data_dir=order.data_dir,

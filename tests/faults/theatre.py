@@ -9,10 +9,10 @@ from pathlib import Path
 
 from bot.config import STORE_FILE
 from bot.sandbox import Event, EventKind, Exchange, Sandbox
-from bot.store import FINAL_STATES, JobRecord, JobState, Store
+from bot.store import JobRecord, Store
 from tests.conftest import TIMEOUT_S
 from tests.faults.lives import KILLED, PROCESSES, KillPoint, Order, live
-from tests.invariants import check_store, states_of
+from tests.invariants import check_store, has_settled, states_of
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Theatre:
     async def settled(self) -> None:
         """Waits until no job is under way."""
         async with asyncio.timeout(TIMEOUT_S):
-            while set(states_of(self.url).values()) - FINAL_STATES - {JobState.IN_REVIEW}:  # noqa: ASYNC110 - see above
+            while not has_settled(self.url):  # noqa: ASYNC110 - nothing announces it
                 await asyncio.sleep(0.05)
         check_store(self.url, is_settled=True)
 
