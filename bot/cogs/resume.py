@@ -19,6 +19,7 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
+from bot.cogs.fatal_jobs import MAX_ENDS, fatal_jobs
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
 from bot.cogs.resubmitting import Resubmitting
@@ -44,6 +45,7 @@ async def resume_jobs(
     except (StoreError, TimeoutError) as error:
         _log.error("unfinished jobs could not be read, so none is resumed: %s", error)
         return
+    fatal = await fatal_jobs(store, jobs)
     for stored in jobs:
         language = languages.of(stored.locale)
         try:
@@ -59,6 +61,11 @@ async def resume_jobs(
         if job.deleted_at is not None:
             sentence = language.text("Its pictures were deleted.")
             deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence)
+            continue
+        if job.id in fatal:
+            sentence = language.text("The bot ended again and again while it drew this. Ask for something else.")
+            _log.error("job %s is given up: the bot ended more than %d times while it was drawn", job.id, MAX_ENDS)
+            deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence, message=message)
             continue
         try:
             cases = await _cases(job, store)

@@ -1,0 +1,69 @@
+"""Jobs that were being drawn whenever the bot ended."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.cogs.fatal_jobs import KEY, MAX_ENDS, fatal_jobs
+from bot.config import Settings
+from bot.errors import StoreError
+from bot.store import JobState, Store
+from bot.store.values import ValueStore
+from tests.conftest import OpenStage
+from tests.store.samples import new_job, url_of
+
+pytestmark = pytest.mark.fault
+
+
+async def drawing(store: Store, number: int, *, state: JobState = JobState.RUNNING, channel_id: int = 2) -> str:
+    """number: of its message, too."""
+    job = await store.jobs.create(new_job(number))
+    await store.jobs.acknowledge(job.id, channel_id, number)
+    for step in (JobState.QUEUED, JobState.RUNNING):
+        await store.jobs.move(job.id, step)
+        if step is state:
+            break
+    return job.id
+
+
+async def test_a_job_is_given_up_after_too_many_ends_and_one_that_waits_is_not(tmp_path: Path) -> None:
+    async with Store.open(url_of(tmp_path)) as store:
+        fatal = await drawing(store, 1)
+        await drawing(store, 2, state=JobState.QUEUED)
+        for _ in range(MAX_ENDS):
+            assert await fatal_jobs(store, await store.jobs.unfinished()) == frozenset()
+        assert await fatal_jobs(store, await store.jobs.unfinished()) == {fatal}
+
+
+async def test_what_has_ended_is_forgotten(tmp_path: Path) -> None:
+    async with Store.open(url_of(tmp_path)) as store:
+        job_id = await drawing(store, 1)
+        await fatal_jobs(store, await store.jobs.unfinished())
+        await store.jobs.move(job_id, JobState.FAILED, error="It failed.")
+        assert await fatal_jobs(store, await store.jobs.unfinished()) == frozenset()
+        assert await store.values.get(KEY) == "{}"
+
+
+async def test_a_store_that_can_not_say_gives_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def down(*_: object) -> None:
+        raise StoreError("It is locked.")
+
+    async with Store.open(url_of(tmp_path)) as store:
+        await drawing(store, 1)
+        monkeypatch.setattr(ValueStore, "get", down)
+        assert await fatal_jobs(store, await store.jobs.unfinished()) == frozenset()
+
+
+async def test_its_message_says_so(open_stage: OpenStage, settings: Settings) -> None:
+    async with open_stage() as stage:
+        await stage.play("/imagine prompt:a red circle images:1")
+        delivered = await stage.job(JobState.DELIVERED)
+    async with Store.open(settings.store_url) as store:
+        assert delivered.message_id is not None
+        job_id = await drawing(store, delivered.message_id, channel_id=delivered.channel_id)
+        await store.values.set(KEY, f'{{"{job_id}": {MAX_ENDS}}}')
+    async with open_stage() as stage:
+        stage.job_ids.append(job_id)
+        job = await stage.job(JobState.FAILED)
+        assert job.error == "The bot ended again and again while it drew this. Ask for something else."
+        assert stage.sandbox.requests[-1].payload["content"].endswith(job.error)
