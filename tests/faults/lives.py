@@ -73,7 +73,7 @@ def live(order: Order, ready: ReadyEvent) -> None:
 
     async def set_up(bot: DalleBot) -> None:
         # discord.py waits for guilds so long, without doing anything.
-        bot._connection.guild_ready_timeout = 0.1
+        bot._connection.guild_ready_timeout = 0.5
         await setup_hook(bot)
 
     DalleBot.setup_hook = set_up  # type: ignore[assignment,method-assign]
