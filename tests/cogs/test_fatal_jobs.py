@@ -66,4 +66,5 @@ async def test_its_message_says_so(open_stage: OpenStage, settings: Settings) ->
         stage.job_ids.append(job_id)
         job = await stage.job(JobState.FAILED)
         assert job.error == "The bot ended again and again while it drew this. Ask for something else."
-        assert stage.sandbox.requests[-1].payload["content"].endswith(job.error)
+        edits = [request for request in stage.sandbox.requests if request.method == "PATCH"]
+        assert edits[-1].payload["content"].endswith(job.error)

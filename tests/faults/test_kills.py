@@ -81,11 +81,12 @@ async def test_a_bot_that_is_killed_at_a_move_of_a_job_goes_on_with_it(theatre: 
     for number, ((source, to), is_committed) in enumerate(product(own_moves(name), (False, True))):
         prompt = story.prompt.format(n=number, refused=REFUSED_PROMPTS[number])
         point = KillPoint(prompt, source, to, is_committed)
-        async with theatre.life(point, delay_s=0.2 if story.cancels else 0.01) as life:
+        async with theatre.life(point, delay_s=2.0 if story.cancels else 0.01) as life:
             line = f"/imagine prompt:{prompt} {story.options}"
             answer = await theatre.say(line, life, f"player {number}")
             acknowledged[prompt] = None if answer is None else answer.message_id
             if story.cancels:
+                await theatre.reached(prompt, JobState.RUNNING)
                 await theatre.say("click Cancel", life, f"player {number}")
             assert await life.end() == KILLED, point
     async with theatre.life():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.config import STORE_FILE
 from bot.sandbox import Event, EventKind, Exchange, Sandbox
-from bot.store import JobRecord, Store
+from bot.store import JobRecord, JobState, Store
 from tests.conftest import TIMEOUT_S
 from tests.faults.lives import KILLED, PROCESSES, KillPoint, Order, live
 from tests.invariants import check_store, has_settled, states_of
@@ -83,6 +83,12 @@ class Theatre:
             while not has_settled(self.url):  # noqa: ASYNC110 - nothing announces it
                 await asyncio.sleep(0.05)
         check_store(self.url, is_settled=True)
+
+    async def reached(self, prompt: str, state: JobState) -> None:
+        """Waits until a job is in a state."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while (job := await self.job_of(prompt)) is None or job.state is not state:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
 
     async def job_of(self, prompt: str) -> JobRecord | None:
         """The newest job with this prompt; None if it was never stored."""
