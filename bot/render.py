@@ -174,7 +174,9 @@ def render_failure(prompt: str, sentence: str) -> Rendered:
 
 def render_waiting(case_number: int, *, language: Language, user_id: int, prompt: str | None) -> Rendered:
     """Moderators are to decide. prompt: None where it is the prompt that they should see first."""
-    sentence = language.text("{user}: waiting for review (case {number}).", user=f"<@{user_id}>", number=case_number)
+    sentence = language.text(
+        "{user}: waiting for review (case {number}).", user=f"<@{user_id}>", number=f"#{case_number}"
+    )
     content = sentence if prompt is None else _under_prompt(prompt, [sentence])
     return Rendered(content, controls=Controls.RUNNING, drops_picture=True)
 

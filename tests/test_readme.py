@@ -22,9 +22,11 @@ from bot.config import Settings, key_paths
 from bot.demo.grammar import COLOURS, RELATIONS, SHAPES, SIZES
 from bot.fetch.source import DEFAULT_CLIP, DEFAULT_VQGAN, RELEASED
 from bot.moderation.authority import COMMANDS, MENUS, PRESSES, Need
+from tests.cogs.test_authority import PEOPLE
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMAND: Final = re.compile(r"`/([a-z -]+)`")
 SETUP: Final = "python3 -m venv .venv && .venv/bin/pip install -e {} && "
 
 
@@ -40,6 +42,11 @@ def rows(text: str) -> dict[str, list[str]]:
     lines = [line.strip("|") for line in re.findall(r"^\| .*\|$", text, re.MULTILINE)]
     cells = [[cell.strip() for cell in line.split(" | ")] for line in lines]
     return {first.strip("`"): others for first, *others in cells if first}
+
+
+def anchor(title: str) -> str:
+    """What a link to a heading names, by GitHub's rule."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 def shell_lines() -> list[str]:
@@ -158,6 +165,27 @@ def test_who_may_do_what_is_what_the_table_in_the_code_says() -> None:
     assert table in section("Who may do what"), f"the README needs this table:\n{table}"
 
 
+def test_the_figures_of_who_may_do_what_are_those_of_the_test() -> None:
+    text = " ".join(section("Who may do what").split())
+    of_moderators = [name for name in COMMANDS if name.startswith("mod ")]
+    assert (
+        f"{len(COMMANDS)} commands, of which {len(of_moderators)} are `/mod`'s, {len(MENUS)} menus and {len(PRESSES)} "
+        f"controls, each as {len(PEOPLE)} kinds of members."
+    ) in text
+
+
+def test_every_command_of_moderators_is_in_the_table_by_task() -> None:
+    table = section("The commands of moderators").partition("\n### ")[0]
+    listed = [name for cells in rows(table).values() for name in COMMAND.findall(cells[0])]
+    assert sorted(listed) == sorted(name for name in COMMANDS if name.startswith("mod "))
+
+
+def test_the_contents_list_every_chapter_in_order() -> None:
+    contents = README.partition("**Contents**")[2].partition("\n## ")[0]
+    chapters = [anchor(title) for title in re.findall(r"^## (.*)$", README, re.MULTILINE)]
+    assert re.findall(r"^- \[[^]]*\]\(#([^)]*)\)", contents, re.MULTILINE) == chapters
+
+
 def test_the_demos_words() -> None:
     words = {row: cells[0].split(", ") for row, cells in rows(section("Try it")).items()}
     assert words["colours"] == list(COLOURS)
@@ -181,7 +209,7 @@ def test_local_links_lead_somewhere(target: str) -> None:
 
 
 def test_links_into_the_readme_name_a_heading() -> None:
-    headings = {title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", README, re.MULTILINE)}
+    headings = set(map(anchor, re.findall(r"^#+ (.*)$", README, re.MULTILINE)))
     assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= headings
 
 

@@ -33,6 +33,7 @@ STORE_TIMEOUT_S: Final = 1.0
 SEND_TIMEOUT_S: Final = 5.0
 MAX_APPEAL_CHARACTERS: Final = 800
 MAX_SHOWN_UNITS: Final = 1000
+MAX_LINE_CHARACTERS: Final = 90
 
 _TEXT: Final = "text"
 
@@ -172,6 +173,7 @@ class AppealCog(commands.Cog):
             MAX_APPEAL_CHARACTERS,
             is_required=True,
             is_long=True,
+            described=_form_line(sanction, language),
         )
         custom_id = CustomId(Action.APPEAL_SUBMIT, f"{sanction.id:012x}")
         await interaction.response.send_modal(make_form(language.text("Appeal"), custom_id, [field]))
@@ -196,8 +198,10 @@ class AppealCog(commands.Cog):
                 sanction_id = f"{sanction.id:012x}"
                 danger = discord.ButtonStyle.danger
                 buttons = [
-                    make_button(language.text("Uphold"), CustomId(Action.APPEAL_UPHOLD, sanction_id)),
-                    make_button(language.text("Lift"), CustomId(Action.APPEAL_LIFT, sanction_id), style=danger),
+                    make_button(language.text("Keep the sanction"), CustomId(Action.APPEAL_UPHOLD, sanction_id)),
+                    make_button(
+                        language.text("Lift the sanction"), CustomId(Action.APPEAL_LIFT, sanction_id), style=danger
+                    ),
                 ]
                 channel = self._client.get_partial_messageable(settings.review_channel)
                 await channel.send(
@@ -232,6 +236,16 @@ class AppealCog(commands.Cog):
                 await channel.send(said, allowed_mentions=discord.AllowedMentions.none())
         except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
             _log.info("user %d could not be told of a decision: %s", sanction.user_id, error or type(error).__name__)
+
+
+def _form_line(sanction: SanctionRecord, language: Language) -> str:
+    """What an appeal is against, where Discord shows no times of its own. At most 100 characters."""
+    line = language.text(
+        "Against: {kind} of {given}", kind=KINDS[sanction.kind], given=f"{sanction.given_at:%Y-%m-%d %H:%M} UTC"
+    )
+    if sanction.reason:
+        line += f" – {' '.join(sanction.reason.split())}"
+    return line if len(line) <= MAX_LINE_CHARACTERS else line[: MAX_LINE_CHARACTERS - 1] + "…"
 
 
 def _appeal_text(sanction: SanctionRecord, language: Language) -> str:

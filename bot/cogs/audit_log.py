@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -96,10 +97,11 @@ class AuditLog:
         )
 
     async def _page(self, wanted: AuditFilter, before_id: int | None) -> tuple[list[AuditEntry], bool]:
-        """A page, and whether it is the last one."""
+        """A page, and whether it is the last one. The single results of sweeps are on it only if they are asked for."""
+        brief = replace(wanted, is_brief=wanted.action is None)
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
-                entries = await self._audit.page(wanted, PAGE_SIZE + 1, before_id=before_id)
+                entries = await self._audit.page(brief, PAGE_SIZE + 1, before_id=before_id)
         except TimeoutError as error:
             raise StoreError("The audit could not be read in time.") from error
         return entries[:PAGE_SIZE], len(entries) <= PAGE_SIZE

@@ -21,7 +21,7 @@ from bot.cogs.admin_notices import AdminNotices
 from bot.cogs.background import BackgroundLoop
 from bot.cogs.log_page import entry_line
 from bot.language import Text
-from bot.store import AuditEntry, Store
+from bot.store import AuditAction, AuditEntry, Store
 
 INTERVAL_S: Final = 3.0
 STORE_TIMEOUT_S: Final = 1.5
@@ -79,7 +79,9 @@ class AuditMirror:
         if guild is None or channel_id is None:
             return
         language = self._languages.of(settings.language or str(guild.preferred_locale))
-        lines = [entry_line(entry, language, self._languages.all()) for entry in entries]
+        # The record of a sweep's end counts its results: a message for each would bury the rest.
+        shown = [entry for entry in entries if entry.action != AuditAction.RESULT_SWEPT]
+        lines = [entry_line(entry, language, self._languages.all()) for entry in shown]
         channel = self._client.get_partial_messageable(channel_id)
         try:
             for number, text in enumerate(_messages(lines)):

@@ -4,6 +4,7 @@ Called on the event loop by the presses of controls, which have asked whether th
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, assert_never
 
 import discord
@@ -21,7 +22,7 @@ CANCEL_TIMEOUT_S: Final = 1.0
 
 
 class Cancelling:
-    """Cancels jobs for people."""
+    """Cancels jobs for people. on_withdrawn: called when moderators needn't decide about one any more."""
 
     def __init__(
         self,
@@ -31,7 +32,9 @@ class Cancelling:
         audit: AuditStore,
         deliveries: Deliveries,
         languages: Languages,
+        on_withdrawn: Callable[[], None],
     ) -> None:
+        self._on_withdrawn = on_withdrawn
         self._client = client
         self._store = store
         self._audit = audit
@@ -55,6 +58,8 @@ class Cancelling:
             is_under_way = await self._deliveries.cancel(job_id, interaction.user.id)
         if not is_under_way:
             await self._cancel_in_store(job, interaction.user.id)
+        if job.state is JobState.IN_REVIEW:
+            self._on_withdrawn()
         if job.guild_id is not None and job.user_id != interaction.user.id:
             await self._record(job, job.guild_id, interaction.user.id)
         return job

@@ -5,6 +5,7 @@ Every step may be done twice, so two who press together disturb nobody, and a pr
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import discord
@@ -14,8 +15,9 @@ from bot.cogs.answering import answer_alone
 from bot.cogs.message_removal import MessageRemoval
 from bot.cogs.results import STORE_TIMEOUT_S, Results
 from bot.errors import StoreError
+from bot.moderation.cases import CaseKind
 from bot.pictures import PictureFolder
-from bot.store import AuditAction, AuditRecord, JobRecord, Store
+from bot.store import AuditAction, AuditRecord, CaseRecord, JobRecord, Store
 from bot.views.custom_id import Action, CustomId
 from bot.views.job_control import make_button, make_view
 
@@ -25,7 +27,8 @@ _log = logging.getLogger(__name__)
 
 
 class Deleting:
-    """Methods raise as Results does. The presses have asked whether whoever pressed may."""
+    """Methods raise as Results does. The presses have asked whether whoever pressed may. on_kept: called for a result
+    whose pictures stay for moderators, since its reports are before them."""
 
     def __init__(
         self,
@@ -35,7 +38,9 @@ class Deleting:
         store: Store,
         pictures: PictureFolder,
         languages: Languages,
+        on_kept: Callable[[CaseRecord], Awaitable[None]],
     ) -> None:
+        self._on_kept = on_kept
         self._results = results
         self._removal = removal
         self._store = store
@@ -70,20 +75,37 @@ class Deleting:
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 is_first = await self._store.jobs.delete(job.id, record=_record(job, interaction.user.id))
-                await self._store.images.delete(job.id)
-            async with asyncio.timeout(FILES_TIMEOUT_S):
-                await asyncio.to_thread(self._pictures.delete, job.id)
+                # After the mark: whoever decides from now on sees it, and deletes the rest.
+                reported = await self._open_report(job)
+                if reported is None:
+                    await self._store.images.delete(job.id)
+            if reported is None:
+                async with asyncio.timeout(FILES_TIMEOUT_S):
+                    await asyncio.to_thread(self._pictures.delete, job.id)
         except TimeoutError as error:
             raise StoreError(f"Job {job.id} could not be deleted in time.") from error
         language = self._languages.of(str(interaction.locale))
-        if await self._removal.remove(job):
+        is_left = bool(await self._removal.remove(job))
+        if reported is not None:
+            await self._on_kept(reported)
+        if is_left:
             return language.text(
                 "The pictures are deleted, but Discord did not let me delete the message. Ask a moderator to do it."
             )
         if is_first:
             _log.info("job %s was deleted by user %d", job.id, interaction.user.id)
+        if reported is not None:
+            return language.text(
+                "Deleted for everybody. Members have reported this result, so moderators keep its pictures until they "
+                "have decided."
+            )
+        if is_first:
             return language.text("Deleted.")
         return language.text("The pictures of this job were deleted.")
+
+    async def _open_report(self, job: JobRecord) -> CaseRecord | None:
+        found = await self._store.cases.of_job(job.id)
+        return next((case for case in found if case.kind is CaseKind.REPORT and case.decision is None), None)
 
 
 def _record(job: JobRecord, user_id: int) -> AuditRecord | None:

@@ -86,7 +86,7 @@ class HeldJobs:
     async def _end(self, case: CaseRecord, job: JobRecord, message: JobMessage | None) -> None:
         language = self._languages.of(job.locale)
         text = UNDECIDED if case.decided_by is None else REJECTED
-        sentence = language.tell(text.replacing(number=str(case.number)))
+        sentence = language.tell(text.replacing(number=f"#{case.number}"))
         if message is not None:
             prompt = None if case.kind is CaseKind.HELD_PROMPT else job.prompt
             await message.show(render_closed(prompt, sentence))

@@ -84,6 +84,12 @@ class ImageGate:
             self._known.pop(guild_id, None)
             await self._hashes.add(guild_id, [each for each in hashes if each is not None], case_number=case_number)
 
+    async def unblock(self, guild_id: int, case_number: int, actor_id: int) -> int:
+        """Ends that for what a case has blocked; how many pictures that were. Raises StoreError and TimeoutError."""
+        async with asyncio.timeout(STORE_TIMEOUT_S), self._turn:
+            self._known.pop(guild_id, None)
+            return await self._hashes.forget(guild_id, case_number, actor_id)
+
     async def _blocked(self, guild_id: int) -> BlockedHashes:
         async with asyncio.timeout(STORE_TIMEOUT_S), self._turn:
             if guild_id not in self._known:

@@ -200,6 +200,10 @@ class ImagineCog(commands.Cog):
     ) -> None:
         """Accepts a job like the user's last one in this guild; discord.py calls it."""
         last = await self._last_job(interaction)
+        if prompt is None and last.hidden_at is not None:
+            raise JobEndedError(
+                "Members have reported your last result, so it can't be repeated. Use /imagine for something else."
+            )
         prompts = [last.prompt] if prompt is None else expand_all([prompt])
         requests = await self._requests(
             interaction,

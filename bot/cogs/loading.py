@@ -75,6 +75,7 @@ async def load_cogs(
         audit=services.store.audit,
         deliveries=services.deliveries,
         languages=services.languages,
+        on_withdrawn=services.review.reviewing.wake,
     )
     queue = QueueCog(
         store=services.store.jobs,
@@ -200,6 +201,7 @@ async def load_cogs(
             executor=services.executor,
             desk=desk,
             languages=services.languages,
+            reports=services.report_desk,
         ),
     }
     return handlers

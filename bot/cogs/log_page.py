@@ -6,6 +6,7 @@ from typing import Final
 
 import discord
 
+from bot.cogs.audit_details import details_of, says_reason
 from bot.errors import UnknownControlError
 from bot.language import Language, Text
 from bot.render import escape, escape_shortened
@@ -45,6 +46,7 @@ TEXTS: Final[Mapping[AuditAction, Text]] = {
     AuditAction.APPEAL_LIFTED: Text("{actor} granted an appeal of {user}."),
     AuditAction.CASE_DECIDED: Text("{actor} decided a case about {user}."),
     AuditAction.PICTURES_REFUSED: Text("{actor} did not show pictures for {user}, by a rule for pictures."),
+    AuditAction.PICTURES_UNBLOCKED: Text("{actor} allowed pictures again that were rejected."),
 }
 NAMES: Final[Mapping[AuditAction, Text]] = {
     AuditAction.SETTING_CHANGED: Text("Setting changed"),
@@ -72,6 +74,7 @@ NAMES: Final[Mapping[AuditAction, Text]] = {
     AuditAction.APPEAL_LIFTED: Text("Appeal granted"),
     AuditAction.CASE_DECIDED: Text("Case decided"),
     AuditAction.PICTURES_REFUSED: Text("Pictures refused"),
+    AuditAction.PICTURES_UNBLOCKED: Text("Pictures allowed again"),
 }
 """What the filter offers."""
 
@@ -97,13 +100,13 @@ def entry_line(entry: AuditEntry, language: Language, languages: Sequence[Langua
     else:
         # Of another version.
         said = f"{escape(entry.action)}: {language.show(actor)}, {user}"
-    more = []
-    if entry.reason:
+    more = [language.show(each) for each in details_of(entry)]
+    if entry.reason and not says_reason(entry):
         more.append(language.text("Reason: {reason}", reason=escape_shortened(entry.reason, MAX_REASON_UNITS)))
     if isinstance(until := details.get("until"), int):
         more.append(language.text("until {when}", when=f"<t:{until}:f>"))
     if entry.case_number is not None:
-        more.append(language.text("case {number}", number=str(entry.case_number)))
+        more.append(language.text("case {number}", number=f"#{entry.case_number}"))
     if entry.job_id is not None:
         more.append(language.text("job {job_id}", job_id=entry.job_id))
     return " · ".join([f"{when} {said}", *more])

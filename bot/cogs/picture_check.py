@@ -34,8 +34,8 @@ NO_CHANNEL: Final = Text(
     "can choose one with /settings."
 )
 
-Strike = Callable[[int, int, str], Awaitable[object]]
-"""Gives a strike in a guild to a user for a job."""
+Strike = Callable[[int, int, str], Awaitable[bool]]
+"""Gives a strike in a guild to a user for a job; whether they got one, which moderators don't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,17 @@ class PictureCheck:
             case ImageAction.HOLD:
                 return Held({"hits": [asdict(hit) for hit in ruling.hits]})
             case ImageAction.REFUSE | ImageAction.STRIKE:
-                await self._record(job, ruling)
+                is_struck = await self._record(job, ruling)
                 sentence = _refusal(ruling)
+                if is_struck:
+                    raise JobFailedError(
+                        "{refusal} This brings a strike; with /appeal you can ask the moderators to look at it again.",
+                        refusal=sentence,
+                    )
                 raise JobFailedError(sentence)
 
-    async def _record(self, job: AcceptedJob, ruling: Ruling) -> None:
+    async def _record(self, job: AcceptedJob, ruling: Ruling) -> bool:
+        """Whether its requester got a strike too."""
         assert job.guild_id is not None
         record = AuditRecord(
             guild_id=job.guild_id,
@@ -105,8 +111,9 @@ class PictureCheck:
             if not await self._store.audit.knows(record):
                 await self._store.audit.add(record)
             is_struck = await self._store.audit.knows(replace(record, action=AuditAction.STRIKE))
-        if ruling.action is ImageAction.STRIKE and not is_struck:
-            await self._strike(job.guild_id, job.user_id, job.request.job_id)
+        if ruling.action is not ImageAction.STRIKE:
+            return False
+        return is_struck or await self._strike(job.guild_id, job.user_id, job.request.job_id)
 
     async def open(self, kind: CaseKind, job: AcceptedJob, details: dict[str, Any]) -> CaseRecord:
         """A case for a job of a guild. Raises JobFailedError if there can be none."""

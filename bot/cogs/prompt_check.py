@@ -59,9 +59,12 @@ class PromptCheck:
             return Screened(None, {})
         if hit.rule.action.severity >= RuleAction.REFUSE.severity:
             await self._note(interaction, AuditAction.PROMPT_REFUSED, hit)
-            if hit.rule.action is RuleAction.STRIKE and interaction.guild_id is not None:
-                self._strike(interaction, interaction.guild_id, hit)
             sentence = refusal(hit)
+            if await self._strikes_for(interaction, hit):
+                raise NotAdmittedError(
+                    "{refusal} This brings you a strike; with /appeal you can ask the moderators to look at it again.",
+                    refusal=sentence,
+                )
             raise NotAdmittedError(sentence)
         warned = next((v.strongest for v in verdicts if v.action is RuleAction.WARN), None)
         held = {number: v for number, v in enumerate(verdicts) if v.action is RuleAction.HOLD}
@@ -71,6 +74,14 @@ class PromptCheck:
         """What to tell whoever asked, once there are jobs."""
         await self._note(interaction, AuditAction.PROMPT_WARNED, hit)
         return warning(hit)
+
+    async def _strikes_for(self, interaction: discord.Interaction, hit: Hit) -> bool:
+        """Whether a hit brings a strike, which is then on its way."""
+        guild_id = interaction.guild_id
+        if hit.rule.action is not RuleAction.STRIKE or guild_id is None or await self._sanctioning.spares(interaction):
+            return False
+        self._strike(interaction, guild_id, hit)
+        return True
 
     def _strike(self, interaction: discord.Interaction, guild_id: int, hit: Hit) -> None:
         """Beside the answer: telling somebody by direct message takes longer than Discord waits."""

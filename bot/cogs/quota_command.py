@@ -86,14 +86,14 @@ class QuotaCommand:
         except TimeoutError as error:
             raise StoreError("The limits of roles could not be changed in time.") from error
         language = self._languages.of(str(interaction.locale))
-        await answer_alone(interaction, quota_text(settings, language))
+        await answer_alone(interaction, quota_text(settings, guild_id, language))
 
 
-def quota_text(settings: GuildSettings, language: Language) -> str:
+def quota_text(settings: GuildSettings, guild_id: int, language: Language) -> str:
     """All roles with limits of their own, a line each."""
     if not settings.role_limits:
         return language.text("No role has limits of its own: /mod quota with a role sets some.")
-    lines = [f"- {language.tell(_limits_text(limits))}" for limits in settings.role_limits]
+    lines = [f"- {language.tell(_limits_text(limits, guild_id))}" for limits in settings.role_limits]
     head = language.text("Limits of roles. Of several, the most generous counts:")
     return "\n".join([head, *lines])
 
@@ -107,7 +107,7 @@ def _changed(settings: GuildSettings, role_id: int, given: dict[str, Any] | None
     return (*others, replace(before, **given))
 
 
-def _limits_text(limits: RoleLimits) -> Text:
+def _limits_text(limits: RoleLimits, guild_id: int) -> Text:
     said: list[Text] = []
     if limits.max_jobs == 0:
         said.append(Text("any number of unfinished jobs"))
@@ -123,4 +123,6 @@ def _limits_text(limits: RoleLimits) -> Text:
         said.append(Text.plural("{n} picture in 24 hours", "{n} pictures in 24 hours", limits.daily_images))
     if limits.weight is not None:
         said.append(Text("weight {weight:.10g}", weight=limits.weight))
-    return Text("{role}: {limits}", role=f"<@&{limits.role_id}>", limits=tuple(said))
+    # The role that everybody has, which has its server's id, is called @everyone: as a mention that is @@everyone.
+    role = "@everyone" if limits.role_id == guild_id else f"<@&{limits.role_id}>"
+    return Text("{role}: {limits}", role=role, limits=tuple(said))

@@ -63,6 +63,13 @@ class ReportDesk:
             if case is not None:
                 await self._reviewing.follow(case)
 
+    async def result_deleted(self, case: CaseRecord) -> None:
+        """Lets moderators see that what an open case is about was deleted. Raises nothing."""
+        try:
+            await self._board.update(case)
+        except (StoreError, TimeoutError) as error:
+            _log.warning("case %d of guild %d: %s", case.number, case.guild_id, str(error) or type(error).__name__)
+
     async def reported(self, case: CaseRecord, job: JobRecord) -> None:
         """One report of a job after the other. Raises nothing: the report is stored, and the reporter was told."""
         turn = self._turns.setdefault(job.id, asyncio.Lock())

@@ -23,6 +23,7 @@ from bot.pictures import PictureFolder
 from bot.store import AuditAction, AuditRecord, CaseRecord, JobRecord, Store
 
 STORE_TIMEOUT_S: Final = 10.0
+FILES_TIMEOUT_S: Final = 30.0
 
 _ANSWERS: Final[Mapping[Decision, Text]] = {
     Decision.APPROVE: Text(
@@ -33,6 +34,9 @@ _ANSWERS: Final[Mapping[Decision, Text]] = {
     ),
     Decision.WITHDRAWN: Text("Case {number} in {server}: the result that you reported is gone."),
 }
+_GONE: Final = Text(
+    "Case {number} in {server}: the result that you reported is gone, and moderators have rejected it. Thank you."
+)
 _REMOVED: Final = Text("Case {number} in {server}: moderators have removed the result that you reported. Thank you.")
 
 _log = logging.getLogger(__name__)
@@ -55,6 +59,7 @@ class ReportedResults:
     ) -> None:
         self._client = client
         self._store = store
+        self._pictures = pictures
         self._results = ResultRemoval(store, pictures, removal)
         self._hiding = hiding
         self._kept = kept
@@ -67,12 +72,22 @@ class ReportedResults:
         outcome = outcome_of(case.decision)
         async with asyncio.timeout(STORE_TIMEOUT_S):
             job = await self._store.jobs.get(case.job_id)
+        is_gone = job is None or job.deleted_at is not None
         if job is not None and case.decision is not Decision.WITHDRAWN:
-            if outcome.is_shown:
+            if outcome.is_shown and is_gone:
+                await self._forget(job)
+            elif outcome.is_shown:
                 await self._hiding.restore(job, case.number, case.decided_by, is_spoiler=outcome.is_spoiler)
             else:
                 await self._remove(case, job, outcome)
-        await self._tell(case)
+        await self._tell(case, is_gone=is_gone)
+
+    async def _forget(self, job: JobRecord) -> None:
+        """The pictures of a result that was deleted while moderators looked at it."""
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            await self._store.images.delete(job.id)
+        async with asyncio.timeout(FILES_TIMEOUT_S):
+            await asyncio.to_thread(self._pictures.delete, job.id)
 
     async def _remove(self, case: CaseRecord, job: JobRecord, outcome: Outcome) -> None:
         result = await self._kept.kept(job) if outcome.blocks_likes else None
@@ -90,12 +105,15 @@ class ReportedResults:
         if left:
             _log.warning("job %s: %d messages could not be deleted", job.id, len(left))
 
-    async def _tell(self, case: CaseRecord) -> None:
-        """As far as they take direct messages."""
+    async def _tell(self, case: CaseRecord, *, is_gone: bool) -> None:
+        """As far as they take direct messages. is_gone: the result was deleted before."""
         assert case.decision is not None
         guild = self._client.get_guild(case.guild_id)
         server = "?" if guild is None else discord.utils.escape_markdown(guild.name)
-        answer = _ANSWERS.get(case.decision, _REMOVED).replacing(number=f"#{case.number}", server=server)
+        said = _ANSWERS.get(case.decision, _REMOVED)
+        if is_gone:
+            said = _ANSWERS[Decision.WITHDRAWN] if outcome_of(case.decision).is_shown else _GONE
+        answer = said.replacing(number=f"#{case.number}", server=server)
         async with asyncio.timeout(STORE_TIMEOUT_S):
             reports = await self._store.reports.untold(case.guild_id, case.number)
         for report in reports:

@@ -10,6 +10,7 @@ from bot.cogs.looking_closer import LookingCloser
 from bot.cogs.message_removal import MessageRemoval
 from bot.cogs.picture_source import PictureSource
 from bot.cogs.remaking import Remaking
+from bot.cogs.report_desk import ReportDesk
 from bot.cogs.results import Results
 from bot.executor.base import Executor
 from bot.pictures import PictureFolder
@@ -29,11 +30,19 @@ def result_handlers(
     executor: Executor,
     desk: JobDesk,
     languages: Languages,
+    reports: ReportDesk,
 ) -> Mapping[Action, PressHandler]:
     """For Presses: the controls of Controls.RESULT and of single pictures."""
     remaking = Remaking(results, desk, executor)
     downloading = Downloading(results, source, languages)
-    deleting = Deleting(results=results, removal=removal, store=store, pictures=pictures, languages=languages)
+    deleting = Deleting(
+        results=results,
+        removal=removal,
+        store=store,
+        pictures=pictures,
+        languages=languages,
+        on_kept=reports.result_deleted,
+    )
     return {
         Action.LOOK: closer.look,
         Action.ENLARGE: closer.enlarge,

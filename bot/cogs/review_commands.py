@@ -1,6 +1,7 @@
 """/mod review: which cases are open, and their messages once more. Called by discord.py, on the event loop."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import discord
@@ -20,10 +21,13 @@ MAX_POSTED: Final = 10
 
 
 class ReviewCommands:
-    """The command."""
+    """The command. withdraw: closes the cases of jobs that have ended meanwhile."""
 
-    def __init__(self, cases: CaseStore, board: ReviewBoard, languages: Languages) -> None:
+    def __init__(
+        self, cases: CaseStore, board: ReviewBoard, languages: Languages, *, withdraw: Callable[[], Awaitable[None]]
+    ) -> None:
         self._cases = cases
+        self._withdraw = withdraw
         self._board = board
         self._languages = languages
 
@@ -35,6 +39,7 @@ class ReviewCommands:
         """Posts the oldest MAX_POSTED open cases anew, and lists them to whoever asks alone."""
         guild_id = guild_of(interaction)
         await think(interaction)
+        await self._withdraw()
         found = await self._open(guild_id)
         are_posted = [await self._board.post_again(case) for case in found]
         language = self._languages.of(str(interaction.locale))

@@ -15,6 +15,7 @@ from bot.language import Language, Text
 from bot.moderation.cases import CHOICES, CaseKind, Decision
 from bot.moderation.image_categories import Categories
 from bot.moderation.image_texts import hits_text
+from bot.moderation.sanctions import moment
 from bot.render import MAX_CONTENT_CHARACTERS, SPOILER_PREFIX, Picture, escape_shortened
 from bot.requests import Result
 from bot.store import CaseRecord, JobRecord
@@ -69,18 +70,21 @@ class CasePage:
 def case_text(page: CasePage, language: Language, categories: Categories) -> str:
     """The message, within MAX_CONTENT_CHARACTERS."""
     case, job = page.case, page.job
-    lines = [f"**{language.tell(_HEADINGS[case.kind].replacing(number=str(case.number)))}**"]
+    lines = [f"**{language.tell(_HEADINGS[case.kind].replacing(number=f'#{case.number}'))}**"]
     if job is not None:
         lines += [f"> {escape_shortened(job.prompt, MAX_PROMPT_UNITS)}", *_parameters(job, language)]
     lines.append(language.text("Asked for by {user}.", user=f"<@{case.user_id}>"))
     lines += [f"- {language.tell(line)}" for line in _reasons(case, categories)]
     lines += [language.tell(line) for line in (*page.more, *page.history)]
+    if case.kind is CaseKind.REPORT and case.decision is None and job is not None and job.deleted_at is not None:
+        when = f"<t:{int(job.deleted_at.timestamp())}:R>"
+        lines.append(language.text("The result was deleted {when}; you can still decide about it.", when=when))
     if case.decision is not None:
         lines.append(f"**{language.tell(decided_text(case))}**")
     elif case.deadline_at is not None:
-        when = f"<t:{int(case.deadline_at.timestamp())}:R>"
+        when = moment(case.deadline_at)
         becomes = REVIEW_DEFAULTS[page.settings.review_default]
-        lines.append(language.text("Unless somebody decides, it {becomes} {when}.", becomes=becomes, when=when))
+        lines.append(language.text("If nobody decides before {when}, it {becomes}.", becomes=becomes, when=when))
     return "\n".join(lines)[:MAX_CONTENT_CHARACTERS]
 
 
@@ -124,7 +128,7 @@ def open_cases_text(cases: Sequence[CaseRecord], num_open: int, language: Langua
         return language.text("No case is open.")
     lines = [language.plural("{n} case is open:", "{n} cases are open:", num_open)]
     for case in cases:
-        heading = language.tell(_HEADINGS[case.kind].replacing(number=str(case.number)))
+        heading = language.tell(_HEADINGS[case.kind].replacing(number=f"#{case.number}"))
         lines.append(f"- {heading}, <@{case.user_id}>, <t:{int(case.opened_at.timestamp())}:R>{_link(case)}")
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.admin_notices import AdminNotices
+from bot.cogs.blocked_pictures import BlockedPictures
 from bot.cogs.case_sanctions import CaseSanctions
 from bot.cogs.delivery import Deliveries
 from bot.cogs.held_jobs import HeldJobs
@@ -75,5 +76,6 @@ def review_parts(
         now=now,
     )
     images = ImageRuleCommands(store.guilds, gate.categories, languages)
-    reviews = ReviewCommands(store.cases, board, languages)
-    return ReviewParts(board, reviewing, (*reviews.commands(), *images.commands()))
+    blocked = BlockedPictures(store.blocked_hashes, gate, languages)
+    reviews = ReviewCommands(store.cases, board, languages, withdraw=reviewing.withdraw_ended)
+    return ReviewParts(board, reviewing, (*reviews.commands(), *images.commands(), *blocked.commands()))

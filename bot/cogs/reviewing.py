@@ -19,7 +19,7 @@ from bot.cogs.review_board import ReviewBoard
 from bot.cogs.review_page import decided_text, parse_decision
 from bot.errors import DalleBotError, JobEndedError, StoreError, UnknownControlError
 from bot.moderation.cases import CaseKind, Decision, outcome_of
-from bot.store import CaseRecord, Store
+from bot.store import FINAL_STATES, CaseRecord, Store
 from bot.views.custom_id import CustomId
 
 INTERVAL_S: Final = 30.0
@@ -89,6 +89,12 @@ class Reviewing:
         known = await self._known(guild_id, number)
         if known is None or known.job_id != pressed.job_id:
             raise UnknownControlError
+        if known.decision is None and await self._has_ended(known):
+            withdrawn = await self._store.cases.decide(guild_id, number, Decision.WITHDRAWN, by=None, at=self._now())
+            if withdrawn is not None:
+                self._begin(self.follow(withdrawn))
+                said_already = decided_text(withdrawn)
+                raise JobEndedError(said_already)
         if known.decision is None and (outcome_of(decision).is_struck or outcome_of(decision).is_banned):
             await interaction.response.defer()
             await self._sanctions.check(interaction, known)
@@ -121,13 +127,28 @@ class Reviewing:
         for case in await self._store.cases.due(self._now(), BATCH_CASES):
             settings = await self._store.guilds.settings(case.guild_id)
             await self._decide(case, Decision(settings.review_default))
-        for case in await self._store.cases.orphaned(BATCH_CASES):
-            await self._decide(case, Decision.WITHDRAWN)
+        await self.withdraw_ended()
         for case in await self._store.cases.unapplied(self._now() - RETRIES_LAST, BATCH_CASES):
             if not self._tasks:
                 await self.follow(case)
         for case in await self._store.cases.unposted(BATCH_CASES):
             await self._board.post(case)
+
+    async def withdraw_ended(self) -> None:
+        """Closes cases of jobs that were cancelled or deleted while they waited. Raises StoreError."""
+        for case in await self._store.cases.orphaned(BATCH_CASES):
+            await self._decide(case, Decision.WITHDRAWN)
+
+    async def _has_ended(self, case: CaseRecord) -> bool:
+        """Whether the job that a case holds doesn't wait any more."""
+        if case.kind is CaseKind.REPORT:
+            return False
+        try:
+            async with asyncio.timeout(DECIDE_TIMEOUT_S):
+                job = await self._store.jobs.get(case.job_id)
+        except TimeoutError as error:
+            raise StoreError(f"The job of case {case.number} could not be read in time.") from error
+        return job is None or job.state in FINAL_STATES
 
     async def follow(self, case: CaseRecord, by: discord.Interaction[Any] | None = None) -> None:
         """Everything that comes of a decision. by: of whoever made it just now.

@@ -12,11 +12,11 @@ from bot.cogs.answering import answer_alone, think
 from bot.cogs.discord_clock import DiscordClock
 from bot.cogs.mod_group import ModCommand, mod_command
 from bot.cogs.permissions import guild_of
-from bot.cogs.sanction_texts import History, given_text, history_text
+from bot.cogs.sanction_texts import History, given_text, history_text, unbanned_text
 from bot.cogs.sanctioning import MAX_REASON_CHARACTERS, Imposed, Sanctioning
 from bot.errors import StoreError
 from bot.moderation.spans import parse_span
-from bot.store import Store
+from bot.store import AuditAction, AuditFilter, Store
 
 READ_TIMEOUT_S: Final = 1.5
 MAX_CASES: Final = 100
@@ -63,18 +63,18 @@ class SanctionCommands:
         await self._answer(interaction, imposed)
 
     @app_commands.rename(user=locale_str("user"), reason=locale_str("reason"))
-    @app_commands.describe(user=locale_str("Whom"), reason=locale_str("Why"))
+    @app_commands.describe(user=locale_str("Whom"), reason=locale_str("Why; they are told"))
     async def unban(self, interaction: discord.Interaction, user: discord.User, reason: Reason | None = None) -> None:
         """Lifts bans and cooldowns; strikes go on counting."""
+        await think(interaction)
         lifted = await self._sanctioning.unban(guild_of(interaction), user.id, by=interaction, reason=reason)
         language = self._languages.of(str(interaction.locale))
-        named = f"<@{user.id}>"
-        said = (
-            language.text("{user} can draw again.", user=named)
-            if lifted
-            else language.text("Nothing keeps {user} from drawing.", user=named)
-        )
-        await answer_alone(interaction, said)
+        if not lifted.sanctions:
+            named = f"<@{user.id}>"
+            await answer_alone(interaction, language.text("Nothing keeps {user} from drawing.", user=named))
+            return
+        sentences = unbanned_text(user.id, reason, was_told=lifted.was_told)
+        await answer_alone(interaction, "\n".join(map(language.tell, sentences)))
 
     @app_commands.rename(user=locale_str("user"), reason=locale_str("reason"))
     @app_commands.describe(user=locale_str("Whom"), reason=locale_str("Why; they are told"))
@@ -99,13 +99,26 @@ class SanctionCommands:
                     num_jobs=await self._store.jobs.num_of(user.id, guild_id),
                     sanctions=await self._store.sanctions.of(guild_id, user.id),
                     cases=await self._store.cases.of_user(guild_id, user.id, MAX_CASES),
+                    lifted_because=await self._lifted_because(guild_id, user.id),
                 )
         except TimeoutError as error:
             raise StoreError("The history of a member could not be read in time.") from error
         language = self._languages.of(str(interaction.locale))
         await answer_alone(interaction, history_text(history, self._clock.now(), language))
 
+    async def _lifted_because(self, guild_id: int, user_id: int) -> dict[int, str]:
+        """Why their newest sanctions were lifted, by id, as far as moderators said."""
+        wanted = AuditFilter(guild_id=guild_id, user_id=user_id, action=AuditAction.LIFTED)
+        entries = await self._store.audit.page(wanted, MAX_CASES)
+        return {id_: entry.reason for entry in entries if entry.reason for id_ in entry.details.get("sanctions", ())}
+
     async def _answer(self, interaction: discord.Interaction[Any], imposed: Imposed) -> None:
         language = self._languages.of(str(interaction.locale))
-        sentences = given_text(imposed.given, imposed.strikes, was_told=imposed.was_told)
+        sentences = given_text(
+            imposed.given,
+            imposed.strikes,
+            was_told=imposed.was_told,
+            replaced=imposed.replaced,
+            longest=imposed.longest,
+        )
         await answer_alone(interaction, "\n".join(map(language.tell, sentences)))

@@ -1,7 +1,7 @@
 """What people read about sanctions: the direct message, the answer to the moderator, the history. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -21,11 +21,13 @@ KINDS: Final = {
     SanctionKind.COOLDOWN: Text("Cooldown"),
     SanctionKind.BAN: Text("Ban"),
 }
+NOT_TOLD: Final = Text("I could not tell them: their direct messages are closed.")
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What there is of one member of a guild. cases: newest first. sanctions: the same."""
+    """What there is of one member of a guild. cases: newest first. sanctions: the same. lifted_because: why, by the id
+    of a sanction; only those for which a moderator said so."""
 
     user_id: int
     created_at: datetime
@@ -33,11 +35,14 @@ class History:
     num_jobs: int
     sanctions: Sequence[SanctionRecord]
     cases: Sequence[CaseRecord]
+    lifted_because: Mapping[int, str] = field(default_factory=dict)
 
 
-def told_text(given: Sequence[SanctionRecord], guild_name: str, strikes: int) -> tuple[Text, ...]:
+def told_text(
+    given: Sequence[SanctionRecord], guild_name: str, strikes: int, longest: SanctionRecord | None = None
+) -> tuple[Text, ...]:
     """For whom it concerns, a sentence each. given: a strike with what it led to, or one sanction. strikes: how many
-    count now."""
+    count now. longest: another one that keeps them out for longer."""
     server = f"**{escape(guild_name)}**"
     said: list[Text] = []
     for sanction in given:
@@ -61,14 +66,52 @@ def told_text(given: Sequence[SanctionRecord], guild_name: str, strikes: int) ->
                 said.append(Text("You are banned from drawing in {server} for good.", server=server))
             case _:
                 said.append(Text("You are banned from drawing in {server} until {until}.", server=server, until=until))
-    reason = given[0].reason
-    if reason:
-        said.append(Text("Reason: {reason}", reason=escape_shortened(reason, MAX_TOLD_REASON_UNITS)))
+    if longest is not None:
+        said.append(Text("You already had {what}, which lasts longer.", what=keeping_text(longest)))
+    if given[0].reason:
+        said.append(_reason(given[0].reason))
     return tuple(said)
 
 
-def given_text(given: Sequence[SanctionRecord], strikes: int, *, was_told: bool) -> tuple[Text, ...]:
+def lifted_text(guild_name: str, reason: str | None) -> tuple[Text, ...]:
+    """For whom it concerns."""
+    said = Text("You can draw in {server} again.", server=f"**{escape(guild_name)}**")
+    return (said, _reason(reason)) if reason else (said,)
+
+
+def unbanned_text(user_id: int, reason: str | None, *, was_told: bool) -> tuple[Text, ...]:
     """For the moderator."""
+    said = [Text("{user} can draw again.", user=f"<@{user_id}>")]
+    if reason:
+        said.append(_reason(reason))
+    if not was_told:
+        said.append(NOT_TOLD)
+    return tuple(said)
+
+
+def keeping_text(sanction: SanctionRecord) -> Text:
+    """A cooldown or ban, within a sentence."""
+    if sanction.expires_at is None:
+        return Text("a ban for good")
+    until = moment(sanction.expires_at)
+    if sanction.kind is SanctionKind.COOLDOWN:
+        return Text("a cooldown until {until}", until=until)
+    return Text("a ban until {until}", until=until)
+
+
+def _reason(reason: str) -> Text:
+    return Text("Reason: {reason}", reason=escape_shortened(reason, MAX_TOLD_REASON_UNITS))
+
+
+def given_text(
+    given: Sequence[SanctionRecord],
+    strikes: int,
+    *,
+    was_told: bool,
+    replaced: SanctionRecord | None = None,
+    longest: SanctionRecord | None = None,
+) -> tuple[Text, ...]:
+    """For the moderator. replaced, longest: as in Imposed."""
     user = f"<@{given[0].user_id}>"
     said: list[Text] = []
     for sanction in given:
@@ -77,8 +120,8 @@ def given_text(given: Sequence[SanctionRecord], strikes: int, *, was_told: bool)
             case SanctionKind.STRIKE, _:
                 said.append(
                     Text.plural(
-                        "{user} got a strike: {n} counts now.",
-                        "{user} got a strike: {n} count now.",
+                        "{user} got a strike, the only one that counts now.",
+                        "{user} got a strike: {n} of them count now.",
                         strikes,
                         user=user,
                     )
@@ -91,8 +134,12 @@ def given_text(given: Sequence[SanctionRecord], strikes: int, *, was_told: bool)
                 said.append(Text("{user} is banned from drawing for good.", user=user))
             case _:
                 said.append(Text("{user} is banned from drawing until {until}.", user=user, until=until))
+    if replaced is not None:
+        said.append(Text("This takes the place of {what}.", what=keeping_text(replaced)))
+    if longest is not None:
+        said.append(Text("They already had {what}, which lasts longer.", what=keeping_text(longest)))
     if not was_told:
-        said.append(Text("I could not tell them: their direct messages are closed."))
+        said.append(NOT_TOLD)
     return tuple(said)
 
 
@@ -116,7 +163,9 @@ def history_text(history: History, now: datetime, language: Language) -> str:
         )
     )
     shown = history.sanctions[:MAX_HISTORY]
-    lines += [f"- {_history_line(sanction, now, language)}" for sanction in shown]
+    lines += [
+        f"- {_history_line(sanction, now, language, history.lifted_because.get(sanction.id))}" for sanction in shown
+    ]
     if len(history.sanctions) > len(shown):
         rest = len(history.sanctions) - len(shown)
         lines.append(language.plural("And {n} older one.", "And {n} older ones.", rest))
@@ -128,21 +177,25 @@ def history_text(history: History, now: datetime, language: Language) -> str:
     return "\n".join(lines)
 
 
-def _history_line(sanction: SanctionRecord, now: datetime, language: Language) -> str:
+def _history_line(sanction: SanctionRecord, now: datetime, language: Language, lifted_because: str | None) -> str:
     given = f"<t:{int(sanction.given_at.timestamp())}:d>"
     parts = [f"{given} **{language.tell(KINDS[sanction.kind])}**"]
+    by: Text | str = Text("the bot") if sanction.given_by is None else f"<@{sanction.given_by}>"
+    parts.append(language.text("given by {who}", who=by))
+    if sanction.reason:
+        parts.append(escape_shortened(sanction.reason, MAX_REASON_UNITS))
     if sanction.revoked_at is not None:
-        parts.append(language.text("lifted"))
+        # Whoever lifted it may have had their data deleted.
+        who = Text("a moderator") if sanction.revoked_by is None else f"<@{sanction.revoked_by}>"
+        parts.append(language.text("lifted by {who}", who=who))
+        if lifted_because:
+            parts.append(escape_shortened(lifted_because, MAX_REASON_UNITS))
     elif sanction.expires_at is None and sanction.kind is SanctionKind.BAN:
         parts.append(language.text("for good"))
     elif sanction.expires_at is not None:
         until = f"<t:{int(sanction.expires_at.timestamp())}:f>"
         over = language.text("over since {until}", until=until)
         parts.append(language.text("until {when}", when=until) if holds(sanction, now) else over)
-    by = language.text("by the bot") if sanction.given_by is None else f"<@{sanction.given_by}>"
-    parts.append(by)
-    if sanction.reason:
-        parts.append(escape_shortened(sanction.reason, MAX_REASON_UNITS))
     if sanction.appealed_at is not None:
         decided = {"upheld": language.text("appeal rejected"), "lifted": language.text("appeal granted")}
         parts.append(decided.get(sanction.appeal_decision or "", language.text("appeal open")))

@@ -1,13 +1,13 @@
 """Strikes, warnings and bans: whoever wants to impose one calls this, on the event loop.
 
 A sanction and its audit are one transaction. Then its user is told by direct message, if Discord lets us, with a
-button to appeal. Moderators can't touch moderators or administrators, nobody themselves, and nobody a bot.
+button to appeal. Neither moderators nor rules touch moderators or administrators, nobody themselves, and nobody a bot.
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -17,21 +17,19 @@ import aiohttp
 import discord
 
 from bot.catalogues import Languages
-from bot.cogs.authority import role_ids
+from bot.cogs.authority import permission_level, role_ids
 from bot.cogs.discord_clock import DiscordClock
-from bot.cogs.sanction_texts import told_text
+from bot.cogs.sanction_messages import SanctionMessages
+from bot.cogs.sanction_texts import lifted_text, told_text
 from bot.errors import MissingPermissionError, NotReadyError, StoreError
 from bot.guild_settings import GuildSettings
 from bot.moderation.authority import Level, level_of
-from bot.moderation.sanctions import KEEP_OUT, following, holds, num_strikes
+from bot.moderation.sanctions import KEEP_OUT, following, holds, keeping_out, num_strikes
 from bot.sanction_ladder import SanctionKind
 from bot.store import AuditAction, AuditRecord, NewSanction, SanctionRecord, Store
-from bot.views.custom_id import Action, CustomId
-from bot.views.job_control import make_button, make_view
 
 STORE_TIMEOUT_S: Final = 1.5
 MEMBER_TIMEOUT_S: Final = 2.0
-TELL_TIMEOUT_S: Final = 5.0
 MAX_REASON_CHARACTERS: Final = 512
 
 _log = logging.getLogger(__name__)
@@ -40,16 +38,27 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Imposed:
     """given: a strike and what it led to, or one sanction. strikes: how many count now. was_told: whether its user got
-    a direct message."""
+    a direct message. replaced: what kept them out before and ended with it. longest: another one that keeps them out
+    for longer than what was given."""
 
     given: Sequence[SanctionRecord]
     strikes: int
     was_told: bool
+    replaced: SanctionRecord | None = None
+    longest: SanctionRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """sanctions: that ended; was_told: whether their user got a direct message."""
+
+    sanctions: Sequence[SanctionRecord]
+    was_told: bool
 
 
 class Sanctioning:
-    """Every method may raise StoreError. by: the interaction of the moderator who does it; None for the bot by itself,
-    which may sanction anybody. With an interaction, MissingPermissionError says whom they can't sanction, and
+    """Every method may raise StoreError. by: the interaction of the moderator who does it; None for what was decided
+    before a restart. With an interaction, MissingPermissionError says whom they can't sanction, and
     NotReadyError that Discord did not say who it is; it should be deferred, since a direct message takes its time.
 
     case_number, job_id: what it is about, for the records. given_by: who decided it, where there is no interaction of
@@ -60,7 +69,7 @@ class Sanctioning:
         self._client = client
         self._store = store
         self._clock = clock
-        self._languages = languages
+        self._messages = SanctionMessages(client, store, languages)
         self._turns: WeakValueDictionary[tuple[int, int], asyncio.Lock] = WeakValueDictionary()
 
     async def strike(
@@ -82,6 +91,33 @@ class Sanctioning:
         new = _new(guild_id, user_id, SanctionKind.STRIKE, giver, reason, now, lasts, case_number)
         return await self._impose(new, by, settings, job_id=job_id)
 
+    async def strike_by_rule(
+        self, guild_id: int, user_id: int, *, reason: str | None, job_id: str | None = None
+    ) -> Imposed | None:
+        """A strike by the bot itself; None for whom nobody sanctions, and while Discord doesn't say who it is."""
+        guild = self._client.get_guild(guild_id)
+        if guild is None:
+            return None
+        try:
+            async with asyncio.timeout(MEMBER_TIMEOUT_S):
+                member = await guild.fetch_member(user_id)
+        except discord.NotFound:
+            member = None
+        except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            _log.warning("user %d got no strike by a rule, since Discord did not say who it is: %s", user_id, error)
+            return None
+        level = Level.MEMBER if member is None else _level(member, await self._settings(guild_id))
+        if user_id == guild.owner_id or level > Level.MEMBER:
+            return None
+        return await self.strike(guild_id, user_id, by=None, reason=reason, job_id=job_id)
+
+    async def spares(self, interaction: discord.Interaction[Any]) -> bool:
+        """Whether its user is a moderator or an administrator of its guild, whom no rule strikes."""
+        if permission_level(interaction) > Level.MEMBER or interaction.guild_id is None:
+            return True
+        settings = await self._settings(interaction.guild_id)
+        return not role_ids(interaction.user).isdisjoint(settings.moderator_roles)
+
     async def ban(
         self,
         guild_id: int,
@@ -94,28 +130,38 @@ class Sanctioning:
         job_id: str | None = None,
         given_by: int | None = None,
     ) -> Imposed:
-        """Keeps a user from drawing. lasts: None for ever."""
+        """Keeps a user from drawing, in the place of what does so already. lasts: None for ever."""
         giver = given_by if by is None else by.user.id
         new = _new(guild_id, user_id, SanctionKind.BAN, giver, reason, self._clock.now(), lasts, case_number)
         return await self._impose(new, by, await self._settings(guild_id), job_id=job_id)
 
-    async def unban(
-        self, guild_id: int, user_id: int, *, by: discord.Interaction[Any], reason: str | None
-    ) -> list[SanctionRecord]:
-        """Lifts every ban and cooldown that holds; strikes go on counting. Returns what was lifted."""
+    async def unban(self, guild_id: int, user_id: int, *, by: discord.Interaction[Any], reason: str | None) -> Lifted:
+        """Lifts every ban and cooldown that holds, and tells their user; strikes go on counting."""
         if user_id == by.user.id:
             raise MissingPermissionError("You can't lift what was imposed on you: /appeal asks the others.")
         now = self._clock.now()
-        record = AuditRecord(
-            guild_id=guild_id, action=AuditAction.LIFTED, actor_id=by.user.id, user_id=user_id, reason=_cut(reason)
-        )
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 theirs = await self._store.sanctions.of(guild_id, user_id)
                 ids = [each.id for each in theirs if each.kind in KEEP_OUT and holds(each, now)]
-                return await self._store.sanctions.revoke(ids, by=by.user.id, at=now, audit=[record])
+                record = AuditRecord(
+                    guild_id=guild_id,
+                    action=AuditAction.LIFTED,
+                    actor_id=by.user.id,
+                    user_id=user_id,
+                    reason=_cut(reason),
+                    details={"sanctions": ids},
+                )
+                lifted = await self._store.sanctions.revoke(ids, by=by.user.id, at=now, audit=[record])
         except TimeoutError as error:
             raise StoreError("The ban could not be lifted in time.") from error
+        if not lifted:
+            return Lifted(lifted, was_told=False)
+        guild = self._client.get_guild(guild_id)
+        was_told = guild is not None and await self._messages.write(
+            guild, user_id, lifted_text(guild.name, _cut(reason))
+        )
+        return Lifted(lifted, was_told)
 
     async def check_target(self, by: discord.Interaction[Any], user_id: int, settings: GuildSettings) -> None:
         """Whether the interaction's user may sanction somebody: themselves, bots, moderators and administrators not."""
@@ -141,32 +187,34 @@ class Sanctioning:
         turn = self._turns.setdefault((new.guild_id, new.user_id), asyncio.Lock())
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S), turn:
-                given = await self._store.sanctions.give(new, partial(_audit_of, job_id=job_id), then)
-                strikes = num_strikes(await self._store.sanctions.of(new.guild_id, new.user_id), new.given_at)
+                before = await self._store.sanctions.of(new.guild_id, new.user_id)
+                ended = [each for each in before if each.kind in KEEP_OUT and holds(each, new.given_at)]
+                if new.kind is not SanctionKind.BAN:
+                    ended = []
+                replaces = [each.id for each in ended]
+                audit_of = partial(_audit_of, job_id=job_id, replaces=replaces)
+                given = await self._store.sanctions.give(new, audit_of, then, replaces=replaces)
+                theirs = await self._store.sanctions.of(new.guild_id, new.user_id)
         except TimeoutError as error:
             raise StoreError("The sanction could not be stored in time.") from error
-        return Imposed(given, strikes, await self._tell(given, strikes))
+        longest = keeping_out(theirs, new.given_at) if given[-1].kind in KEEP_OUT else None
+        imposed = Imposed(
+            given,
+            num_strikes(theirs, new.given_at),
+            was_told=False,
+            replaced=keeping_out(ended, new.given_at),
+            longest=None if longest in given else longest,
+        )
+        return replace(imposed, was_told=await self._tell(imposed))
 
-    async def _tell(self, given: Sequence[SanctionRecord], strikes: int) -> bool:
+    async def _tell(self, imposed: Imposed) -> bool:
         """Whether the user got a direct message."""
-        user_id, guild = given[0].user_id, self._client.get_guild(given[0].guild_id)
+        given = imposed.given
+        guild = self._client.get_guild(given[0].guild_id)
         if guild is None:
             return False
-        try:
-            async with asyncio.timeout(TELL_TIMEOUT_S):
-                jobs = await self._store.jobs.latest_of(user_id, 1)
-                language = self._languages.of(jobs[0].locale if jobs else str(guild.preferred_locale))
-                appealed = CustomId(Action.APPEAL, f"{given[-1].id:012x}")
-                channel = await self._client.create_dm(discord.Object(user_id))
-                await channel.send(
-                    "\n".join(language.tell(sentence) for sentence in told_text(given, guild.name, strikes)),
-                    view=make_view([make_button(language.text("Appeal"), appealed)]),
-                    allowed_mentions=discord.AllowedMentions.none(),
-                )
-        except (StoreError, discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
-            _log.info("user %d could not be told of a sanction: %s", user_id, error or type(error).__name__)
-            return False
-        return True
+        said = told_text(given, guild.name, imposed.strikes, imposed.longest)
+        return await self._messages.write(guild, given[0].user_id, said, appealed=given[-1])
 
     async def _settings(self, guild_id: int) -> GuildSettings:
         try:
@@ -232,10 +280,12 @@ def _nothing(_: Sequence[SanctionRecord]) -> None:
     """What follows from what is no strike."""
 
 
-def _audit_of(sanction: SanctionRecord, *, job_id: str | None) -> AuditRecord:
+def _audit_of(sanction: SanctionRecord, *, job_id: str | None, replaces: Sequence[int] = ()) -> AuditRecord:
     details: dict[str, Any] = {"sanction": sanction.id}
     if sanction.expires_at is not None:
         details["until"] = int(sanction.expires_at.timestamp())
+    if replaces:
+        details["replaces"] = list(replaces)
     return AuditRecord(
         guild_id=sanction.guild_id,
         action=AuditAction(sanction.kind),

@@ -166,5 +166,5 @@ class Services:
     def _wake_reviews(self) -> None:
         self.review.reviewing.wake()
 
-    async def _strike_for_pictures(self, guild_id: int, user_id: int, job_id: str) -> None:
-        await self.sanctioning.strike(guild_id, user_id, by=None, reason=None, job_id=job_id)
+    async def _strike_for_pictures(self, guild_id: int, user_id: int, job_id: str) -> bool:
+        return await self.sanctioning.strike_by_rule(guild_id, user_id, reason=None, job_id=job_id) is not None

@@ -30,7 +30,7 @@ def dry_run_text(criteria: SweepCriteria, found: Found, language: Language) -> s
     ]
     if found.is_cut:
         lines.append(language.text("There may be more: I counted as far as I could in time, and would delete all."))
-    lines += [f"- {_example(job)}" for job in found.examples]
+    lines += [f"- {_example(job, language)}" for job in found.examples]
     if len(found.examples) < found.num_jobs:
         lines.append("…")
     return "\n".join(lines)
@@ -72,9 +72,11 @@ def end_text(sweep: SweepRecord, language: Language) -> str:
     return "\n".join(lines)
 
 
-def _example(job: JobRecord) -> str:
+def _example(job: JobRecord, language: Language) -> str:
     when = f"<t:{int(job.created_at.timestamp())}:d>"
-    return f"{named(job)} · <@{job.user_id}> · {when} · {escape_shortened(job.prompt, MAX_PROMPT_UNITS)}"
+    # Deleting it is the moderators' business, and reading it isn't.
+    shown = language.text("private") if job.is_private else escape_shortened(job.prompt, MAX_PROMPT_UNITS)
+    return f"{named(job)} · <@{job.user_id}> · {when} · {shown}"
 
 
 def _criteria_text(criteria: SweepCriteria) -> Text | tuple[Text, ...]:

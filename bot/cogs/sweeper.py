@@ -113,7 +113,13 @@ class Sweeper:
             guild_id=sweep.guild_id,
             action=AuditAction.SWEEP_DONE,
             actor_id=sweep.actor_id,
-            details={"sweep": sweep.id, "deleted": ended.num_deleted, "messages_left": ended.num_refused},
+            user_id=sweep.criteria.user_id,
+            details={
+                "sweep": sweep.id,
+                "deleted": ended.num_deleted,
+                "messages_left": ended.num_refused,
+                "criteria": sweep.criteria.to_json() | {"hashes": len(sweep.criteria.hashes)},
+            },
         )
         if await self._store.sweeps.move(sweep.id, SweepState.RUNNING, SweepState.DONE, record):
             ended = replace(ended, state=SweepState.DONE)

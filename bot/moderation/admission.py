@@ -31,7 +31,7 @@ class Asked:
     channels and roles that the guild has, or at least those of them that its settings name. usage: since DAY before
     now, of whoever asks; guild_usage: of everybody. sanctions: of whoever asks. created_at, joined_at: since when they
     have their account, and are a member; None if that isn't known. discord_now: Discord's own time, which counts for
-    these.
+    these and for quiet hours.
     """
 
     now: datetime
@@ -46,6 +46,10 @@ class Asked:
     sanctions: Sequence[SanctionRecord] = ()
     created_at: datetime | None = None
     joined_at: datetime | None = None
+
+    def as_discord(self, time: datetime) -> datetime:
+        """A time of the host's clock as Discord's has it, which shows how far away it is."""
+        return time + (self.discord_now - self.now)
 
 
 def needs_usage(limits: Limits) -> bool:
@@ -78,13 +82,13 @@ def _check_time(settings: GuildSettings, asked: Asked) -> None:
             "This server has paused drawing. It goes on when a member with “Manage Server” resumes it with /settings."
         )
     quiet = settings.quiet_hours
-    if quiet is not None and quiet.cover(asked.now):
+    if quiet is not None and quiet.cover(asked.discord_now):
         raise NotAdmittedError(
             "This server has quiet hours from {start} to {end} ({zone}). I draw again {when}.",
             start=quiet.start.isoformat("minutes"),
             end=quiet.end.isoformat("minutes"),
             zone=quiet.zone,
-            when=_moment(quiet.end_after(asked.now)),
+            when=_moment(quiet.end_after(asked.discord_now)),
         )
 
 
@@ -158,7 +162,7 @@ def _check_cooldown(limits: Limits, asked: Asked) -> None:
             if "cooldown_s" in limits.by_role
             else Text("In this server each member may ask once in {duration}", duration=span)
         )
-        raise NotAdmittedError("{rule}. You can ask again {when}.", rule=rule, when=_moment(over))
+        raise NotAdmittedError("{rule}. You can ask again {when}.", rule=rule, when=_moment(asked.as_discord(over)))
 
 
 def _check_day(limits: Limits, asked: Asked) -> None:
@@ -237,7 +241,7 @@ def _check_pictures(most: int, rule: Text, usage: Usage, asked: Asked) -> _Used 
         return None
     if asked.num_images > most:
         raise NotAdmittedError("{rule}, and this makes {count}: ask for fewer.", rule=rule, count=asked.num_images)
-    return _Used(used, _moment(_room_at(drawn, used + asked.num_images - most)))
+    return _Used(used, _moment(asked.as_discord(_room_at(drawn, used + asked.num_images - most))))
 
 
 def _room_at(drawn: Iterable[tuple[datetime, int]], wanted: int) -> datetime:

@@ -64,6 +64,7 @@ COMMANDS: Final[Mapping[str, Need]] = {
     "mod history": Need.MODERATOR,
     "mod review": Need.MODERATOR,
     "mod images": Need.MODERATOR,
+    "mod blocked": Need.MODERATOR,
     "mod quota": Need.ADMIN,
 }
 

@@ -11,8 +11,12 @@ _YES = ("true", "yes", "on")
 
 
 def modal_text(modal: dict[str, Any]) -> str:
-    """What a player sees of a modal: its title and its fields."""
-    return "\n".join([modal["title"], *(f"[{label}]" for label, _ in _fields(modal["components"]))])
+    """What a player sees of a modal: its title, its fields, and what is written below their labels."""
+    lines = [modal["title"]]
+    for row in modal["components"]:
+        lines += [f"[{label}]" for label, _ in _fields([row])]
+        lines += [row["description"]] if row.get("description") else []
+    return "\n".join(lines)
 
 
 def filled_in(modal: dict[str, Any], text: str) -> dict[str, Any]:

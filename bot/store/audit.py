@@ -44,6 +44,7 @@ class AuditAction(StrEnum):
     APPEAL_LIFTED = "appeal_lifted"
     CASE_DECIDED = "case_decided"
     PICTURES_REFUSED = "pictures_refused"
+    PICTURES_UNBLOCKED = "pictures_unblocked"
     RESULT_HIDDEN = "result_hidden"
     RESULT_RESTORED = "result_restored"
 
@@ -84,12 +85,14 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
-    """Which of a guild's records. user_id: those that concern somebody or that they did. since: aware."""
+    """Which of a guild's records. user_id: those that concern somebody or that they did. since: aware. is_brief:
+    without the single results of sweeps, which the record of each sweep's end counts."""
 
     guild_id: int
     user_id: int | None = None
     action: AuditAction | None = None
     since: datetime | None = None
+    is_brief: bool = False
 
 
 class AuditStore:
@@ -148,4 +151,6 @@ def _conditions(wanted: AuditFilter) -> list[Any]:
         conditions.append(audit.c.action == wanted.action)
     if wanted.since is not None:
         conditions.append(audit.c.at >= wanted.since)
+    if wanted.is_brief:
+        conditions.append(audit.c.action != AuditAction.RESULT_SWEPT)
     return conditions

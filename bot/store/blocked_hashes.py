@@ -4,16 +4,27 @@ A guild has at most MAX_HASHES; the oldest give way. They are read all at once, 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import delete, exists, func, insert, literal, select
 
 from bot.moderation.likeness import PictureHash
+from bot.store.audit import AuditAction, AuditRecord, write_audit
 from bot.store.database import Database
 from bot.store.schema import blocked_hashes
 
 MAX_HASHES: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedCase:
+    """What a case has blocked. blocked_at: aware, in UTC."""
+
+    case_number: int
+    num_hashes: int
+    blocked_at: datetime
 
 
 class BlockedHashStore:
@@ -55,8 +66,28 @@ class BlockedHashStore:
                     delete(blocked_hashes).where(here, types.blocked_at < oldest.scalar_subquery())
                 )
 
-    async def forget(self, guild_id: int, case_number: int) -> int:
-        """Unblocks what a case blocked, and says how many that were."""
+    async def cases(self, guild_id: int, limit: int) -> list[BlockedCase]:
+        """What cases have blocked, the newest first, at most `limit`."""
+        types = blocked_hashes.c
+        newest = func.max(types.blocked_at)
+        query = select(types.case_number, func.count().label("num_hashes"), newest.label("blocked_at"))
+        query = query.where(types.guild_id == guild_id, types.case_number.is_not(None)).group_by(types.case_number)
+        async with self._database.reading() as connection:
+            rows = await connection.execute(query.order_by(newest.desc(), types.case_number.desc()).limit(limit))
+            return [BlockedCase(**row._mapping) for row in rows]
+
+    async def forget(self, guild_id: int, case_number: int, actor_id: int) -> int:
+        """Unblocks what a case blocked, and says how many that were; the audit gets its record with it."""
         of_case = (blocked_hashes.c.guild_id == guild_id) & (blocked_hashes.c.case_number == case_number)
         async with self._database.transaction() as connection:
-            return (await connection.execute(delete(blocked_hashes).where(of_case))).rowcount
+            number = (await connection.execute(delete(blocked_hashes).where(of_case))).rowcount
+            if number:
+                record = AuditRecord(
+                    guild_id=guild_id,
+                    action=AuditAction.PICTURES_UNBLOCKED,
+                    actor_id=actor_id,
+                    case_number=case_number,
+                    details={"hashes": number},
+                )
+                await write_audit(connection, record)
+            return number

@@ -68,12 +68,17 @@ class SanctionStore:
         first: NewSanction,
         audit: Given,
         then: Callable[[Sequence[SanctionRecord]], NewSanction | None] = lambda _: None,
+        *,
+        replaces: Sequence[int] = (),
     ) -> list[SanctionRecord]:
         """Stores a sanction, and what follows from it, or neither.
 
         then: makes what follows from all of the user's, the first one included; called within the transaction.
+        replaces: those that end with it.
         """
         async with self._database.transaction() as connection:
+            if replaces:
+                await _revoke(connection, sanctions.c.id.in_(replaces), first.given_by, first.given_at)
             given = [await _insert(connection, first)]
             theirs = await _select(connection, _of(first.guild_id, first.user_id))
             following = then(theirs)
@@ -148,7 +153,7 @@ async def _insert(connection: AsyncConnection, given: NewSanction) -> SanctionRe
     return _record_of(row.one()._mapping)
 
 
-async def _revoke(connection: AsyncConnection, which: Any, by: int, at: datetime) -> list[SanctionRecord]:
+async def _revoke(connection: AsyncConnection, which: Any, by: int | None, at: datetime) -> list[SanctionRecord]:
     values = {"revoked_at": at, "revoked_by": by}
     query = update(sanctions).where(which, sanctions.c.revoked_at.is_(None)).values(values)
     return [_record_of(row._mapping) for row in await connection.execute(query.returning(*sanctions.c))]

@@ -16,7 +16,8 @@ from bot.views.custom_id import CustomId
 class Field:
     """A line to write in, or several if is_long. name: what `form_values` calls it. label: at most 45 characters.
 
-    value: what stands there at first. hint: what is shown where nothing stands.
+    value: what stands there at first. hint: what is shown where nothing stands. described: below the label, at most 100
+    characters.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Field:
     hint: str = ""
     is_required: bool = False
     is_long: bool = False
+    described: str = ""
 
 
 def make_form(title: str, custom_id: CustomId, fields: Sequence[Field]) -> discord.ui.Modal:
@@ -41,7 +43,7 @@ def make_form(title: str, custom_id: CustomId, fields: Sequence[Field]) -> disco
             required=field.is_required,
             max_length=field.max_characters,
         )
-        form.add_item(discord.ui.Label(text=field.label, component=line))
+        form.add_item(discord.ui.Label(text=field.label, description=field.described or None, component=line))
     # discord.py would keep it until it is submitted, for ever if it never is.
     form.stop()
     return form

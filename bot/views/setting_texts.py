@@ -122,7 +122,10 @@ def value_text(key: str, value: Any, *, most: int = MAX_LISTED) -> Shown:
             return _listed([f"<#{id_}>" for id_ in ids], most)
         case "review_channel" | "log_channel", int(id_):
             return f"<#{id_}>"
-        case "allowed_roles" | "moderator_roles" | "trusted_roles", [*ids]:
+        case "moderator_roles", [*ids]:
+            roles = _listed([f"<@&{id_}>" for id_ in ids], most)
+            return Text("{roles} and whoever may time out members", roles=roles)
+        case "allowed_roles" | "trusted_roles", [*ids]:
             return _listed([f"<@&{id_}>" for id_ in ids], most)
         case "cooldown_s", int(seconds):
             return duration(seconds)

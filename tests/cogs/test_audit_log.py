@@ -9,6 +9,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
+from bot.cogs.log_page import PAGE_SIZE
 from bot.engine.fake import FakeEngine, Gate
 from bot.errors import StoreError
 from bot.sandbox.errors import LineError
@@ -141,6 +142,22 @@ async def test_files(open_stage: OpenStage, tmp_path: Path) -> None:
         answer = (await stage.play("/mod log export:CSV"))[-1]
         with (tmp_path / "out" / answer.files[0]).open(encoding="utf-8", newline="") as file:
             assert [row["reason"] for row in csv.DictReader(file)] == ["'=1"] * 3
+
+
+async def test_the_results_of_a_sweep_bury_nothing(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        staff = await set_log_channel(stage, "staff")
+        await has_begun(stage)
+        await add(stage, 8, action=AuditAction.RESULT_SWEPT)
+        await add(stage, 1, reason="something else")
+        await stage.play("as moderator")
+        shown = (await stage.play("/mod log"))[-1].text
+        assert "something else" in shown
+        assert "The sweep of" not in shown
+        assert (await stage.play("/mod log action:result_swept"))[-1].text.count("The sweep of") == PAGE_SIZE
+        assert (await stage.play("/mod log export:CSV"))[-1].text == "10 records."
+        await eventually(lambda: "something else" in "".join(posted(stage, staff)))
+        assert "The sweep of" not in "".join(posted(stage, staff))
 
 
 async def test_members_don_t_see_it(open_stage: OpenStage) -> None:

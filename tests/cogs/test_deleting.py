@@ -46,7 +46,14 @@ def make_deleting(store: Store, folder: Path, *, outcome: Exception | None = Non
     client.get_partial_messageable.return_value = channel
     pictures = PictureFolder(folder, 2**30)
     removal = MessageRemoval(client, store.showings)
-    return Deleting(results=Results(store), removal=removal, store=store, pictures=pictures, languages=Languages({}))
+    return Deleting(
+        results=Results(store),
+        removal=removal,
+        store=store,
+        pictures=pictures,
+        languages=Languages({}),
+        on_kept=AsyncMock(),
+    )
 
 
 async def confirm(deleting: Deleting) -> str:

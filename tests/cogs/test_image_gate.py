@@ -55,6 +55,15 @@ async def test_what_is_like_a_rejected_picture_is_refused_in_that_guild(gate: Im
     assert (await gate.judge(GUILD, (), result("a blue ring on a white background"))).action is None
 
 
+async def test_what_is_taken_back_is_shown_again(gate: ImageGate) -> None:
+    star = "a black star on a red background"
+    await gate.block(GUILD, [picture(star)], case_number=1)
+    assert (await gate.judge(GUILD, (), result(star))).like_rejected == (1,)
+    assert await gate.unblock(GUILD, 2, 99) == 0
+    assert await gate.unblock(GUILD, 1, 99) == 1
+    assert (await gate.judge(GUILD, (), result(star))).action is None
+
+
 async def test_where_the_hashes_can_not_be_read_nothing_is_let_through(
     gate: ImageGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

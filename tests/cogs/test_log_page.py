@@ -23,6 +23,14 @@ from tests.views.test_settings_panel import ALL
 
 LANGUAGES = Languages.load().all()
 MAX_CONTENT = 2000
+SWEPT = {
+    "user_id": 3,
+    "term": "*x",
+    "hashes": 2,
+    "is_blocked": True,
+    "since": "2026-01-02T03:04:05+00:00",
+    "until": "2026-01-02T03:04:05+00:00",
+}
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -59,7 +67,7 @@ def test_every_action_has_its_words_and_fits_into_its_column() -> None:
         (entry(), "<@2> cancelled a job of <@3>."),
         (
             entry(reason="**spam**", case_number=1234, job_id="0123456789ab"),
-            "<@2> cancelled a job of <@3>. · Reason: \\*\\*spam\\*\\* · case 1234 · job 0123456789ab",
+            "<@2> cancelled a job of <@3>. · Reason: \\*\\*spam\\*\\* · case #1234 · job 0123456789ab",
         ),
         (entry(actor_id=None), "The bot cancelled a job of <@3>."),
         (entry("of_tomorrow", user_id=None), "of\\_tomorrow: <@2>, –"),
@@ -68,6 +76,40 @@ def test_every_action_has_its_words_and_fits_into_its_column() -> None:
             "<@2> changed “Cooldown of a member” from none to 2 minutes.",
         ),
         (entry("setting_changed"), "<@2> changed a setting."),
+        (
+            entry("case_decided", case_number=2, details={"decision": "reject_strike", "kind": "report"}),
+            "<@2> decided a case about <@3>. · reported · rejected, with a strike · case #2",
+        ),
+        (entry("case_decided", details={"decision": "of tomorrow"}), "<@2> decided a case about <@3>."),
+        (
+            entry("sweep_done", details={"deleted": 1000, "criteria": SWEPT}),
+            "The sweep of <@2> was done. · 1000 results deleted · by <@3> · about “\\*x” · like the pictures of "
+            "that job · like pictures that moderators rejected · since <t:1767323045:f> · before <t:1767323045:f>",
+        ),
+        (entry("sweep_started", details={"found": 1}), "<@2> started a sweep. · 1 result found"),
+        (entry("rule_added", reason="refuse: *x"), "<@2> added a rule for prompts. · refuse: \\*x"),
+        (
+            entry("rules_imported", details={"num_rules": 2, "is_replacing": True}),
+            "<@2> imported rules for prompts. · 2 rules · all others removed",
+        ),
+        (
+            entry("category_changed", reason="drugs: off"),
+            "<@2> switched a category of the starter list. · drugs · off",
+        ),
+        (
+            entry("category_changed", reason="gore: hold"),
+            "<@2> switched a category of the starter list. · gore and cruelty · hold",
+        ),
+        (
+            entry("result_hidden", actor_id=None, details={"reporters": 3}),
+            "The bot hid a result of <@3>, which members have reported. · 3 reports",
+        ),
+        (
+            entry("pictures_refused", actor_id=None, details={"hits": [{"category": "blood"}], "like_rejected": [1]}),
+            "The bot did not show pictures for <@3>, by a rule for pictures. · blood and wounds · like pictures that "
+            "moderators rejected",
+        ),
+        (entry("ban", details={"replaces": [4]}), "<@2> banned <@3> from drawing. · in the place of an earlier one"),
     ],
 )
 def test_lines(given: AuditEntry, shown: str) -> None:
@@ -89,6 +131,13 @@ def test_a_page_of_settings_fits_into_a_message(language: Language) -> None:
         details = {"key": key, "old": value, "new": value}
         changed = entry("setting_changed", actor_id=2**63 - 1, details=details)
         assert len(log_text([changed] * PAGE_SIZE, language, LANGUAGES)) <= MAX_CONTENT, key
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.code)
+def test_a_page_of_sweeps_fits_into_a_message(language: Language) -> None:
+    criteria = SWEPT | {"user_id": 2**63 - 1, "term": "*" * 500}
+    swept = entry("sweep_done", actor_id=2**63 - 1, details={"deleted": 10**6, "criteria": criteria})
+    assert len(log_text([swept] * PAGE_SIZE, language, LANGUAGES)) <= MAX_CONTENT
 
 
 def test_nothing_to_show() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -10,14 +11,16 @@ from unittest.mock import MagicMock
 import discord
 import pytest
 
+from bot.catalogues import Languages
 from bot.cogs import exporting
 from bot.cogs.exporting import Exporting
 from bot.cogs.packing import Packing
+from bot.cogs.privacy_policy import PrivacyPolicy
 from bot.cogs.progress_note import ProgressNote
 from bot.config import PrivacySettings, Settings
 from bot.engine.fake import FakeEngine, Gate
 from bot.errors import ConfigError, NotAdmittedError
-from bot.language import ENGLISH
+from bot.language import ENGLISH, Language
 from bot.moderation.cases import CaseKind, Decision
 from bot.sandbox import Refusal
 from bot.store import JobState, NewCase
@@ -209,3 +212,10 @@ async def test_a_policy_of_ones_own(open_stage: OpenStage, settings: Settings, t
     file.write_text("We keep **nothing**.")
     async with open_stage(settings=own) as stage:
         assert "We keep nothing." in (await stage.answer("/privacy policy")).text
+
+
+@pytest.mark.parametrize("language", Languages.load().all(), ids=lambda language: language.code)
+def test_the_text_names_commands_as_discord_does(language: Language) -> None:
+    text = PrivacyPolicy().read(language.code)
+    told = set(re.findall(r"`/(\w+) (\w+)`", text))
+    assert told == {(language.text("privacy"), language.text(name)) for name in ("export", "delete")}

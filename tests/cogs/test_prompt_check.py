@@ -1,18 +1,21 @@
 """The rules for prompts as members meet them, by every way to a job: the real client in a sandbox."""
 
 import asyncio
+from unittest.mock import AsyncMock
 
 import pytest
 
+from bot.cogs.sanctioning import Sanctioning
 from bot.moderation.prompt_rules import Rule, RuleAction
 from bot.sandbox import EventKind
 from bot.store import AuditAction, AuditFilter, JobState
-from tests.conftest import TIMEOUT_S, OpenStage, Stage
+from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 
 REFUSED = "Your prompt comes under “rules of this server”, which is not allowed here. Describe something else."
 NEGATIVE = (
     "Your negative prompt comes under “rules of this server”, which is not allowed here. Describe something else."
 )
+STRUCK = "This brings you a strike; with /appeal you can ask the moderators to look at it again."
 
 
 async def rule(stage: Stage, text: str, action: RuleAction) -> None:
@@ -87,7 +90,7 @@ async def test_a_strike_is_given_once_and_told(open_stage: OpenStage) -> None:
         guild_id = stage.app.bot.guilds[0].id
         known = list(stage.job_ids)
         events = await stage.play("/imagine prompt:a red circle")
-        assert events[1].text == REFUSED
+        assert events[1].text == f"{REFUSED} {STRUCK}"
         assert stage.job_ids == known
         async with asyncio.timeout(TIMEOUT_S):
             user_id = await member_id(stage)
@@ -95,6 +98,19 @@ async def test_a_strike_is_given_once_and_told(open_stage: OpenStage) -> None:
                 await asyncio.sleep(0.02)
         (strike,) = (each for each in given if each.kind == "strike")
         assert strike.reason == "A prompt that comes under “rules of this server”"
+
+
+async def test_a_rule_strikes_no_moderator(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_stage() as stage:
+        await rule(stage, "red", RuleAction.STRIKE)
+        strike = AsyncMock()
+        monkeypatch.setattr(Sanctioning, "strike", strike)
+        await stage.play("as moderator")
+        assert (await stage.play("/imagine prompt:a red circle"))[1].text == REFUSED
+        await stage.play("as user")
+        assert (await stage.play("/imagine prompt:a red circle"))[1].text == f"{REFUSED} {STRUCK}"
+        await eventually(lambda: bool(strike.await_args_list))
+        assert [call.args[1] for call in strike.await_args_list] == [await member_id(stage)]
 
 
 async def member_id(stage: Stage) -> int:

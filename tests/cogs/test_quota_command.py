@@ -51,6 +51,12 @@ async def test_a_roles_limits_are_set_bit_by_bit_and_taken_away(open_stage: Open
         assert "changed “Roles with limits of their own” from @Patron to none." in await moderate(stage, "/mod log")
 
 
+async def test_everybody_is_no_mention(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        said = await moderate(stage, "/mod quota role:@everyone images:20")
+        assert said.splitlines()[1] == "- @everyone: 20 pictures in 24 hours"
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [

@@ -9,16 +9,19 @@ import pytest
 from bot.config import QueueSettings, Settings
 from bot.moderation import reporting
 from bot.moderation.cases import CaseKind, Decision
+from bot.pictures import PictureFolder
 from bot.sandbox import EventKind, Exchange
 from bot.sandbox.errors import LineError
 from bot.store import AuditAction, JobRecord
 from tests.cogs.test_cancelling import answer_alone, post_button
 from tests.cogs.test_gallery import draw, engine, look
-from tests.cogs.test_sweeping import actions
+from tests.cogs.test_sweeping import actions, circle
 from tests.conftest import TIMEOUT_S, OpenStage, Stage
 
 HIDDEN = "Members have reported this result (case #1). It is hidden until moderators have decided."
 REMOVED = "Case #1 in Sandbox: moderators have removed the result that you reported. Thank you."
+GONE = "Case #1 in Sandbox: the result that you reported is gone, and moderators have rejected it. Thank you."
+GONE_APPROVED = "Case #1 in Sandbox: the result that you reported is gone."
 DIRECT = "/channels/{channel_id}/messages"
 LEFT = "moderators have looked at the result that you reported, and left it as it is."
 
@@ -64,7 +67,7 @@ async def decide(stage: Stage, button: str) -> None:
     await stage.play("in staff")
     await stage.play(f"click {button}")
     await stage.play("in general")
-    await sent(stage, "Case 1: pictures were reported", f"<@{await moderator_id(stage)}>")
+    await sent(stage, "Case #1: pictures were reported", f"<@{await moderator_id(stage)}>")
 
 
 async def moderator_id(stage: Stage) -> int:
@@ -99,7 +102,7 @@ async def test_a_report_becomes_a_case_with_all_that_moderators_need(open_stage:
         assert (case.kind, case.job_id, case.user_id) == (CaseKind.REPORT, job.id, job.user_id)
         sent = [e for e in stage.sandbox.requests if e.method == "POST" and "case-1" in str(e.files)]
         text = sent[0].payload["content"]
-        assert "Case 1: pictures were reported" in text
+        assert "Case #1: pictures were reported" in text
         for part in (job.prompt, job.id, f"<@{job.user_id}>", "Reported by 1 member:", r"it is \*rude\*"):
             assert part in text
         labels = [each["label"] for row in sent[0].payload["components"] for each in row["components"]]
@@ -151,6 +154,35 @@ async def test_what_moderators_do_about_it(open_stage: OpenStage, settings: Sett
         assert (after.deleted_at is not None, after.is_spoiler) == (button == "Reject", button != "Reject")
         kept = list(settings.pictures_dir.glob("*/*/*.png"))
         assert (kept == []) is (button == "Reject")
+
+
+@pytest.mark.parametrize(("button", "said"), [("Reject", GONE), ("Approve", GONE_APPROVED)])
+async def test_deleting_what_is_reported_does_not_end_its_case(
+    open_stage: OpenStage, settings: Settings, button: str, said: str
+) -> None:
+    async with open_stage(engine) as stage:
+        job = await set_up(stage, reports_to_hide=1)
+        await report(stage, "bob")
+        await posted(stage)
+        await sent(stage, HIDDEN)
+        await stage.play("as alice")
+        assert await answer_alone(stage, "/again") == (
+            "Members have reported your last result, so it can't be repeated. Use /imagine for something else."
+        )
+        await post_button(stage, f"1:delete:{job.id}")
+        await stage.play("click Forged")
+        # The fake engine's own are plain, and plain ones block nothing.
+        folder = PictureFolder(settings.pictures_dir, 2**30)
+        await asyncio.to_thread(folder.save, job.id, [circle(20), circle(50)])
+        told = (await stage.play("click Delete for good"))[-1].text
+        assert told.startswith("Deleted for everybody. Members have reported this result, so moderators keep its")
+        await sent(stage, "Case #1: pictures were reported", "The result was deleted ")
+        assert list(settings.pictures_dir.glob("*/*/*.png"))
+        await decide(stage, button)
+        assert (await sent(stage, said)).path_template == DIRECT
+        assert list(settings.pictures_dir.glob("*/*/*.png")) == []
+        blocked = await stage.app.store.blocked_hashes.cases(job.guild_id or 0, 5)
+        assert [each.case_number for each in blocked] == ([1] if button == "Reject" else [])
 
 
 async def test_who_may_not_report(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:

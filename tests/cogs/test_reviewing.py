@@ -14,8 +14,10 @@ from bot.errors import StoreError
 from bot.image_rule import ImageAction, ImageRule
 from bot.moderation.cases import CaseKind, Decision
 from bot.moderation.prompt_rules import Rule, RuleAction
+from bot.pictures import PictureFolder
 from bot.sandbox import Event
 from bot.store import AuditAction, AuditFilter, CaseRecord, JobState, JobStore, SanctionRecord
+from tests.cogs.test_sweeping import circle
 from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 from tests.sandbox_guild import guild_of
 from tests.store.samples import run_sql
@@ -105,7 +107,7 @@ async def test_nobody_sees_pictures_before_a_moderator_approves(open_stage: Open
     async with open_stage() as stage:
         channel_id = await set_up(stage)
         waiting = await ask(stage)
-        assert waiting.text == "a red circle\n@user: waiting for review (case 1).\n[Cancel]"
+        assert waiting.text == "a red circle\n@user: waiting for review (case #1).\n[Cancel]"
         assert waiting.files == ()
         job = await stage.job(JobState.IN_REVIEW)
         case = await posted(stage)
@@ -149,7 +151,7 @@ async def test_rejected_pictures_are_gone_and_the_requester_is_told(open_stage: 
         assert list(settings.pictures_dir.glob("*/*/*.png"))
         await moderate(stage, "click Reject")
         job = await stage.job(JobState.FAILED)
-        assert job.error == "Case 1: moderators of this server have rejected this."
+        assert job.error == "Case #1: moderators of this server have rejected this."
         assert edits_of(stage, job.message_id)[-1].payload["content"] == f"**a red circle**\n{job.error}"
         assert not list(settings.pictures_dir.glob("*/*/*.png"))
         assert await stage.app.store.images.of(job.id) == []
@@ -250,7 +252,7 @@ async def test_time_decides_where_nobody_does(open_stage: OpenStage, default: st
         job = await stage.job(state)
         assert job.is_spoiler is (default == "approve_spoiler")
         if default == "reject":
-            assert job.error == "Case 1: this is not shown, since no moderator decided about it in time."
+            assert job.error == "Case #1: this is not shown, since no moderator decided about it in time."
 
 
 async def test_a_channel_that_vanished_keeps_the_job_and_the_owner_is_told_once(open_stage: OpenStage) -> None:
@@ -305,6 +307,57 @@ async def test_a_requester_may_withdraw(open_stage: OpenStage) -> None:
         assert (await case_of(stage)).decision is Decision.WITHDRAWN
 
 
+async def test_a_cancelled_job_needs_no_decision_at_once(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.cogs.reviewing.INTERVAL_S", 600.0)
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        case = await posted(stage)
+        await stage.play("click Cancel")
+        await eventually(lambda: bool(edits_of(stage, case.message_id)))
+        assert (await case_of(stage)).decision is Decision.WITHDRAWN
+        assert (await moderate(stage, "/mod review")).text == "No case is open."
+
+
+async def test_whoever_decides_about_what_has_ended_is_told_so(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing has told moderators yet."""
+    monkeypatch.setattr("bot.cogs.reviewing.INTERVAL_S", 600.0)
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        case = await posted(stage)
+        await stage.app.store.jobs.move(case.job_id, JobState.CANCELLED)
+        await moderate(stage, "in gallery")
+        said = [event.text for event in await stage.play("click Approve") if event.is_ephemeral]
+        assert [text.startswith("Nothing to decide any more") for text in said] == [True]
+        assert (await case_of(stage)).decision is Decision.WITHDRAWN
+        await eventually(lambda: bool(edits_of(stage, case.message_id)))
+
+
+async def test_a_rejection_can_be_undone(open_stage: OpenStage, settings: Settings) -> None:
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        case = await posted(stage)
+        assert (await moderate(stage, "/mod blocked")).text == "No pictures are blocked: moderators have rejected none."
+        # The fake engine's own are plain, and plain ones block nothing.
+        folder = PictureFolder(settings.pictures_dir, 2**30)
+        await asyncio.to_thread(folder.save, case.job_id, [circle(20), circle(50)])
+        await moderate(stage, "click Reject")
+        await stage.job(JobState.FAILED)
+        assert "- case #1: 2 pictures, " in (await moderate(stage, "/mod blocked")).text
+        allowed = "Case #1: 2 pictures are allowed again, and so are those like them."
+        assert (await moderate(stage, "/mod blocked allow:1")).text == allowed
+        assert (await moderate(stage, "/mod blocked allow:1")).text.startswith("This case has blocked no pictures")
+        assert await stage.app.store.blocked_hashes.of(case.guild_id) == []
+        log = (await moderate(stage, "/mod log")).text
+        assert "allowed pictures again that were rejected. · 2 pictures · case #1" in log
+
+
 async def test_what_trusted_members_ask_for_is_not_held(open_stage: OpenStage) -> None:
     async with open_stage() as stage:
         guild = await guild_of(stage)
@@ -330,6 +383,7 @@ async def test_what_the_other_actions_do(open_stage: OpenStage, action: ImageAct
         answer = await ask(stage)
         assert said in answer.text
         assert len(answer.files) == files
+        assert ("This brings a strike; with /appeal" in answer.text) == (action is ImageAction.STRIKE)
         is_struck = any(each.kind == "strike" for each in await sanctions_of(stage))
         assert is_struck is (action is ImageAction.STRIKE)
         assert all(Path(name).name.startswith("SPOILER_") == (action is ImageAction.SPOILER) for name in answer.files)
@@ -372,7 +426,7 @@ async def test_a_held_prompt_is_drawn_after_its_approval_and_not_shown_before(op
         channel_id = await set_up(stage, image_rules=())
         await hold_prompts(stage)
         waiting = await ask(stage, "/imagine prompt:a secret garden images:1")
-        assert waiting.text == "@user: waiting for review (case 1).\n[Cancel]"
+        assert waiting.text == "@user: waiting for review (case #1).\n[Cancel]"
         await stage.job(JobState.IN_REVIEW)
         case = await posted(stage)
         assert case.kind is CaseKind.HELD_PROMPT
@@ -394,7 +448,7 @@ async def test_a_rejected_prompt_is_never_shown(open_stage: OpenStage) -> None:
         await moderate(stage, "click Reject and strike")
         job = await stage.job(JobState.FAILED)
         everything = [e.payload.get("content") or "" for e in edits_of(stage, job.message_id)]
-        assert everything == ["Case 1: moderators of this server have rejected this."]
+        assert everything == ["Case #1: moderators of this server have rejected this."]
         assert [each.case_number for each in await sanctions_of(stage) if each.kind == "strike"] == [1]
 
 

@@ -85,7 +85,9 @@ async def test_a_ban_keeps_out_until_it_is_lifted(open_stage: OpenStage) -> None
         for line in (DRAW, "/again", "/imagine prompt:for me private:true"):
             assert (await refused(stage, line=line)).startswith("You are banned from drawing in this server until ")
         assert (await refused(stage, line=f"/show job:{stage.job_ids[0]}")).startswith("You are banned")
-        assert await moderate(stage, "/mod unban user:@user reason:enough") == "@user can draw again."
+        lifted = await moderate(stage, "/mod unban user:@user reason:enough")
+        assert lifted.splitlines() == ["@user can draw again.", "Reason: enough"]
+        assert await direct_message(stage) == "You can draw in **Sandbox** again.\nReason: enough"
         assert await moderate(stage, "/mod unban user:@user") == "Nothing keeps @user from drawing."
         await stage.play("as user")
         assert (await stage.play(DRAW))[-1].files
@@ -95,12 +97,59 @@ async def test_a_ban_keeps_out_until_it_is_lifted(open_stage: OpenStage) -> None
         assert await actions(stage) == ["ban", "lifted"]
 
 
+async def test_a_new_ban_takes_the_place_of_the_old_one(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        user = await user_id(stage, "user")
+        await moderate(stage, "/mod ban user:@user")
+        said = await moderate(stage, "/mod ban user:@user duration:1h")
+        assert said.splitlines()[0].startswith("@user is banned from drawing until ")
+        assert said.splitlines()[1:] == ["This takes the place of a ban for good."]
+        assert (await refused(stage)).startswith("You are banned from drawing in this server until ")
+        newer, older = await sanctions(stage, user)
+        assert (newer.revoked_at, older.revoked_at) == (None, newer.given_at)
+        entries = await stage.app.store.audit.page(AuditFilter(guild_id=newer.guild_id), 1)
+        assert entries[0].details["replaces"] == [older.id]
+
+
+async def test_what_a_strike_brings_shortens_nothing(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await user_id(stage, "user")
+        await moderate(stage, "/mod strike user:@user reason:first")
+        await moderate(stage, "/mod ban user:@user")
+        said = (await moderate(stage, "/mod strike user:@user reason:second")).splitlines()
+        assert said[1].startswith("@user can't draw until ")
+        assert said[2:] == ["They already had a ban for good, which lasts longer."]
+        assert "You already had a ban for good, which lasts longer." in await direct_message(stage)
+        assert (await refused(stage)).startswith("You are banned from drawing in this server for good")
+
+
+async def test_rules_strike_neither_moderators_nor_somebody_unknown(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_stage() as stage:
+        sanctioning, guild = stage.app.bot.services.sanctioning, await guild_of(stage)
+        helper = await user_id(stage, "helper")
+        await stage.play("give Helper")
+        await eventually(lambda: any(role.name == "Helper" for role in guild.roles))
+        helpers = next(role for role in guild.roles if role.name == "Helper")
+        await stage.app.store.guilds.change(guild.id, 1, moderator_roles=(helpers.id,))
+        spared = [helper, await user_id(stage, "moderator"), await user_id(stage, "owner")]
+        for each in spared:
+            assert await sanctioning.strike_by_rule(guild.id, each, reason=None) is None
+        user = await user_id(stage, "user")
+        assert await sanctioning.strike_by_rule(guild.id, user, reason=None) is not None
+        down = discord.HTTPException(MagicMock(status=500, reason="down"), "down")
+        monkeypatch.setattr(discord.Guild, "fetch_member", AsyncMock(side_effect=down))
+        assert await sanctioning.strike_by_rule(guild.id, user, reason=None) is None
+        assert [len(await sanctions(stage, each)) for each in (*spared, user)] == [0, 0, 0, 2]
+
+
 async def test_strikes_climb_the_ladder(open_stage: OpenStage) -> None:
     async with open_stage() as stage:
         user = await user_id(stage, "user")
         said = [plain(await moderate(stage, f"/mod strike user:@user reason:number {n}")) for n in range(1, 5)]
-        assert said[0].splitlines() == ["@user got a strike: 1 counts now.", "@user was warned."]
-        assert said[1].splitlines()[0] == "@user got a strike: 2 count now."
+        assert said[0].splitlines() == ["@user got a strike, the only one that counts now.", "@user was warned."]
+        assert said[1].splitlines()[0] == "@user got a strike: 2 of them count now."
         assert said[1].splitlines()[1].startswith("@user can't draw until ")
         assert said[2].splitlines()[1].startswith("@user is banned from drawing until ")
         assert said[3].splitlines()[1] == "@user is banned from drawing for good."
@@ -223,16 +272,16 @@ async def test_the_history_of_a_member(open_stage: OpenStage) -> None:
         assert "Nothing was ever imposed on them." in await moderate(stage, "/mod history user:@user")
         await moderate(stage, "/mod strike user:@user reason:*spam*")
         await moderate(stage, "/mod ban user:@user")
-        await moderate(stage, "/mod unban user:@user")
+        await moderate(stage, "/mod unban user:@user reason:a mistake")
         await stage.app.store.cases.open(
             NewCase(guild_id=guild.id, kind=CaseKind.REPORT, job_id=stage.job_ids[0], user_id=user)
         )
         lines = (await moderate(stage, "/mod history user:@user")).splitlines()
         assert lines[0] == "History of @user"
         assert lines[2] == "Jobs: 1. Strikes that count: 1. Cases: 1, of which open: 1."
-        assert "Ban · lifted · @moderator" in lines[3]
-        assert "Warning · @moderator · *spam*" in lines[4]
-        assert "Strike · until " in lines[5]
+        assert lines[3].endswith("Ban · given by @moderator · lifted by @moderator · a mistake")
+        assert lines[4].endswith("Warning · given by @moderator · *spam*")
+        assert "Strike · given by @moderator · *spam* · until " in lines[5]
         assert lines[-1] == "Newest cases: #1"
 
 
@@ -261,7 +310,7 @@ async def at_review(stage: Stage, line: str, name: str = "moderator") -> list[Ev
     return await stage.play(line)
 
 
-@pytest.mark.parametrize(("button", "is_lifted"), [("Lift", True), ("Uphold", False)])
+@pytest.mark.parametrize(("button", "is_lifted"), [("Lift the sanction", True), ("Keep the sanction", False)])
 async def test_an_appeal_is_decided_and_its_user_hears_of_it(
     open_stage: OpenStage, button: str, is_lifted: bool
 ) -> None:
@@ -279,7 +328,7 @@ async def test_an_appeal_is_decided_and_its_user_hears_of_it(
     async with open_stage() as stage:
         seen = await at_review(stage, f"click {button}")
         assert seen[-1].text.endswith("@moderator granted it." if is_lifted else "@moderator rejected it.")
-        assert "[Lift]" not in seen[-1].text
+        assert "[Lift the sanction]" not in seen[-1].text
         told = await direct_message(stage)
         assert told.startswith(f"The moderators of **Sandbox** {'granted' if is_lifted else 'rejected'} your appeal")
         await stage.play("as user")
@@ -309,11 +358,12 @@ async def test_one_appeal_for_each_sanction(open_stage: OpenStage) -> None:
 async def test_the_command_appeals_against_what_keeps_out(open_stage: OpenStage) -> None:
     async with open_stage() as stage:
         user = await user_id(stage, "user")
-        await moderate(stage, "/mod ban user:@user")
+        await moderate(stage, "/mod ban user:@user reason:circles, many")
         await moderate(stage, "/mod strike user:@user reason:x")
         await stage.play("as user")
         await stage.play("in general")
-        await stage.play("/appeal")
+        (form,) = [event for event in await stage.play("/appeal") if "Why should they" in event.text]
+        assert re.search(r"^Against: Ban of \d{4}-\d\d-\d\d \d\d:\d\d UTC – circles, many$", form.text, re.MULTILINE)
         said = (await stage.play("submit Why should they look at it again?:please"))[-1]
         assert said.text.startswith("The moderators have your appeal.")
         assert [each.kind for each in await sanctions(stage, user) if each.appealed_at] == [SanctionKind.BAN]
@@ -325,13 +375,13 @@ async def test_who_decides_on_an_appeal(open_stage: OpenStage) -> None:
         await set_review_channel(stage, "general")
         await moderate(stage, "/mod ban user:@user")
         await appeal(stage)
-        assert (await refused(stage, "alice", "click Lift")).startswith("Only moderators can do this")
+        assert (await refused(stage, "alice", "click Lift the sanction")).startswith("Only moderators can do this")
         await stage.play("as user")
         await stage.play("give Moderator")
-        assert await refused(stage, line="click Lift") == "Somebody else must decide on your appeal."
+        assert await refused(stage, line="click Lift the sanction") == "Somebody else must decide on your appeal."
         await stage.play("as moderator")
         await stage.play("in general")
-        await stage.play("click Uphold")
+        await stage.play("click Keep the sanction")
         assert (await actions(stage))[-1] == "appeal_upheld"
 
 

@@ -254,7 +254,8 @@ async def test_the_second_page_changes_who_moderates_and_where(open_stage: OpenS
         assert page.splitlines()[:2] == ["Moderation of this server", "Changed."]
         await press(stage, "choose Log of the moderation: #staff")
         await press(stage, "choose These roles are moderators too: @Moderator")
-        await press(stage, "choose Never hold the jobs of these roles: @Moderator")
+        page = (await press(stage, "choose Never hold the jobs of these roles: @Moderator")).text
+        assert "Moderators: @Moderator and whoever may time out members" in page
         assert await settings(stage) == GuildSettings(
             moderator_roles=(moderators.id,),
             trusted_roles=(moderators.id,),

@@ -60,6 +60,17 @@ async def test_it_counts_first_then_deletes_what_one_member_asked_for(
         assert await actions(stage, theirs.guild_id) == expected
 
 
+async def test_prompts_of_private_results_are_not_shown(open_stage: OpenStage) -> None:
+    async with open_stage(engine) as stage:
+        await stage.play("as alice")
+        await stage.play("/imagine prompt:a secret wish images:1 private:true")
+        await stage.play("as moderator")
+        shown = (await stage.play("/mod sweep user:alice"))[-1].text
+        assert "1 result of this server is by @alice." in shown
+        assert shown.splitlines()[1].endswith(" · private")
+        assert "secret" not in shown
+
+
 def circle(radius_px: int) -> bytes:
     rows, columns = np.mgrid[:128, :128]
     pixels = np.full((128, 128, 3), 240, np.uint8)

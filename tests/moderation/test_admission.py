@@ -58,7 +58,7 @@ def test_quiet_hours_name_their_end() -> None:
         "This server has quiet hours from 23:00 to 07:00 (Europe/Berlin). I draw again "
         f"{shown(datetime(2026, 7, 2, 5, tzinfo=UTC))}."
     )
-    admit(settings, replace(ASKED, now=ago(hours=1)))
+    admit(settings, replace(ASKED, discord_now=ago(hours=1)))
 
 
 def test_channels() -> None:
@@ -115,6 +115,16 @@ def test_cooldown_names_its_end() -> None:
         f"In this server each member may ask once in 90 seconds. You can ask again {shown(ago(seconds=-60))}."
     )
     admit(settings, replace(ASKED, usage=Usage(last_asked_at=ago(seconds=90))))
+
+
+def test_what_works_again_is_told_by_discords_clock() -> None:
+    day = timedelta(days=1)
+    asked = replace(ASKED, discord_now=NOW + day, usage=Usage(last_asked_at=ago(seconds=30)))
+    assert str(refusal(GuildSettings(cooldown_s=90), asked)).endswith(
+        f"You can ask again {shown(ago(seconds=-60) + day)}."
+    )
+    asked = replace(asked, usage=Usage(images=((ago(hours=1), 4),)))
+    assert str(refusal(GuildSettings(daily_images=5), asked)).endswith(f"4 more {shown(ago(hours=-23) + day)}.")
 
 
 def test_the_daily_quota_names_when_there_is_room() -> None:
