@@ -36,7 +36,7 @@ S = TypeVar("S")
 
 SIZE_PX: Final = 128
 
-DEMO_SAMPLING = Sampling(condition_scale=2.0, top_k=64, top_p=0.95, temperature=0.8)
+DEMO_SAMPLING = Sampling(condition_scale=1.5, top_k=64, top_p=0.95, temperature=0.3)
 """What the demo is best at: measured with `dalle-bot train-demo --evaluate`."""
 
 

@@ -15,12 +15,12 @@ from tests.golden.tiny_model import tiny_model
 
 __all__ = ["tiny_model"]
 
-# Largest and mean error, in standard deviations of the logits. Measured: 0.133 and 0.0091 with int8, 0.094 and 0.0086
-# in bfloat16. One scale for a whole matrix instead of one for each channel gives 0.0128 with int8, rounding towards
-# zero 0.0153, seven bits 0.0181, one scale for each input 0.31.
+# Largest and mean error, in standard deviations of the logits. Measured: 0.069 and 0.0056 with int8, 0.021 and 0.0026
+# in bfloat16. One scale for a whole matrix instead of one for each channel gives 0.118 and 0.0090 with int8, rounding
+# towards zero 0.118 and 0.0091, seven bits 0.121 and 0.0108.
 BOUNDS: dict[Setting, tuple[float, float]] = {
-    ("float32", "int8"): (0.16, 0.011),
-    ("bfloat16", "same"): (0.16, 0.0105),
+    ("float32", "int8"): (0.09, 0.007),
+    ("bfloat16", "same"): (0.03, 0.0033),
 }
 
 
@@ -28,7 +28,7 @@ BOUNDS: dict[Setting, tuple[float, float]] = {
 def test_the_demo_stays_itself(tmp_path: Path) -> None:
     folders = locate_model(ModelSettings(), tmp_path, StartUp())
     report = measure_precision(folders, settings=list(BOUNDS), num_prompts=4)
-    assert report.spread == pytest.approx(2.8, abs=0.3)
+    assert report.spread == pytest.approx(5.9, abs=0.4)
     for deviation in report.deviations:
         largest, mean = BOUNDS[deviation.dtype, deviation.weights]
         assert 0 < deviation.largest_error < largest, deviation
