@@ -15,6 +15,7 @@ from bot.bench.evasions import evasions_of, pairs
 from bot.errors import ConfigError
 from bot.moderation.prompt_rules import Rule, RuleAction, RuleSet
 from bot.moderation.prompt_text import fold
+from bot.moderation.rule_terms import sides_from
 from bot.moderation.starter import STARTER_CATEGORIES, starter_rules
 from bot.requests import MAX_PROMPT_CHARACTERS
 
@@ -25,6 +26,7 @@ MAX_COST_MS: Final = 5.0
 MIN_RECALL: Final = 0.95
 MAX_NAMED: Final = 10
 MAX_WORDS_BYTES: Final = 64 << 20
+MEETINGS_APART: Final = 2
 SETTING: Final = "a picture of {}, oil on canvas"
 
 
@@ -70,10 +72,12 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class RulesReport:
-    """seen: pairs that the rules were tuned on; unseen: the others."""
+    """seen: pairs that the rules were tuned on; unseen: the others. combined_…: of the words whose meeting counts."""
 
     seen: Recall
     unseen: Recall
+    combined_seen: Recall
+    combined_unseen: Recall
     innocents: Innocents
     cost: Cost
 
@@ -82,6 +86,7 @@ class RulesReport:
         """The goals that were missed."""
         goals = {
             "recall": self.unseen.share >= MIN_RECALL,
+            "recall of combinations": self.combined_unseen.share >= MIN_RECALL,
             "false alarms": not self.innocents.alarms,
             "cost": self.cost.median_ms < MAX_COST_MS and self.cost.long_median_ms < MAX_COST_MS,
         }
@@ -90,7 +95,7 @@ class RulesReport:
     def to_json(self) -> dict[str, Any]:
         """Counts and times, with their units in the names."""
         values = asdict(self)
-        for name in ("seen", "unseen"):
+        for name in ("seen", "unseen", "combined_seen", "combined_unseen"):
             values[name]["recall"] = getattr(self, name).share
         return values | {"missed": self.missed}
 
@@ -101,6 +106,11 @@ class RulesReport:
             for name, recall in (("seen", self.seen), ("unseen", self.unseen))
         ]
         lines += [f"  most missed            {pair}: {number}" for pair, number in self.unseen.worst_pairs]
+        lines += [
+            f"combinations, {name}      {recall.num_found:,} of {recall.num_evasions:,} found: {recall.share:.2%}"
+            for name, recall in (("seen", self.combined_seen), ("unseen", self.combined_unseen))
+        ]
+        lines += [f"  most missed            {pair}: {number}" for pair, number in self.combined_unseen.worst_pairs]
         lines += [
             f"innocents               {innocents.num_containing:,} of {innocents.num_words:,} words hold a term, "
             f"{len(innocents.alarms)} of them fire",
@@ -121,14 +131,39 @@ def measure_rules(
     """word_files: lists with a word a line. Raises ConfigError for one that can't be read."""
     words = read_words(word_files)
     rules = [rule for category in STARTER_CATEGORIES for rule in starter_rules(category, RuleAction.REFUSE)]
-    terms = sorted({rule.text for rule in rules if rule.pattern is None and rule.action is RuleAction.REFUSE})
+    terms = sorted(
+        {
+            rule.text
+            for rule in rules
+            if rule.pattern is None and not rule.is_combination and rule.action is RuleAction.REFUSE
+        }
+    )
+    combined = meetings(rules)
+    combining = RuleSet(rule for rule in rules if rule.is_combination)
     rule_set = RuleSet(rules)
     return RulesReport(
         seen=measure_recall(rule_set, terms, pairs(is_seen=True)),
         unseen=measure_recall(rule_set, terms, pairs(is_seen=False)),
+        combined_seen=measure_recall(combining, combined, pairs(is_seen=True)),
+        combined_unseen=measure_recall(combining, combined, pairs(is_seen=False)),
         innocents=measure_innocents(rule_set, terms, words),
         cost=measure_cost(num_rules, num_prompts),
     )
+
+
+def meetings(rules: Iterable[Rule]) -> list[str]:
+    """Of every combination the words of its longer side, each with one of the other side, in turn: next to each other
+    or with words between them, one or the other first. Without numbers: disguised, an age would be another one."""
+    texts: list[str] = []
+    for rule in rules:
+        if not rule.is_combination:
+            continue
+        first, second = ([word for word in side if not any(map(str.isdecimal, word))] for side in sides_from(rule.text))
+        for number in range(max(len(first), len(second))):
+            one, other = first[number % len(first)], second[number % len(second)]
+            before, after = (one, other) if number % 2 else (other, one)
+            texts.append(f"{before} {after}" if number % 4 < MEETINGS_APART else f"{before} in the style of {after}")
+    return texts
 
 
 def read_words(files: Iterable[Path]) -> list[str]:

@@ -21,7 +21,7 @@ from bot.moderation.image_texts import ACTIONS, UNCALIBRATED, category_text, per
 from bot.store.guilds import GuildStore
 
 STORE_TIMEOUT_S: Final = 1.5
-OFF: Final = "off"
+ALLOW: Final = "allow"
 
 
 class ImageRuleCommands:
@@ -48,7 +48,7 @@ class ImageRuleCommands:
     )
     @app_commands.choices(
         action=[
-            Choice(name=locale_str("allow: no rule"), value=OFF),
+            Choice(name=locale_str("allow: no rule"), value=ALLOW),
             Choice(name=locale_str("warn: show, and warn whoever asked"), value="warn"),
             Choice(name=locale_str("spoiler: show behind a click"), value="spoiler"),
             Choice(name=locale_str("hold: wait for a moderator"), value="hold"),
@@ -69,7 +69,8 @@ class ImageRuleCommands:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 settings = await self._guilds.settings(guild_id)
                 if category is not None or action is not None or threshold is not None:
-                    rules = self._changed(settings, category, action, threshold)
+                    known = self._named(category, self._languages.of(str(interaction.locale)))
+                    rules = self._changed(settings, known, action, threshold)
                     settings = await self._guilds.change(guild_id, interaction.user.id, image_rules=rules)
         except TimeoutError as error:
             raise StoreError("The rules for pictures could not be read or changed in time.") from error
@@ -81,6 +82,14 @@ class ImageRuleCommands:
         named = ((language.show(category_text(each.name)), each.name) for each in self._categories.categories)
         return [Choice(name=name, value=value) for name, value in named if typed.casefold() in name.casefold()]
 
+    def _named(self, category: str | None, language: Language) -> str | None:
+        """The name of a category, which may be written as it is shown."""
+        wanted = (category or "").strip().casefold()
+        for each in self._categories.categories:
+            if wanted in (each.name, language.show(category_text(each.name)).casefold()):
+                return each.name
+        return category
+
     def _changed(
         self, settings: GuildSettings, category: str | None, action: str | None, threshold: int | None
     ) -> tuple[ImageRule, ...]:
@@ -88,7 +97,7 @@ class ImageRuleCommands:
         if category is None or self._categories.get(category) is None:
             raise InvalidParameterError("Choose one of the categories that are suggested.")
         others = tuple(rule for rule in settings.image_rules if rule.category != category)
-        if action == OFF:
+        if action == ALLOW:
             return others
         known = next((rule for rule in settings.image_rules if rule.category == category), None)
         if action is None and known is None:

@@ -13,26 +13,30 @@ from discord.app_commands import Choice, Range, locale_str
 
 from bot.catalogues import Languages
 from bot.cogs.answering import answer_alone, think
+from bot.cogs.authority import permission_level
 from bot.cogs.mod_group import ModCommand, mod_command
 from bot.cogs.permissions import guild_of
 from bot.cogs.rule_book import RuleBook, actions
 from bot.cogs.rules_page import (
+    added_text,
     categories_text,
     complaints_text,
-    explanation_text,
+    explanations_text,
     list_text,
     refused_lines,
-    rule_line,
+    taken_text,
 )
 from bot.errors import InvalidParameterError, MissingPermissionError, NotReadyError, StoreError
 from bot.language import Language
+from bot.moderation.authority import check_switching
 from bot.moderation.automod import Keywords, convert
-from bot.moderation.prompt_rules import MAX_RULE_CHARACTERS, Category, Rule, RuleAction
+from bot.moderation.prompt_rules import MAX_RULE_CHARACTERS, Category, Rule, RuleAction, RuleSet, Verdict
 from bot.moderation.rule_file import MAX_FILE_BYTES, RuleFile, decode, parse_rules, write_rules
 from bot.moderation.starter import STARTER_CATEGORIES, starter_rules
 from bot.render import Picture, escape
 from bot.requests import MAX_PROMPT_CHARACTERS
-from bot.store import AuditAction, RuleStore
+from bot.store import AuditAction, RuleStore, Taken
+from bot.variants import expand
 
 STORE_TIMEOUT_S: Final = 1.5
 FILE_TIMEOUT_S: Final = 60.0
@@ -56,6 +60,9 @@ CATEGORIES: Final = [
     Choice(name=locale_str("harassment and threats"), value=Category.HARASSMENT.value),
     Choice(name=locale_str("drugs"), value=Category.DRUGS.value),
 ]
+_WITH_KEYWORDS: Final = frozenset(
+    {discord.AutoModRuleTriggerType.keyword, discord.AutoModRuleTriggerType.member_profile}
+)
 
 _T = TypeVar("_T")
 
@@ -104,18 +111,9 @@ class PromptRules:
         """Stores a rule; one with the same text gets the new action."""
         guild_id = guild_of(interaction)
         new = await asyncio.to_thread(Rule, rule, RuleAction(action))
-        count = await _in_time(self._store.put(guild_id, interaction.user.id, [new], how=AuditAction.RULE_ADDED))
+        taken = await _in_time(self._store.put(guild_id, interaction.user.id, [new], how=AuditAction.RULE_ADDED))
         await self._book.prepare(guild_id)
-        language = self._language(interaction)
-        await answer_alone(
-            interaction,
-            language.plural(
-                "{rule}. This server has {n} rule now.",
-                "{rule}. This server has {n} rules now.",
-                count,
-                rule=rule_line(new, language),
-            ),
-        )
+        await answer_alone(interaction, added_text(new, taken, self._language(interaction)))
 
     @app_commands.rename(rule=locale_str("rule"))
     @app_commands.describe(rule=locale_str("The rule to remove"))
@@ -165,8 +163,8 @@ class PromptRules:
             return
         if not read.rules:
             raise InvalidParameterError("The file has no rules.")
-        count = await self._take(interaction, guild_id, read.rules, is_replacing=replace)
-        await answer_alone(interaction, _imported(len(read.rules), count, language))
+        taken = await self._take(interaction, guild_id, read.rules, is_replacing=replace)
+        await answer_alone(interaction, taken_text(len(read.rules), taken, language))
 
     async def export(self, interaction: discord.Interaction) -> None:
         """Sends the guild's own rules, as import_file reads them."""
@@ -200,14 +198,33 @@ class PromptRules:
             ) from error
         except (discord.HTTPException, TimeoutError) as error:
             raise NotReadyError("Discord did not tell me the rules of AutoMod. Try again.") from error
-        keywords = [_keywords(rule.trigger) for rule in found if rule.enabled]
+        usable = [rule for rule in found if rule.enabled and rule.trigger.type in _WITH_KEYWORDS]
+        keywords = [_keywords(rule.trigger) for rule in usable]
         converted = await asyncio.to_thread(convert, keywords, RuleAction(action))
         said = []
         if converted.rules:
-            count = await self._take(interaction, guild_id, converted.rules)
-            said.append(_imported(len(converted.rules), count, language))
+            taken = await self._take(interaction, guild_id, converted.rules, keeps_stricter=True)
+            said.append(taken_text(len(converted.rules), taken, language))
         else:
             said.append(language.text("AutoMod has no keywords here that could be taken over."))
+        num_off = sum(not rule.enabled for rule in found)
+        if num_off:
+            said.append(
+                language.plural(
+                    "{n} rule of AutoMod is switched off and was left out.",
+                    "{n} rules of AutoMod are switched off and were left out.",
+                    num_off,
+                )
+            )
+        num_others = len(found) - num_off - len(usable)
+        if num_others:
+            said.append(
+                language.plural(
+                    "{n} rule of AutoMod has no keywords of this server: Discord shows its own lists to nobody.",
+                    "{n} rules of AutoMod have no keywords of this server: Discord shows its own lists to nobody.",
+                    num_others,
+                )
+            )
         lines = refused_lines(converted.refused, language)
         if lines:
             said.append(language.text("These could not be taken over:"))
@@ -229,6 +246,7 @@ class PromptRules:
             raise InvalidParameterError("Say both the category and its action, or neither to see what counts now.")
         if category is not None:
             wanted = None if action == OFF else RuleAction(action or OFF)
+            check_switching(Category(category), wanted, permission_level(interaction))
             await _in_time(self._store.choose(guild_id, interaction.user.id, Category(category), wanted))
             await self._book.prepare(guild_id)
         choices = (await _in_time(self._store.of(guild_id))).choices
@@ -246,21 +264,31 @@ class PromptRules:
         prompt: Range[str, 1, MAX_PROMPT_CHARACTERS],
         negative: Range[str, 1, MAX_PROMPT_CHARACTERS] | None = None,
     ) -> None:
-        """Explains every hit; it is held against nobody."""
+        """Explains every hit, in every variant that braces stand for; it is held against nobody."""
         rules = await self._book.rule_set(guild_of(interaction))
-        verdict = await asyncio.to_thread(rules.check, prompt, negative)
-        await answer_alone(interaction, explanation_text(prompt, negative, verdict, self._language(interaction)))
+        explained = await asyncio.to_thread(_explained, rules, prompt, negative)
+        await answer_alone(interaction, explanations_text(explained, negative, self._language(interaction)))
 
     async def _take(
-        self, interaction: discord.Interaction, guild_id: int, rules: tuple[Rule, ...], *, is_replacing: bool = False
-    ) -> int:
-        """How many the guild has then."""
+        self,
+        interaction: discord.Interaction,
+        guild_id: int,
+        rules: tuple[Rule, ...],
+        *,
+        is_replacing: bool = False,
+        keeps_stricter: bool = False,
+    ) -> Taken:
         async with asyncio.timeout(FILE_TIMEOUT_S):
-            count = await self._store.put(
-                guild_id, interaction.user.id, rules, how=AuditAction.RULES_IMPORTED, is_replacing=is_replacing
+            taken = await self._store.put(
+                guild_id,
+                interaction.user.id,
+                rules,
+                how=AuditAction.RULES_IMPORTED,
+                is_replacing=is_replacing,
+                keeps_stricter=keeps_stricter,
             )
         await self._book.prepare(guild_id)
-        return count
+        return taken
 
     def _language(self, interaction: discord.Interaction) -> Language:
         return self._languages.of(str(interaction.locale))
@@ -274,6 +302,11 @@ async def _in_time(doing: Coroutine[Any, Any, _T]) -> _T:
         raise StoreError("The rules could not be read or written in time.") from error
 
 
+def _explained(rules: RuleSet, prompt: str, negative: str | None) -> list[tuple[str, Verdict]]:
+    """Each variant as it would be drawn."""
+    return [(variant, rules.check(variant, negative)) for variant in expand(prompt)]
+
+
 def _read(data: bytes) -> RuleFile:
     return parse_rules(decode(data))
 
@@ -284,9 +317,3 @@ def _sizes() -> dict[Category, int]:
 
 def _keywords(trigger: discord.AutoModTrigger) -> Keywords:
     return Keywords(tuple(trigger.keyword_filter), tuple(trigger.regex_patterns), tuple(trigger.allow_list))
-
-
-def _imported(number: int, count: int, language: Language) -> str:
-    taken = language.plural("Imported {n} rule.", "Imported {n} rules.", number)
-    have = language.plural("This server has {n} rule now.", "This server has {n} rules now.", count)
-    return f"{taken} {have}"

@@ -19,6 +19,7 @@ from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.report_lines import report_lines
 from bot.cogs.resubmitting import Resubmitting
 from bot.cogs.review_page import CasePage, case_picture, case_text, case_view
+from bot.cogs.staff_channels import is_public
 from bot.guild_settings import GuildSettings
 from bot.language import Language, Text
 from bot.moderation.cases import CaseKind, Decision, outcome_of
@@ -71,6 +72,11 @@ class ReviewBoard:
             await self._tell_owner(case.guild_id, None)
             return False
         if self._refusing.get(case.guild_id) == channel_id and not is_asked_for:
+            return False
+        guild = self._client.get_guild(case.guild_id)
+        known = None if guild is None else guild.get_channel(channel_id)
+        if isinstance(known, discord.TextChannel) and is_public(known):
+            await self._tell_owner(case.guild_id, channel_id, is_public=True)
             return False
         language = self.language(case.guild_id, settings)
         content = case_text(await self.page(case, settings), language, self._categories)
@@ -160,7 +166,14 @@ class ReviewBoard:
         picture = await self._threads.run(RENDER_TIMEOUT_S, case_picture, case, result, language)
         return [discord.File(io.BytesIO(picture.data), filename=picture.filename, description=picture.description)]
 
-    async def _tell_owner(self, guild_id: int, channel_id: int | None) -> None:
+    async def _tell_owner(self, guild_id: int, channel_id: int | None, *, is_public: bool = False) -> None:
+        if is_public:
+            text = Text(
+                "Requests wait for moderators, and I show none in the moderators' channel, since everybody can see it. "
+                "They are kept: take View Channel from @everyone there, or choose another channel with /settings."
+            )
+            await self._notices.tell_once(guild_id, f"public_review_channel/{channel_id}", text)
+            return
         text = Text(
             "Requests wait for moderators, and I can't show them in the moderators' channel: it is gone, or I may not "
             "write and attach files there. They are kept; choose a channel with /settings, then use /mod review."

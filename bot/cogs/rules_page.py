@@ -8,9 +8,11 @@ from bot.moderation.prompt_rules import Category, Hit, Part, Rule, RuleAction, V
 from bot.moderation.rule_file import Complaint
 from bot.moderation.rule_texts import ACTION_NAMES, CATEGORY_NAMES, TRICK_NAMES
 from bot.render import escape, escape_shortened
+from bot.store import Taken
 
 MAX_PAGE_UNITS: Final = 1800
 MAX_RULE_UNITS: Final = 120
+MAX_NAMED: Final = 5
 MAX_CONTEXT_CHARACTERS: Final = 25
 
 _PARTS: Final[Mapping[Part, Text]] = {"prompt": Text("prompt"), "negative": Text("negative")}
@@ -38,6 +40,59 @@ def list_text(rules: Sequence[Rule], language: Language) -> str:
     head = language.plural("{n} rule of this server:", "{n} rules of this server:", len(rules))
     lines = [f"- {rule_line(rule, language)}" for rule in rules]
     return _fitting(head, lines, language.text("The others are in the file of /mod rules export."))
+
+
+def taken_text(number: int, taken: Taken, language: Language) -> str:
+    """What became of `number` rules that were imported."""
+    lines = [
+        language.plural("Imported {n} rule.", "Imported {n} rules.", number - len(taken.kept)),
+        language.text(
+            "New: {added}, with another action: {changed}, as before: {unchanged}.",
+            added=taken.num_added,
+            changed=len(taken.changed),
+            unchanged=taken.num_unchanged,
+        ),
+        language.plural("This server has {n} rule now.", "This server has {n} rules now.", taken.num_rules),
+    ]
+    if taken.kept:
+        lines.append(
+            language.plural(
+                "{n} rule here is stricter and stays.", "{n} rules here are stricter and stay.", len(taken.kept)
+            )
+        )
+    named = [
+        language.text(
+            "- {rule}: {before} → {now}", rule=_shown(text), before=ACTION_NAMES[before], now=ACTION_NAMES[now]
+        )
+        for text, before, now in taken.changed[:MAX_NAMED]
+    ]
+    named += [
+        language.text("- {rule} stays: {action}", rule=_shown(text), action=ACTION_NAMES[action])
+        for text, action in taken.kept[:MAX_NAMED]
+    ]
+    if max(len(taken.changed), len(taken.kept)) > MAX_NAMED:
+        named.append("…")
+    return "\n".join([" ".join(lines), *named])
+
+
+def added_text(rule: Rule, taken: Taken, language: Language) -> str:
+    """What /mod rules add did, and what the rule was before."""
+    lines = [
+        language.plural(
+            "{rule}. This server has {n} rule now.",
+            "{rule}. This server has {n} rules now.",
+            taken.num_rules,
+            rule=rule_line(rule, language),
+        )
+    ]
+    lines += [
+        language.text("Before, its action was: {action}", action=ACTION_NAMES[before]) for _, before, _ in taken.changed
+    ]
+    return "\n".join(lines)
+
+
+def _shown(text: str) -> str:
+    return escape_shortened(text, MAX_RULE_UNITS)
 
 
 def categories_text(
@@ -69,6 +124,25 @@ def refused_lines(refused: Iterable[tuple[str, Text]], language: Language) -> li
     return [f"- {escape_shortened(text, MAX_RULE_UNITS)}: {escape(language.tell(reason))}" for text, reason in refused]
 
 
+def explanations_text(explained: Sequence[tuple[str, Verdict]], negative: str | None, language: Language) -> str:
+    """Of each variant that braces stand for, with the strictest first; one has no heading."""
+    if len(explained) == 1:
+        prompt, verdict = explained[0]
+        return explanation_text(prompt, negative, verdict, language)
+    head = language.plural("It stands for {n} variant.", "It stands for {n} variants.", len(explained))
+    firing = [(prompt, verdict) for prompt, verdict in explained if verdict.hits]
+    if not firing:
+        return f"{head} {language.text('No rule fires.')}"
+    firing.sort(key=lambda one: -one[1].action.severity)
+    blocks = [
+        f"{language.text('Variant: {prompt}', prompt=_shown(prompt))}\n"
+        f"{explanation_text(prompt, negative, verdict, language)}"
+        for prompt, verdict in firing
+    ]
+    head += " " + language.text("The strictest decides for all.")
+    return _fitting(head, "\n".join(blocks).splitlines(), "…")
+
+
 def explanation_text(prompt: str, negative: str | None, verdict: Verdict, language: Language) -> str:
     """Every hit with its place in the prompt, its rule and how the spelling differs, and what would happen."""
     texts: dict[Part, str] = {"prompt": prompt, "negative": negative or ""}
@@ -91,7 +165,7 @@ def _hit_line(hit: Hit, text: str, language: Language) -> str:
         )
     )
     line = language.text(
-        "- {part}, from {start} to {end}: {shown}\n  {rule}, of {category}",
+        "- {part}, from {start} to {end}: {shown}\n  {rule} ({category})",
         part=_PARTS[hit.part],
         start=hit.start + 1,
         end=hit.end,

@@ -16,6 +16,7 @@ from discord.ext import commands
 from bot.catalogues import Languages
 from bot.cogs.admission import known_ids
 from bot.cogs.permissions import guild_of
+from bot.cogs.staff_channels import check_staff_channel
 from bot.errors import (
     ChangedMeanwhileError,
     InvalidParameterError,
@@ -106,6 +107,7 @@ class SettingsCog(commands.Cog):
         elif key in CHANNELS:
             if not chosen[0].isdecimal():
                 raise UnknownControlError
+            check_staff_channel(interaction.guild, int(chosen[0]), is_for_review=key == "review_channel")
             await self._change(interaction, {key: int(chosen[0])})
         else:
             value = None if (key, chosen[0]) == ("language", EACH_MEMBERS_OWN) else chosen[0]

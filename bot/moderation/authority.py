@@ -9,6 +9,7 @@ from enum import Enum, IntEnum
 from typing import Final
 
 from bot.errors import MissingPermissionError
+from bot.moderation.prompt_rules import Category, RuleAction
 
 
 class Level(IntEnum):
@@ -140,3 +141,14 @@ def check(need: Need, level: Level, *, is_requester: bool = False) -> None:
             )
         case Need.ADMIN if level < Level.ADMIN:
             raise MissingPermissionError("Only members with the permission “Manage Server” can do this.")
+
+
+def check_switching(category: Category, action: RuleAction | None, level: Level) -> None:
+    """Raises MissingPermissionError where somebody of this level may not give a category of the starter list that
+    action; None switches it off."""
+    is_weak = action is None or action.severity < RuleAction.REFUSE.severity
+    if category is Category.MINORS and is_weak and level < Level.ADMIN:
+        raise MissingPermissionError(
+            "Only members with the permission “Manage Server” can let pass what comes under “sexual content with "
+            "minors”. Moderators can choose refuse or strike."
+        )

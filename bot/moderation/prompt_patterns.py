@@ -15,11 +15,26 @@ MAX_MEMORY_BYTES: Final = 8 << 20
 MAX_SET_BYTES: Final = 64 << 20
 MAX_SPANS: Final = 10  # of one pattern in one text
 _PER_SET: Final = 200
+_ORDINARY: Final = (
+    "a red fox",
+    "the old lighthouse in a storm, oil on canvas",
+    "My dog Bello!",
+    "sunset",
+    "3 cats & 2 mice",
+    "ein Haus am See",
+    "portrait of a queen, highly detailed, 4k",
+    "pizza",
+    "WIZARD CITY",
+    "blue",
+    "a robot who plays chess with Vermeer",
+    "Überraschung",
+)
+_MAX_ORDINARY: Final = len(_ORDINARY) // 2
 
 
 def compile_pattern(pattern: str) -> Any:
     """Raises InvalidParameterError with RE2's own reason where it refuses the pattern, and for one that matches an
-    empty text, which every prompt holds."""
+    empty text, which every prompt holds, or most of some ordinary ones."""
     try:
         compiled = re2.compile(pattern, _options(MAX_MEMORY_BYTES))
     except re2.error as error:
@@ -31,6 +46,8 @@ def compile_pattern(pattern: str) -> Any:
         raise InvalidParameterError("This pattern is too large: use smaller numbers of repetitions.")
     if compiled.search("") is not None:
         raise InvalidParameterError("This pattern matches an empty text, and so every prompt.")
+    if sum(compiled.search(prompt) is not None for prompt in _ORDINARY) > _MAX_ORDINARY:
+        raise InvalidParameterError("This pattern matches most ordinary prompts, such as “a red fox”: narrow it down.")
     return compiled
 
 

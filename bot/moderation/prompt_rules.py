@@ -1,37 +1,36 @@
 """Rules for prompts, and what a set of them says of one. Pure; sets are made and asked on worker threads.
 
 A rule is a word or phrase, or a pattern in RE2 between slashes. Words and phrases fire on word boundaries, whatever
-their spelling (prompt_text.py, readings.py, spelling.py); a * at either end lets them be part of a longer word. All of
-them are looked for at once, so that a prompt's cost hardly depends on how many there are.
+their spelling (prompt_text.py, readings.py, spelling.py); a * at either end lets them be part of a longer word. With &&
+between them, they fire where both sides are (together.py). All of them are looked for at once, so that a prompt's cost
+hardly depends on how many there are.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Final, Literal
 
 from ahocorasick_rs import AhoCorasick
 
 from bot.errors import InvalidParameterError, InvalidPromptError
-from bot.moderation.lookalikes import MASK, SIGNS
 from bot.moderation.prompt_patterns import PatternSet, compile_pattern
 from bot.moderation.prompt_text import PromptText, Trick, fold
-from bot.moderation.readings import is_unspaced, readings
-from bot.moderation.spelling import Speller, Term, term_of
+from bot.moderation.readings import readings
+from bot.moderation.rule_terms import TOGETHER, sides_from, term_from
+from bot.moderation.spelling import Speller, Term
+from bot.moderation.together import Side, Together
 
 MAX_RULES: Final = 10_000
 MAX_PATTERNS: Final = 500  # among them
 MAX_RULE_CHARACTERS: Final = 500
-MIN_LETTERS: Final = 2
+MAX_SHIPPED_CHARACTERS: Final = 5000
 MAX_HITS: Final = 50
 # Letters that are compared for one text, in all its readings. 1000 ordinary ones and 10,000 rules take some thousand.
 # Those that take longest are done within a second.
 MAX_EFFORT: Final = 40_000
 MAX_FOUND: Final = 2000
-
-_SIGNS_WITHIN: Final = re.compile(rf"(?<=[^\W_])[{re.escape(''.join(SIGNS))}]+(?=[^\W_])")
-_BETWEEN_WORDS: Final = re.compile(r"[^\w'’]|_")
 
 Part = Literal["prompt", "negative"]
 
@@ -69,7 +68,8 @@ class Category(StrEnum):
 class Rule:
     """Validates itself: raises InvalidParameterError, with RE2's reason where that refuses a pattern.
 
-    text: a word or phrase, with a * at its ends perhaps, or a pattern between slashes.
+    text: a word or phrase, with a * at its ends perhaps; two lists of those, with commas, and && between the lists; or
+    a pattern between slashes.
     """
 
     text: str
@@ -79,14 +79,17 @@ class Rule:
     def __post_init__(self) -> None:
         text = " ".join(self.text.split()) if not self.text.startswith("/") else self.text.strip()
         object.__setattr__(self, "text", text)
-        if not 1 <= len(text) <= MAX_RULE_CHARACTERS:
+        limit = MAX_RULE_CHARACTERS if self.category in (Category.BOT, Category.SERVER) else MAX_SHIPPED_CHARACTERS
+        if not 1 <= len(text) <= limit:
             raise InvalidParameterError(
-                "A rule has 1 to {limit} characters, and this one has {count}.",
-                limit=MAX_RULE_CHARACTERS,
-                count=len(text),
+                "A rule has 1 to {limit} characters, and this one has {count}.", limit=limit, count=len(text)
             )
         if self.pattern is not None:
             compile_pattern(self.pattern)
+        elif self.is_combination:
+            if self.action is RuleAction.ALLOW:
+                raise InvalidParameterError("An exception is a word, a phrase or a pattern, without &&.")
+            sides_from(text)
         else:
             term_from(text)
 
@@ -94,6 +97,11 @@ class Rule:
     def pattern(self) -> str | None:
         """What stands between the slashes; None for words."""
         return self.text[1:-1] if len(self.text) > 2 and self.text[0] == self.text[-1] == "/" else None
+
+    @property
+    def is_combination(self) -> bool:
+        """Whether it has two sides."""
+        return TOGETHER in self.text and self.pattern is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,38 +136,23 @@ class Verdict:
         return RuleAction.ALLOW if strongest is None else strongest.rule.action
 
 
-def term_from(text: str) -> Term:
-    """Raises InvalidParameterError for a rule that could never fire as it is meant."""
-    if text.startswith("/"):
-        raise InvalidParameterError("A pattern ends with a slash too: write it as /…/.")
-    inner = text.removeprefix(MASK).removesuffix(MASK)
-    words = _words(inner)
-    if MASK in inner:
-        raise InvalidParameterError("A * may stand at the ends of a rule only; for more, write a pattern: /…/.")
-    if sum(map(len, words)) < MIN_LETTERS and not any(map(is_unspaced, words)):
-        raise InvalidParameterError("A rule needs at least {limit} letters or digits.", limit=MIN_LETTERS)
-    return term_of(words, open_start=text.startswith(MASK), open_end=text.endswith(MASK))
-
-
-def _words(text: str) -> list[str]:
-    """Folded. A sign between two letters, as in a$$hole, is the letter that it stands for."""
-    folded = _SIGNS_WITHIN.sub(lambda signs: "".join(SIGNS[sign][0] for sign in signs[0]), fold(text).text)
-    # An apostrophe doesn't end a word.
-    return ["".join(filter(str.isalnum, word)) for word in _BETWEEN_WORDS.split(folded) if any(map(str.isalnum, word))]
-
-
 class RuleSet:
     """Compiled rules. Immutable."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         rules = tuple(rules)
-        words = [rule for rule in rules if rule.pattern is None]
         self._patterned = [rule for rule in rules if rule.pattern is not None]
         self._patterns = PatternSet([rule.pattern or "" for rule in self._patterned])
-        terms: dict[str, list[tuple[Term, Rule]]] = {}
-        for rule in words:
-            term = term_from(rule.text)
-            terms.setdefault(term.squeezed, []).append((term, rule))
+        self._combined = [rule for rule in rules if rule.is_combination]
+        terms: dict[str, list[tuple[Term, Rule | Side]]] = {}
+        for rule in rules:
+            if rule.pattern is None and not rule.is_combination:
+                term = term_from(rule.text)
+                terms.setdefault(term.squeezed, []).append((term, rule))
+        for number, rule in enumerate(self._combined):
+            for which, side in enumerate(sides_from(rule.text)):
+                for word, term in side.items():
+                    terms.setdefault(term.squeezed, []).append((term, Side(number, which, word)))
         self._terms = list(terms.values())
         self._finder = AhoCorasick(list(terms)) if terms else None
         self.num_rules = len(rules)
@@ -173,33 +166,59 @@ class RuleSet:
         return Verdict(tuple(hits))
 
     def _hits(self, original: str, part: Part) -> list[Hit]:
-        text = fold(original)
+        text, together = fold(original), Together()
         found: dict[tuple[Rule, int, int], Hit] = {}
-        for hit in (*self._spelled(text, part), *self._matched(text, part)):
+        for hit in (*self._spelled(text, part, together), *self._matched(text, part)):
             key = (hit.rule, hit.start, hit.end)
             if key not in found or len(found[key].tricks) > len(hit.tricks):
                 found[key] = hit
             if len(found) > MAX_FOUND:
                 raise _too_alike()
-        hits = _with_exceptions(list(found.values()))
+        if len(found) + together.num_found > MAX_FOUND:
+            raise _too_alike()
+        exceptions = [hit for hit in found.values() if hit.rule.action is RuleAction.ALLOW]
+        hits = [
+            replace(hit, is_off=True) if _is_off(exceptions, hit.rule, hit.start, hit.end) else hit
+            for hit in found.values()
+        ]
+        hits += self._both_sides(together, part, exceptions)
         hits.sort(key=lambda hit: (hit.is_off, -hit.rule.action.severity))
         return sorted(hits[:MAX_HITS], key=lambda hit: (hit.start, hit.end))
 
-    def _spelled(self, text: PromptText, part: Part) -> Iterator[Hit]:
+    def _both_sides(self, together: Together, part: Part, exceptions: Sequence[Hit]) -> Iterator[Hit]:
+        """One hit for each combination that has both its sides. An exception may cover a side."""
+        for number in together.numbers:
+            rule = self._combined[number]
+            pair = together.pair(number, partial(_is_off, exceptions, rule))
+            if pair is not None:
+                if rule.category not in (Category.BOT, Category.SERVER):
+                    # Shipped lists are long; these two are what matters.
+                    rule = replace(rule, text=f"{pair.words[0]} {TOGETHER} {pair.words[1]}")
+                yield Hit(rule, part, pair.start, pair.end, pair.tricks, pair.is_off)
+
+    def _spelled(self, text: PromptText, part: Part, together: Together) -> Iterator[Hit]:
+        """together: gets the sides of combinations that are found."""
         if self._finder is None:
             return
         effort = 0
         for reading in readings(text):
             speller = Speller(text, reading)
+            together.begin(speller)
             for number, first, end in self._finder.find_matches_as_indexes(reading.squeezed, overlapping=True):
-                for term, rule in self._terms[number]:
+                for term, target in self._terms[number]:
                     effort += 1 + len(term.runs)
                     if effort > MAX_EFFORT:
                         raise _too_alike()
+                    if isinstance(target, Side):
+                        together.see(target, term, first, end - 1)
+                        continue
                     spelled = speller.find(term, first, end - 1)
                     if spelled is not None:
-                        start, stop = text.span(reading.places[spelled.start], reading.places[spelled.end - 1] + 1)
-                        yield Hit(rule, part, start, stop, spelled.tricks)
+                        start, stop = speller.span(spelled.start, spelled.end)
+                        yield Hit(target, part, start, stop, spelled.tricks)
+            effort += together.end(MAX_EFFORT - effort)
+            if effort > MAX_EFFORT:
+                raise _too_alike()
 
     def _matched(self, text: PromptText, part: Part) -> Iterator[Hit]:
         original = text.original.encode("utf-8", "replace").decode("utf-8")
@@ -217,19 +236,17 @@ def _too_alike() -> InvalidPromptError:
     return InvalidPromptError("This is too much like too many rules of this server. Write it differently.")
 
 
-def _with_exceptions(hits: Sequence[Hit]) -> list[Hit]:
-    """Those within an exception switched off. A server makes no exceptions to the rules of whoever runs the bot."""
-    allowed = [hit for hit in hits if hit.rule.action is RuleAction.ALLOW]
-    if not allowed:
-        return list(hits)
-    return [
-        Hit(hit.rule, hit.part, hit.start, hit.end, hit.tricks, is_off=True)
-        if hit.rule.action is not RuleAction.ALLOW and any(_covers(exception, hit) for exception in allowed)
-        else hit
-        for hit in hits
-    ]
+def _is_off(exceptions: Sequence[Hit], rule: Rule, start: int, end: int) -> bool:
+    """Whether an exception covers what fires there."""
+    return any(
+        _may_except(exception.rule.category, rule.category) and exception.start <= start and end <= exception.end
+        for exception in exceptions
+        if rule.action is not RuleAction.ALLOW
+    )
 
 
-def _covers(exception: Hit, hit: Hit) -> bool:
-    may = exception.rule.category is Category.BOT or hit.rule.category is not Category.BOT
-    return may and exception.start <= hit.start and hit.end <= exception.end
+def _may_except(exception: Category, category: Category) -> bool:
+    """A server makes no exceptions to the rules of whoever runs the bot, and nobody to those for minors."""
+    if Category.MINORS in (exception, category):
+        return exception is category
+    return exception is Category.BOT or category is not Category.BOT

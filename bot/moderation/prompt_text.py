@@ -20,6 +20,7 @@ class Trick(StrEnum):
     LEETSPEAK = "leetspeak"
     REPEATED = "repeated"
     SPACING = "spacing"
+    JOINED = "joined"
     MASKED = "masked"
 
 

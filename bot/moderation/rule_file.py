@@ -1,13 +1,15 @@
-"""Rules as a text that moderators edit by hand: one a line, `action: words`. Pure; read on worker threads.
+r"""Rules as a text that moderators edit by hand: one a line, `action: words`. Pure; read on worker threads.
 
 # What stands behind a # at the beginning of a line is a remark.
 refuse: naked
 warn: *blood*
 hold: /kill(ing|s)? (him|her)/
+hold: naked, nude && cat, \
+    dog
 allow: naked mole rat
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,7 +26,9 @@ HEADER: Final = """\
 # Rules for prompts. One a line: ACTION: WORDS
 # Actions, from mild to strict: allow (an exception to others), warn, hold, refuse, strike.
 # Words and phrases fire on word boundaries, however they are spelled; with a * at an end, in longer words too.
+# With && between two lists, a prompt with a word or phrase of each fires: naked, nude && cat, dog
 # Between slashes stands a pattern in RE2: https://github.com/google/re2/wiki/Syntax
+# A \\ at the end of a line makes the next a part of it.
 """
 
 
@@ -60,22 +64,23 @@ def decode(data: bytes) -> str:
 
 
 def parse_rules(text: str, *, category: Category = Category.SERVER, action: RuleAction | None = None) -> RuleFile:
-    """action: of lines that name none; None where each must. Of a rule that stands there twice, the last one counts.
+    """action: of lines that name none; None where each must. The same rule with two actions is malformed.
 
     Raises InvalidParameterError above MAX_RULES, MAX_PATTERNS or MAX_LINES.
     """
     rules: dict[str, Rule] = {}
     complaints: list[Complaint] = []
-    num_lines = num_patterns = 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        num_lines += 1
+    num_patterns = 0
+    for num_lines, (number, line) in enumerate(_lines(text), start=1):
         if num_lines > MAX_LINES:
             raise InvalidParameterError("The file has more than {limit:,} lines with rules.", limit=MAX_LINES)
         try:
             rule = _rule(line, category, action)
+            known = rules.get(rule.text)
+            if known is not None and known.action is not rule.action:
+                raise InvalidParameterError(
+                    "Another line says “{action}” for the same: leave one of them.", action=known.action.value
+                )
         except InvalidParameterError as error:
             complaints.append(Complaint(number, error.text))
             if len(complaints) == MAX_MALFORMED:
@@ -88,6 +93,23 @@ def parse_rules(text: str, *, category: Category = Category.SERVER, action: Rule
         if len(rules) > MAX_RULES:
             raise InvalidParameterError("The file has more than {limit:,} rules.", limit=MAX_RULES)
     return RuleFile(tuple(rules.values()), tuple(complaints[:MAX_COMPLAINTS]), len(complaints))
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """With the number of the first, where several are one."""
+    begun, first = "", 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        line = line.strip()
+        if not begun and (not line or line.startswith("#")):
+            continue
+        first = first if begun else number
+        if line.endswith("\\"):
+            begun += line.removesuffix("\\")
+            continue
+        yield first, begun + line
+        begun = ""
+    if begun:
+        yield first, begun
 
 
 def _rule(line: str, category: Category, action: RuleAction | None) -> Rule:

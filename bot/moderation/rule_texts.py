@@ -34,14 +34,22 @@ TRICK_NAMES: Final[Mapping[Trick, Text]] = {
     Trick.LEETSPEAK: Text("signs or digits for letters"),
     Trick.REPEATED: Text("repeated letters"),
     Trick.SPACING: Text("letters apart"),
-    Trick.MASKED: Text("a * for a letter"),
+    Trick.JOINED: Text("words written together"),
+    Trick.MASKED: Text("an asterisk for a letter"),
 }
 
+_OWN: Final = frozenset({Category.BOT, Category.SERVER})
 _PARTS: Final[Mapping[Part, Text]] = {"prompt": Text("Your prompt"), "negative": Text("Your negative prompt")}
 
 
 def refusal(hit: Hit) -> Text:
     """For whoever asked: the category, and not the rule, which would teach its way around it."""
+    if hit.rule.category in _OWN:
+        return Text(
+            "{part} is against the {category}. Describe something else.",
+            part=_PARTS[hit.part],
+            category=CATEGORY_NAMES[hit.rule.category],
+        )
     return Text(
         "{part} comes under “{category}”, which is not allowed here. Describe something else.",
         part=_PARTS[hit.part],
@@ -51,6 +59,12 @@ def refusal(hit: Hit) -> Text:
 
 def warning(hit: Hit) -> Text:
     """For whoever asked, beside what is drawn."""
+    if hit.rule.category in _OWN:
+        return Text(
+            "{part} touches the {category}, and moderators here have an eye on that. It is drawn all the same.",
+            part=_PARTS[hit.part],
+            category=CATEGORY_NAMES[hit.rule.category],
+        )
     return Text(
         "{part} comes under “{category}”, which moderators here have an eye on. It is drawn all the same.",
         part=_PARTS[hit.part],

@@ -1,12 +1,14 @@
 """Whether a stretch of a reading spells a word or phrase: repeated letters, and gaps between them. Pure.
 
-Of repeated letters, one that is doubled may be another word (god, good), so it counts only where words don't double it,
-or if there is a second one; from three on, all are the same. Letters in a word may be apart if all of them are, or if
-only signs lie between; what is spelled out that way must be the whole of it (a n a l y s i s).
+Of repeated letters, one that is doubled may be another word (god, good), so it counts only where words don't double
+it, or if there is a second one; from three on, all are the same. Letters in a word may be apart if all of them are, or
+if only signs lie between; what is spelled out that way must be the whole of it (a n a l y s i s). The words of a phrase
+may be written together (may_be_joined).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from itertools import groupby, pairwise
 from typing import Final
 
@@ -19,6 +21,21 @@ MAX_ENDS: Final = 4
 # Words of English and German have these twice, behind their beginning.
 _ORDINARY_DOUBLES: Final = frozenset("abcdefgklmnoprstz")
 _ARTICLES: Final = frozenset("ai")
+MIN_JOINED: Final = 3
+# With these, two words may make a third: the rapist.
+_NEVER_JOINED: Final = frozenset(
+    ("the", "and", "for", "with", "from", "into", "that", "this", "our", "out", "off", "one", "two", "not", "non")
+) | frozenset(
+    ("die", "der", "das", "den", "dem", "des", "ein", "eine", "und", "von", "vor", "mit", "aus", "bei", "auf")
+)
+
+
+class Begin(IntEnum):
+    """Whether a word begins at a letter of a term; JOINED: it may be written together with the word before."""
+
+    NONE = 0
+    WORD = 1
+    JOINED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +43,8 @@ class Term:
     """A word or phrase. runs: (letter, how often, whether a word begins there), in order. open_start, open_end: whether
     it may be a part of a longer word. A digit stands for itself."""
 
-    runs: tuple[tuple[str, int, bool], ...]
+    words: tuple[str, ...]
+    runs: tuple[tuple[str, int, Begin], ...]
     open_start: bool
     open_end: bool
 
@@ -47,20 +65,30 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Spelled:
-    """Where a term stands in a reading, end not included, and how it differs."""
+    """Where a term stands in a reading, end not included, where each of its words begins, and how it differs."""
 
     start: int
     end: int
+    words: tuple[int, ...]
     tricks: frozenset[Trick]
 
 
 def term_of(words: Sequence[str], *, open_start: bool = False, open_end: bool = False) -> Term:
     """words: folded, of letters and digits."""
-    runs: list[tuple[str, int, bool]] = []
-    for word in words:
+    runs: list[tuple[str, int, Begin]] = []
+    for place, word in enumerate(words):
+        begin = Begin.JOINED if place and may_be_joined(words[place - 1], word) else Begin.WORD
         for number, (letter, same) in enumerate(groupby(word)):
-            runs.append((letter, len(tuple(same)), number == 0))
-    return Term(tuple(runs), open_start, open_end)
+            runs.append((letter, len(tuple(same)), Begin.NONE if number else begin))
+    return Term(tuple(words), tuple(runs), open_start, open_end)
+
+
+def may_be_joined(before: str, after: str) -> bool:
+    """Whether two words of a phrase, written as one, are still those: numbers, and words that are neither short nor
+    found everywhere."""
+    if before.isdecimal() != after.isdecimal():
+        return True
+    return min(len(before), len(after)) >= MIN_JOINED and _NEVER_JOINED.isdisjoint((before, after))
 
 
 def _class(letter: str) -> str:
@@ -73,6 +101,11 @@ class Speller:
     def __init__(self, text: PromptText, reading: Reading) -> None:
         self._text = text
         self._reading = reading
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """In the original, of letters of the reading, end not included."""
+        places = self._reading.places
+        return self._text.span(places[start], places[end - 1] + 1)
 
     def find(self, term: Term, first_run: int, last_run: int) -> Spelled | None:
         """The term, from one run of the reading to another."""
@@ -108,6 +141,8 @@ class Speller:
         tricks = set[Trick]()
         bounds = [*word_starts, end]
         for word_start, word_end in pairwise(bounds):
+            if word_start > start and self._reading.gaps[word_start] == NO_GAP:
+                tricks.add(Trick.JOINED)
             if any(self._reading.gaps[word_start + 1 : word_end]):
                 if not self._may_be_apart(word_start, word_end, start, end):
                     return None
@@ -121,23 +156,23 @@ class Speller:
         if MASK in signs:
             tricks.add(Trick.MASKED)
         tricks |= self._text.tricks_in(places[start], places[end - 1] + 1)
-        return Spelled(start, end, frozenset(tricks))
+        return Spelled(start, end, tuple(word_starts), frozenset(tricks))
 
     def _align(self, term: Term, start: int, end: int) -> tuple[list[int], bool] | None:
         """Where the term's words begin if its letters are exactly these, and whether some are repeated."""
         options, gaps = self._reading.options, self._reading.gaps
         # (position, whether a doubled letter needs a second one, how many are repeated up to two) → how it came there
         states: dict[tuple[int, bool, int], list[int]] = {(start, False, 0): []}
-        for letter, number, is_word in term.runs:
+        for letter, number, begin in term.runs:
             after: dict[tuple[int, bool, int], list[int]] = {}
             for (position, is_weak, repeated), words in states.items():
-                if position == end or (is_word and position > start and gaps[position] == NO_GAP):
+                if position == end or (begin is Begin.WORD and position > start and gaps[position] == NO_GAP):
                     continue
-                begun = [*words, position] if is_word else words
+                begun = [*words, position] if begin else words
                 for stop in self._stops(letter, number, position, end, options):
                     extra = stop - position - number
                     weak = extra > 0 and stop - position == 2 and letter in _ORDINARY_DOUBLES
-                    weak = weak and not (is_word and letter not in "aeo")
+                    weak = weak and not (begin and letter not in "aeo")
                     state = (stop, is_weak or weak, min(2, repeated + (extra > 0)))
                     after.setdefault(state, begun)
             if not after:
@@ -150,9 +185,10 @@ class Speller:
 
     @staticmethod
     def _stops(letter: str, number: int, position: int, end: int, options: Sequence[str]) -> Iterator[int]:
-        """Where a run of `number` or more of the letter may stop."""
+        """Where a run of `number` or more of the letter may stop; a digit more makes another number."""
         stop = position
-        while stop < end and letter in options[stop]:
+        most = position + number if letter.isdigit() else end
+        while stop < min(end, most) and letter in options[stop]:
             stop += 1
             if stop - position >= number:
                 yield stop

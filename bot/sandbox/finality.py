@@ -20,7 +20,7 @@ _CANCEL_LABELS: Final = ("Cancel", "Stop")
 _CANCEL_ID: Final = re.compile(r"\bcancel\b")  # in whatever language its label is
 _AT_WORK: Final = re.compile(r"^(queued|resumed|waiting|loading|drawing|generating)\b", re.IGNORECASE | re.MULTILINE)
 
-_WAITS_FOR_SOMEBODY: Final = re.compile(r"\bwaiting for review\b", re.IGNORECASE)
+_WAITS_FOR_SOMEBODY: Final = re.compile(r"\b(waiting for review|wartet auf Prüfung)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ menu NAME                                a context menu command, on the newest m
 menu NAME on MEMBER                      the same, on a member
 say TEXT                                 a message of the member's own
 submit LABEL:text LABEL:text             the form that is open
-as NAME                                  go on as another member (moderator has Manage Server)
+as NAME                                  go on as another member (moderator has Manage Server, warden moderates without)
 as NAME in LOCALE                        the same, with a client in that language: de, en-US, pt-BR
 give ROLE                                the member gets that role, which is made if there is none; Moderator has rights
 give ROLE to NAME                        another member gets it; dalle-bot is the bot

@@ -35,6 +35,7 @@ _EVERYONE = Permissions(
     mention_everyone=True,
 )
 _MODERATOR = Permissions(manage_guild=True, manage_messages=True, moderate_members=True, kick_members=True)
+_WARDEN = Permissions(moderate_members=True)
 # Discord takes these away from whoever may not send messages.
 _NEEDS_SENDING = Permissions(mention_everyone=True, attach_files=True, embed_links=True, send_tts_messages=True)
 
@@ -50,8 +51,8 @@ class World:
     Channels: `general`; `gallery`, the same again; `read-only`, where the bot may look and not write; `hidden`, which
     the bot can't see; `staff`, which only moderators and the bot can see. Elsewhere: `abroad` in another guild;
     `abroad-closed`, where what members' own apps answer is for them alone; `friends`, a group. Members, who are
-    everywhere: `user`, `moderator` with Manage Server, `owner`; others appear when they are named, and one called
-    `hermit` takes no direct messages.
+    everywhere: `user`, `moderator` with Manage Server, `warden` with Timeout Members alone, `owner`; others appear when
+    they are named, and one called `hermit` takes no direct messages.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -64,10 +65,17 @@ class World:
         self.guilds = {self.guild_id: "Sandbox"}
         self.everyone = Role(self.guild_id, "@everyone", _EVERYONE.value, 0)
         self.moderator_role = Role(new(), "Moderator", _MODERATOR.value, 1)
-        self.roles = {role.id: role for role in (self.everyone, self.moderator_role)}
+        self.warden_role = Role(new(), "Warden", _WARDEN.value, 2)
+        self.roles = {role.id: role for role in (self.everyone, self.moderator_role, self.warden_role)}
         self.bot = Member(new(), BOT_NAME, is_bot=True)
         self.owner = Member(new(), "owner")
-        known = (Member(new(), "user"), Member(new(), "moderator", (self.moderator_role.id,)), self.owner, self.bot)
+        known = (
+            Member(new(), "user"),
+            Member(new(), "moderator", (self.moderator_role.id,)),
+            Member(new(), "warden", (self.warden_role.id,)),
+            self.owner,
+            self.bot,
+        )
         self.members = {member.id: member for member in known}
         writing = Permissions(send_messages=True).value
         seeing = Permissions(view_channel=True).value
@@ -83,6 +91,7 @@ class World:
                 (
                     Overwrite(self.everyone.id, 0, deny=seeing),
                     Overwrite(self.moderator_role.id, 0, allow=seeing),
+                    Overwrite(self.warden_role.id, 0, allow=seeing),
                     Overwrite(self.bot.id, 1, allow=seeing),
                 ),
             ),

@@ -12,7 +12,7 @@ from bot.store.galleries import Gallery, GalleryStore
 from bot.store.images import ImageKey, ImageStore
 from bot.store.jobs import JobStore
 from bot.store.past import Cursor, PastImage, PastStore, Scope
-from bot.store.prompt_rules import GuildRules, RuleStore
+from bot.store.prompt_rules import GuildRules, RuleStore, Taken
 from bot.store.records import Favourite, JobKind, JobRecord, NewJob, SettingChange, StoredImage, Usage
 from bot.store.reports import Report, ReportStore
 from bot.store.sanctions import NewSanction, SanctionRecord, SanctionStore
@@ -71,6 +71,7 @@ __all__ = [
     "SweepRecord",
     "SweepState",
     "SweepStore",
+    "Taken",
     "Usage",
     "ValueStore",
     "VectorStore",

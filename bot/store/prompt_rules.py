@@ -35,6 +35,18 @@ class GuildRules:
     choices: Mapping[Category, RuleAction | None] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of rules that a guild was given. num_rules: how many it has now. changed: text, the action before
+    and the new one. kept: text and action of those that were there, stricter, and stay."""
+
+    num_rules: int
+    num_added: int = 0
+    num_unchanged: int = 0
+    changed: tuple[tuple[str, RuleAction, RuleAction], ...] = ()
+    kept: tuple[tuple[str, RuleAction], ...] = ()
+
+
 class RuleStore:
     """Every method may raise StoreError. What a method returned is committed."""
 
@@ -69,29 +81,27 @@ class RuleStore:
         *,
         how: AuditAction = AuditAction.RULE_ADDED,
         is_replacing: bool = False,
-    ) -> int:
-        """Adds rules, or gives those that are there their new action; is_replacing: removes all others. Returns how
-        many the guild has then. how: for the audit. Raises InvalidParameterError above MAX_RULES or MAX_PATTERNS;
-        then nothing is changed."""
-        values = [
-            {
-                "guild_id": guild_id,
-                "text": rule.text,
-                "action": rule.action.value,
-                "created_by": user_id,
-                "created_at": datetime.now(UTC),
-            }
-            for rule in {rule.text: rule for rule in rules}.values()
-        ]
+        keeps_stricter: bool = False,
+    ) -> Taken:
+        """Adds rules, or gives those that are there their new action. is_replacing: removes all others.
+        keeps_stricter: leaves those that are there with a stricter one, and makes no exceptions of them. how: for the
+        audit. Raises InvalidParameterError above MAX_RULES or MAX_PATTERNS; then nothing is changed."""
         here = prompt_rules.c.guild_id == guild_id
+        wanted = {rule.text: rule for rule in rules}
         async with self._database.transaction() as connection:
+            known = await _actions(connection, guild_id, list(wanted))
+            kept = tuple(
+                (text, known[text])
+                for text, rule in wanted.items()
+                if keeps_stricter and text in known and known[text].severity > rule.action.severity
+            )
+            for text, _ in kept:
+                del wanted[text]
             if is_replacing:
-                await connection.execute(delete(prompt_rules).where(here))
-            for first in range(0, len(values), _PER_STATEMENT):
-                part = values[first : first + _PER_STATEMENT]
-                texts = [value["text"] for value in part]
-                await connection.execute(delete(prompt_rules).where(here, prompt_rules.c.text.in_(texts)))
-                await connection.execute(insert(prompt_rules), part)
+                await connection.execute(
+                    delete(prompt_rules).where(here, prompt_rules.c.text.not_in([text for text, _ in kept]))
+                )
+            await _write(connection, guild_id, user_id, list(wanted.values()))
             count = await connection.scalar(select(func.count()).select_from(prompt_rules).where(here)) or 0
             if count > MAX_RULES:
                 raise InvalidParameterError(
@@ -107,11 +117,28 @@ class RuleStore:
                     limit=MAX_PATTERNS,
                 )
             await _renew(connection, guild_id)
+            changed = tuple(
+                (text, known[text], rule.action)
+                for text, rule in wanted.items()
+                if text in known and known[text] is not rule.action
+            )
+            taken = Taken(
+                num_rules=count,
+                num_added=len(wanted.keys() - known.keys()),
+                num_unchanged=len(wanted.keys() & known.keys()) - len(changed),
+                changed=changed,
+                kept=kept,
+            )
             only = f"{rules[0].action}: {rules[0].text}" if len(rules) == 1 else None
-            details = {"num_rules": len(values), "is_replacing": is_replacing}
+            details = {
+                "num_rules": len(wanted),
+                "num_added": taken.num_added,
+                "num_changed": len(changed),
+                "is_replacing": is_replacing,
+            }
             record = AuditRecord(guild_id=guild_id, action=how, actor_id=user_id, reason=only, details=details)
             await write_audit(connection, record)
-        return count
+        return taken
 
     async def remove(self, guild_id: int, user_id: int, text: str) -> bool:
         """Whether the guild had this rule; it has it no more."""
@@ -139,6 +166,42 @@ class RuleStore:
                 reason=f"{category}: {chosen}",
             )
             await write_audit(connection, record)
+
+
+async def _actions(connection: AsyncConnection, guild_id: int, texts: Sequence[str]) -> dict[str, RuleAction]:
+    """Of those of a guild's rules that have these texts; a damaged one counts as the strictest, since nobody knows."""
+    found: dict[str, RuleAction] = {}
+    known = set(RuleAction)
+    for first in range(0, len(texts), _PER_STATEMENT):
+        query = select(prompt_rules.c.text, prompt_rules.c.action).where(
+            prompt_rules.c.guild_id == guild_id, prompt_rules.c.text.in_(texts[first : first + _PER_STATEMENT])
+        )
+        found |= {
+            text: RuleAction(action) if action in known else RuleAction.STRIKE
+            for text, action in await connection.execute(query)
+        }
+    return found
+
+
+async def _write(connection: AsyncConnection, guild_id: int, user_id: int, rules: Sequence[Rule]) -> None:
+    """rules: each text once."""
+    for first in range(0, len(rules), _PER_STATEMENT):
+        part = rules[first : first + _PER_STATEMENT]
+        texts = [rule.text for rule in part]
+        await connection.execute(
+            delete(prompt_rules).where(prompt_rules.c.guild_id == guild_id, prompt_rules.c.text.in_(texts))
+        )
+        values = [
+            {
+                "guild_id": guild_id,
+                "text": rule.text,
+                "action": rule.action.value,
+                "created_by": user_id,
+                "created_at": datetime.now(UTC),
+            }
+            for rule in part
+        ]
+        await connection.execute(insert(prompt_rules), values)
 
 
 async def _renew(connection: AsyncConnection, guild_id: int, **values: Any) -> None:

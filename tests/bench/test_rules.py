@@ -12,6 +12,7 @@ from bot.bench.rules import (
     measure_innocents,
     measure_recall,
     measure_rules,
+    meetings,
     read_words,
 )
 from bot.errors import ConfigError
@@ -37,6 +38,12 @@ def test_innocents() -> None:
     assert measure_innocents(alarming, ["ass"], words) == Innocents(8, 2, ("grass", "Assam"), ("tree",))
 
 
+def test_meetings_of_both_sides() -> None:
+    rules = [Rule("red, black, pink, blue, 5 ft && dog", RuleAction.REFUSE), Rule("naked", RuleAction.REFUSE)]
+    assert meetings(rules) == ["dog red", "black dog", "dog in the style of pink", "blue in the style of dog"]
+    assert measure_recall(RuleSet(rules), meetings(rules), pairs(is_seen=True)[:40]).share > 0.9
+
+
 def test_lists_of_words(tmp_path: Path) -> None:
     first, second = tmp_path / "a", tmp_path / "b"
     first.write_text("red\nblue\n\n", encoding="utf-8")
@@ -51,8 +58,9 @@ def test_cost_and_report() -> None:
     assert (cost.num_rules, cost.num_patterns) == (200, 20)
     assert 0 < cost.median_ms <= cost.worst_ms
     recall = measure_recall(RULES, ["naked"], pairs(is_seen=False)[:30])
-    report = RulesReport(recall, recall, Innocents(1, 1, ("grass",), ()), cost)
-    assert "false alarms" in report.missed
+    missing = measure_recall(RULES, ["nobody"], pairs(is_seen=False)[:20])
+    report = RulesReport(recall, recall, recall, missing, Innocents(1, 1, ("grass",), ()), cost)
+    assert report.missed[:2] == ["recall of combinations", "false alarms"]
     assert report.to_json()["unseen"]["recall"] == recall.share
     assert "1 of 1 words hold a term, 1 of them fire" in str(report)
 
@@ -61,4 +69,6 @@ def test_the_whole_of_it_on_little(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.bench.rules.pairs", lambda *, is_seen: pairs(is_seen=is_seen)[:2])
     report = measure_rules([], num_rules=50, num_prompts=2)
     assert report.seen.num_terms > 200
+    assert report.combined_seen.num_terms > 100
+    assert report.combined_unseen.share > 0.9
     assert report.innocents == Innocents(0, 0, (), ())

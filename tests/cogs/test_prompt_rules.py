@@ -8,6 +8,7 @@ from bot.sandbox import Event, LineError
 from bot.store import AuditAction, AuditFilter
 from tests.conftest import OpenStage, Stage
 
+OWN = "Your prompt is against the rules of this server. Describe something else."
 REFUSED = "Your prompt comes under “{}”, which is not allowed here. Describe something else."
 
 
@@ -29,17 +30,17 @@ async def test_rules_are_added_tested_listed_and_removed(open_stage: OpenStage) 
         assert tested.text.splitlines() == [
             "This would be refused.",
             "- prompt, from 1 to 12: n4ked people",
-            "  refuse: naked people, of rules of this server",
+            "  refuse: naked people (rules of this server)",
             "  The spelling differs by signs or digits for letters.",
             "- negative, from 1 to 3: aaa",
-            "  warn: /a{2,}/, of rules of this server",
+            "  warn: /a{2,}/ (rules of this server)",
         ]
         assert (await last(stage, "/mod rules list")).text.splitlines() == [
             "2 rules of this server:",
             "- warn: /a{2,}/",
             "- refuse: naked people",
         ]
-        assert (await last(stage, "/imagine prompt:naked people")).text == REFUSED.format("rules of this server")
+        assert (await last(stage, "/imagine prompt:naked people")).text == OWN
         assert (await stage.answer("type /mod rules remove rule:nak")).text == "naked people"
         assert (await last(stage, "/mod rules remove rule:naked people")).text == "Removed: naked people"
         assert (await last(stage, "/mod rules remove rule:naked people")).text.startswith("There is no such rule")
@@ -126,16 +127,24 @@ async def test_automod(open_stage: OpenStage) -> None:
     async with open_stage() as stage:
         await stage.play("as owner")
         await stage.play("automod naked, *blood*, x, /^a+b/, -blood orange")
+        await stage.play("/mod rules add rule:naked action:warn")
         closed = await last(stage, "/mod rules import-automod action:refuse")
         assert closed.text.startswith("Discord shows AutoMod's keywords only to whoever has “Manage Server”")
         await stage.play("give Moderator to dalle-bot")
         taken = await last(stage, "/mod rules import-automod action:refuse")
         assert taken.text.splitlines() == [
-            "Imported 4 rules. This server has 4 rules now.",
+            "Imported 5 rules. New: 4, with another action: 1, as before: 0. This server has 5 rules now.",
+            "- naked: warn → refuse",
             "These could not be taken over:",
             "- x: A rule needs at least 2 letters or digits.",
         ]
         assert (await last(stage, "/mod test-prompt prompt:a bloodbath")).text.startswith("This would be refused.")
+        again = await last(stage, "/mod rules import-automod action:warn")
+        assert again.text.splitlines()[:2] == [
+            "Imported 2 rules. New: 0, with another action: 0, as before: 1. This server has 5 rules now. "
+            "3 rules here are stricter and stay.",
+            "- naked stays: refuse",
+        ]
         tested = await last(stage, "/mod test-prompt prompt:a blood orange")
         assert tested.text.startswith("This would be drawn.")
 
@@ -146,3 +155,36 @@ async def test_no_automod(open_stage: OpenStage) -> None:
         await stage.play("give Moderator to dalle-bot")
         none = await last(stage, "/mod rules import-automod action:hold")
         assert none.text == "AutoMod has no keywords here that could be taken over."
+
+
+async def test_only_admins_let_pass_what_always_counts(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await stage.play("as warden")
+        category = "/mod rules categories category:sexual content with minors action:"
+        for action in ("off", "warn", "hold"):
+            refused = (await last(stage, f"{category}{action}")).text
+            assert refused.startswith("Only members with the permission “Manage Server” can let pass")
+        assert "minors: strike (" in (await last(stage, f"{category}strike")).text
+        assert (
+            "cruelty: hold (" in (await last(stage, "/mod rules categories category:gore and cruelty action:hold")).text
+        )
+        await stage.play("as moderator")
+        assert "minors: off (" in (await last(stage, f"{category}off")).text
+
+
+async def test_braces_are_tested_as_they_are_drawn(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await stage.play("as moderator")
+        await stage.play("/mod rules add rule:naked action:warn")
+        replaced = await last(stage, "/mod rules add rule:naked action:refuse")
+        assert replaced.text == "refuse: naked. This server has 1 rule now.\nBefore, its action was: warn"
+        tested = await last(stage, "/mod test-prompt prompt:a {na|red}{ked|x} man")
+        assert tested.text.splitlines() == [
+            "It stands for 4 variants. The strictest decides for all.",
+            "Variant: a naked man",
+            "This would be refused.",
+            "- prompt, from 3 to 7: a naked man",
+            "  refuse: naked (rules of this server)",
+        ]
+        tested = await last(stage, "/mod test-prompt prompt:a {red|blue} man")
+        assert tested.text == "It stands for 2 variants. No rule fires."

@@ -44,7 +44,7 @@ def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.cogs.reviewing.INTERVAL_S", 0.2)
 
 
-async def set_up(stage: Stage, channel: str | int | None = "gallery", **changes: Any) -> int:
+async def set_up(stage: Stage, channel: str | int | None = "staff", **changes: Any) -> int:
     """Reviews in a channel, by its name; returns its id. A number is the id of a channel that isn't there."""
     guild = await guild_of(stage)
     found = next((known.id for known in guild.channels if known.name == channel), channel)
@@ -78,7 +78,7 @@ def edits_of(stage: Stage, message_id: int | None) -> list[Any]:
 
 async def moderate(stage: Stage, *lines: str) -> Event:
     """What a moderator sees last, in the moderators' channel."""
-    for line in ("as moderator", "in gallery"):
+    for line in ("as moderator", "in staff"):
         await stage.play(line)
     for line in lines[:-1]:
         await stage.play(line)
@@ -171,7 +171,7 @@ async def test_a_ban_keeps_its_requester_out_and_moderators_are_spared(open_stag
         assert [(each.kind, each.case_number) for each in await sanctions_of(stage)] == [("ban", 1)]
         await moderate(stage, "in general", "/imagine prompt:a red circle images:1")
         await posted(stage, 2)
-        for line in ("as owner", "in gallery"):
+        for line in ("as owner", "in staff"):
             await stage.play(line)
         assert (await stage.play("click Ban"))[-1].text == "You can't do this to a moderator or an administrator."
         assert (await case_of(stage, 2)).decision is None
@@ -183,7 +183,7 @@ async def test_two_moderators_decide_once(open_stage: OpenStage) -> None:
         await ask(stage)
         await posted(stage)
         await moderate(stage, "wait 0.1")
-        for line in ("as owner", "in gallery"):
+        for line in ("as owner", "in staff"):
             await stage.sandbox.play(line, timeout_s=TIMEOUT_S, player="second")
         first, second = await asyncio.gather(
             stage.play("click Approve"), stage.sandbox.play("click Ban", timeout_s=TIMEOUT_S, player="second")
@@ -289,7 +289,7 @@ async def test_members_decide_nothing(open_stage: OpenStage) -> None:
         await set_up(stage)
         await ask(stage)
         await posted(stage)
-        for line in ("as user", "in gallery"):
+        for line in ("as user", "give Moderator", "in staff", "take Moderator"):
             await stage.play(line)
         assert (await stage.play("click Approve"))[-1].text.startswith("Only moderators can do this")
         await stage.job(JobState.IN_REVIEW)
@@ -516,3 +516,14 @@ def direct_messages(stage: Stage) -> list[str]:
     opened = {e.answer["id"] for e in stage.sandbox.requests if e.path.endswith("/users/@me/channels")}
     sent = [e for e in stage.sandbox.requests if e.method == "POST" and e.path.endswith("/messages")]
     return [e.payload["content"] for e in sent if e.path.split("/")[-2] in opened]
+
+
+async def test_a_public_channel_gets_no_cases_and_the_owner_is_told(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        channel_id = await set_up(stage, "gallery")
+        await ask(stage)
+        await stage.job(JobState.IN_REVIEW)
+        await eventually(lambda: any("since everybody can see it" in each for each in direct_messages(stage)))
+        assert sent_to(stage, channel_id) == []
+        await set_up(stage, "staff")
+        assert (await posted(stage)).channel_id != channel_id

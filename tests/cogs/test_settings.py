@@ -395,3 +395,22 @@ async def test_what_is_wrong_in_a_form_is_told_in_german(
         assert "Es wird gezeichnet." in (await stage.answer("/einstellungen")).text
         await press(stage, f"click {button}")
         assert (await press(stage, f"submit {form}")).text == sentence
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sentence"),
+    [
+        ("Moderators' channel: #general", "Everybody can see #general, and what waits for moderators is shown there."),
+        ("Moderators' channel: #hidden", "I lack View Channel, Send Messages and Attach Files in #hidden."),
+        ("Moderators' channel: #read-only", "I lack Send Messages and Attach Files in #read-only."),
+        ("Log of the moderation: #read-only", "I lack Send Messages and Attach Files in #read-only."),
+    ],
+)
+async def test_channels_of_moderators_are_not_public_and_take_messages(
+    open_stage: OpenStage, chosen: str, sentence: str
+) -> None:
+    async with open_stage() as stage:
+        await open_panel(stage)
+        await press(stage, "click Moderation")
+        assert (await stage.play(f"choose {chosen}"))[-1].text.startswith(sentence)
+        assert await settings(stage) == GuildSettings()

@@ -27,5 +27,18 @@ def test_keywords_mean_what_they_did() -> None:
     rules = RuleSet(converted.rules)
     for prompt in ("a cat", "doghouse", "goldfish", "blackbirds", "green tea", "BAD idea"):
         assert rules.check(prompt).action is RuleAction.HOLD, prompt
-    for prompt in ("category", "hotdog", "fishing", "greentea", "too bad"):
+    for prompt in ("category", "hotdog", "fishing", "greenteas", "too bad"):
         assert rules.check(prompt).action is RuleAction.ALLOW, prompt
+
+
+def test_an_exception_of_one_rule_is_none_where_another_blocks_it() -> None:
+    found = [Keywords(("*darn*",)), Keywords(("*heck*", "damn"), (), ("darn", "heckle", "damn"))]
+    converted = convert(found, RuleAction.REFUSE)
+    assert [(rule.text, rule.action.value) for rule in converted.rules] == [
+        ("*darn*", "refuse"),
+        ("*heck*", "refuse"),
+        ("damn", "refuse"),
+        ("heckle", "allow"),
+    ]
+    assert [text for text, _ in converted.refused] == ["darn", "damn"]
+    assert "here an exception counts for all rules" in str(converted.refused[0][1])

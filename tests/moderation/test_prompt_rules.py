@@ -52,6 +52,9 @@ def found(rules: RuleSet, prompt: str) -> list[str]:
         ("sex", "mass sex", "sex", set()),
         ("*blood*", "bloodbaths", "blood", set()),
         ("blood*", "bloody", "blood", set()),
+        ("red circle", "r3dcircle", "r3dcircle", {Trick.JOINED, Trick.LEETSPEAK}),
+        ("kids sex", "kidssex", "kidssex", {Trick.JOINED}),
+        ("13 yo", "13yo", "13yo", {Trick.JOINED}),
         ("裸", "赤裸々", "裸", set()),
         ("/colou?rs?/", "The COLOURS", "COLOURS", set()),
         ("/colou?rs?/", "the cölor", "cölor", {Trick.ACCENTS}),
@@ -79,7 +82,9 @@ def test_what_fires(rule: str, prompt: str, part: str, tricks: set[Trick]) -> No
         ("kill", "kil ki skill"),
         ("kill", "kiil"),
         ("69", "gg og 1690"),
-        ("red circle", "redcircle red blue circle"),
+        ("red circle", "red blue circle reds circle circlered"),
+        ("the rapist", "a therapist"),
+        ("go at", "a goat"),
         ("blood*", "lifeblood"),
         ("*blood", "bloody"),
         ("nude", "denuded nudes"),
@@ -100,6 +105,11 @@ def test_what_does_not(rule: str, prompt: str) -> None:
         ("/(a/", "RE2 refuses this pattern: missing ): (a."),
         ("/a(?=b)/", "RE2 refuses this pattern: invalid perl operator: (?=."),
         (r"/(a)\1/", r"RE2 refuses this pattern: invalid escape sequence: \1."),
+        ("/.+/", "This pattern matches most ordinary prompts, such as “a red fox”: narrow it down."),
+        ("/[a-z]/", "This pattern matches most ordinary prompts, such as “a red fox”: narrow it down."),
+        ("naked &&", "A combination has two sides, words or phrases with commas: naked, nude && cat, dog."),
+        ("a1 && b2 && c3", "A combination has two sides, words or phrases with commas: naked, nude && cat, dog."),
+        ("naked && f*x", "A * may stand at the ends of a rule only; for more, write a pattern: /…/."),
         ("/x*/", "This pattern matches an empty text, and so every prompt."),
         ("/(x{900}y{900}){3}/", "RE2 refuses this pattern: invalid repetition size: {3}."),
         ("/x{999}y{999}z{999}v{999}w{999}/", "This pattern is too large: use smaller numbers of repetitions."),
@@ -185,3 +195,47 @@ def test_exceptions_made_to_keep_others_waiting_end_in_a_refusal(monkeypatch: py
         RuleSet(rules).check("a" * 1000)
     monkeypatch.setattr("bot.moderation.prompt_rules.MAX_FOUND", 100)
     assert len(RuleSet(rules).check("a" * 1000).hits) == 50
+
+
+@pytest.mark.parametrize(
+    ("prompt", "part", "tricks"),
+    [
+        ("a red wet dog", "red wet dog", set()),
+        ("my dog is really, really R3D!", "dog is really, really R3D", {Trick.LEETSPEAK}),
+        ("a dögred", "dögred", {Trick.ACCENTS, Trick.JOINED}),
+        ("redgreendog, reddog", "reddog", {Trick.JOINED}),
+        ("r e d d o g", "r e d d o g", {Trick.SPACING}),
+        ("red. black cats and green dog. red", "dog. red", set()),
+        ("a black cat is crimson", "black cat is crimson", set()),
+    ],
+)
+def test_a_combination_fires_where_both_sides_are(prompt: str, part: str, tricks: set[Trick]) -> None:
+    (hit,) = rule_set("red, crimson* && dog, black cat").check(prompt).hits
+    assert prompt[hit.start : hit.end] == part
+    assert hit.tricks == tricks
+    assert hit.rule.text == "red, crimson* && dog, black cat"
+
+
+@pytest.mark.parametrize("prompt", ["red crimson", "a dog, a black cat", "reds and dogs", "redish black cat, cats"])
+def test_one_side_alone_does_nothing(prompt: str) -> None:
+    assert found(rule_set("red, crimson && dog, black cat"), prompt) == []
+
+
+def test_the_sides_of_a_combination_do_not_overlap() -> None:
+    assert found(rule_set("red dog && dog, red"), "a red dog") == []
+    assert found(rule_set("red dog && dog, red"), "a red dog, dog") == ["red dog, dog"]
+
+
+def test_an_exception_may_cover_a_side() -> None:
+    rules = RuleSet([Rule("red && dog", REFUSE), Rule("hot dog", ALLOW)])
+    (exception, off) = sorted(rules.check("a red hot dog").hits, key=lambda hit: hit.is_off)
+    assert (exception.rule.text, off.is_off) == ("hot dog", True)
+    assert rules.check("a red hot dog and a dog").action is REFUSE
+    with pytest.raises(InvalidParameterError, match="without &&"):
+        Rule("red && dog", ALLOW)
+
+
+def test_many_sides_take_no_time() -> None:
+    text = "red dog hot dog " * 62
+    (hit,) = rule_set("red && dog, hot").check(text).hits
+    assert text[hit.start : hit.end] == "red dog"

@@ -60,9 +60,18 @@ def test_many_malformed_lines_are_counted() -> None:
     assert (len(read.complaints), read.num_malformed) == (MAX_COMPLAINTS, 100)
 
 
-def test_the_last_of_equal_rules_counts() -> None:
-    read = parse_rules("warn: naked\nrefuse: naked\n")
+def test_the_same_rule_with_two_actions_is_malformed() -> None:
+    read = parse_rules("refuse: naked\nwarn: naked\nrefuse: naked\n")
     assert read.rules == (Rule("naked", RuleAction.REFUSE),)
+    assert [(complaint.line, str(complaint.reason)) for complaint in read.complaints] == [
+        (2, "Another line says “refuse” for the same: leave one of them.")
+    ]
+
+
+def test_a_line_may_go_on() -> None:
+    read = parse_rules("refuse: naked, \\\n  nude && \\\n cat\n\nwarn: x\nhold: blue \\")
+    assert [rule.text for rule in read.rules] == ["naked, nude && cat", "blue"]
+    assert [complaint.line for complaint in read.complaints] == [5]
 
 
 def test_too_many_rules() -> None:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from bot.moderation.prompt_rules import RuleAction, RuleSet
+from bot.moderation.prompt_rules import Category, Rule, RuleAction, RuleSet
 from bot.moderation.starter import STARTER_CATEGORIES, starter_rules
 
+SERVER, BOT = Category.SERVER, Category.BOT
 INNOCENTS = (
     "a grass field by the library, classic bass guitar and a glass of assam",
     "Scunthorpe, Penistone, Essex, Sussex, Middlesex and Cockermouth on a map",
@@ -21,6 +22,11 @@ INNOCENTS = (
     "the pen is on the desk; who represents the model s excellent work",
     "a child with a kite, kids in a playground, a baby elephant",
     "12 year old whisky on a table",
+    "the minor key of sexless music",
+    "a child and a statue, teenage mutant ninja turtles",
+    "a naked mole rat and its baby",
+    "a kind 40 year old",
+    "sex education for children; skids, kidneys, bismuth, thongs",
     "Klassenzimmer, Sechseck, Analyse, Ananas, Staatsexamen und Gespenster",
 )
 
@@ -53,3 +59,68 @@ def test_innocents(rules: RuleSet, prompt: str) -> None:
 )
 def test_what_the_categories_are_for(rules: RuleSet, prompt: str, category: str) -> None:
     assert category in {hit.rule.category for hit in rules.check(prompt).hits}
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "childporn",
+        "kidporn",
+        "kiddieporn",
+        "n4ked child",
+        "nude ch1ld",
+        "a n a k e d child",
+        "n.u.d.e child",
+        "nude c h i l d",
+        "n a k e d c h i l d",
+        "nakedchild",
+        "a ch|ld on a beach, oil on canvas, n@ked",
+        "a teenager, nude",
+        "sexy teen",
+        "nackte Schülerin",
+        "nacktes Mädchen",
+        "ein Kind, nackt",
+        "a n4ked 13 year old",
+        "nude 13yo",
+        "nackte 13-jährige",
+        "a sexy twelve-year-old",
+        "a nude child, baby yoda and a nude statue",
+    ],
+)
+def test_what_always_counts_finds_each_spelling_by_itself(prompt: str) -> None:
+    rules = RuleSet(starter_rules(Category.MINORS, RuleAction.REFUSE))
+    assert rules.check(prompt).action is RuleAction.REFUSE
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a nude minor key",
+        "a child and a nude statue",
+        "sexy baby yoda",
+        "a nude of a kind",
+        "a nude 40 year old",
+        "a nude 113 year old",
+        "a child seen with the naked eye",
+        "nude, therapy and skidding",
+    ],
+)
+def test_what_always_counts_leaves_these_alone(prompt: str) -> None:
+    rules = RuleSet(starter_rules(Category.MINORS, RuleAction.REFUSE))
+    assert rules.check(prompt).action is RuleAction.ALLOW
+
+
+@pytest.mark.parametrize("prompt", ["killhim", "sever3dhead"])
+def test_phrases_written_together(rules: RuleSet, prompt: str) -> None:
+    assert rules.check(prompt).action is RuleAction.REFUSE
+
+
+def test_nobody_excepts_what_always_counts(rules: RuleSet) -> None:
+    everything = [
+        *starter_rules(Category.MINORS, RuleAction.REFUSE),
+        *(Rule(text, RuleAction.ALLOW, of) for text in ("loli", "naked", "/lol[a-z]/") for of in (SERVER, BOT)),
+    ]
+    assert RuleSet(everything).check("a loli").action is RuleAction.REFUSE
+    assert RuleSet(everything).check("a naked child").action is RuleAction.REFUSE
+    own = Rule("baby yoda", RuleAction.REFUSE)
+    assert RuleSet([*everything, own]).check("baby yoda").action is RuleAction.REFUSE

@@ -38,6 +38,8 @@ def final_at(*messages: Message) -> float | None:
         (replace(PLAIN, content="**cats**\nQueued, place 2."), None),
         (replace(PLAIN, content="Drawing 4 images…"), None),
         (replace(PLAIN, flags=LOADING), None),
+        (replace(PLAIN, content="waiting for review (case 1).", components=row("Cancel")), 150),
+        (replace(PLAIN, content="wartet auf Prüfung (Fall 1).", components=row("Abbrechen", custom_id="cancel")), 150),
     ],
 )
 def test_one_message(message: Message, expected: float | None) -> None:

@@ -5,7 +5,7 @@ from sqlalchemy import update
 
 from bot.errors import InvalidParameterError
 from bot.moderation.prompt_rules import MAX_RULES, Category, Rule, RuleAction
-from bot.store import AuditAction, AuditFilter, GuildRules, Store
+from bot.store import AuditAction, AuditFilter, GuildRules, Store, Taken
 from bot.store.schema import prompt_rules, rule_choices
 
 GUILD = 7
@@ -16,14 +16,29 @@ async def test_rules_are_each_guilds_own_and_every_change_is_a_version(store: St
     rules = store.rules
     assert await rules.version(GUILD) == 0
     assert await rules.of(GUILD) == GuildRules()
-    assert await rules.put(GUILD, 1, [Rule("naked", WARN), Rule("/a+b/", REFUSE)]) == 2
-    assert await rules.put(GUILD + 1, 1, [Rule("red", WARN)]) == 1
-    assert await rules.put(GUILD, 2, [Rule("naked", REFUSE), Rule("naked", WARN), Rule("naked", REFUSE)]) == 2
+    assert await rules.put(GUILD, 1, [Rule("naked", WARN), Rule("/a+b/", REFUSE)]) == Taken(2, 2)
+    assert await rules.put(GUILD + 1, 1, [Rule("red", WARN)]) == Taken(1, 1)
+    again = [Rule("naked", REFUSE), Rule("naked", WARN), Rule("naked", REFUSE)]
+    assert await rules.put(GUILD, 2, again) == Taken(2, changed=(("naked", WARN, REFUSE),))
     assert await rules.of(GUILD) == GuildRules(2, (Rule("/a+b/", REFUSE), Rule("naked", REFUSE)), {})
-    assert await rules.put(GUILD, 2, [Rule("blue", WARN)], is_replacing=True) == 1
+    assert await rules.put(GUILD, 2, [Rule("blue", WARN)], is_replacing=True) == Taken(1, 1)
     assert (await rules.of(GUILD)).rules == (Rule("blue", WARN),)
     assert await rules.version(GUILD) == 3
     assert await rules.version(GUILD + 1) == 1
+
+
+async def test_what_is_stricter_may_stay(store: Store) -> None:
+    await store.rules.put(GUILD, 1, [Rule("naked", REFUSE), Rule("red", WARN), Rule("blue", WARN)])
+    given = [Rule("naked", WARN), Rule("red", RuleAction.ALLOW), Rule("blue", REFUSE), Rule("green", WARN)]
+    taken = await store.rules.put(GUILD, 1, given, keeps_stricter=True)
+    assert taken == Taken(4, num_added=1, changed=(("blue", WARN, REFUSE),), kept=(("naked", REFUSE), ("red", WARN)))
+    assert {rule.text: rule.action for rule in (await store.rules.of(GUILD)).rules} == {
+        "naked": REFUSE,
+        "red": WARN,
+        "blue": REFUSE,
+        "green": WARN,
+    }
+    assert await store.rules.put(GUILD, 1, [Rule("green", WARN)]) == Taken(4, num_unchanged=1)
 
 
 async def test_removing(store: Store) -> None:
@@ -42,7 +57,7 @@ async def test_choices(store: Store) -> None:
 
 async def test_a_full_guild_takes_no_more_and_keeps_what_it_has(store: Store) -> None:
     many = [Rule(f"word{number}", WARN) for number in range(MAX_RULES)]
-    assert await store.rules.put(GUILD, 1, many) == MAX_RULES
+    assert await store.rules.put(GUILD, 1, many) == Taken(MAX_RULES, MAX_RULES)
     with pytest.raises(InvalidParameterError, match="would have 10,001 rules, and at most 10,000 fit"):
         await store.rules.put(GUILD, 1, [Rule("another", WARN)])
     assert await store.rules.version(GUILD) == 1
