@@ -153,7 +153,7 @@ def measure_rules(
 
 def meetings(rules: Iterable[Rule]) -> list[str]:
     """Of every combination the words of its longer side, each with one of the other side, in turn: next to each other
-    or with words between them, one or the other first. Without numbers: disguised, an age would be another one."""
+    or with a comma between them, one or the other first. Without numbers: disguised, an age would be another one."""
     texts: list[str] = []
     for rule in rules:
         if not rule.is_combination:
@@ -162,7 +162,7 @@ def meetings(rules: Iterable[Rule]) -> list[str]:
         for number in range(max(len(first), len(second))):
             one, other = first[number % len(first)], second[number % len(second)]
             before, after = (one, other) if number % 2 else (other, one)
-            texts.append(f"{before} {after}" if number % 4 < MEETINGS_APART else f"{before} in the style of {after}")
+            texts.append(f"{before} {after}" if number % 4 < MEETINGS_APART else f"{before}, {after}")
     return texts
 
 

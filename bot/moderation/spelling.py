@@ -205,29 +205,33 @@ class Speller:
         is_in_phrase = start > first or end < last
         if all(len(set(piece)) == 1 for piece in pieces) and (len(pieces) > 2 or not is_white or is_in_phrase):
             width = max(reading.widths[n] for n in inner)
-            return not (start == first and self._goes_on(first, -1, width)) and not (
-                end == last and self._goes_on(last - 1, 1, width)
+            return not (start == first and self._goes_on(first, -1, width, is_white)) and not (
+                end == last and self._goes_on(last - 1, 1, width, is_white)
             )
         # An apostrophe doesn't part a word that is another one with it: who're.
         if is_white or any(self._text.text[reading.places[n] - 1] in APOSTROPHES for n in inner):
             return False
         return not any(not any(reading.is_letter[a:b]) for a, b in pairwise(cuts))
 
-    def _goes_on(self, edge: int, step: int, width: int) -> bool:
+    def _goes_on(self, edge: int, step: int, width: int, is_white: bool) -> bool:
         """Whether what is spelled out goes on beyond a letter, to the left (step -1) or right (1)."""
-        near = self._piece(edge + step, step, width)
+        near = self._piece(edge + step, step, width, is_white)
         if near is None or len(set(near)) > 1:
             return False
         if near[0] not in _ARTICLES or len(near) > 1:
             return True
-        far = self._piece(edge + 2 * step, step, width)
+        far = self._piece(edge + 2 * step, step, width, is_white)
         return far is not None and len(set(far)) == 1
 
-    def _piece(self, near: int, step: int, width: int) -> tuple[str, ...] | None:
-        """The options of the letters from `near` on, up to a gap; None at the text's ends and behind a wider gap."""
+    def _piece(self, near: int, step: int, width: int, is_white: bool) -> tuple[str, ...] | None:
+        """The options of the letters from `near` on, up to a gap; None at the text's ends, behind a wider gap, and
+        behind a white one where others aren't."""
         reading = self._reading
         size = len(reading.options)
-        if not 0 <= near < size or reading.widths[near if step > 0 else near + 1] > width:
+        if not 0 <= near < size:
+            return None
+        gap = near if step > 0 else near + 1
+        if reading.widths[gap] > width or (reading.gaps[gap] == WHITE and not is_white):
             return None
         stop = near
         while 0 <= stop + step < size and reading.gaps[max(stop, stop + step)] == NO_GAP:

@@ -40,7 +40,7 @@ def test_innocents() -> None:
 
 def test_meetings_of_both_sides() -> None:
     rules = [Rule("red, black, pink, blue, 5 ft && dog", RuleAction.REFUSE), Rule("naked", RuleAction.REFUSE)]
-    assert meetings(rules) == ["dog red", "black dog", "dog in the style of pink", "blue in the style of dog"]
+    assert meetings(rules) == ["dog red", "black dog", "dog, pink", "blue, dog"]
     assert measure_recall(RuleSet(rules), meetings(rules), pairs(is_seen=True)[:40]).share > 0.9
 
 

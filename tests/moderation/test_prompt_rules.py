@@ -35,6 +35,7 @@ def found(rules: RuleSet, prompt: str) -> list[str]:
         ("nude", "n.u.d.e", "n.u.d.e", {Trick.SPACING}),
         ("nude", "n-u-d-e", "n-u-d-e", {Trick.SPACING}),
         ("nude", "nu.de", "nu.de", {Trick.SPACING}),
+        ("nude", "a_n n_u_d_e m_a_n", "n_u_d_e", {Trick.SPACING}),
         ("nude", "n_u_d_3", "n_u_d_3", {Trick.SPACING, Trick.LEETSPEAK}),
         ("nude", "n*de", "n*de", {Trick.MASKED}),
         ("nude", "n*u*d*e", "n*u*d*e", {Trick.SPACING}),
