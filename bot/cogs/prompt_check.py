@@ -15,7 +15,7 @@ from bot.errors import NotAdmittedError, NotReadyError, StoreError
 from bot.guild_settings import GuildSettings
 from bot.language import Text
 from bot.moderation.prompt_rules import Hit, RuleAction, RuleSet, Verdict
-from bot.moderation.rule_texts import CATEGORY_NAMES, refusal, warning
+from bot.moderation.rule_texts import refusal, strike_reason, warning
 from bot.requests import GenerationRequest
 from bot.store import AuditAction, AuditRecord, AuditStore
 
@@ -86,8 +86,7 @@ class PromptCheck:
     def _strike(self, interaction: discord.Interaction, guild_id: int, hit: Hit) -> None:
         """Beside the answer: telling somebody by direct message takes longer than Discord waits."""
         language = self._languages.of(str(interaction.locale))
-        category = CATEGORY_NAMES[hit.rule.category]
-        reason = language.text("A prompt that comes under “{category}”", category=category)
+        reason = language.tell(strike_reason(hit))
 
         async def strike() -> None:
             try:

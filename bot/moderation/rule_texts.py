@@ -70,3 +70,11 @@ def warning(hit: Hit) -> Text:
         part=_PARTS[hit.part],
         category=CATEGORY_NAMES[hit.rule.category],
     )
+
+
+def strike_reason(hit: Hit) -> Text:
+    """Of a strike that a rule gives: the category, as in `refusal`."""
+    name = CATEGORY_NAMES[hit.rule.category]
+    if hit.rule.category in _OWN:
+        return Text("A prompt against the {category}", category=name)
+    return Text("A prompt that comes under “{category}”", category=name)

@@ -11,10 +11,8 @@ from bot.sandbox import EventKind
 from bot.store import AuditAction, AuditFilter, JobState
 from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 
-REFUSED = "Your prompt comes under “rules of this server”, which is not allowed here. Describe something else."
-NEGATIVE = (
-    "Your negative prompt comes under “rules of this server”, which is not allowed here. Describe something else."
-)
+REFUSED = "Your prompt is against the rules of this server. Describe something else."
+NEGATIVE = "Your negative prompt is against the rules of this server. Describe something else."
 STRUCK = "This brings you a strike; with /appeal you can ask the moderators to look at it again."
 
 
@@ -62,7 +60,7 @@ async def test_a_warning_is_for_whoever_asked(open_stage: OpenStage) -> None:
         events = await stage.play("/imagine prompt:a red circle images:1")
         warnings = [event for event in events if "moderators here have an eye on" in event.text]
         assert [event.is_ephemeral for event in warnings] == [True]
-        assert warnings[0].text.startswith("Your prompt comes under “rules of this server”")
+        assert warnings[0].text.startswith("Your prompt touches the rules of this server, and moderators")
         assert events[1].kind is EventKind.ACK
         await stage.job(JobState.DELIVERED)
 
@@ -97,7 +95,7 @@ async def test_a_strike_is_given_once_and_told(open_stage: OpenStage) -> None:
             while not (given := await sanctions.of(guild_id, user_id)):  # noqa: ASYNC110 - no event announces it
                 await asyncio.sleep(0.02)
         (strike,) = (each for each in given if each.kind == "strike")
-        assert strike.reason == "A prompt that comes under “rules of this server”"
+        assert strike.reason == "A prompt against the rules of this server"
 
 
 async def test_a_rule_strikes_no_moderator(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,13 +15,13 @@ def test_every_hit_is_explained_with_its_span() -> None:
     assert text.splitlines() == [
         "This would be refused.",
         r"- prompt, from 31 to 35: …y long prompt about some __**n4ked**__ \*people\* on a beach, and…",
-        "  **refuse**: naked, of rules of this server",
+        "  **refuse**: naked (rules of this server)",
         "  The spelling differs by signs or digits for letters.",
         r"- prompt, from 64 to 68: …eople\* on a beach, and a __**naked**__ mole rat",
-        "  **refuse**: naked, of rules of this server",
+        "  **refuse**: naked (rules of this server)",
         "  An exception covers it, so it doesn't count.",
         r"- prompt, from 64 to 77: …eople\* on a beach, and a __**naked mole rat**__",
-        "  **allow**: naked mole rat, of rules of this server",
+        "  **allow**: naked mole rat (rules of this server)",
     ]
 
 
