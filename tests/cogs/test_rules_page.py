@@ -1,9 +1,19 @@
 """What /mod rules and /mod test-prompt say, and that it fits into a message."""
 
-from bot.cogs.rules_page import MAX_PAGE_UNITS, categories_text, complaints_text, explanation_text, list_text
+from bot.cogs.rules_page import (
+    MAX_NAMED,
+    MAX_PAGE_UNITS,
+    categories_text,
+    complaints_text,
+    explanation_text,
+    explanations_text,
+    list_text,
+    taken_text,
+)
 from bot.language import ENGLISH, Text
 from bot.moderation.prompt_rules import Category, Rule, RuleAction, RuleSet
 from bot.moderation.rule_file import Complaint
+from bot.store import Taken
 
 MAX_MESSAGE = 2000
 RULES = RuleSet([Rule("naked", RuleAction.REFUSE), Rule("naked mole rat", RuleAction.ALLOW)])
@@ -52,3 +62,30 @@ def test_categories() -> None:
         "- gore and cruelty: **off** (1 rule)",
         "- hatred and its symbols: **hold** (40 rules)",
     ]
+
+
+def test_what_was_imported_is_told_with_what_it_was_before() -> None:
+    changed = tuple((f"word{number}", RuleAction.REFUSE, RuleAction.WARN) for number in range(7))
+    taken = Taken(20, num_added=3, num_unchanged=1, changed=changed, kept=(("naked", RuleAction.STRIKE),))
+    lines = taken_text(12, taken, ENGLISH).splitlines()
+    assert lines[0] == (
+        "Imported 11 rules. New: 3, with another action: 7, as before: 1. This server has 20 rules now. "
+        "1 rule here is stricter and stays."
+    )
+    assert lines[1] == "- word0: refuse → warn"
+    assert lines[-2:] == ["- naked stays: strike", "…"]
+    assert len(lines) == 1 + MAX_NAMED + 2
+
+
+def test_variants_are_explained_strictest_first() -> None:
+    rules = RuleSet([Rule("naked", RuleAction.WARN), Rule("red", RuleAction.REFUSE)])
+    explained = [(prompt, rules.check(prompt)) for prompt in ("a naked man", "a red man", "a man")]
+    lines = explanations_text(explained, None, ENGLISH).splitlines()
+    assert lines[:3] == [
+        "It stands for 3 variants. The strictest decides for all.",
+        "Variant: a red man",
+        "This would be refused.",
+    ]
+    assert "Variant: a naked man" in lines
+    assert "Variant: a man" not in lines
+    assert len(explanations_text(explained * 20, None, ENGLISH)) < MAX_MESSAGE

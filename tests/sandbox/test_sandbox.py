@@ -359,7 +359,7 @@ async def test_looking_up_the_world(sandbox: Sandbox, bot: TinyBot) -> None:
         "hidden",
         "staff",
     ]
-    assert len(await guild.fetch_roles()) == 2
+    assert len(await guild.fetch_roles()) == 3
     assert (await bot.fetch_user(member.id)).name == "owner"
     assert (await bot.application_info()).id == bot.application_id
     with pytest.raises(discord.NotFound, match="Unknown User"):
