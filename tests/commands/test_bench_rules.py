@@ -20,7 +20,7 @@ def test_the_goals_decide(call: Call, monkeypatch: pytest.MonkeyPatch, num_found
 
     def measure_rules(words: Sequence[Path]) -> RulesReport:
         asked.append(words)
-        return RulesReport(recall, recall, Innocents(1, 1, (), ()), COST)
+        return RulesReport(recall, recall, recall, recall, Innocents(1, 1, (), ()), COST)
 
     monkeypatch.setattr(bot.bench.rules, "measure_rules", measure_rules)
     outcome = call("bench", "rules", *["--words", "a", "--words", "b", "--json"])
