@@ -1,11 +1,10 @@
-r"""Rules as a text that moderators edit by hand: one a line, `action: words`. Pure; read on worker threads.
+"""Rules as a text that moderators edit by hand: one a line, `action: words`. Pure; read on worker threads.
 
 # What stands behind a # at the beginning of a line is a remark.
 refuse: naked
 warn: *blood*
 hold: /kill(ing|s)? (him|her)/
-hold: naked, nude && cat, \
-    dog
+hold: naked, nude && cat, dog
 allow: naked mole rat
 """
 
@@ -28,7 +27,6 @@ HEADER: Final = """\
 # Words and phrases fire on word boundaries, however they are spelled; with a * at an end, in longer words too.
 # With && between two lists, a prompt with a word or phrase of each fires: naked, nude && cat, dog
 # Between slashes stands a pattern in RE2: https://github.com/google/re2/wiki/Syntax
-# A \\ at the end of a line makes the next a part of it.
 """
 
 
@@ -63,15 +61,18 @@ def decode(data: bytes) -> str:
         raise InvalidParameterError("The file is not UTF-8 text (line {line}): save it as UTF-8.", line=line) from None
 
 
-def parse_rules(text: str, *, category: Category = Category.SERVER, action: RuleAction | None = None) -> RuleFile:
-    """action: of lines that name none; None where each must. The same rule with two actions is malformed.
+def parse_rules(
+    text: str, *, category: Category = Category.SERVER, action: RuleAction | None = None, goes_on: bool = False
+) -> RuleFile:
+    """action: of lines that name none; None where each must. The same rule with two actions is malformed. goes_on:
+    whether a line with a backslash at its end goes on in the next.
 
     Raises InvalidParameterError above MAX_RULES, MAX_PATTERNS or MAX_LINES.
     """
     rules: dict[str, Rule] = {}
     complaints: list[Complaint] = []
     num_patterns = 0
-    for num_lines, (number, line) in enumerate(_lines(text), start=1):
+    for num_lines, (number, line) in enumerate(_lines(text, goes_on=goes_on), start=1):
         if num_lines > MAX_LINES:
             raise InvalidParameterError("The file has more than {limit:,} lines with rules.", limit=MAX_LINES)
         try:
@@ -95,7 +96,7 @@ def parse_rules(text: str, *, category: Category = Category.SERVER, action: Rule
     return RuleFile(tuple(rules.values()), tuple(complaints[:MAX_COMPLAINTS]), len(complaints))
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
+def _lines(text: str, *, goes_on: bool) -> Iterator[tuple[int, str]]:
     """With the number of the first, where several are one."""
     begun, first = "", 0
     for number, line in enumerate(text.splitlines(), start=1):
@@ -103,7 +104,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
         if not begun and (not line or line.startswith("#")):
             continue
         first = first if begun else number
-        if line.endswith("\\"):
+        if goes_on and line.endswith("\\"):
             begun += line.removesuffix("\\")
             continue
         yield first, begun + line

@@ -22,7 +22,7 @@ AT_FIRST: Final[Mapping[Category, RuleAction]] = MappingProxyType({Category.MINO
 def starter_rules(category: Category, action: RuleAction) -> tuple[Rule, ...]:
     """The category's rules, with this action; its exceptions stay exceptions. Blocks on the disk at first."""
     text = (FOLDER / f"{category}.rules").read_text(encoding="utf-8")
-    read = parse_rules(text, category=category, action=action)
+    read = parse_rules(text, category=category, action=action, goes_on=True)
     if read.complaints:
         raise ValueError(f"{category}.rules, line {read.complaints[0].line}: {read.complaints[0].reason}")
     return read.rules

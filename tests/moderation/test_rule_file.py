@@ -69,9 +69,11 @@ def test_the_same_rule_with_two_actions_is_malformed() -> None:
 
 
 def test_a_line_may_go_on() -> None:
-    read = parse_rules("refuse: naked, \\\n  nude && \\\n cat\n\nwarn: x\nhold: blue \\")
+    read = parse_rules("refuse: naked, \\\n  nude && \\\n cat\n\nwarn: x\nhold: blue \\", goes_on=True)
     assert [rule.text for rule in read.rules] == ["naked, nude && cat", "blue"]
     assert [complaint.line for complaint in read.complaints] == [5]
+    own = (Rule("red \\", RuleAction.WARN), Rule("naked && cat", RuleAction.HOLD))
+    assert parse_rules(write_rules(own)).rules == own
 
 
 def test_too_many_rules() -> None:
