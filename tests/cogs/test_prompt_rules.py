@@ -91,7 +91,7 @@ async def test_files(open_stage: OpenStage, tmp_path: Path) -> None:
         ]
         file.write_text("# mine\nrefuse: naked\nallow: naked mole rat\n", encoding="utf-8")
         taken = await last(stage, f"/mod rules import file:{file}")
-        assert taken.text == "Imported 2 rules. This server has 3 rules now."
+        assert taken.text.startswith("Imported 2 rules. New: 2, with another action: 0, as before: 0.")
         replaced = await last(stage, f"/mod rules import file:{file} replace:true")
         assert replaced.text == "Imported 2 rules. This server has 2 rules now."
         exported = await last(stage, "/mod rules export")
@@ -133,7 +133,7 @@ async def test_automod(open_stage: OpenStage) -> None:
         await stage.play("give Moderator to dalle-bot")
         taken = await last(stage, "/mod rules import-automod action:refuse")
         assert taken.text.splitlines() == [
-            "Imported 5 rules. New: 4, with another action: 1, as before: 0. This server has 5 rules now.",
+            "Imported 4 rules. New: 3, with another action: 1, as before: 0. This server has 4 rules now.",
             "- naked: warn → refuse",
             "These could not be taken over:",
             "- x: A rule needs at least 2 letters or digits.",
@@ -141,7 +141,7 @@ async def test_automod(open_stage: OpenStage) -> None:
         assert (await last(stage, "/mod test-prompt prompt:a bloodbath")).text.startswith("This would be refused.")
         again = await last(stage, "/mod rules import-automod action:warn")
         assert again.text.splitlines()[:2] == [
-            "Imported 2 rules. New: 0, with another action: 0, as before: 1. This server has 5 rules now. "
+            "Imported 1 rule. New: 0, with another action: 0, as before: 1. This server has 4 rules now. "
             "3 rules here are stricter and stay.",
             "- naked stays: refuse",
         ]
