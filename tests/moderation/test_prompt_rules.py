@@ -190,12 +190,12 @@ def test_rules_made_to_keep_others_waiting_end_in_a_refusal() -> None:
 
 
 def test_exceptions_made_to_keep_others_waiting_end_in_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
-    rules = [Rule(f"/a{{{n}}}/", RuleAction.ALLOW if n % 2 else RuleAction.WARN) for n in range(1, 11)]
+    rules = [Rule(f"/z{{{n}}}/", RuleAction.ALLOW if n % 2 else RuleAction.WARN) for n in range(1, 11)]
     monkeypatch.setattr("bot.moderation.prompt_rules.MAX_FOUND", 99)
     with pytest.raises(InvalidPromptError, match="too much like too many rules"):
-        RuleSet(rules).check("a" * 1000)
+        RuleSet(rules).check("z" * 1000)
     monkeypatch.setattr("bot.moderation.prompt_rules.MAX_FOUND", 100)
-    assert len(RuleSet(rules).check("a" * 1000).hits) == 50
+    assert len(RuleSet(rules).check("z" * 1000).hits) == 50
 
 
 @pytest.mark.parametrize(

@@ -67,11 +67,11 @@ async def test_a_full_guild_takes_no_more_and_keeps_what_it_has(store: Store) ->
 async def test_patterns_are_counted_by_themselves(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.store.prompt_rules.MAX_PATTERNS", 2)
     words = [Rule("red", WARN), Rule("blue", WARN), Rule("green", WARN)]
-    assert await store.rules.put(GUILD, 1, [*words, Rule("/a/", WARN), Rule("/b/", WARN)]) == 5
-    assert await store.rules.put(GUILD, 1, [Rule("/a/", REFUSE)]) == 5
+    assert await store.rules.put(GUILD, 1, [*words, Rule("/xa/", WARN), Rule("/xb/", WARN)]) == Taken(5, 5)
+    assert await store.rules.put(GUILD, 1, [Rule("/xa/", REFUSE)]) == Taken(5, changed=(("/xa/", WARN, REFUSE),))
     with pytest.raises(InvalidParameterError, match="would have 3 patterns, and at most 2 fit"):
-        await store.rules.put(GUILD, 1, [Rule("/c/", WARN)])
-    assert await store.rules.put(GUILD + 1, 1, [Rule("/c/", WARN)]) == 1
+        await store.rules.put(GUILD, 1, [Rule("/xc/", WARN)])
+    assert await store.rules.put(GUILD + 1, 1, [Rule("/xc/", WARN)]) == Taken(1, 1)
 
 
 async def test_what_is_damaged_is_left_out_and_logged(store: Store, caplog: pytest.LogCaptureFixture) -> None:
