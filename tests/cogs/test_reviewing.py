@@ -85,6 +85,12 @@ async def moderate(stage: Stage, *lines: str) -> Event:
     return (await stage.play(lines[-1]))[-1]
 
 
+async def answered(stage: Stage, line: str) -> Event:
+    """What a moderator is answered alone, whatever else is posted meanwhile."""
+    await moderate(stage, "in staff")
+    return [event for event in await stage.play(line) if event.is_ephemeral][-1]
+
+
 async def ask(stage: Stage, line: str = "/imagine prompt:a red circle images:2 seed:5") -> Event:
     for change in ("as user", "in general"):
         await stage.play(change)
@@ -263,11 +269,11 @@ async def test_a_channel_that_vanished_keeps_the_job_and_the_owner_is_told_once(
         await eventually(lambda: len(direct_messages(stage)) == 1)
         assert "Requests wait for moderators" in direct_messages(stage)[0]
         assert (await stage.job(JobState.IN_REVIEW)).error is None
-        listed = await moderate(stage, "/mod review")
+        listed = await answered(stage, "/mod review")
         assert listed.text.startswith("2 cases are open:")
         assert "I could not post them" in listed.text
         await set_up(stage)
-        listed = await moderate(stage, "/mod review")
+        listed = await answered(stage, "/mod review")
         assert "I could not post them" not in listed.text
         assert listed.text.count("discord.com/channels") == 2
         await moderate(stage, "click Approve")
@@ -331,7 +337,7 @@ async def test_whoever_decides_about_what_has_ended_is_told_so(
         await ask(stage)
         case = await posted(stage)
         await stage.app.store.jobs.move(case.job_id, JobState.CANCELLED)
-        await moderate(stage, "in gallery")
+        await moderate(stage, "in staff")
         said = [event.text for event in await stage.play("click Approve") if event.is_ephemeral]
         assert [text.startswith("Nothing to decide any more") for text in said] == [True]
         assert (await case_of(stage)).decision is Decision.WITHDRAWN
