@@ -12,6 +12,7 @@ from discord import app_commands
 from bot.catalogues import Languages
 from bot.error_handler import UNKNOWN_INTERACTION, answer_error, explain
 from bot.errors import InvalidPromptError, JobFailedError, QueueFullError, StoreError
+from bot.executor.scheduler import LATER
 from bot.language import ENGLISH
 
 GENERIC = re.compile(
@@ -79,7 +80,7 @@ def test_an_outdated_command_says_how_to_refresh(caplog: pytest.LogCaptureFixtur
     [
         (
             QueueFullError(
-                "The queue is full: {count} of {limit} places are taken. Try again in a few minutes.", count=3, limit=3
+                "The queue is full: {count} of {limit} places are taken. {when}", count=3, limit=3, when=LATER
             ),
             r"Die Warteschlange ist voll: 3 von 3 Plätzen sind belegt\. Versuche es in ein paar Minuten noch einmal\.",
         ),

@@ -34,7 +34,7 @@ async def test_a_bot_that_is_killed_at_a_move_of_a_review(sandbox: Sandbox, tmp_
         async with theatre.life(KillPoint(prompt, source, to, is_committed)) as life:
             answer = await theatre.say(f"/imagine prompt:{prompt} images:1", life, f"player {number}")
             assert answer is not None
-            assert f"waiting for review (case {number})" in answer.text
+            assert f"waiting for review (case #{number})" in answer.text
             if pressed is not None:
                 await press(theatre, life, guild_id, number, pressed)
             assert await life.end() == KILLED
