@@ -59,7 +59,7 @@ async def test_a_bot_that_is_killed_at_a_move_of_a_review(sandbox: Sandbox, tmp_
 
 async def set_up(theatre: Theatre) -> int:
     """A guild whose moderators see prompts with a certain word first; returns its id."""
-    await theatre.sandbox.play("in gallery", player="owner")
+    await theatre.sandbox.play("in staff", player="owner")
     async with theatre.life() as life:
         assert await theatre.say("/imagine prompt:a red circle images:1", life, "owner") is not None
         await theatre.settled()
@@ -78,6 +78,6 @@ async def press(theatre: Theatre, life: Life, guild_id: int, number: int, label:
         while (case := await store.cases.get(guild_id, number)) is None or case.message_id is None:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     moderator = f"moderator {number}"
-    for line in ("as moderator", "in gallery"):
+    for line in ("as moderator", "in staff"):
         await theatre.sandbox.play(line, player=moderator)
     await theatre.say(f"click {label}", life, moderator)
