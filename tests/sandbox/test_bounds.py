@@ -79,10 +79,10 @@ def test_exchanges_give_way() -> None:
 
 
 def test_members_and_players_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world, "MAX_MEMBERS", 5)
+    monkeypatch.setattr(world, "MAX_MEMBERS", 6)
     guild = World(CLOCK)
     assert guild.member_named("ann") is guild.member_named("ann")
-    with pytest.raises(LineError, match="at most 5 members"):
+    with pytest.raises(LineError, match="at most 6 members"):
         guild.member_named("bob")
     monkeypatch.setattr(server, "MAX_PLAYERS", 1)
     sandbox = SandboxServer(1, None, Patience(), CLOCK)
