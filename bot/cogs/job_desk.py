@@ -1,87 +1,47 @@
 """The one way from an interaction to a delivery. Used by every command and button that makes a job; event loop.
 
 The order is the contract: check the bot's permissions, the guild's settings and the limits, the rules for prompts,
-commit the jobs to the store, submit them, answer with a real message for each, store its id. Everything after that is
-the delivery's. Each wait before the answer is short, so that the sum stays well below Discord's 3 seconds; what fails
-before it is raised, for the one sentence that its user gets.
+commit the jobs to the store, submit them, answer with a real message for each (acknowledging.py). Everything after
+that is the delivery's. Each wait before the answer is short, so that the sum stays well below Discord's 3 seconds; what
+fails before it is raised, for the one sentence that its user gets.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Final
 
 import aiohttp
 import discord
 
 from bot.catalogues import Languages
+from bot.cogs.acknowledging import STORE_TIMEOUT_S, Acknowledging, Held, Look, Submitted
 from bot.cogs.admission import Admission
 from bot.cogs.authority import role_ids
 from bot.cogs.delivery import Deliveries
 from bot.cogs.edit_window import check_wait, is_short_lived
 from bot.cogs.elsewhere import check_elsewhere, is_shown_alone
-from bot.cogs.follower import AcceptedJob
 from bot.cogs.image_gate import ImageGate
-from bot.cogs.job_answer import UnconfirmedAnswer, UnconfirmedError, send_job_message
-from bot.cogs.job_message import JobMessage
 from bot.cogs.origin import origin_text
 from bot.cogs.permissions import check_app_permissions
 from bot.cogs.picture_check import PictureCheck
 from bot.cogs.previews import preview_interval_s
-from bot.cogs.private_message import PrivateMessage
 from bot.cogs.prompt_check import PromptCheck, review_details, to_review
-from bot.cogs.updates import UpdateReader, submit_job
+from bot.cogs.updates import submit_job
 from bot.errors import DalleBotError, StoreError, WaitTooLongError
-from bot.executor.base import EngineState, Executor
-from bot.guild_settings import GuildSettings, ResultFormat
-from bot.image_rule import ImageRule
-from bot.language import Language, Text
+from bot.executor.base import Executor
+from bot.guild_settings import GuildSettings
+from bot.language import Text
 from bot.moderation.cases import CaseKind
 from bot.moderation.places import Places
 from bot.moderation.prompt_rules import Verdict
-from bot.render import render_update, render_waiting
-from bot.requests import GenerationRequest, Queued, Update
+from bot.requests import GenerationRequest, Queued
 from bot.store import CaseRecord, JobKind, JobRecord, JobState, JobStore, NewCase, NewJob
-from bot.views.job_control import view_of
 
-STORE_TIMEOUT_S: Final = 1.0
 WARN_TIMEOUT_S: Final = 10.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Submitted:
-    """A job that the executor has, with its updates and the first of them."""
-
-    request: GenerationRequest
-    updates: UpdateReader
-    first: Update
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A job that isn't drawn before moderators have seen its prompt."""
-
-    request: GenerationRequest
-    case: CaseRecord
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What the messages of an interaction's jobs have in common.
-
-    is_short_lived: they must be done while their answer can be edited.
-    """
-
-    language: Language
-    is_private: bool
-    is_short_lived: bool
-    result_format: ResultFormat
-    origin: Text | None
-    image_rules: tuple[ImageRule, ...]
 
 
 class JobDesk:
@@ -101,7 +61,6 @@ class JobDesk:
         places: Places,
         languages: Languages,
     ) -> None:
-        self._client = client
         self._store = store
         self._executor = executor
         self._deliveries = deliveries
@@ -111,6 +70,9 @@ class JobDesk:
         self._review = review
         self._places = places
         self._languages = languages
+        self._acknowledging = Acknowledging(
+            client, store=store, executor=executor, deliveries=deliveries, languages=languages
+        )
 
     async def check(self, interaction: discord.Interaction, *requests: GenerationRequest) -> None:
         """Raises what `accept` would refuse these with now; it stores nothing and keeps no place."""
@@ -195,7 +157,7 @@ class JobDesk:
                         for part, request in enumerate(requests)
                     ]
                 )
-            look = _Look(
+            look = Look(
                 language=self._languages.of(locale),
                 is_private=is_private,
                 is_short_lived=short_lived,
@@ -206,8 +168,8 @@ class JobDesk:
             cases = await self._open_cases(new_cases)
             submitted = await self._submit(interaction, [r for r in requests if r.job_id not in cases], look)
             accepted = {job.request.job_id: job for job in submitted}
-            jobs = [accepted.get(r.job_id) or _Held(r, cases[r.job_id]) for r in requests]
-            await self._acknowledge_all(interaction, channel_id, jobs, look)
+            jobs = [accepted.get(r.job_id) or Held(r, cases[r.job_id]) for r in requests]
+            await self._acknowledging.acknowledge_all(interaction, channel_id, jobs, look)
         if cases:
             self._review.opened()
         if screened.warned is not None:
@@ -267,14 +229,14 @@ class JobDesk:
             raise StoreError("The job could not be stored in time. Try again in a minute.") from error
 
     async def _submit(
-        self, interaction: discord.Interaction, requests: Sequence[GenerationRequest], look: _Look
-    ) -> list[_Submitted]:
+        self, interaction: discord.Interaction, requests: Sequence[GenerationRequest], look: Look
+    ) -> list[Submitted]:
         """All or none of them."""
         outcomes = await asyncio.gather(
             *(submit_job(self._executor, request) for request in requests), return_exceptions=True
         )
         submitted = [
-            _Submitted(request, *outcome)
+            Submitted(request, *outcome)
             for request, outcome in zip(requests, outcomes, strict=True)
             if not isinstance(outcome, BaseException)
         ]
@@ -288,131 +250,18 @@ class JobDesk:
             else:
                 return submitted
         for job in submitted:
-            await self._withdraw(job)
+            await self._acknowledging.withdraw(job)
         if isinstance(refusal, DalleBotError):
             sentence = self._languages.of(str(interaction.locale)).tell(refusal)
             for request in requests:
                 self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
         raise refusal
 
-    def _expected_end_s(self, job: _Submitted) -> float | None:
+    def _expected_end_s(self, job: Submitted) -> float | None:
         """At the earliest; None while nothing is measured."""
         start_s = job.first.expected_start_s if isinstance(job.first, Queued) else None
         drawing_s = self._executor.drawing_s(job.request)
         return None if drawing_s is None else (start_s or 0.0) + drawing_s
-
-    async def _withdraw(self, job: _Submitted) -> None:
-        await self._executor.cancel(job.request.job_id)
-        await job.updates.aclose()
-
-    async def _acknowledge_all(
-        self,
-        interaction: discord.Interaction,
-        channel_id: int,
-        jobs: Sequence["_Submitted | _Held"],
-        look: _Look,
-    ) -> None:
-        """A message for each job, whose delivery starts with it. What Discord refused is raised at the end."""
-        refusal: Exception | None = None
-        is_answered = interaction.response.is_done()
-        for job in jobs:
-            if refusal is not None and not is_answered:
-                await self._reject_unanswered(interaction, channel_id, job)
-                continue
-            try:
-                await self._acknowledge(interaction, channel_id, job, look, is_follow_up=is_answered)
-                is_answered = True
-            except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-                refusal = error
-                is_uncertain = isinstance(error, UnconfirmedError)
-                await self._reject_unanswered(interaction, channel_id, job, is_uncertain=is_uncertain)
-        if refusal is not None:
-            raise refusal
-
-    async def _reject_unanswered(
-        self,
-        interaction: discord.Interaction,
-        channel_id: int,
-        job: "_Submitted | _Held",
-        *,
-        is_uncertain: bool = False,
-    ) -> None:
-        """is_uncertain: its message may be there all the same, and is then told."""
-        if isinstance(job, _Submitted):
-            await self._withdraw(job)
-        language = self._languages.of(str(interaction.locale))
-        sentence = language.text("Discord did not take the answer to the command.")
-        message = None
-        if is_uncertain:
-            unknown = self._client.get_partial_messageable(channel_id).get_partial_message(interaction.id)
-            message = UnconfirmedAnswer(unknown, job.request.job_id, language, interaction=interaction)
-        self._deliveries.reject(job.request.job_id, job.request.prompt, JobState.FAILED, sentence, message=message)
-
-    async def _acknowledge(
-        self,
-        interaction: discord.Interaction,
-        channel_id: int,
-        job: "_Submitted | _Held",
-        look: _Look,
-        *,
-        is_follow_up: bool,
-    ) -> None:
-        request = job.request
-        language = look.language
-        if isinstance(job, _Held):
-            number, user_id = job.case.number, interaction.user.id
-            rendered = render_waiting(number, language=language, user_id=user_id, prompt=None)
-        else:
-            loading = self._executor.status.state is EngineState.LOADING
-            rendered = render_update(request, job.first, language=language, loading=loading)
-        view = view_of(rendered.controls, request.job_id, language)
-        message_id = await send_job_message(
-            interaction,
-            request.job_id,
-            rendered.content,
-            view,
-            is_private=look.is_private,
-            is_follow_up=is_follow_up,
-        )
-        if isinstance(job, _Held):
-            await self._deliveries.hold(request.job_id, (channel_id, message_id), STORE_TIMEOUT_S)
-            return
-        stored = JobState.RECEIVED
-        try:
-            async with asyncio.timeout(STORE_TIMEOUT_S):
-                await self._store.acknowledge(request.job_id, channel_id, message_id)
-                stored = JobState.ACKNOWLEDGED
-        except (StoreError, TimeoutError) as error:
-            # Its delivery tries again; after a stop before that, the next start asks Discord for the message.
-            reason = str(error) or type(error).__name__
-            _log.error("job %s: the message id could not be stored yet: %s", request.job_id, reason)
-        discord_message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)
-        make_message: Callable[..., JobMessage] = JobMessage
-        if look.is_short_lived:
-            make_message = partial(PrivateMessage, self._client, interaction.user.id)
-        message = make_message(
-            discord_message,
-            request.job_id,
-            language,
-            interaction=interaction,
-            is_follow_up=is_follow_up,
-            shown=rendered,
-        )
-        accepted = AcceptedJob(
-            request=request,
-            user_id=interaction.user.id,
-            message=message,
-            updates=job.updates,
-            first=job.first,
-            language=language,
-            stored=stored,
-            max_bytes=interaction.filesize_limit,
-            origin=look.origin,
-            result_format=look.result_format,
-            guild_id=interaction.guild_id,
-            image_rules=look.image_rules,
-        )
-        self._deliveries.start(accepted)
 
 
 def _guild(interaction: discord.Interaction) -> str | None:
