@@ -48,14 +48,13 @@ class BlockedPictures:
         language = self._languages.of(str(interaction.locale))
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
-                if case is None:
-                    await answer_alone(
-                        interaction, blocked_text(await self._hashes.cases(guild_id, MAX_SHOWN), language)
-                    )
-                    return
-                number = await self._gate.unblock(guild_id, case, interaction.user.id)
+                known = [] if case is not None else await self._hashes.cases(guild_id, MAX_SHOWN)
+                number = 0 if case is None else await self._gate.unblock(guild_id, case, interaction.user.id)
         except TimeoutError as error:
             raise StoreError("The rejected pictures could not be read or changed in time.") from error
+        if case is None:
+            await answer_alone(interaction, blocked_text(known, language))
+            return
         if not number:
             raise InvalidParameterError("This case has blocked no pictures: /mod blocked shows those that have.")
         await answer_alone(

@@ -17,6 +17,7 @@ DAMAGED: Final = (
 )
 FULL: Final = "can't grow: the disk is full. Free some space."
 UNREACHED: Final = "can't be reached: start its server, or check store.url and the network."
+UNOPENED: Final = "can't be opened: check that its folder exists and that this user may write there."
 _SAME_INTERACTION: Final = "already holds a job of this interaction."
 _SAME_ID: Final = "already holds a job with this id."
 _NO_JOB: Final = "does not hold the job that this belongs to."
@@ -26,7 +27,7 @@ _PHRASES: Final = (
     ("database is locked", LOCKED),
     ("file is not a database", DAMAGED),
     ("malformed", DAMAGED),
-    ("unable to open", "can't be opened: check that its folder exists and that this user may write there."),
+    ("unable to open", UNOPENED),
     ("readonly", "can't be written: give this user the right to write the file and its folder."),
     ("disk is full", FULL),
     ("disk I/O error", "can't be read or written: check the disk and how full it is."),
@@ -65,12 +66,13 @@ def refusals_of(name: str) -> Iterator[None]:
     except PoolTimeoutError as error:
         raise StoreError(f"{name} is too busy: no connection was free in {POOL_TIMEOUT_S:g} s. Try again.") from error
     except DBAPIError as error:
-        raise StoreError(f"{name} {_reason(error)}") from error
+        raise StoreError(f"{name} {reason_of(error)}") from error
     except (SQLAlchemyError, OSError) as error:
         raise StoreError(f"{name} can't be used ({type(error).__name__}): the log has the details.") from error
 
 
-def _reason(error: DBAPIError) -> str:
+def reason_of(error: DBAPIError) -> str:
+    """What it means and what to do, without the database's name: one of the constants above, where it is known."""
     refusal, code = str(error.orig), str(getattr(error.orig, "sqlstate", None))
     if code in _CODES:
         return _CODES[code]

@@ -13,19 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.errors import StoreError
 from bot.store.database import Database
+from bot.store.refusals import DAMAGED, FULL, LOCKED, UNOPENED, UNREACHED, reason_of
 from bot.telemetry.metrics import Metrics
 
-# A phrase of SQLite or PostgreSQL → what to count it as. The first one that fits.
-_PHRASES: Final = (
-    ("locked", "locked"),
-    ("lock timeout", "locked"),
-    ("not a database", "damaged"),
-    ("malformed", "damaged"),
-    ("is full", "full"),
-    ("No space left", "full"),
-    ("unable to open", "unreachable"),
-    ("connection", "unreachable"),
-)
+_KINDS: Final = {
+    LOCKED: "locked",
+    DAMAGED: "damaged",
+    FULL: "full",
+    UNOPENED: "unreachable",
+    UNREACHED: "unreachable",
+}
 
 
 class WatchedDatabase(Database):
@@ -78,5 +75,4 @@ def kind_of(error: StoreError) -> str | None:
         return None
     if isinstance(cause, PoolTimeoutError):
         return "busy"
-    refusal = str(cause.orig) if isinstance(cause, DBAPIError) else str(cause)
-    return next((kind for phrase, kind in _PHRASES if phrase in refusal), "other")
+    return _KINDS.get(reason_of(cause), "other") if isinstance(cause, DBAPIError) else "other"

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from bot.errors import StoreError
 from bot.store import JobState, NewJob, Store
+from bot.store.watched import kind_of
 from bot.telemetry.metrics import STORE_ERRORS, Metrics
 
 
@@ -110,3 +112,12 @@ async def test_a_file_that_was_taken_away_is_counted(store: Store, metrics: Metr
     with pytest.raises(StoreError, match="moved, deleted or replaced"):
         await store.jobs.create(new_job("0000000000aa"))
     assert errors(metrics) == {"unreachable": 1}
+
+
+def test_postgresql_is_understood_by_its_codes_whatever_its_language() -> None:
+    class FullError(Exception):
+        sqlstate = "53100"
+
+    error = StoreError("The database is full.")
+    error.__cause__ = DBAPIError("INSERT", None, FullError("Auf dem Gerät ist kein Speicherplatz mehr verfügbar"))
+    assert kind_of(error) == "full"

@@ -8,7 +8,7 @@ from prometheus_client import Metric
 from bot.cogs.gateway_watch import _KINDS
 from bot.executor.base import EngineState
 from bot.store import JobState
-from bot.store.watched import _PHRASES
+from bot.store.watched import _KINDS as STORE_KINDS
 from bot.telemetry.metrics import (
     DISCORD_ERRORS,
     ENGINE_STATES,
@@ -51,7 +51,7 @@ def test_labels_have_the_values_of_the_code() -> None:
     assert set(JOB_STATES) == set(JobState)
     assert set(ENGINE_STATES) == set(EngineState)
     assert set(INTERACTION_KINDS) == set(_KINDS.values())
-    assert {kind for _, kind in _PHRASES} <= set(STORE_ERRORS)
+    assert set(STORE_KINDS.values()) <= set(STORE_ERRORS)
 
 
 def test_every_series_is_there_before_anything_happens() -> None:
