@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
 
 from bot.bench.chat_accounts import Account, ExpectedPixels, Outcome, judge, strays
 from bot.bench.chat_bot_report import BotReport
 from bot.bench.chat_plan import ChatPlan
 from bot.bench.chat_record import ChatRecord
+from bot.bench.goal_table import goal_table
 from bot.sandbox.interactions import ACKNOWLEDGE_S
 
 MAX_ACK_P99_S: Final = 0.5
@@ -161,14 +161,7 @@ class ChatReport:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         figures = self.to_json()
-        table = Table(title=f"{self.plan.users} users for {self.plan.seconds:g} s, {self.bot.model}", min_width=60)
-        table.add_column("")
-        table.add_column("measured", justify="right")
-        table.add_column("goal", justify="right")
-        for label, key, form, goal in _ROWS:
-            value = figures[key]
-            table.add_row(label, "–" if value is None else form.format(value), goal)
-        yield table
+        yield goal_table(f"{self.plan.users} users for {self.plan.seconds:g} s, {self.bot.model}", _ROWS, figures)
         for told, number in sorted(self.refusals.items()):
             yield f"Refused {number} times: {told}"
         for block in figures["loop_blocks_worst"]:
@@ -190,25 +183,25 @@ def _percentile(values: Sequence[float], percent: float) -> float | None:
 
 
 _ROWS: Final = (
-    ("commands sent", "sent", "{}", ""),
-    ("  refused by the limits", "refused", "{}", ""),
-    ("  not answered in time", "unanswered", "{}", "0"),
-    ("  acknowledged as jobs", "acknowledged", "{}", ""),
-    ("jobs delivered", "delivered", "{}", "all"),
-    ("  told that they failed", "failed", "{}", "0"),
-    ("  lost", "lost", "{}", "0"),
-    ("  doubled", "doubled", "{}", "0"),
-    ("  wrong", "wrong", "{}", "0"),
-    ("answer, median", "ack_p50_s", "{:.3f} s", ""),
-    ("answer, 99 %", "ack_p99_s", "{:.3f} s", f"< {MAX_ACK_P99_S:g} s"),
-    ("answer, slowest", "ack_max_s", "{:.3f} s", ""),
-    ("event loop at a standstill, longest", "loop_block_max_s", "{:.3f} s", f"≤ {MAX_LOOP_BLOCK_S:g} s"),
-    ("  of which without a processor", "loop_block_max_starved_s", "{:.3f} s", ""),
-    ("a full collection of garbage", "full_collection_s", "{:.3f} s", f"≤ {MAX_LOOP_BLOCK_S:g} s"),
-    ("from command to pictures, median", "delivery_p50_s", "{:.1f} s", ""),
-    ("from command to pictures, 99 %", "delivery_p99_s", "{:.1f} s", ""),
-    ("edits of a job's message, mean", "edits_per_job", "{:.1f}", ""),
-    ("  sooner than 3 s after the last", "hasty_edits", "{}", "0"),
-    ("time to drain", "drain_s", "{:.1f} s", ""),
-    ("jobs had to wait, of the sending", "saturated_share", "{:.0%}", ""),
+    ("commands sent", "sent", "{}".format, ""),
+    ("  refused by the limits", "refused", "{}".format, ""),
+    ("  not answered in time", "unanswered", "{}".format, "0"),
+    ("  acknowledged as jobs", "acknowledged", "{}".format, ""),
+    ("jobs delivered", "delivered", "{}".format, "all"),
+    ("  told that they failed", "failed", "{}".format, "0"),
+    ("  lost", "lost", "{}".format, "0"),
+    ("  doubled", "doubled", "{}".format, "0"),
+    ("  wrong", "wrong", "{}".format, "0"),
+    ("answer, median", "ack_p50_s", "{:.3f} s".format, ""),
+    ("answer, 99 %", "ack_p99_s", "{:.3f} s".format, f"< {MAX_ACK_P99_S:g} s"),
+    ("answer, slowest", "ack_max_s", "{:.3f} s".format, ""),
+    ("event loop at a standstill, longest", "loop_block_max_s", "{:.3f} s".format, f"≤ {MAX_LOOP_BLOCK_S:g} s"),
+    ("  of which without a processor", "loop_block_max_starved_s", "{:.3f} s".format, ""),
+    ("a full collection of garbage", "full_collection_s", "{:.3f} s".format, f"≤ {MAX_LOOP_BLOCK_S:g} s"),
+    ("from command to pictures, median", "delivery_p50_s", "{:.1f} s".format, ""),
+    ("from command to pictures, 99 %", "delivery_p99_s", "{:.1f} s".format, ""),
+    ("edits of a job's message, mean", "edits_per_job", "{:.1f}".format, ""),
+    ("  sooner than 3 s after the last", "hasty_edits", "{}".format, "0"),
+    ("time to drain", "drain_s", "{:.1f} s".format, ""),
+    ("jobs had to wait, of the sending", "saturated_share", "{:.0%}".format, ""),
 )

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
 
 from bot.bench.chat_accounts import Outcome
 from bot.bench.chat_report import ChatReport
+from bot.bench.goal_table import goal_table
 from bot.sandbox.interactions import ACKNOWLEDGE_S
 
 MAX_GROWTH: Final = 0.05
@@ -84,14 +84,7 @@ class OverloadReport:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         figures = self.to_json()
-        table = Table(title=f"{self.times:g} times the capacity for {self.chat.plan.seconds:g} s", min_width=60)
-        table.add_column("")
-        table.add_column("measured", justify="right")
-        table.add_column("goal", justify="right")
-        for label, key, form, goal in _ROWS:
-            value = figures[key]
-            table.add_row(label, "–" if value is None else form(value), goal)
-        yield table
+        yield goal_table(f"{self.times:g} times the capacity for {self.chat.plan.seconds:g} s", _ROWS, figures)
         for told, number in sorted(self.chat.refusals.items()):
             yield f"Refused {number} times: {told}"
         yield from (f"Missed: {miss}" for miss in figures["missed"])
