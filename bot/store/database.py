@@ -185,6 +185,10 @@ def _prepare(engine: Engine, busy_timeout_s: float) -> None:
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 
+    def release_sqlite(connection: Any, _record: object, _error: object) -> None:
+        # A cancelled call leaves a cursor behind, and a connection that is closed with one keeps its lock.
+        connection.rollback()
+
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(_WRITES, False)
         if is_sqlite:
@@ -194,4 +198,5 @@ def _prepare(engine: Engine, busy_timeout_s: float) -> None:
 
     if is_sqlite:
         event.listen(engine, "connect", prepare_sqlite)
+        event.listen(engine, "invalidate", release_sqlite)
     event.listen(engine, "begin", begin)

@@ -16,7 +16,7 @@ from bot.sandbox import Refusal
 from bot.sandbox.fault_plan import CALLBACK, EDIT_BY_BOT, EDIT_BY_TOKEN, LOOK
 from bot.store import JobRecord, JobState, JobStore
 from bot.store.states import FINAL_STATES
-from tests.conftest import OpenStage, Stage, eventually
+from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 
 pytestmark = pytest.mark.fault
 
@@ -115,12 +115,12 @@ async def test_a_command_from_meanwhile_is_answered_once_the_session_is_resumed(
 
 async def test_a_connection_that_only_looks_alive_is_given_up(open_stage: OpenStage) -> None:
     async with open_stage() as stage:
-        # 60 seconds otherwise; it counts from the next event on.
+        # 60 seconds otherwise; it counts from the next event on, and for this connection alone.
         (shard,) = stage.app.bot.shards.values()
-        stage.app.bot._connection.heartbeat_timeout = 1.0
         shard._parent.ws._max_heartbeat_timeout = 1.0
         await stage.begin("/about", player="second")
         await stage.sandbox.happens("connection frozen")
+        await stage.sandbox.wait_until_connected(TIMEOUT_S)
         await stage.begin(DRAW)
         await check(stage, delivered=1)
 

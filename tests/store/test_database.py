@@ -18,6 +18,7 @@ from bot.store.database import create_blocking_engine, create_engine, describe, 
 from bot.store.refusals import refusals_of
 from tests.store.full_disk import full_disk
 from tests.store.postgres import PostgresServer
+from tests.store.samples import new_job
 
 JOB = NewJob(prompt="a red circle", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=3)
 
@@ -41,6 +42,17 @@ def locked(file: Path) -> Iterator[None]:
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
+
+
+async def test_a_call_that_is_cancelled_at_any_moment_holds_nothing_up(file: Path) -> None:
+    async with Store.open(url_of(file), busy_timeout_s=0.5) as store:
+        for turn in range(100):
+            writing = asyncio.create_task(store.jobs.create(new_job(2 * turn)))
+            for _ in range(turn % 20):
+                await asyncio.sleep(0.0005)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+            await store.jobs.create(new_job(2 * turn + 1))
 
 
 async def test_sqlite_is_set_up_for_durable_jobs(file: Path) -> None:
