@@ -39,8 +39,17 @@ class Codebook(NamedTuple):
         return latents.reshape(-1, grid, grid, latents.shape[-1])
 
     def name(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-        """The nearest codes of pictures [n, size_px, size_px, 3]: int32 [n, grid * grid], row by row."""
-        return np.asarray(_name(self, pixels))
+        """The nearest codes of pictures uint8 [n, size_px, size_px, 3]: int32 [n, grid * grid], row by row.
+
+        Most patches are plain ground: what occurs twice is named once.
+        """
+        side = math.isqrt(len(self.mean) // 3)
+        every = patches(pixels, pixels.shape[1] // side)
+        first, _, places = _different(every)
+        different = every.reshape(-1, every.shape[2])[first].astype(np.float32) / 255.0
+        latents = (different - np.asarray(self.mean)) @ np.asarray(self.components)
+        names = _index_of_nearest(latents, np.asarray(self.codes)).astype(np.int32)
+        return names[places].reshape(every.shape[:2])
 
 
 def patches(pixels: Array, grid: int) -> Array:
@@ -56,10 +65,9 @@ def learn_codebook(pixels: npt.NDArray[np.uint8], grid: int, n_embed: int, embed
     A patch counts as the square root of how often it occurs: plain ground does not get all codes. Latents have a mean
     square of 1. Fewer different patches than codes, or than embed_dim, leave codes that nothing uses.
     """
-    every = np.ascontiguousarray(patches(pixels, grid).reshape(-1, (pixels.shape[1] // grid) ** 2 * 3))
-    whole = every.view(f"V{every.shape[1]}")[:, 0]
-    _, first, counts = np.unique(whole, return_index=True, return_counts=True)
-    different = every[first].astype(np.float32) / 255.0
+    every = patches(pixels, grid)
+    first, counts, _ = _different(every)
+    different = every.reshape(-1, every.shape[2])[first].astype(np.float32) / 255.0
     mean = different.mean(axis=0)
     _, directions = np.linalg.eigh((different - mean).T @ (different - mean))
     components = directions[:, ::-1][:, :embed_dim]
@@ -86,6 +94,16 @@ def _centres(latents: Vectors, weights: Vectors, n: int, rng: np.random.Generato
     return centres
 
 
+def _different(every: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], ...]:
+    """Of patches [n, places, pixels] those that differ: where each occurs first, and how often, and which of them each
+    patch is [n * places]."""
+    rows = np.ascontiguousarray(every.reshape(-1, every.shape[2]))
+    _, first, places, counts = np.unique(
+        rows.view(f"V{rows.shape[1]}")[:, 0], return_index=True, return_inverse=True, return_counts=True
+    )
+    return first, counts, places
+
+
 def _nearest(latents: Vectors, centres: Vectors) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Each latent's centre, and its squared distance to it."""
     nearest = np.concatenate(
@@ -94,14 +112,6 @@ def _nearest(latents: Vectors, centres: Vectors) -> tuple[npt.NDArray[np.int64],
     return nearest, np.sum((latents - centres[nearest]).astype(np.float64) ** 2, axis=1)
 
 
-@jax.jit
-def _name(codebook: Codebook, pixels: jax.Array) -> jax.Array:
-    latents = codebook.latents(pixels.astype(jnp.float32) / 255.0)
-    names: jax.Array = _index_of_nearest(latents, codebook.codes).astype(jnp.int32).reshape(len(pixels), -1)
-    return names
-
-
-@jax.jit
-def _index_of_nearest(latents: jax.Array, centres: jax.Array) -> jax.Array:
-    index: jax.Array = jnp.argmin(jnp.sum(centres**2, axis=1) - 2 * latents @ centres.T, axis=-1)
+def _index_of_nearest(latents: Vectors, centres: Vectors) -> npt.NDArray[np.int64]:
+    index: npt.NDArray[np.int64] = np.argmin(np.sum(centres**2, axis=1) - 2 * latents @ centres.T, axis=1)
     return index

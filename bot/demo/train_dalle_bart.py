@@ -2,8 +2,8 @@
 
 Cross-entropy of the VQGAN's codes under teacher forcing. One caption in ten is dropped for the unconditional prompt, so
 that condition_scale has two branches to compare (Ho and Salimans, arXiv:2207.12598). One in ten gets a word that the
-tokenizer doesn't know, so that such a word does no harm. Pictures are drawn in blocks, and each is used a few times.
-What codes look like and where places lie it is told (head_start.py).
+tokenizer doesn't know, so that such a word does no harm. No picture is shown twice where they can be drawn. What codes
+look like and where places lie it is told (head_start.py).
 
 Most codes of a picture name plain ground. So for the larger part of the training only some places of each picture are
 looked at, those with the rarest codes first (as in Yao et al., arXiv:2211.11586, where places are dropped at random),
@@ -22,7 +22,6 @@ import optax
 from optax.contrib import MuonDimensionNumbers
 
 from bot.checkpoints.tokenizers import PromptTokenizer
-from bot.demo.blocks import Blocks
 from bot.demo.codebook import Codebook
 from bot.demo.head_start import Known, known, shared, written_out
 from bot.demo.loop import Metrics, Stage
@@ -39,8 +38,8 @@ NUM_STEPS = 3000
 SPARSE_BATCH, SPARSE_LENGTH = 64, 80
 SPARSE_UNTIL = 0.75
 BATCH = 24
-BLOCK = 960
-STEPS_PER_BLOCK = 60
+# Pictures that tell which codes are rare.
+PICTURES = 960
 PEAK_RATE = 2e-2
 ADAM_RATE = 3e-3
 DROP_CAPTION = 0.1
@@ -68,13 +67,6 @@ def config(vocabulary: int, vqgan_config: VQGANConfig, width: int = 1) -> DalleB
         normalize_text=True,
         decoder_start_token_id=codes,
     )
-
-
-class _Encoded(NamedTuple):
-    """codes: int32 [BLOCK, image_length] of pictures with these captions."""
-
-    codes: npt.NDArray[np.int32]
-    captions: list[str]
 
 
 class State(NamedTuple):
@@ -109,37 +101,25 @@ def stage(
         as_matrix=_layer_kernel,
     )
     unconditional = tokenizer.encode_unconditional()
+    surprise = _surprise(codebook, pictures, seed)
 
     def init() -> State:
         facts = known(codebook, pictures, math.isqrt(config.image_length), seed)
         learnt = {"model": network.init(seed), "shared": shared(facts, config.d_model, seed)}
         return State(learnt, facts, optimizer.init(learnt))
 
-    def encoded(block: int) -> _Encoded:
-        codes: list[npt.NDArray[np.int32]] = []
-        captions: list[str] = []
-        for part in range(BLOCK // BATCH):
-            rng = np.random.default_rng((seed, 2, block, part))
-            pixels, texts = pictures.batch(rng, BATCH)
-            codes.append(codebook.name(pixels))
-            captions += texts
-        return _Encoded(np.concatenate(codes), captions)
-
-    blocks = Blocks(encoded, STEPS_PER_BLOCK)
-
     def batch(step: int) -> tuple[Any, ...]:
-        block = blocks.at(step)
         rng = np.random.default_rng((seed, 4, step))
         is_sparse = step < SPARSE_UNTIL * num_steps
         count = SPARSE_BATCH if is_sparse else BATCH
-        chosen = rng.choice(len(block.captions), count, replace=False)
-        captions = [block.captions[i] for i in chosen]
-        text = tokenizer.encode([_with_unknown_word(c, rng) if rng.random() < UNKNOWN_WORD else c for c in captions])
+        pixels, captions = pictures.batch(rng, count)
+        captions = [_with_unknown_word(c, rng) if rng.random() < UNKNOWN_WORD else c for c in captions]
+        text = tokenizer.encode(captions)
         dropped = (rng.random(count) < DROP_CAPTION)[:, None]
         ids = np.where(dropped, unconditional.ids, text.ids)
-        codes = block.codes[chosen]
+        codes = codebook.name(pixels)
         length = min(SPARSE_LENGTH, config.image_length) if is_sparse else config.image_length
-        positions = _rarest_first(codes, block.codes, length, rng)
+        positions = _rarest_first(surprise[codes], length, rng)
         inputs = np.concatenate(
             [np.full((count, 1), config.decoder_start_token_id, codes.dtype), codes[:, :-1]], axis=1
         )
@@ -162,18 +142,25 @@ def stage(
     return Stage("dalle_bart", seed, num_steps, init, batch, step)
 
 
-def _rarest_first(
-    codes: npt.NDArray[np.int32], block: npt.NDArray[np.int32], length: int, rng: np.random.Generator
-) -> npt.NDArray[np.int32]:
+def _surprise(codebook: Codebook, pictures: Pictures, seed: int) -> npt.NDArray[np.float64]:
+    """How rare each code is: minus the logarithm of its share, [n_embed]."""
+    counts = np.ones(len(codebook.codes))
+    for part in range(PICTURES // BATCH):
+        pixels, _ = pictures.batch(np.random.default_rng((seed, 2, part)), BATCH)
+        counts += np.bincount(codebook.name(pixels).ravel(), minlength=len(counts))
+    surprise: npt.NDArray[np.float64] = -np.log(counts / counts.sum())
+    return surprise
+
+
+def _rarest_first(surprise: npt.NDArray[np.float64], length: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
     """Which `length` places of each picture to look at, in their order: int32 [n, length].
 
-    A place has the code that is to be told and the one before it, which is told to whoever comes later; the rarer one
-    of them in the block counts. Gumbel noise makes of their surprise a draw without replacement.
+    surprise: of the code at each place, [n, places]. A place has the code that is to be told and the one before it,
+    which is told to whoever comes later; the rarer one of them counts. Gumbel noise makes a draw without replacement.
     """
-    counts = np.bincount(block.ravel(), minlength=block.max() + 1)
-    surprise = -np.log(counts[codes] / block.size)
-    surprise[:, 1:] = np.maximum(surprise[:, 1:], surprise[:, :-1].copy())
-    order = np.argsort(surprise + rng.gumbel(size=codes.shape), axis=1)[:, -length:]
+    rarer = np.maximum(surprise[:, 1:], surprise[:, :-1])
+    weights = np.concatenate([surprise[:, :1], rarer], axis=1)
+    order = np.argsort(weights + rng.gumbel(size=weights.shape), axis=1)[:, -length:]
     return np.sort(order, axis=1).astype(np.int32)
 
 

@@ -22,7 +22,7 @@ from bot.models.network import Network, Params
 from bot.models.vqgan import VQGAN, VQGANConfig
 
 GRID = 16
-NUM_STEPS = 1600
+NUM_STEPS = 1200
 BATCH = 4
 PEAK_RATE = 6e-3
 ADAM_RATE = 2e-3
