@@ -62,7 +62,7 @@ FLOOR_OF: Final = {part: floor for floor, parts in FLOORS.items() for part in pa
 LIBRARIES: Final = {
     "jax": {part for floor in (1, 2, 3) for part in FLOORS[floor]} | {"bot.executor.worker", "bot.bench"},
     "discord": FLOORS[5] | {"bot.app", "bot.sandbox"},
-    "ray": {"bot.executor.ray"},
+    "ray": {"bot.executor.ray.serving", "bot.executor.ray.connecting"},
 }
 # Whoever imports one of these has JAX loaded.
 SAME_AS: Final = {"jaxlib": "jax", "flax": "jax", "optax": "jax"}
@@ -147,7 +147,7 @@ def test_an_upward_or_misplaced_import_is_found(module: str, source: str, culpri
     [
         ("bot.cogs.imagine", "import discord\nfrom bot.executor.base import Executor\nfrom bot import __version__"),
         ("bot.executor.worker", "import jax\nfrom bot.engine import base"),
-        ("bot.executor.ray", "import ray.serve"),
+        ("bot.executor.ray.serving", "import ray.serve"),
         ("bot.engine.engine", "from flax import nnx\nfrom . import base\nfrom .slots import Slots"),
         ("bot.engine.ranking", "from bot.collage import make_collage"),
         ("bot.bench.decode", "import jax"),

@@ -114,6 +114,11 @@ class Backlog:
         with self._changed:
             return self._scheduler.admit(num_free)
 
+    def start(self) -> Job | None:
+        """Starts the job whose turn it is, as a whole; None if none waits."""
+        with self._changed:
+            return self._scheduler.start() if self._scheduler.num_waiting else None
+
     def finish(self, job: Job) -> bool:
         """Engine thread: the job ended. False if it was cancelled meanwhile, so that nobody waits for its outcome."""
         with self._changed:

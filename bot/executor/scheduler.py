@@ -42,7 +42,8 @@ class Lineup:
 
 
 class Scheduler:
-    """Every job that was accepted and has not ended: it waits until `admit` starts it, and stays until `remove`."""
+    """Every job that was accepted and has not ended: it waits until `admit` or `start` starts it, and stays until
+    `remove`."""
 
     def __init__(
         self,
@@ -110,14 +111,18 @@ class Scheduler:
         self._waiting.add(Ticket(job, request.guild, request.requester, request.num_images, request.weight))
         return next(position for position, waiting in enumerate(self._waiting, start=1) if waiting is job)
 
+    def start(self) -> Job:
+        """Starts the job whose turn it is, for whoever has room for all of it. Raises ValueError if none waits."""
+        job = self._waiting.take()
+        self._started[job] = None
+        return job
+
     def admit(self, num_free: int) -> list[Admission]:
         """Hands out up to `num_free` slots: first to the job that is partly in, then by turns."""
         admissions = []
         while num_free > 0 and self.has_images:
             if not self._entering:
-                job = self._waiting.take()
-                self._started[job] = None
-                self._entering.append(_whole(job))
+                self._entering.append(_whole(self.start()))
             rest = self._entering.popleft()
             admissions.append(Admission(rest.job, rest.images[:num_free]))
             if rest.images[num_free:]:

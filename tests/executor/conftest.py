@@ -1,5 +1,5 @@
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 import pytest
@@ -8,6 +8,8 @@ from blockbuster import blockbuster_ctx
 from bot.engine.fake import FakeEngine
 from bot.executor.base import Executor
 from bot.executor.local import LocalExecutor
+
+from .near import near
 
 
 class ExecutorFactory(Protocol):
@@ -29,7 +31,20 @@ def _local(
     )
 
 
-@pytest.fixture(params=[_local], ids=["local"])
+@asynccontextmanager
+async def _remote(
+    *, max_jobs: int = 64, max_jobs_per_user: int = 16, chunk_tokens: int = 4, **engine: Any
+) -> AsyncIterator[Executor]:
+    async with near(
+        lambda: FakeEngine(**engine),
+        max_jobs=max_jobs,
+        max_jobs_per_user=max_jobs_per_user,
+        chunk_tokens=chunk_tokens,
+    ) as (executor, _):
+        yield executor
+
+
+@pytest.fixture(params=[_local, _remote], ids=["local", "remote"])
 def executor_factory(request: pytest.FixtureRequest) -> ExecutorFactory:
     """Every implementation of the Executor protocol."""
     factory: Callable[..., Any] = request.param

@@ -162,21 +162,6 @@ async def test_a_failure_reaches_exactly_its_job(executor_factory: ExecutorFacto
     assert "Image 2 could not be drawn" in str(outcomes[2].error)
 
 
-async def test_an_engine_beyond_repair_ends_every_job_and_refuses_more(executor_factory: ExecutorFactory) -> None:
-    faults = Faults(raises={("step", 3): RuntimeError("boom"), ("reset", 1): RuntimeError("gone")})
-    gate = Gate()  # holds the second chunk, so that both jobs are in when the third one fails
-    async with executor_factory(num_slots=1, faults=faults, gate=gate) as executor:
-        streams = [await executor.submit(ask(requester=name)) for name in ("ann", "bob")]
-        gate.open()
-        for stream in streams:
-            outcome = await read(stream)
-            assert isinstance(outcome.error, ExecutorClosedError)
-            assert "restart the bot" in str(outcome.error)
-        assert executor.status.state is EngineState.FAILED
-        with pytest.raises(ExecutorClosedError, match="restart the bot"):
-            await executor.submit(ask())
-
-
 async def test_closing_ends_every_job_and_refuses_more(executor_factory: ExecutorFactory) -> None:
     async with executor_factory(**ENDLESS) as executor:
         streams = [await executor.submit(ask(requester=name)) for name in ("ann", "bob")]

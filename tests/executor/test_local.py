@@ -14,7 +14,8 @@ from bot.engine.base import Engine
 from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError, NotReadyError, QueueFullError
 from bot.executor.base import EngineState
-from bot.executor.local import LocalExecutor, _span
+from bot.executor.local import LocalExecutor
+from bot.executor.queued import _span
 from bot.executor.scheduler import Admission, Scheduler
 from bot.requests import Progress, Queued, Started, Update
 from bot.startup import StartUp
@@ -33,6 +34,21 @@ async def position(updates: AsyncIterator[Update]) -> int:
     update = await soon(anext(updates))
     assert isinstance(update, Queued)
     return update.position
+
+
+async def test_an_engine_beyond_repair_ends_every_job_and_refuses_more() -> None:
+    faults = Faults(raises={("step", 3): RuntimeError("boom"), ("reset", 1): RuntimeError("gone")})
+    gate = Gate()  # holds the second chunk, so that both jobs are in when the third one fails
+    async with local(lambda: FakeEngine(num_slots=1, faults=faults, gate=gate)) as executor:
+        streams = [await executor.submit(ask(requester=name)) for name in ("ann", "bob")]
+        gate.open()
+        for stream in streams:
+            outcome = await read(stream)
+            assert isinstance(outcome.error, ExecutorClosedError)
+            assert "restart the bot" in str(outcome.error)
+        assert executor.status.state is EngineState.FAILED
+        with pytest.raises(ExecutorClosedError, match="restart the bot"):
+            await executor.submit(ask())
 
 
 async def test_blocking_calls_are_caught() -> None:

@@ -1,0 +1,294 @@
+"""The executor with its engines in other processes, perhaps on other machines: the same queue as LocalExecutor's, and
+each job goes to a replica as soon as one has a free slot. Event loop only.
+
+A job whose replica is lost starts again on another one, before any that waits. Only what its last replica says counts,
+so nothing is delivered twice.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from bot.errors import ExecutorClosedError, JobFailedError, NotReadyError
+from bot.executor.base import EngineState, TextVector
+from bot.executor.fleet import Fleet
+from bot.executor.questions import MAX_WAITING
+from bot.executor.queued import STOPPING, QueuedExecutor
+from bot.executor.replicas import (
+    Accepted,
+    Alive,
+    ClusterLostError,
+    Refused,
+    ReplicaLostError,
+    Replicas,
+    ReplicaState,
+)
+from bot.executor.scheduler import Job, Scheduler
+from bot.language import Text
+from bot.requests import Finished, Preview, Progress, Queued, Started, Update
+from bot.telemetry.metrics import Metrics
+
+LOOK_S: Final = 1.0
+LOOK_TIMEOUT_S: Final = 10.0
+# A job that a replica has never survived may be what costs them their lives.
+MAX_LOSSES: Final = 3
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class _Course:
+    """A job since it has first been handed out. replica_id: where it is. losses: replicas that it has lost. task: what
+    follows its present one; None between two. heard_s: when that last said something, as time.monotonic. was_told: of
+    its start."""
+
+    job: Job
+    replica_id: str = ""
+    losses: int = 0
+    task: asyncio.Task[None] | None = None
+    heard_s: float = 0.0
+    was_told: bool = False
+
+
+class RemoteExecutor(QueuedExecutor):
+    """Implements Executor. `async with RemoteExecutor(...)` begins to look for replicas, and lets go of them.
+
+    client: what replicas call this bot; each process needs a name of its own. scheduler: nobody else may touch it.
+    silence_timeout_s: how long a replica may say nothing of a job before it counts as lost; they say something every
+    two seconds. look_s: how often it is asked which replicas there are. metrics: of nobody's steps, which are counted
+    where they are done.
+    """
+
+    def __init__(
+        self,
+        replicas: Replicas,
+        scheduler: Scheduler,
+        *,
+        client: str,
+        silence_timeout_s: float = 30.0,
+        look_s: float = LOOK_S,
+        metrics: Metrics | None = None,
+    ) -> None:
+        super().__init__(scheduler, metrics)
+        self._replicas = replicas
+        self._client = client
+        self._silence_timeout_s = silence_timeout_s
+        self._look_s = look_s
+        self._fleet = Fleet(client)
+        self._courses: dict[Job, _Course] = {}
+        self._returning: deque[_Course] = deque()
+        self._questions: set[asyncio.Future[TextVector | Refused]] = set()
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begins to look for replicas and returns at once. Raises RuntimeError the second time."""
+        if self._tasks or self._state is EngineState.CLOSED:
+            raise RuntimeError("This executor has been started already: build a new one.")
+        self._tasks = [
+            asyncio.create_task(self._look(), name="look for replicas"),
+            asyncio.create_task(self._hand_out(), name="hand out jobs"),
+        ]
+
+    async def text_vector(self, text: str, *, timeout_s: float) -> TextVector:
+        """What CLIP makes of a text. Raises NotReadyError, JobFailedError or ExecutorClosedError; see Executor."""
+        if self._is_closed:
+            raise ExecutorClosedError(STOPPING)
+        replica_id = self._fleet.choose()
+        if replica_id is None:
+            raise NotReadyError("The model is still loading. Try again in a minute.")
+        if len(self._questions) >= MAX_WAITING:
+            raise NotReadyError("Too many searches are waiting for the model. Try again in a minute.")
+        question = asyncio.ensure_future(
+            self._replicas.text_vector(text, timeout_s=timeout_s, replica_id=replica_id),
+        )
+        self._questions.add(question)
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await question
+        except (TimeoutError, ReplicaLostError) as error:
+            raise NotReadyError("The model is too busy to read this now. Try again in a minute.") from error
+        except asyncio.CancelledError:
+            if self._is_closed:
+                raise ExecutorClosedError(STOPPING) from None
+            raise
+        finally:
+            question.cancel()
+            self._questions.discard(question)
+        if isinstance(answer, Refused):
+            raise JobFailedError(answer.sentence)
+        return answer
+
+    async def aclose(self) -> None:
+        """Ends every job with JobCancelledError and lets go of the replicas. Safe to call twice."""
+        self._close()
+        ending: list[asyncio.Future[Any]] = [*self._tasks, *self._questions]
+        ending += (course.task for course in self._courses.values() if course.task is not None)
+        self._tasks = []
+        self._courses.clear()
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+        await self._replicas.aclose()
+
+    @property
+    def _is_closed(self) -> bool:
+        return self._state is EngineState.CLOSED
+
+    @property
+    def _has_been_started(self) -> bool:
+        return bool(self._tasks)
+
+    @property
+    def _busy_s(self) -> float:
+        now_s = time.monotonic()
+        return max((now_s - c.heard_s for c in self._courses.values() if c.task is not None), default=0.0)
+
+    def _on_accepted(self) -> None:
+        self._wake.set()
+
+    def _on_cancelled(self, job: Job) -> None:
+        course = self._courses.pop(job, None)
+        if course is None:
+            return
+        if course.task is not None:
+            course.task.cancel()
+        else:
+            self._returning.remove(course)
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_TIMEOUT_S):
+                    states: Sequence[ReplicaState] = await self._replicas.states()
+            except (TimeoutError, ClusterLostError) as error:
+                if self._fleet.states or self._state is EngineState.LOADING:
+                    _log.warning("The cluster does not answer: %s", str(error) or f"not within {LOOK_TIMEOUT_S:g} s")
+                states = ()
+            self._see(states)
+            await asyncio.sleep(self._look_s)
+
+    def _see(self, states: Sequence[ReplicaState]) -> None:
+        before = set(self._fleet.states)
+        self._fleet.see(states)
+        for state in states:
+            if state.id not in before:
+                _log.info("Replica %s draws with %s, %d slots.", state.id, state.model.name, state.load.num_slots)
+        for gone in before - set(self._fleet.states):
+            _log.warning("Replica %s is gone.", gone)
+        if states:
+            self._state, self._info = EngineState.READY, states[0].model
+        else:
+            self._state = EngineState.LOADING
+        load = self._fleet.load(time.monotonic())
+        if load is not None:
+            self._load = load
+            self._places.observe(load)
+        self._wake.set()
+
+    async def _hand_out(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._fleet.has_room and (course := self._next()) is not None:
+                replica_id = self._fleet.choose(course.job.request.codes_of)
+                assert replica_id is not None
+                self._enter(course, replica_id)
+                course.heard_s = time.monotonic()
+                name = f"draw job {course.job.request.job_id}"
+                course.task = asyncio.create_task(self._draw(course), name=name)
+
+    def _enter(self, course: _Course, replica_id: str) -> None:
+        course.replica_id = replica_id
+        self._fleet.enter(course.job, replica_id)
+
+    def _next(self) -> _Course | None:
+        if self._returning:
+            return self._returning.popleft()
+        job = self._backlog.start()
+        if job is None:
+            return None
+        self._courses[job] = course = _Course(job)
+        return course
+
+    async def _draw(self, course: _Course) -> None:
+        try:
+            await self._follow(course)
+        except (ReplicaLostError, TimeoutError) as error:
+            self._fleet.forget(course.replica_id)
+            self._on_lost(course, str(error) or f"It said nothing for {self._silence_timeout_s:g} s.")
+        except Exception:
+            _log.exception("Job %s can't be followed.", course.job.request.job_id)
+            self._end(course, Text("The picture could not be drawn: try again; the bot's log holds the reason."))
+        finally:
+            self._fleet.leave(course.job)
+            self._wake.set()
+
+    def _on_lost(self, course: _Course, reason: str) -> None:
+        course.task = None
+        course.losses += 1
+        job_id = course.job.request.job_id
+        if course.losses < MAX_LOSSES:
+            _log.warning("Job %s lost its replica and starts again. %s", job_id, reason, extra={"job_id": job_id})
+            self._returning.append(course)
+        else:
+            _log.error("Job %s lost its replica too often. %s", job_id, reason, extra={"job_id": job_id})
+            self._end(course, Text("The picture was lost {n} times while it was drawn: ask again later.", n=MAX_LOSSES))
+
+    async def _follow(self, course: _Course) -> None:
+        """Returns once the job has ended. Raises ReplicaLostError, or TimeoutError for one that says nothing."""
+        job = course.job
+        stream = self._replicas.draw(job.request, client=self._client, replica_id=course.replica_id)
+        async with aclosing(stream) as signs:
+            while True:
+                async with asyncio.timeout(self._silence_timeout_s):
+                    sign = await anext(signs, None)
+                course.heard_s = time.monotonic()
+                match sign:
+                    case Accepted(replica_id):
+                        self._enter(course, replica_id)
+                    case Alive() | Queued():
+                        pass
+                    case Started():
+                        self._tell_started(course)
+                    case Progress():
+                        self._tell(job, sign)
+                        if self._fleet.progress(job, sign):
+                            self._wake.set()
+                    case Preview():
+                        self._tell(job, sign)
+                    case Finished(result):
+                        self._finish(course, Finished(replace(result, request=job.request)))
+                        return
+                    case Refused(sentence):
+                        self._end(course, sentence)
+                        return
+                    case None:
+                        raise ReplicaLostError("Its stream ended too early.")
+
+    def _tell(self, job: Job, update: Update) -> None:
+        if entry := self._entry(job):
+            self._push(entry, update)
+
+    def _tell_started(self, course: _Course) -> None:
+        """Once, whatever becomes of its replica."""
+        if not course.was_told:
+            course.was_told = True
+            self._tell(course.job, Started())
+        self._places.refresh()
+
+    def _finish(self, course: _Course, finished: Finished) -> None:
+        if self._courses.pop(course.job, None) and self._backlog.finish(course.job):
+            self._tell(course.job, finished)
+
+    def _end(self, course: _Course, sentence: Text) -> None:
+        if self._courses.pop(course.job, None) and self._backlog.finish(course.job):
+            if entry := self._entry(course.job):
+                self._fail(entry, JobFailedError(sentence))
+            # A job that fails before it starts leaves its place to those behind it.
+            self._places.refresh()
