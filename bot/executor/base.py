@@ -54,7 +54,7 @@ class UpdateStream(Protocol):
 
     Iterating raises JobCancelledError, JobFailedError or ExecutorClosedError if the job ends otherwise. Intermediate
     updates are conflated when the reader is slow, so the stream is bounded; the last one is never dropped. Progress
-    falls back once at most: when the device failed and the job started again.
+    falls back when the device, or its machine, was lost and the job started again: once or twice at most.
     """
 
     def __aiter__(self) -> AsyncIterator[Update]: ...
