@@ -22,7 +22,8 @@ from bot.config import TOKEN_VARIABLE, DiscordSettings, Settings
 from bot.engine.base import Engine
 from bot.errors import ConfigError, DalleBotError, EngineHungError
 from bot.executor.base import EngineState, Executor
-from bot.executor.local import LocalExecutor
+from bot.executor.opening import open_executor
+from bot.executor.queued import QueuedExecutor
 from bot.language import ENGLISH
 from bot.moderation.image_categories import SHIPPED_CATEGORIES, read_categories
 from bot.moderation.places import Places
@@ -48,7 +49,7 @@ class App:
     """What `open_app` built. Closed by leaving its context."""
 
     store: Store
-    executor: LocalExecutor
+    executor: QueuedExecutor
     bot: DalleBot
     metrics: Metrics
 
@@ -61,7 +62,7 @@ async def open_app(
 
     engine_factory: called once, on the executor's thread. cancel_start: tells it to give up.
     Raises StoreError if the database can't be used or another bot uses it, ConfigError if a catalogue, the privacy
-    policy or the file of rules is damaged.
+    policy or the file of rules is damaged, or a cluster can't be used.
     """
     languages = await asyncio.to_thread(Languages.load)
     policy = PrivacyPolicy(settings.privacy.policy_file)
@@ -76,16 +77,7 @@ async def open_app(
         await stack.enter_async_context(store_in_use(parse_url(settings.store_url)))
         store = await stack.enter_async_context(Store.open(settings.store_url, metrics=metrics))
         executor = await stack.enter_async_context(
-            LocalExecutor(
-                engine_factory,
-                max_jobs=settings.queue.max_jobs,
-                max_jobs_per_user=settings.queue.max_jobs_per_user,
-                max_jobs_per_guild=settings.queue.max_jobs_per_guild,
-                chunk_tokens=settings.engine.chunk_tokens,
-                cancel_start=cancel_start,
-                hang_timeout_s=settings.engine.hang_timeout_s,
-                metrics=metrics,
-            )
+            open_executor(settings, engine_factory, cancel_start=cancel_start, metrics=metrics)
         )
         bot = await stack.enter_async_context(
             DalleBot(

@@ -83,6 +83,20 @@ class EngineSettings(_Section):
     hang_timeout_s: float = Field(300.0, ge=1.0, le=86_400.0)
 
 
+class ExecutorSettings(_Section):
+    """Where engines run. kind: "local" for one in this process, "ray" for a cluster's. address: of the cluster, "auto"
+    for the one on this machine. application: what Serve calls the engines there. connect_timeout_s: for the first of
+    them, at the start. silence_timeout_s: how long one may say nothing of a job before it counts as lost.
+    fallback: an engine in this process if the cluster can't be used at the start."""
+
+    kind: Literal["local", "ray"] = "local"
+    address: str = Field("auto", min_length=1)
+    application: str = Field("dalle-bot", min_length=1)
+    connect_timeout_s: float = Field(120.0, ge=1.0, le=86_400.0)
+    silence_timeout_s: float = Field(30.0, ge=5.0, le=86_400.0)
+    fallback: bool = False
+
+
 class QueueSettings(_Section):
     """Unfinished jobs, waiting and running. max_jobs: of all users. max_jobs_per_user: of one user.
     max_jobs_per_guild: of one guild; None for no limit of its own. max_picture_bytes: in memory, of finished pictures
@@ -193,6 +207,7 @@ class Settings(BaseSettings):
     discord: DiscordSettings = DiscordSettings()
     model: ModelSettings = ModelSettings()
     engine: EngineSettings = EngineSettings()
+    executor: ExecutorSettings = ExecutorSettings()
     queue: QueueSettings = QueueSettings()
     imagine: ImagineSettings = ImagineSettings()
     store: StoreSettings = StoreSettings()

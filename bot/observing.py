@@ -16,7 +16,7 @@ from bot.client import DalleBot
 from bot.config import Settings
 from bot.errors import StoreError
 from bot.executor.base import EngineState
-from bot.executor.local import LocalExecutor
+from bot.executor.queued import QueuedExecutor
 from bot.store import Store
 from bot.telemetry.metrics import ENGINE_STATES, Metrics
 from bot.telemetry.process_watch import counting_log, watch_loop
@@ -36,7 +36,7 @@ class Observer:
         metrics: Metrics,
         *,
         store: Store,
-        executor: LocalExecutor,
+        executor: QueuedExecutor,
         bot: DalleBot,
         data_dir: Path,
         max_jobs: int,
@@ -127,7 +127,7 @@ class Observer:
 
 @contextlib.asynccontextmanager
 async def observed(
-    settings: Settings, metrics: Metrics, *, store: Store, executor: LocalExecutor, bot: DalleBot
+    settings: Settings, metrics: Metrics, *, store: Store, executor: QueuedExecutor, bot: DalleBot
 ) -> AsyncIterator[str | None]:
     """Serves a bot's telemetry inside the block, if the settings want it, and gives the address. Raises ConfigError if
     it can't be served."""

@@ -39,6 +39,7 @@ FLOORS: Final = {
     0: {
         "bot.catalogues",
         "bot.config",
+        "bot.deployment",
         "bot.errors",
         "bot.guild_settings",
         "bot.image_rule",

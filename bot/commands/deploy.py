@@ -19,3 +19,19 @@ def alerts() -> None:
     from bot.telemetry.resources import alerts as rules
 
     print(rules(), end="")
+
+
+@deploy.command()
+def compose() -> None:
+    """Print a file for Docker Compose: bot, PostgreSQL, Prometheus and Grafana."""
+    from bot.deployment import compose as services
+
+    print(services(), end="")
+
+
+@deploy.command()
+def ray() -> None:
+    """Print a configuration for Ray Serve: engines on a cluster."""
+    from bot.deployment import serve
+
+    print(serve(), end="")

@@ -62,7 +62,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "SIZE_PX", SIZE_PX)
     for module in (train_vqgan, train_dalle_bart, train_clip):
         monkeypatch.setattr(module, "BATCH", 4)
-    for name in ("BLOCK", "SPARSE_BATCH"):
+    for name in ("PICTURES", "SPARSE_BATCH"):
         monkeypatch.setattr(train_dalle_bart, name, 4)
     monkeypatch.setattr(train_clip, "SPOILT", 2)
     monkeypatch.setattr(train_clip, "BLOCK", 4)

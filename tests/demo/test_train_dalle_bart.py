@@ -6,9 +6,9 @@ from bot.demo.train_dalle_bart import _rarest_first
 
 
 def test_places_with_rare_codes_are_looked_at_first() -> None:
-    codes = np.zeros((20, 64), np.int32)
-    codes[:, 10] = np.arange(1, 21)
-    positions = _rarest_first(codes, codes, 16, np.random.default_rng(0))
+    surprise = np.zeros((20, 64))
+    surprise[:, 10] = 5.0
+    positions = _rarest_first(surprise, 16, np.random.default_rng(0))
     assert positions.shape == (20, 16)
     assert (np.diff(positions, axis=1) > 0).all()
     # Where the code is to be told, and where it is told to those behind it.
@@ -18,6 +18,6 @@ def test_places_with_rare_codes_are_looked_at_first() -> None:
 
 
 def test_all_places_stay_in_order() -> None:
-    codes = np.random.default_rng(1).integers(9, size=(3, 16)).astype(np.int32)
-    positions = _rarest_first(codes, codes, 16, np.random.default_rng(0))
+    surprise = np.random.default_rng(1).random((3, 16))
+    positions = _rarest_first(surprise, 16, np.random.default_rng(0))
     np.testing.assert_array_equal(positions, np.tile(np.arange(16), (3, 1)))
