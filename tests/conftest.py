@@ -39,9 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
-async def eventually(is_so: Callable[[], bool]) -> None:
-    """Returns once `is_so()`; fails with TimeoutError after TIMEOUT_S. For what no event announces."""
-    async with asyncio.timeout(TIMEOUT_S):
+async def eventually(is_so: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
+    """Returns once `is_so()`; fails with TimeoutError after `timeout_s`. For what no event announces."""
+    async with asyncio.timeout(timeout_s):
         while not is_so():  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.01)
 

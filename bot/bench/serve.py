@@ -27,6 +27,7 @@ from bot.engine.base import Engine
 from bot.engine.open import plan_engine
 from bot.errors import ExecutorClosedError
 from bot.executor.local import LocalExecutor
+from bot.requests import Result
 from bot.startup import StartUp
 
 MAX_JOBS: Final = 5000
@@ -181,10 +182,12 @@ class _Bench:
 
     async def _run(self, stage: str, arrivals: Sequence[Arrival]) -> Run:
         with self._start_up.stage(stage, total=len(arrivals), unit="jobs") as advance:
-            served = await self._serve(arrivals, lambda: advance(1))
+            served = await self._serve(arrivals, lambda _: advance(1))
         return Run(served, self._watch.take())
 
-    async def _serve(self, arrivals: Sequence[Arrival], on_finished: Callable[[], None] = lambda: None) -> list[Served]:
+    async def _serve(
+        self, arrivals: Sequence[Arrival], on_finished: Callable[[Result], None] = lambda _: None
+    ) -> list[Served]:
         return await serve_arrivals(
             self._executor,
             arrivals,

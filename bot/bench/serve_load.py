@@ -15,7 +15,7 @@ import numpy as np
 from bot.demo.scenes import evaluation_captions
 from bot.errors import JobFailedError
 from bot.executor.base import Executor
-from bot.requests import MAX_SEED, Finished, GenerationRequest, Queued, Started
+from bot.requests import MAX_SEED, Finished, GenerationRequest, Queued, Result, Started
 
 MIX: Final = (1, 4, 9)
 MEAN_IMAGES: Final = sum(MIX) / len(MIX)
@@ -94,11 +94,11 @@ async def serve_arrivals(
     *,
     limit_s: float,
     has_free_slot: Callable[[], bool] = lambda: True,
-    on_finished: Callable[[], None] = lambda: None,
+    on_finished: Callable[[Result], None] = lambda _: None,
 ) -> list[Served]:
     """Submits every request when it is due and reads its updates to the end. In the order of `arrivals`.
 
-    on_finished: called once per finished job. Raises JobError if a job fails, JobFailedError if the run takes longer
+    on_finished: called with each job's result. Raises JobError if a job fails, JobFailedError if the run takes longer
     than `limit_s`.
     """
     start_s = time.perf_counter()
@@ -124,7 +124,7 @@ async def _serve(
     request: GenerationRequest,
     due_s: float,
     has_free_slot: Callable[[], bool],
-    on_finished: Callable[[], None],
+    on_finished: Callable[[Result], None],
 ) -> Served:
     had_to_wait = executor.status.num_queued > 0 or not has_free_slot()
     submitted_s = time.perf_counter()
@@ -136,7 +136,7 @@ async def _serve(
                 predicted_start_s = now + expected
             case Started():
                 started_s = now
-            case Finished():
-                on_finished()
+            case Finished(result):
+                on_finished(result)
     assert started_s is not None, "a stream that ends without an error has Started and Finished"
     return Served(request.num_images, due_s, submitted_s, started_s, now, predicted_start_s, had_to_wait)

@@ -15,6 +15,7 @@ from bot.commands.bench_guidance import guidance
 from bot.commands.bench_overload import overload
 from bot.commands.bench_quality import quality
 from bot.commands.bench_rules import rules
+from bot.commands.bench_scale import scale
 from bot.commands.bench_serve import serve
 from bot.commands.options import Config, Json, Model, read_settings
 from bot.commands.progress import show_stages
@@ -29,6 +30,7 @@ bench.command()(chat)
 bench.command()(overload)
 bench.command()(quality)
 bench.command()(rules)
+bench.command()(scale)
 
 Size = Annotated[Literal["mega", "mini", "tiny"], typer.Option(help="Whose sizes the random weights have.")]
 Stored = Annotated[Literal["float16", "float32"], typer.Option(help="The numbers in the file.")]

@@ -98,9 +98,9 @@ def test_a_plan_has_the_mix_and_the_rate_that_were_asked_for() -> None:
 @pytest.mark.parametrize("blocks", [False, True])
 async def test_latency_counts_from_the_plan_whatever_is_late(blocks: bool) -> None:
     executor = SlowExecutor(blocks=blocks)
-    finished: list[None] = []
+    finished: list[Result] = []
     arrivals = every(MOMENT_S / 10, 5)
-    served = await serve_arrivals(executor, arrivals, limit_s=10.0, on_finished=lambda: finished.append(None))
+    served = await serve_arrivals(executor, arrivals, limit_s=10.0, on_finished=finished.append)
     assert len(finished) == 5
     planned = [job.scheduled_s for job in served]
     assert np.diff(planned) == pytest.approx([MOMENT_S / 10] * 4)

@@ -48,11 +48,11 @@ class Outcome:
         return last.result
 
 
-async def read(stream: UpdateStream) -> Outcome:
+async def read(stream: UpdateStream, *, patience_s: float = PATIENCE_S) -> Outcome:
     """Reads a stream to its end and checks that it has exactly one."""
     updates: list[Update] = []
     error: JobError | None = None
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(patience_s):
         try:
             async for update in stream:
                 updates.append(update)  # noqa: PERF401 - what came before an error counts

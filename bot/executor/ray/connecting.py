@@ -30,10 +30,12 @@ _log = logging.getLogger(__name__)
 
 
 class RayReplicas:
-    """Implements Replicas. handle: of the engines' deployment."""
+    """Implements Replicas. handle: of the engines' deployment. leaves: whether `aclose` takes this process out of the
+    cluster."""
 
-    def __init__(self, handle: DeploymentHandle[Any]) -> None:
+    def __init__(self, handle: DeploymentHandle[Any], *, leaves: bool = True) -> None:
         self._handle = handle
+        self._leaves = leaves
         self._known: tuple[str, ...] = ()
 
     async def states(self) -> list[ReplicaState]:
@@ -81,7 +83,8 @@ class RayReplicas:
 
     async def aclose(self) -> None:
         """Leaves the cluster, which goes on."""
-        await asyncio.to_thread(_leave)
+        if self._leaves:
+            await asyncio.to_thread(ray.shutdown)
 
     async def _broadcast(self) -> list[Any]:
         response = self._handle.broadcast("state")
@@ -97,14 +100,17 @@ class RayReplicas:
 async def connect(address: str, application: str, *, timeout_s: float) -> RayReplicas:
     """Joins the cluster at `address` ("auto" for the one on this machine) and waits for a first replica.
 
-    application: the name under which Serve runs the engines. Raises ConfigError.
+    application: the name under which Serve runs the engines. A process that is in the cluster already stays in it.
+    Raises ConfigError.
     """
+    was_there = ray.is_initialized()
     try:
         handle = await asyncio.to_thread(_join, address, application)
-        replicas = RayReplicas(handle)
+        replicas = RayReplicas(handle, leaves=not was_there)
         await _first_replica(replicas, application, timeout_s)
     except BaseException:
-        await asyncio.to_thread(_leave)
+        if not was_there:
+            await asyncio.to_thread(ray.shutdown)
         raise
     return replicas
 
@@ -168,11 +174,6 @@ def _why_there_is_none(application: str, timeout_s: float) -> str:
     said = " ".join((deployment.message if deployment is not None else status.message).split())
     gpus = f"{free.get('GPU', 0):g} of {total.get('GPU', 0):g} GPUs and {free.get('CPU', 0):g} CPUs are free there."
     return f"{sentence} Serve says: {said[:300] or status.status.value}. {gpus} `serve status` shows more."
-
-
-def _leave() -> None:
-    if ray.is_initialized():
-        ray.shutdown()
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,0 +1,124 @@
+"""What `bench scale` found: a measured run beside the simulated one, and what a rate takes. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+
+TOLERANCE: Final = 0.15
+# More of a resource than this, and waits grow without bound.
+USABLE_SHARE: Final = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A figure of the run on this machine, and the same of the simulation."""
+
+    name: str
+    measured: float
+    simulated: float
+
+    @property
+    def error(self) -> float:
+        return self.simulated / self.measured - 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What was measured of the parts around the engines.
+
+    loop_s_per_job: processor time of a bot's event loop. store_jobs_per_s: through all states. bytes_per_job: of the
+    collage. uplink_mbit_per_s is not measured but given.
+    """
+
+    loop_s_per_job: float
+    store_jobs_per_s: float
+    bytes_per_job: float
+    uplink_mbit_per_s: float
+
+    def limits(self) -> dict[str, float]:
+        """Prompts a minute that one of each can take, at USABLE_SHARE."""
+        return {
+            "one bot process": USABLE_SHARE * 60.0 / self.loop_s_per_job,
+            "the database": USABLE_SHARE * 60.0 * self.store_jobs_per_s,
+            "upload": USABLE_SHARE * 60.0 * self.uplink_mbit_per_s * 1e6 / 8.0 / self.bytes_per_job,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What so many prompts a minute take. bottlenecks: what one of does not suffice, the first to fall first."""
+
+    prompts_per_minute: float
+    num_replicas: int
+    p95_wait_s: float
+    p95_latency_s: float
+    device_hours_per_day: float
+    bottlenecks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleReport:
+    """compared: of two replicas. images_per_s: of one replica. overhead_s: of a job, beside its steps."""
+
+    model: str
+    num_slots: int
+    compared: Sequence[Compared]
+    images_per_s: float
+    overhead_s: float
+    rates: Rates
+    max_wait_s: float
+    answers: Sequence[Answer]
+
+    def misses(self) -> list[str]:
+        """Where the simulation is off by more than TOLERANCE, a sentence each."""
+        return [
+            f"{each.name}: simulated {each.simulated:.3g}, measured {each.measured:.3g}."
+            for each in self.compared
+            if abs(each.error) > TOLERANCE
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts and numbers, for `json.dumps`."""
+        return {
+            "model": self.model,
+            "num_slots": self.num_slots,
+            "two_replicas": [asdict(each) | {"error": each.error} for each in self.compared],
+            "images_per_s_of_a_replica": self.images_per_s,
+            "overhead_s_of_a_job": self.overhead_s,
+            "rates": asdict(self.rates),
+            "limits_prompts_per_minute": self.rates.limits(),
+            "max_wait_s": self.max_wait_s,
+            "answers": [asdict(each) for each in self.answers],
+            "missed": self.misses(),
+        }
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        checked = Table("two replicas here", "measured", "simulated", "off by")
+        for each in self.compared:
+            checked.add_row(each.name, f"{each.measured:.3g}", f"{each.simulated:.3g}", f"{each.error:+.1%}")
+        yield checked
+        limits = Table("one of", "prompts a minute")
+        for name, limit in self.rates.limits().items():
+            limits.add_row(name, f"{limit:,.0f}")
+        yield limits
+        wanted = Table("prompts a minute", "replicas", "95 % wait", "95 % are done in", "device hours a day", "more of")
+        for answer in self.answers:
+            wanted.add_row(
+                f"{answer.prompts_per_minute:,.0f}",
+                f"{answer.num_replicas:,}",
+                f"{answer.p95_wait_s:.2f} s",
+                f"{answer.p95_latency_s:.2f} s",
+                f"{answer.device_hours_per_day:,.0f}",
+                ", ".join(answer.bottlenecks) or "–",
+            )
+        yield wanted
+        yield from (f"Missed: {miss}" for miss in self.misses())
+
+
+def bottlenecks(rates: Rates, prompts_per_minute: float) -> tuple[str, ...]:
+    """What one of does not suffice for this rate; what falls first comes first."""
+    limits = sorted(rates.limits().items(), key=lambda item: item[1])
+    return tuple(name for name, limit in limits if limit < prompts_per_minute)
