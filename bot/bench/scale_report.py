@@ -61,13 +61,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ScaleReport:
-    """compared: of two replicas. images_per_s: of one replica. overhead_s: of a job, beside its steps."""
+    """compared: of two replicas. images_per_s: of one replica. overhead_s: of a job, beside its steps.
+
+    throughput_ratio: two replicas on Ray to two processes with nothing around them. ray_added_s: to a job alone.
+    """
 
     model: str
     num_slots: int
     compared: Sequence[Compared]
     images_per_s: float
     overhead_s: float
+    throughput_ratio: float
+    ray_added_s: float
     rates: Rates
     max_wait_s: float
     answers: Sequence[Answer]
@@ -88,6 +93,8 @@ class ScaleReport:
             "two_replicas": [asdict(each) | {"error": each.error} for each in self.compared],
             "images_per_s_of_a_replica": self.images_per_s,
             "overhead_s_of_a_job": self.overhead_s,
+            "throughput_ratio_of_ray": self.throughput_ratio,
+            "ray_added_s_of_a_job": self.ray_added_s,
             "rates": asdict(self.rates),
             "limits_prompts_per_minute": self.rates.limits(),
             "max_wait_s": self.max_wait_s,
@@ -100,6 +107,8 @@ class ScaleReport:
         for each in self.compared:
             checked.add_row(each.name, f"{each.measured:.3g}", f"{each.simulated:.3g}", f"{each.error:+.1%}")
         yield checked
+        yield f"Two replicas on Ray draw {self.throughput_ratio:.3f} times what two processes do without it."
+        yield f"A job alone takes {self.ray_added_s * 1000.0:.0f} ms longer there."
         limits = Table("one of", "prompts a minute")
         for name, limit in self.rates.limits().items():
             limits.add_row(name, f"{limit:,.0f}")

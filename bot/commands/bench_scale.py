@@ -4,7 +4,7 @@ import asyncio
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -12,9 +12,6 @@ from rich.console import Console
 from bot.commands.options import Config, Json, Model, read_settings
 from bot.commands.progress import show_stages
 from bot.startup import StartUp
-
-if TYPE_CHECKING:
-    from bot.engine.base import Engine
 
 RATES = [10.0, 1_000.0, 100_000.0]
 
@@ -53,20 +50,14 @@ def scale(
     if plot is not None:
         check_plot(plot)
 
-    def open_engine() -> "Engine":
-        from bot.engine.open import open_engine as opened
-
-        return opened(settings, StartUp())
-
     with (
         tempfile.TemporaryDirectory(prefix="dalle-bot-bench-") as folder,
         show_stages(Console(stderr=True), quiet=as_json) as progress,
     ):
         report = asyncio.run(
             measure_scale(
-                open_engine,
+                settings,
                 Path(folder),
-                chunk_tokens=settings.engine.chunk_tokens,
                 num_jobs=jobs,
                 rates_per_minute=rate or RATES,
                 num_replicas=replicas,
