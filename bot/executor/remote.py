@@ -162,14 +162,16 @@ class RemoteExecutor(QueuedExecutor):
             self._returning.remove(course)
 
     async def _look(self) -> None:
+        was_there = True
         while True:
+            states: Sequence[ReplicaState] = ()
             try:
                 async with asyncio.timeout(LOOK_TIMEOUT_S):
-                    states: Sequence[ReplicaState] = await self._replicas.states()
+                    states = await self._replicas.states()
             except (TimeoutError, ClusterLostError) as error:
-                if self._fleet.states or self._state is EngineState.LOADING:
-                    _log.warning("The cluster does not answer: %s", str(error) or f"not within {LOOK_TIMEOUT_S:g} s")
-                states = ()
+                if was_there:
+                    _log.warning("The cluster does not answer. %s", str(error) or f"Not within {LOOK_TIMEOUT_S:g} s.")
+            was_there = bool(states)
             self._see(states)
             await asyncio.sleep(self._look_s)
 
