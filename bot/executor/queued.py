@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from bot.engine.base import ModelInfo
 from bot.errors import ExecutorClosedError, JobCancelledError, JobError, QueueFullError
@@ -27,7 +27,7 @@ from bot.language import Text
 from bot.requests import Finished, GenerationRequest, Queued, Update
 from bot.telemetry.metrics import Metrics
 
-STOPPING = Text("The bot is stopping: ask again when it is back.")
+STOPPING: Final = Text("The bot is stopping: ask again when it is back.")
 
 
 @dataclass(eq=False, slots=True)
