@@ -96,6 +96,13 @@ class ExecutorSettings(_Section):
     silence_timeout_s: float = Field(30.0, ge=5.0, le=86_400.0)
     fallback: bool = False
 
+    @field_validator("address", mode="after")
+    @classmethod
+    def _no_ray_client(cls, address: str) -> str:
+        if address.startswith("ray://"):
+            raise ValueError("the bot joins the cluster itself: give the head's host:port, without ray://")
+        return address
+
 
 class QueueSettings(_Section):
     """Unfinished jobs, waiting and running. max_jobs: of all users. max_jobs_per_user: of one user.

@@ -1,9 +1,10 @@
 """The executor that the settings ask for. Called by app.py, on the event loop."""
 
+import asyncio
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from bot.config import ExecutorSettings, QueueSettings, Settings
@@ -68,15 +69,21 @@ async def _cluster(settings: ExecutorSettings) -> Replicas | None:
     if settings.kind == "local":
         return None
     try:
-        try:
-            from bot.executor.ray.connecting import connect
-        except ImportError as error:
-            raise ConfigError(
-                f"executor.kind is ray, and {error.name or 'ray'} is not installed: `pip install -e '.[ray]'`."
-            ) from None
+        # Importing Ray takes a second.
+        connect = await asyncio.to_thread(_import_connect)
         return await connect(settings.address, settings.application, timeout_s=settings.connect_timeout_s)
     except ConfigError as error:
         if not settings.fallback:
             raise
         _log.warning("%s The engine runs in this process instead, as executor.fallback says.", error)
         return None
+
+
+def _import_connect() -> Callable[..., Awaitable[Replicas]]:
+    try:
+        from bot.executor.ray.connecting import connect
+    except ImportError as error:
+        raise ConfigError(
+            f"executor.kind is ray, and {error.name or 'ray'} is not installed: `pip install -e '.[ray]'`."
+        ) from None
+    return connect

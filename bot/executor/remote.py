@@ -94,6 +94,8 @@ class RemoteExecutor(QueuedExecutor):
             asyncio.create_task(self._look(), name="look for replicas"),
             asyncio.create_task(self._hand_out(), name="hand out jobs"),
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._on_task_ended)
 
     async def text_vector(self, text: str, *, timeout_s: float) -> TextVector:
         """What CLIP makes of a text. Raises NotReadyError, JobFailedError or ExecutorClosedError; see Executor."""
@@ -153,17 +155,23 @@ class RemoteExecutor(QueuedExecutor):
         self._wake.set()
 
     def _on_cancelled(self, job: Job) -> None:
+        # Nobody else asks for these.
+        self._backlog.take_cancelled()
         course = self._courses.pop(job, None)
         if course is None:
             return
         if course.task is not None:
             course.task.cancel()
+            # A task that has not begun yet ends without a word.
+            self._fleet.leave(job)
+            self._wake.set()
         else:
             self._returning.remove(course)
 
     async def _look(self) -> None:
         was_there = True
-        while True:
+        # Not for ever: on Python 3.11 a cancellation may be lost inside of asyncio.wait_for, which Ray uses.
+        while not self._is_closed:
             states: Sequence[ReplicaState] = ()
             try:
                 async with asyncio.timeout(LOOK_TIMEOUT_S):
@@ -171,11 +179,25 @@ class RemoteExecutor(QueuedExecutor):
             except (TimeoutError, ClusterLostError) as error:
                 if was_there:
                     _log.warning("The cluster does not answer. %s", str(error) or f"Not within {LOOK_TIMEOUT_S:g} s.")
+            except Exception:
+                if was_there:
+                    _log.exception("The cluster can't be asked which replicas it has.")
             was_there = bool(states)
             self._see(states)
             await asyncio.sleep(self._look_s)
 
+    def _on_task_ended(self, task: asyncio.Task[None]) -> None:
+        """Without either of them nothing would be drawn any more, and nobody would know."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        _log.critical("The task “%s” has failed.", task.get_name(), exc_info=error)
+        sentence = Text("The image engine failed and could not recover: restart the bot. Its log holds the reason.")
+        self._backlog.close(sentence)
+        self._fail_for_good(sentence)
+
     def _see(self, states: Sequence[ReplicaState]) -> None:
+        if self._is_closed:
+            return
         before = set(self._fleet.states)
         self._fleet.see(states)
         for state in states:
@@ -187,10 +209,9 @@ class RemoteExecutor(QueuedExecutor):
             self._state, self._info = EngineState.READY, states[0].model
         else:
             self._state = EngineState.LOADING
-        load = self._fleet.load(time.monotonic())
-        if load is not None:
-            self._load = load
-            self._places.observe(load)
+        self._load = self._fleet.load(time.monotonic())
+        if self._load is not None:
+            self._places.observe(self._load)
         self._wake.set()
 
     async def _hand_out(self) -> None:
@@ -224,6 +245,10 @@ class RemoteExecutor(QueuedExecutor):
         except (ReplicaLostError, TimeoutError) as error:
             self._fleet.forget(course.replica_id)
             self._on_lost(course, str(error) or f"It said nothing for {self._silence_timeout_s:g} s.")
+        except asyncio.CancelledError:
+            if self._courses.get(course.job) is not course:
+                raise
+            self._on_lost(course, "It was cancelled there.")
         except Exception:
             _log.exception("Job %s can't be followed.", course.job.request.job_id)
             self._end(course, Text("The picture could not be drawn: try again; the bot's log holds the reason."))

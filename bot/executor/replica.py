@@ -14,7 +14,7 @@ from typing import Final, Self
 
 import bot
 from bot.engine.base import Engine
-from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError, NotReadyError
+from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError
 from bot.executor.base import EngineState, TextVector, UpdateStream
 from bot.executor.local import LocalExecutor
 from bot.executor.replicas import Accepted, Alive, Refused, ReplicaLostError, ReplicaState, Sign
@@ -70,6 +70,14 @@ class Replica:
         if self._executor.status.state in (EngineState.FAILED, EngineState.CLOSED):
             raise ReplicaLostError(f"The engine of replica {self._id} has failed; its log holds the reason.")
 
+    @property
+    def busy_share(self) -> float:
+        """Images of unfinished jobs, per slot; 0.0 before it is ready."""
+        load = self._executor.engine_load
+        if load is None:
+            return 0.0
+        return sum(min(request.num_images, load.num_slots) for _, request in self._jobs.values()) / load.num_slots
+
     def state(self) -> ReplicaState:
         """Raises ReplicaLostError if the engine can't draw."""
         self.check()
@@ -103,10 +111,10 @@ class Replica:
                 await self._executor.cancel(request.job_id)
 
     async def text_vector(self, text: str, *, timeout_s: float) -> TextVector | Refused:
-        """See Replicas.text_vector."""
+        """See Replicas.text_vector. Raises NotReadyError and ReplicaLostError."""
         try:
             return await self._executor.text_vector(text, timeout_s=timeout_s)
-        except (JobFailedError, NotReadyError) as error:
+        except JobFailedError as error:
             return Refused(error.text)
         except ExecutorClosedError as error:
             raise ReplicaLostError(error.text) from None

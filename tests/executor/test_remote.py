@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
 from functools import partial
 
 import pytest
@@ -10,8 +11,9 @@ from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import JobFailedError, NotReadyError, QueueFullError
 from bot.executor.base import EngineState
 from bot.executor.remote import MAX_LOSSES, RemoteExecutor
+from bot.executor.replicas import ReplicaState, Sign
 from bot.executor.scheduler import Scheduler
-from bot.requests import Progress, Started
+from bot.requests import GenerationRequest, Progress, Started
 from tests.conftest import eventually
 
 from .drive import ask, at_gate, check_result, read, soon
@@ -134,6 +136,52 @@ async def test_a_cancelled_job_frees_its_slots_over_there() -> None:
         await eventually(lambda: not replicas.there["replica 0"].state().demand)
         quick = ask("quick", image_tokens=[7] * 39_999)
         assert (await read(await executor.submit(quick))).error is None
+
+
+async def test_a_job_that_is_cancelled_before_anybody_draws_it_keeps_no_slot() -> None:
+    async with near(SLOW) as (executor, replicas):
+        await until_seen(executor, 2)
+        request = ask(num_images=2)
+        await executor.submit(request)
+        await asyncio.sleep(0)
+        assert await executor.cancel(request.job_id)
+        assert (await read(await executor.submit(ask(num_images=2)))).error is None
+
+
+async def test_a_cancellation_from_elsewhere_is_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with near(SLOW) as (executor, replicas):
+        draw, num_calls = replicas.draw, 0
+
+        async def draw_or_be_cancelled(request: GenerationRequest, **rest: str) -> AsyncGenerator[Sign]:
+            nonlocal num_calls
+            num_calls += 1
+            if num_calls == 1:
+                raise asyncio.CancelledError
+            async for sign in draw(request, **rest):
+                yield sign
+
+        monkeypatch.setattr(replicas, "draw", draw_or_be_cancelled)
+        assert (await read(await executor.submit(ask()))).error is None
+        assert num_calls == 2
+
+
+async def test_a_cluster_that_can_not_be_asked_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with near(SLOW) as (executor, replicas):
+        await until_seen(executor, 2)
+        states = replicas.states
+
+        async def fail() -> list[ReplicaState]:
+            raise RuntimeError("no idea")
+
+        monkeypatch.setattr(replicas, "states", fail)
+        await eventually(lambda: executor.status.state is EngineState.LOADING)
+        monkeypatch.setattr(replicas, "states", states)
+        await eventually(lambda: executor.status.state is EngineState.READY)
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
+        "The cluster can't be asked which replicas it has."
+    ]
 
 
 async def test_two_bots_share_the_slots_of_one_replica() -> None:

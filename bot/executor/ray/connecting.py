@@ -5,7 +5,9 @@ was set up wrongly is a ConfigError, at the start.
 """
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import AsyncGenerator
 from typing import Any, Final
 
@@ -23,78 +25,121 @@ from bot.executor.replicas import ClusterLostError, Refused, ReplicaLostError, R
 from bot.requests import GenerationRequest
 
 STATES_TIMEOUT_S: Final = 3.0
+# A cluster that was started anew has another controller, of which those who knew the old one learn nothing.
+REJOIN_AFTER_S: Final = 20.0
 # What Ray raises where a replica, or the way to it, is gone. An error of the replica's own code is among them.
 _LOST: Final = (RayError, RayServeException)
+# The same for calls that may find that this process has left the cluster, or was thrown out.
+_GONE: Final = (*_LOST, RuntimeError, ConnectionError)
 
 _log = logging.getLogger(__name__)
 
 
 class RayReplicas:
-    """Implements Replicas. handle: of the engines' deployment. leaves: whether `aclose` takes this process out of the
-    cluster."""
+    """Implements Replicas. handle: of the engines' deployment. address, application: where to find it again; None for
+    the address where this process was in the cluster already, and stays."""
 
-    def __init__(self, handle: DeploymentHandle[Any], *, leaves: bool = True) -> None:
+    def __init__(self, handle: DeploymentHandle[Any], application: str, address: str | None) -> None:
         self._handle = handle
-        self._leaves = leaves
+        self._application = application
+        self._address = address
         self._known: tuple[str, ...] = ()
+        self._others: set[str] = set()
+        self._seen_s = time.monotonic()
 
     async def states(self) -> list[ReplicaState]:
-        """Those that can draw now. Raises ClusterLostError."""
+        """Those that can draw now, and are of this version. Raises ClusterLostError."""
         try:
-            try:
-                found = await self._broadcast()
-            except TimeoutError:
-                # One that hangs holds up what all are asked together.
-                found = await asyncio.gather(*map(self._state, self._known), return_exceptions=True)
-        except _LOST as error:
+            found = await self._ask_all()
+        except _GONE as error:
+            await self._rejoin_if_long_gone()
             raise ClusterLostError(_first_line(error)) from None
         states = [each for each in found if isinstance(each, ReplicaState)]
-        self._known = tuple(state.id for state in states)
-        return states
+        if not states:
+            await self._rejoin_if_long_gone()
+            raise ClusterLostError(_first_line(found[0]) if found else "It has no engines.")
+        self._seen_s = time.monotonic()
+        return [state for state in states if self._is_ours(state)]
 
     async def draw(self, request: GenerationRequest, *, client: str, replica_id: str) -> AsyncGenerator[Sign]:
         """See Replicas. Raises ReplicaLostError."""
-        stream: Any = self._handle.options(method_name="draw", stream=True).remote(
-            request, client=client, replica_id=replica_id
-        )
+        try:
+            stream: Any = self._handle.options(method_name="draw", stream=True).remote(
+                request, client=client, replica_id=replica_id
+            )
+        except _GONE as error:
+            raise ReplicaLostError(_first_line(error)) from None
         try:
             async for sign in stream:
                 yield sign
-        except _LOST as error:
+        except _GONE as error:
             raise ReplicaLostError(_first_line(error)) from None
         finally:
-            stream.cancel()
+            with contextlib.suppress(*_GONE):
+                stream.cancel()
 
     async def text_vector(self, text: str, *, timeout_s: float, replica_id: str) -> TextVector | Refused:
         """See Replicas. Raises ReplicaLostError and NotReadyError."""
-        answer: Any = self._handle.options(method_name="text_vector").remote(
-            text, timeout_s=timeout_s, replica_id=replica_id
-        )
+        try:
+            answer: Any = self._handle.options(method_name="text_vector").remote(
+                text, timeout_s=timeout_s, replica_id=replica_id
+            )
+        except _GONE as error:
+            raise ReplicaLostError(_first_line(error)) from None
         try:
             async with asyncio.timeout(timeout_s):
                 vector: TextVector | Refused = await answer
                 return vector
         except TimeoutError:
             raise NotReadyError("The model is too busy to read this now. Try again in a minute.") from None
-        except _LOST as error:
+        except _GONE as error:
             raise ReplicaLostError(_first_line(error)) from None
         finally:
-            answer.cancel()
+            with contextlib.suppress(*_GONE):
+                answer.cancel()
 
     async def aclose(self) -> None:
         """Leaves the cluster, which goes on."""
-        if self._leaves:
+        if self._address is not None:
             await asyncio.to_thread(ray.shutdown)
 
-    async def _broadcast(self) -> list[Any]:
-        response = self._handle.broadcast("state")
-        found: list[Any] = await response.results_async(timeout_s=STATES_TIMEOUT_S, return_exceptions=True)
+    async def _ask_all(self) -> list[Any]:
+        try:
+            async with asyncio.timeout(STATES_TIMEOUT_S):
+                found: list[Any] = await self._handle.broadcast("state").results_async(return_exceptions=True)
+        except TimeoutError:
+            # One that hangs holds up what all are asked together.
+            return list(await asyncio.gather(*map(self._ask, self._known), return_exceptions=True))
+        self._known = tuple(each.id for each in found if isinstance(each, ReplicaState))
         return found
 
-    async def _state(self, replica_id: str) -> ReplicaState:
+    async def _ask(self, replica_id: str) -> Any:
         async with asyncio.timeout(STATES_TIMEOUT_S):
-            state: ReplicaState = await self._handle.options(method_name="state").remote(replica_id=replica_id)
-            return state
+            return await self._handle.options(method_name="state").remote(replica_id=replica_id)
+
+    def _is_ours(self, state: ReplicaState) -> bool:
+        if state.version == bot.__version__:
+            return True
+        if state.id not in self._others:
+            self._others.add(state.id)
+            _log.warning(
+                "Replica %s runs dalle-bot %s, and this is %s: it gets no jobs.",
+                state.id,
+                state.version,
+                bot.__version__,
+            )
+        return False
+
+    async def _rejoin_if_long_gone(self) -> None:
+        if self._address is None or time.monotonic() - self._seen_s < REJOIN_AFTER_S:
+            return
+        self._seen_s = time.monotonic()
+        _log.warning("Joining the cluster anew.")
+        try:
+            await asyncio.to_thread(ray.shutdown)
+            self._handle = await asyncio.to_thread(_join, self._address, self._application)
+        except ConfigError as error:
+            raise ClusterLostError(str(error)) from None
 
 
 async def connect(address: str, application: str, *, timeout_s: float) -> RayReplicas:
@@ -106,7 +151,7 @@ async def connect(address: str, application: str, *, timeout_s: float) -> RayRep
     was_there = ray.is_initialized()
     try:
         handle = await asyncio.to_thread(_join, address, application)
-        replicas = RayReplicas(handle, leaves=not was_there)
+        replicas = RayReplicas(handle, application, None if was_there else address)
         await _first_replica(replicas, application, timeout_s)
     except BaseException:
         if not was_there:
@@ -116,26 +161,21 @@ async def connect(address: str, application: str, *, timeout_s: float) -> RayRep
 
 
 async def _first_replica(replicas: RayReplicas, application: str, timeout_s: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                try:
-                    states = await replicas.states()
-                except ClusterLostError:
-                    states = []
-                if states:
-                    break
-                await asyncio.sleep(0.5)
-    except TimeoutError:
-        raise ConfigError(await asyncio.to_thread(_why_there_is_none, application, timeout_s)) from None
-    other = next((state.version for state in states if state.version != bot.__version__), None)
-    if other is not None:
-        raise ConfigError(
-            f"The cluster runs dalle-bot {other} and this is {bot.__version__}: install the same version on both."
-        )
+    end_s = time.monotonic() + timeout_s
+    while time.monotonic() < end_s:
+        with contextlib.suppress(ClusterLostError):
+            if await replicas.states():
+                return
+            raise ConfigError(
+                f"The engines of {application} run another version than this one, {bot.__version__}: install the same "
+                "on both."
+            )
+        await asyncio.sleep(0.5)
+    raise ConfigError(await asyncio.to_thread(_why_there_is_none, application, timeout_s))
 
 
 def _join(address: str, application: str) -> DeploymentHandle[Any]:
+    """Blocks. Raises ConfigError."""
     try:
         if not ray.is_initialized():
             ray.init(address=address, namespace="serve", log_to_driver=False, logging_level=logging.ERROR)
@@ -145,17 +185,20 @@ def _join(address: str, application: str) -> DeploymentHandle[Any]:
             "`ray start --head`, or correct the address."
         ) from None
     except RuntimeError as error:
+        said = " ".join(str(error).split())[:300]
         raise ConfigError(
-            f"executor.address: the Ray cluster at {address} can't be joined ({_first_line(error)}). It needs the same "
-            f"versions of Ray ({ray.__version__}) and Python as the bot."
+            f"executor.address: the Ray cluster at {address} can't be joined ({said}). It needs the same versions of Ray "
+            f"({ray.__version__}) and Python as the bot."
         ) from None
     try:
-        return serve.get_deployment_handle(DEPLOYMENT, application)
-    except RayServeException as error:
+        handle: DeploymentHandle[Any] = serve.get_deployment_handle(DEPLOYMENT, application, _check_exists=False)
+        # The first question sets up what asks the cluster, which blocks.
+        handle.running_replicas_populated()
+    except _LOST as error:
         raise ConfigError(
-            f"executor.application: Serve runs no {application} on the cluster at {address} ({_first_line(error)}). "
-            "Deploy it: `dalle-bot deploy ray > serve.yaml`, then `serve deploy serve.yaml`."
+            f"Serve does not answer on the cluster at {address} ({_first_line(error)}). `serve status` shows more."
         ) from None
+    return handle
 
 
 def _why_there_is_none(application: str, timeout_s: float) -> str:
@@ -164,16 +207,17 @@ def _why_there_is_none(application: str, timeout_s: float) -> str:
     try:
         status = serve.status().applications.get(application)
         total, free = ray.cluster_resources(), ray.available_resources()
-    except _LOST:
-        return f"{sentence} The cluster does not answer."
+    except _GONE:
+        return f"{sentence} The cluster does not answer: `serve status` on one of its machines shows more."
     if status is None:
         return (
-            f"Serve runs no {application} there: `dalle-bot deploy ray > serve.yaml`, then `serve deploy serve.yaml`."
+            f"executor.application: Serve runs no {application} on the cluster. Deploy it: `dalle-bot deploy ray > "
+            "serve.yaml`, then `serve deploy serve.yaml`; or correct the name."
         )
     deployment = status.deployments.get(DEPLOYMENT)
     said = " ".join((deployment.message if deployment is not None else status.message).split())
-    gpus = f"{free.get('GPU', 0):g} of {total.get('GPU', 0):g} GPUs and {free.get('CPU', 0):g} CPUs are free there."
-    return f"{sentence} Serve says: {said[:300] or status.status.value}. {gpus} `serve status` shows more."
+    rest = f"{free.get('GPU', 0):g} of {total.get('GPU', 0):g} GPUs and {free.get('CPU', 0):g} CPUs are free there."
+    return f"{sentence} Serve says: {said[:300] or status.status.value}. {rest} `serve status` shows more."
 
 
 def _first_line(error: BaseException) -> str:

@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import ray
 from ray import serve
 
 from bot.engine.base import Engine
-from bot.executor.ray.serving import APPLICATION, application
+from bot.executor.ray.serving import APPLICATION, EngineSpec, application
 
 
 @contextmanager
@@ -37,14 +38,6 @@ def deploy(engine_factory: Callable[[], Engine], *, chunk_tokens: int, name: str
 
     engine_factory: called in the process of each replica. options: of the deployment, such as num_replicas.
     """
+    spec = partial(EngineSpec, engine_factory, chunk_tokens)
     one_core = {"ray_actor_options": {"num_cpus": 1}}
-    serve.run(
-        application(engine_factory, chunk_tokens=chunk_tokens, **one_core | options),
-        name=name,
-        route_prefix=None,
-    )
-
-
-def undeploy(name: str = APPLICATION) -> None:
-    """Ends the engines. Blocks until they are gone."""
-    serve.delete(name)
+    serve.run(application(spec, **one_core | options), name=name, route_prefix=None)

@@ -5,6 +5,8 @@ each replica is an EngineReplica in a process of its own, with a device group of
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,17 +41,25 @@ class ByReplica(RequestRouter):
         return [chosen or list(candidate_replicas)]
 
 
-class EngineReplica:
-    """What Serve runs: an engine and its event loop. engine_factory: called once, on a thread."""
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """What a replica runs. engine_factory: called once, on a thread. chunk_tokens, hang_timeout_s: of LocalExecutor."""
 
-    def __init__(
-        self, engine_factory: Callable[[], Engine], *, chunk_tokens: int, hang_timeout_s: float | None = None
-    ) -> None:
+    engine_factory: Callable[[], Engine]
+    chunk_tokens: int
+    hang_timeout_s: float | None = None
+
+
+class EngineReplica:
+    """What Serve runs: an engine and its event loop. spec: called once, in the replica's process."""
+
+    def __init__(self, spec: Callable[[], EngineSpec]) -> None:
+        known = spec()
         self._replica = Replica(
-            engine_factory,
+            known.engine_factory,
             id=serve.get_replica_context().replica_id.unique_id,
-            chunk_tokens=chunk_tokens,
-            hang_timeout_s=hang_timeout_s,
+            chunk_tokens=known.chunk_tokens,
+            hang_timeout_s=known.hang_timeout_s,
         )
         self._start: asyncio.Task[None] | None = None
 
@@ -60,8 +70,9 @@ class EngineReplica:
         await asyncio.shield(self._start)
         self._replica.check()
 
-    def state(self, replica_id: str = "") -> ReplicaState:
-        """See Replicas.states."""
+    async def state(self, replica_id: str = "") -> ReplicaState:
+        """See Replicas.states. On the event loop, as all that looks at jobs: what is not `async`, Serve calls on a
+        thread."""
         return self._replica.state()
 
     async def draw(self, request: GenerationRequest, *, client: str, replica_id: str) -> AsyncGenerator[Sign]:
@@ -74,15 +85,12 @@ class EngineReplica:
         """See Replicas.text_vector."""
         return await self._replica.text_vector(text, timeout_s=timeout_s)
 
-    def record_autoscaling_stats(self) -> dict[str, float]:
-        """How much of this replica is wanted: images of unfinished jobs, per slot."""
-        state = self._replica.state()
-        return {"demand": sum(state.demand.values()) / state.load.num_slots}
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """For `desired_replicas`. Serve asks while the model loads, too."""
+        return {"demand": self._replica.busy_share}
 
 
-def application(
-    engine_factory: Callable[[], Engine], *, chunk_tokens: int, hang_timeout_s: float | None = None, **options: Any
-) -> serve.Application:
+def application(spec: Callable[[], EngineSpec], **options: Any) -> serve.Application:
     """The Serve application of one model. options: of the deployment, such as num_replicas and ray_actor_options."""
     deployment = serve.deployment(
         name=DEPLOYMENT,
@@ -90,13 +98,19 @@ def application(
         request_router_config=RequestRouterConfig.model_validate({"request_router_class": _ROUTER}),
         **{"health_check_period_s": 5.0, "health_check_timeout_s": 15.0} | options,
     )(EngineReplica)
-    return deployment.bind(engine_factory, chunk_tokens=chunk_tokens, hang_timeout_s=hang_timeout_s)
+    return deployment.bind(spec)
 
 
 def build(args: Mapping[str, Any]) -> serve.Application:
     """What a Serve configuration names as its import path. args: `config`, the path of the bot's configuration on each
-    machine; without it the environment and the defaults count."""
-    file = args.get("config")
+    machine; without it the environment and the defaults count there. Whatever else is in them only makes them differ
+    from those before, so that Serve exchanges its replicas.
+    """
+    return application(partial(_configured, args.get("config")))
+
+
+def _configured(file: str | None) -> EngineSpec:
+    """As the machine of the replica is configured: no setting, and no secret, travels through the cluster."""
     settings = load_settings(None if file is None else Path(file))
 
     def open_engine() -> Engine:
@@ -104,9 +118,7 @@ def build(args: Mapping[str, Any]) -> serve.Application:
 
         return opened(settings, StartUp())
 
-    return application(
-        open_engine, chunk_tokens=settings.engine.chunk_tokens, hang_timeout_s=settings.engine.hang_timeout_s
-    )
+    return EngineSpec(open_engine, settings.engine.chunk_tokens, settings.engine.hang_timeout_s)
 
 
 def desired_replicas(context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
