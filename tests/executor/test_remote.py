@@ -139,7 +139,7 @@ async def test_a_cancelled_job_frees_its_slots_over_there() -> None:
 
 
 async def test_a_job_that_is_cancelled_before_anybody_draws_it_keeps_no_slot() -> None:
-    async with near(SLOW) as (executor, replicas):
+    async with near(SLOW) as (executor, _):
         await until_seen(executor, 2)
         request = ask(num_images=2)
         await executor.submit(request)

@@ -187,8 +187,8 @@ def _join(address: str, application: str) -> DeploymentHandle[Any]:
     except RuntimeError as error:
         said = " ".join(str(error).split())[:300]
         raise ConfigError(
-            f"executor.address: the Ray cluster at {address} can't be joined ({said}). It needs the same versions of Ray "
-            f"({ray.__version__}) and Python as the bot."
+            f"executor.address: the Ray cluster at {address} can't be joined ({said}). It needs the same versions of "
+            f"Ray ({ray.__version__}) and Python as the bot."
         ) from None
     try:
         handle: DeploymentHandle[Any] = serve.get_deployment_handle(DEPLOYMENT, application, _check_exists=False)
