@@ -1,7 +1,7 @@
-"""Packs everything that the bot has of one person into zip files. Used by /privacy export, on the event loop.
+"""Packs what the bot has of one person into zip files. Used by /privacy export, on the event loop.
 
-First what the store has, then the pictures that are still on disk, the newest first; files are written on the threads
-for pictures.
+First what the store has, then the pictures that were shown and are still on disk, the newest first; files are written
+on the threads for pictures.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any, Final
 from bot.cogs.export_parts import ExportParts
 from bot.cogs.picture_threads import PictureThreads
 from bot.pictures import PictureFolder
-from bot.store import ExportPage, ExportStore
+from bot.store import SHOWN_STATES, ExportPage, ExportStore
 
 STEP_TIMEOUT_S: Final = 60.0
 
@@ -25,7 +25,7 @@ _FORMATS: Final = {
     "*.json": "a table of the bot's database, up to 200 rows a file; times are UTC, ids are Discord's own",
     "tokens in images": "base64 of int32 numbers, little end first: the codes that the picture was decoded from",
     "vector in images": "base64 of float16 numbers, little end first: CLIP's description of the picture",
-    "pictures/JOB/RANK.png": "the pictures that are still on the bot's disk; rank 1 is the best of its job",
+    "pictures/JOB/RANK.png": "the pictures that were shown and are still on the bot's disk; 1 is the best of its job",
 }
 
 
@@ -62,7 +62,8 @@ class Packing:
         async for page in self._store.pages(user_id):
             num_rows[page.table] += len(page.rows)
             if page.table == "jobs":
-                jobs += [(row["created_at"], row["id"], row["num_images"]) for row in page.rows]
+                shown = (row for row in page.rows if row["state"] in SHOWN_STATES)
+                jobs += [(row["created_at"], row["id"], row["num_images"]) for row in shown]
             is_packed = await self._threads.run(STEP_TIMEOUT_S, _add_page, parts, page)
             num_left_out += not is_packed
         for _, job_id, num_images in sorted(jobs, reverse=True):

@@ -17,7 +17,7 @@ from bot.store.records import Favourite, JobKind, JobRecord, NewJob, SettingChan
 from bot.store.reports import Report, ReportStore
 from bot.store.sanctions import NewSanction, SanctionRecord, SanctionStore
 from bot.store.showings import Showing, ShowingStore
-from bot.store.states import FINAL_STATES, JobState, may_move
+from bot.store.states import FINAL_STATES, SHOWN_STATES, JobState, may_move
 from bot.store.store import Store
 from bot.store.styles import Style
 from bot.store.sweeps import NewSweep, SweepRecord, SweepState, SweepStore
@@ -26,6 +26,7 @@ from bot.store.vectors import VectorStore
 
 __all__ = [
     "FINAL_STATES",
+    "SHOWN_STATES",
     "AuditAction",
     "AuditEntry",
     "AuditFilter",

@@ -1,4 +1,7 @@
-"""Everything that the store has of one person, as JSON, page by page. Used by /privacy export, on the event loop."""
+"""What the store has of one person, as JSON, page by page. Used by /privacy export, on the event loop.
+
+Not in it: pictures that nobody may see (yet), and what only moderators are told (bot/store/personal.py).
+"""
 
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -31,7 +34,7 @@ class ExportStore:
         self._database = database
 
     async def pages(self, user_id: int) -> AsyncIterator[ExportPage]:
-        """All rows that are this person's, at most PAGE_ROWS at once; no transaction stays open between pages."""
+        """The rows that are this person's to see, PAGE_ROWS at once at most; no transaction stays open between pages."""
         for personal in PERSONAL:
             if personal.is_exported:
                 async for page in self._pages_of(personal, user_id):
@@ -41,6 +44,8 @@ class ExportStore:
         key = list(personal.table.primary_key.columns)
         columns = [column for column in personal.table.columns if column.name not in personal.leaves_out]
         query = select(*columns).where(personal.of(user_id)).order_by(*key).limit(PAGE_ROWS)
+        if personal.exports_only is not None:
+            query = query.where(personal.exports_only)
         number, last = 1, None
         while True:
             after = query if last is None else query.where(tuple_(*key) > tuple_(*last))

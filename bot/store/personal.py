@@ -27,6 +27,7 @@ from bot.store.schema import (
     styles,
     sweeps,
 )
+from bot.store.states import SHOWN_STATES
 
 NOBODY: Final = 0
 """Stands where somebody's id was."""
@@ -50,7 +51,8 @@ class Personal:
     """One way in which rows of a table are somebody's. column: holds the person's id; of jobs, where it is theirs.
 
     fate: of these rows; the others stay as they are. where: which of them at a time, None for all. is_exported: whether
-    they go into the person's export, once for each table. leaves_out: columns that don't, since they name others.
+    they go into the person's export, once for each table. leaves_out: columns that don't, since they name others or
+    say which rule counted. exports_only: which of the rows, None for all.
     """
 
     table: Table
@@ -59,6 +61,7 @@ class Personal:
     where: Callable[[datetime], ColumnElement[bool]] | None = None
     is_exported: bool = True
     leaves_out: tuple[str, ...] = ()
+    exports_only: ColumnElement[bool] | None = None
 
     @property
     def name(self) -> str:
@@ -83,9 +86,14 @@ def _is_in_an_open_case() -> ColumnElement[bool]:
     return exists().where(here, cases.c.decision.is_(None))
 
 
+def _is_shown() -> ColumnElement[bool]:
+    """Whether a picture may be seen: not by its requester either while moderators look at it."""
+    return images.c.job_id.in_(select(jobs.c.id).where(jobs.c.state.in_(SHOWN_STATES)))
+
+
 PERSONAL: Final[Sequence[Personal]] = (
     Personal(jobs, jobs.c.user_id, Fate.WITH_JOB, leaves_out=("answer_token",)),
-    Personal(images, jobs.c.user_id, Fate.WITH_JOB),
+    Personal(images, jobs.c.user_id, Fate.WITH_JOB, exports_only=_is_shown()),
     Personal(showings, jobs.c.user_id, Fate.WITH_JOB),
     Personal(favourites, favourites.c.user_id, Fate.DELETED),
     Personal(galleries, galleries.c.user_id, Fate.DELETED),
@@ -98,10 +106,10 @@ PERSONAL: Final[Sequence[Personal]] = (
         cases.c.user_id,
         Fate.NAMELESS,
         where=lambda now: cases.c.decision.is_not(None),
-        leaves_out=("decided_by", "channel_id", "message_id"),
+        leaves_out=("decided_by", "channel_id", "message_id", "details"),
     ),
     Personal(cases, cases.c.decided_by, Fate.NAMELESS, is_exported=False),
-    Personal(audit, audit.c.user_id, Fate.KEPT, leaves_out=("actor_id",)),
+    Personal(audit, audit.c.user_id, Fate.KEPT, leaves_out=("actor_id", "reason", "details")),
     Personal(audit, audit.c.actor_id, Fate.KEPT, is_exported=False),
     Personal(
         sanctions,

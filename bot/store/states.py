@@ -74,6 +74,10 @@ TRANSITIONS: Final[Mapping[JobState, frozenset[JobState]]] = {
 
 FINAL_STATES: Final = frozenset(state for state, targets in TRANSITIONS.items() if not targets)
 
+SHOWN_STATES: Final = frozenset({JobState.DELIVERING, JobState.DELIVERED})
+"""Those in which a job's pictures may be seen. In the others they may lie on disk all the same: before they are held,
+while they are, and after whoever asked has cancelled that."""
+
 
 def may_move(current: JobState, to: JobState) -> bool:
     """Whether a job in `current` may become `to`."""

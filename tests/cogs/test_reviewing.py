@@ -1,6 +1,7 @@
 """Holding for review as members and moderators meet it: the real client in a sandbox."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from bot.moderation.prompt_rules import Rule, RuleAction
 from bot.pictures import PictureFolder
 from bot.sandbox import Event
 from bot.store import AuditAction, AuditFilter, CaseRecord, JobState, JobStore, SanctionRecord
+from tests.cogs.test_privacy import unpacked, until_told
 from tests.cogs.test_sweeping import circle
 from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 from tests.sandbox_guild import guild_of
@@ -133,6 +135,30 @@ async def test_nobody_sees_pictures_before_a_moderator_approves(open_stage: Open
         assert "Approved by <@" in edits_of(stage, case.message_id)[-1].payload["content"]
         assert [decision for _, decision in await decisions(stage)] == ["approve"]
     assert told is not None
+
+
+async def test_an_export_has_no_pictures_that_were_not_shown(
+    open_stage: OpenStage, settings: Settings, tmp_path: Path
+) -> None:
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        await posted(stage)
+        await ask(stage)
+        await posted(stage, 2)
+        await ask(stage, "click Cancel")
+        await stage.job(JobState.CANCELLED)
+        await ask(stage)
+        await posted(stage, 3)
+        await moderate(stage, "click Approve")
+        shown = await stage.job(JobState.DELIVERED)
+        assert len({path.parent for path in settings.pictures_dir.glob("*/*/*.png")}) == 3
+        await ask(stage, "wait 0.1")
+        await until_told(stage, "/privacy export", "Sent to you as a direct message: 1 file.")
+        archive = unpacked(tmp_path / "out")
+        assert {row["job_id"] for row in json.loads(archive.read("images/1.json"))} == {shown.id}
+        assert {name.split("/")[1] for name in archive.namelist() if name.startswith("pictures/")} == {shown.id}
+        assert "hits" not in archive.read("cases/1.json").decode()
 
 
 async def test_approved_as_a_spoiler(open_stage: OpenStage) -> None:

@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from bot.store import Gallery, Showing, Store, Style
+from bot.moderation.cases import CaseKind
+from bot.store import SHOWN_STATES, AuditAction, AuditRecord, Gallery, JobState, NewCase, Showing, Store, Style
 from bot.store.exports import PAGE_ROWS
 from tests.store.samples import SNOWFLAKE, new_job, picture
+from tests.store.test_past import delivered
 
 USER, OTHER, GUILD = SNOWFLAKE, SNOWFLAKE + 1, SNOWFLAKE + 9
 
@@ -19,10 +21,9 @@ async def exported(store: Store, user_id: int) -> dict[str, list[dict[str, Any]]
 
 
 async def test_everything_of_one_person_and_nothing_of_others(store: Store) -> None:
-    mine = await store.jobs.create(new_job(1, prompt="ein „Kreis“", guild_id=GUILD, image_tokens=(1, 2)))
-    theirs = await store.jobs.create(new_job(2, user_id=OTHER, prompt="theirs"))
+    mine = await delivered(store, 1, user_id=USER, prompt="ein „Kreis“", guild_id=GUILD, image_tokens=(1, 2))
+    theirs = await delivered(store, 2, user_id=OTHER, prompt="theirs")
     for job in (mine, theirs):
-        await store.images.save(job.id, [picture(1), picture(2)])
         await store.showings.add(Showing(message_id=int(job.id, 16), channel_id=3, job_id=job.id))
     await store.favourites.add(USER, theirs.id, 1)
     await store.favourites.add(OTHER, mine.id, 2)
@@ -64,3 +65,37 @@ async def test_pages_hold_so_many_rows_and_lose_none(store: Store) -> None:
 
 async def test_somebody_unknown_has_nothing(store: Store) -> None:
     assert await exported(store, USER) == {}
+
+
+async def test_pictures_that_nobody_may_see_are_not_in_it(store: Store) -> None:
+    """They are stored before they are held, while they are, and after their requester has cancelled that."""
+    shown = [await delivered(store, n, user_id=USER, to=to) for n, to in enumerate(SHOWN_STATES)]
+    running = await delivered(store, 2, user_id=USER, to=JobState.RUNNING)
+    held, cancelled = [await delivered(store, n, user_id=USER, to=JobState.RUNNING) for n in (3, 4)]
+    for job in (held, cancelled):
+        await store.jobs.move(job.id, JobState.IN_REVIEW)
+    await store.jobs.move(cancelled.id, JobState.CANCELLED)
+    found = await exported(store, USER)
+    assert {row["job_id"] for row in found["images"]} == {job.id for job in shown}
+    assert {row["id"] for row in found["jobs"]} == {job.id for job in (*shown, running, held, cancelled)}
+
+
+async def test_which_rule_counted_is_not_in_it(store: Store) -> None:
+    job = await delivered(store, 1, user_id=USER)
+    rule = {"hits": [{"rule": "a secret rule", "found": "circle"}]}
+    await store.cases.open(
+        NewCase(guild_id=GUILD, kind=CaseKind.HELD_PROMPT, job_id=job.id, user_id=USER, details=rule)
+    )
+    await store.audit.add(
+        AuditRecord(
+            guild_id=GUILD,
+            action=AuditAction.PROMPT_REFUSED,
+            user_id=USER,
+            reason="refuse: a secret rule",
+            details={"category": "server", "rule": "a secret rule"},
+        )
+    )
+    found = await exported(store, USER)
+    assert [(row["number"], row["kind"], row["job_id"]) for row in found["cases"]] == [(1, "held_prompt", job.id)]
+    assert [row["action"] for row in found["audit"]] == ["prompt_refused"]
+    assert "secret" not in json.dumps([found["cases"], found["audit"]])
