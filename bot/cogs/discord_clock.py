@@ -30,7 +30,11 @@ class DiscordClock:
 
     def now(self) -> datetime:
         """Aware, in UTC."""
+        return self.told() or self._wall()
+
+    def told(self) -> datetime | None:
+        """None until Discord has told the time, for what a wrong one would spoil for good. Aware, in UTC."""
         if self._seen is None:
-            return self._wall()
+            return None
         moment, at_s = self._seen
         return moment + timedelta(seconds=self._monotonic() - at_s)

@@ -5,6 +5,7 @@ What is to be done stands in the store, so a restart goes on with it. Each step 
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from typing import Final
 
 import discord
@@ -12,6 +13,7 @@ import discord
 from bot.catalogues import Languages
 from bot.cogs.background import BackgroundLoop
 from bot.cogs.delivery import Deliveries
+from bot.cogs.discord_clock import DiscordClock
 from bot.cogs.message_removal import Left, MessageRemoval
 from bot.cogs.progress_note import ProgressNote, write_to
 from bot.errors import JobEndedError, StoreError
@@ -24,12 +26,15 @@ BATCH_JOBS: Final = 50
 FILES_TIMEOUT_S: Final = 30.0
 UNFINISHED_PAUSE_S: Final = 2.0
 MAX_PAUSES: Final = 30  # for jobs whose pictures are on their way; then the others' turn comes first
+LONG_AGO: Final = datetime(2015, 1, 1, tzinfo=UTC)
+"""Stands for now until Discord has told the time: sanctions that nobody has lifted are kept then, over or not."""
 
 _log = logging.getLogger(__name__)
 
 
 class Erasing:
-    """Close it before the client. unfinished_pause_s: between two looks at jobs whose end is near."""
+    """Close it before the client. clock: by which sanctions end. unfinished_pause_s: between two looks at jobs whose
+    end is near."""
 
     def __init__(
         self,
@@ -39,6 +44,7 @@ class Erasing:
         pictures: PictureFolder,
         removal: MessageRemoval,
         deliveries: Deliveries,
+        clock: DiscordClock,
         languages: Languages,
         unfinished_pause_s: float = UNFINISHED_PAUSE_S,
     ) -> None:
@@ -47,6 +53,7 @@ class Erasing:
         self._pictures = pictures
         self._removal = removal
         self._deliveries = deliveries
+        self._clock = clock
         self._languages = languages
         self._unfinished_pause_s = unfinished_pause_s
         self._notes: dict[int, ProgressNote] = {}
@@ -90,8 +97,9 @@ class Erasing:
                     raise StoreError(f"{len(jobs)} jobs of theirs don't end.")
                 await asyncio.sleep(self._unfinished_pause_s)
         await self._removal.remove_direct(erasure.user_id)
-        kept = await self._store.erasures.kept(erasure.user_id)
-        await self._end(await self._store.erasures.finish(erasure), kept, language)
+        now = self._clock.told() or LONG_AGO
+        kept = await self._store.erasures.kept(erasure.user_id, now)
+        await self._end(await self._store.erasures.finish(erasure, now), kept, language)
 
     async def _erase_job(self, job: JobRecord, erasure: Erasure) -> bool:
         """False if it is unfinished; then it is being cancelled."""

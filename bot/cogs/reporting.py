@@ -60,7 +60,9 @@ class Reporting:
         case = NewCase(guild_id=job.guild_id, kind=CaseKind.REPORT, job_id=job.id, user_id=job.user_id)
         async with _in_time():
             opened = await self._store.cases.open(case)
-            is_added = await self._store.reports.add(opened, interaction.user.id, reason, str(interaction.locale))
+            is_added = await self._store.reports.add(
+                opened, interaction.user.id, reason, str(interaction.locale), at=self._now()
+            )
         if not is_added:
             raise JobEndedError("Moderators have just decided about this result.")
         language = self._languages.of(str(interaction.locale))

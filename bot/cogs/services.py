@@ -87,6 +87,7 @@ class Services:
             pictures=pictures,
             removal=self.removal,
             deliveries=self.deliveries,
+            clock=self.clock,
             languages=languages,
         )
         self.retention = Retention(store=store, pictures=pictures, now=self.clock.now)
@@ -134,7 +135,9 @@ class Services:
             now=self.clock.now,
             followers={CaseKind.REPORT: reported},
         )
-        self.report_desk = ReportDesk(store, hiding=hiding, board=self.review.board, reviewing=self.review.reviewing)
+        self.report_desk = ReportDesk(
+            store, hiding=hiding, board=self.review.board, reviewing=self.review.reviewing, now=self.clock.now
+        )
 
     def start(self) -> None:
         """Begins what goes on in the background."""

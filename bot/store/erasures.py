@@ -110,23 +110,22 @@ class ErasureStore:
             }
             await connection.execute(update(erasures).where(mine).values(changes))
 
-    async def kept(self, user_id: int) -> Kept:
-        """What stays."""
+    async def kept(self, user_id: int, now: datetime) -> Kept:
+        """What stays. now: Discord's time, by which sanctions end; aware."""
         is_open = (cases.c.user_id == user_id) & cases.c.decision.is_(None)
         query = select(cases.c.guild_id, cases.c.number).where(is_open).order_by(cases.c.opened_at)
         async with self._database.reading() as connection:
             num_cases = await connection.scalar(select(func.count()).select_from(cases).where(is_open)) or 0
             rows = await connection.execute(query.limit(MAX_REMEMBERED))
             named = tuple((row.guild_id, row.number) for row in rows)
-            running = (sanctions.c.user_id == user_id) & is_running(datetime.now(UTC))
+            running = (sanctions.c.user_id == user_id) & is_running(now)
             num_sanctions = await connection.scalar(select(func.count()).select_from(sanctions).where(running)) or 0
             of_theirs = (audit.c.user_id == user_id) | (audit.c.actor_id == user_id)
             num_records = await connection.scalar(select(func.count()).select_from(audit).where(of_theirs)) or 0
             return Kept(num_cases, named, num_sanctions, num_records)
 
-    async def finish(self, erasure: Erasure) -> Erasure:
-        """Deletes what is left beside jobs, in one transaction; the erasure as it was at its end."""
-        now = datetime.now(UTC)
+    async def finish(self, erasure: Erasure, now: datetime) -> Erasure:
+        """Deletes what is left beside jobs, in one transaction; the erasure as it was then. now: as for `kept`."""
         async with self._database.transaction() as connection:
             for personal in PERSONAL:
                 theirs = personal.of(erasure.user_id)

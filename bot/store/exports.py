@@ -34,7 +34,7 @@ class ExportStore:
         self._database = database
 
     async def pages(self, user_id: int) -> AsyncIterator[ExportPage]:
-        """The rows that are this person's to see, PAGE_ROWS at once at most; no transaction stays open between pages."""
+        """The rows that are this person's to see, PAGE_ROWS at once at most; between pages no transaction is open."""
         for personal in PERSONAL:
             if personal.is_exported:
                 async for page in self._pages_of(personal, user_id):

@@ -38,8 +38,9 @@ class ReportStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, case: CaseRecord, reporter_id: int, reason: str, locale: str) -> bool:
-        """Adds a report to a case. False if the case was decided meanwhile, or this person has reported the job."""
+    async def add(self, case: CaseRecord, reporter_id: int, reason: str, locale: str, *, at: datetime) -> bool:
+        """Adds a report to a case. False if the case was decided meanwhile, or this person has reported the job. at:
+        aware, of the clock by which `past` is judged."""
         report = Report(
             guild_id=case.guild_id,
             job_id=case.job_id,
@@ -47,7 +48,7 @@ class ReportStore:
             reason=reason,
             locale=locale,
             case_number=case.number,
-            reported_at=datetime.now(UTC),
+            reported_at=at,
         )
         values = asdict(report)
         is_open = exists().where(

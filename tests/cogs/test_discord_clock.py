@@ -51,5 +51,8 @@ def test_each_interaction_sets_it_right() -> None:
 
 
 def test_before_the_first_interaction_there_is_only_the_hosts() -> None:
-    assert Host().clock().now() == NOW
+    clock = Host().clock()
+    assert (clock.now(), clock.told()) == (NOW, None)
+    clock.saw(discord.utils.time_snowflake(NOW - timedelta(hours=8)))
+    assert clock.told() == clock.now() == NOW - timedelta(hours=8)
     assert abs(DiscordClock().now() - datetime.now(UTC)) < timedelta(seconds=5)

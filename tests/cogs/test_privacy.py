@@ -5,6 +5,7 @@ import io
 import json
 import re
 import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -13,6 +14,7 @@ import pytest
 
 from bot.catalogues import Languages
 from bot.cogs import exporting
+from bot.cogs.discord_clock import DiscordClock
 from bot.cogs.exporting import Exporting
 from bot.cogs.packing import Packing
 from bot.cogs.privacy_policy import PrivacyPolicy
@@ -22,8 +24,9 @@ from bot.engine.fake import FakeEngine, Gate
 from bot.errors import ConfigError, NotAdmittedError
 from bot.language import ENGLISH, Language
 from bot.moderation.cases import CaseKind, Decision
+from bot.sanction_ladder import SanctionKind
 from bot.sandbox import Refusal
-from bot.store import JobState, NewCase
+from bot.store import AuditAction, AuditRecord, JobRecord, JobState, NewCase, NewSanction, SanctionRecord
 from bot.views.custom_id import NO_JOB
 from tests.cogs.test_cancelling import post_button
 from tests.cogs.test_gallery import draw, engine
@@ -41,6 +44,35 @@ async def until_told(stage: Stage, line: str, text: str) -> list[str]:
         while not any(each.startswith(text) for each in seen):
             seen += [event.text for event in await stage.play("wait 0.2")]
     return seen
+
+
+def make_host_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host's clock is two hours ahead of Discord's."""
+    saw = DiscordClock.saw
+
+    def saw_earlier(self: DiscordClock, snowflake: int) -> None:
+        moment = discord.utils.snowflake_time(snowflake) - timedelta(hours=2)
+        saw(self, discord.utils.time_snowflake(moment))
+
+    monkeypatch.setattr(DiscordClock, "saw", saw_earlier)
+
+
+async def ban(stage: Stage, job: JobRecord) -> SanctionRecord:
+    """Whoever asked for a job, until an hour ago by the host's clock."""
+    now = datetime.now(UTC)
+    new = NewSanction(
+        guild_id=job.guild_id or 0,
+        user_id=job.user_id,
+        kind=SanctionKind.BAN,
+        reason=None,
+        given_by=5,
+        given_at=now - timedelta(days=1),
+        expires_at=now - timedelta(hours=1),
+    )
+    (given,) = await stage.app.store.sanctions.give(
+        new, lambda given: AuditRecord(guild_id=given.guild_id, action=AuditAction.BAN, user_id=given.user_id)
+    )
+    return given
 
 
 def unpacked(folder: Path) -> zipfile.ZipFile:
@@ -141,6 +173,26 @@ async def test_a_job_under_way_is_cancelled_and_deleted(open_stage: OpenStage) -
         await until_told(stage, "click Delete everything", DELETED.format("1 result", "its"))
         assert await stage.app.store.jobs.get(job.id) is None
         gate.open()
+
+
+async def test_a_host_clock_that_is_fast_ends_no_ban(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_stage(engine) as stage:
+        given = await ban(stage, await draw(stage))
+        make_host_fast(monkeypatch)
+        await stage.play("/privacy delete")
+        seen = await until_told(stage, "click Delete everything", DELETED.format("1 result", "its"))
+        assert "Kept as long as it holds: 1 strike or ban." in seen[-1]
+        assert await stage.app.store.sanctions.of(given.guild_id, given.user_id) == [given]
+
+
+async def test_nor_does_a_restart_before_discord_has_told_the_time(open_stage: OpenStage) -> None:
+    async with open_stage(engine) as stage:
+        given = await ban(stage, await draw(stage))
+        await stage.app.store.erasures.begin(given.user_id, "en-US")
+    async with open_stage(engine) as stage:
+        told = "Kept as long as it holds: 1 strike or ban."
+        await eventually(lambda: any(told in str(exchange.payload) for exchange in stage.sandbox.requests))
+        assert await stage.app.store.sanctions.of(given.guild_id, given.user_id) == [given]
 
 
 async def test_a_restart_goes_on_and_tells_by_direct_message(open_stage: OpenStage) -> None:

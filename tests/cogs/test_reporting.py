@@ -1,7 +1,7 @@
 """Reports as members and moderators meet them: the real client in a sandbox."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from bot.sandbox.errors import LineError
 from bot.store import AuditAction, JobRecord
 from tests.cogs.test_cancelling import answer_alone, post_button
 from tests.cogs.test_gallery import draw, engine, look
+from tests.cogs.test_privacy import make_host_fast
 from tests.cogs.test_sweeping import actions, circle
 from tests.conftest import TIMEOUT_S, OpenStage, Stage
 
@@ -261,3 +262,12 @@ async def test_only_moderators_learn_who_made_it(open_stage: OpenStage) -> None:
         assert await answer_alone(stage, "menu Who made this?") == (
             "This message is of no job of this server that I know."
         )
+
+
+async def test_a_report_has_discords_time(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_stage(engine) as stage:
+        job = await set_up(stage)
+        make_host_fast(monkeypatch)
+        assert (await report(stage, "bob")).startswith("Reported: case #1.")
+        (made,) = await stage.app.store.reports.of_case(job.guild_id or 0, 1)
+        assert made.reported_at < datetime.now(UTC) - timedelta(hours=1)

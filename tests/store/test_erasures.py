@@ -2,13 +2,27 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.moderation.cases import CaseKind, Decision
-from bot.store import AuditAction, AuditFilter, AuditRecord, Gallery, JobState, Kept, NewCase, Showing, Store, Style
+from bot.sanction_ladder import SanctionKind
+from bot.store import (
+    AuditAction,
+    AuditFilter,
+    AuditRecord,
+    Gallery,
+    JobState,
+    Kept,
+    NewCase,
+    NewSanction,
+    Showing,
+    Store,
+    Style,
+)
 from bot.store.erasures import MAX_REMEMBERED
 from bot.store.personal import NOBODY
 from tests.store.samples import SNOWFLAKE, new_job, picture
 from tests.store.test_exports import exported
 
 USER, OTHER, GUILD = SNOWFLAKE, SNOWFLAKE + 1, SNOWFLAKE + 9
+NOW = datetime.now(UTC)
 
 
 async def test_one_deletion_of_a_person_at_a_time(store: Store) -> None:
@@ -18,7 +32,7 @@ async def test_one_deletion_of_a_person_at_a_time(store: Store) -> None:
     first, second = await store.erasures.under_way()
     assert (first.user_id, first.locale, first.num_jobs, first.refused) == (USER, "de", 0, ())
     assert second.user_id == OTHER
-    await store.erasures.finish(first)
+    await store.erasures.finish(first, NOW)
     assert [erasure.user_id for erasure in await store.erasures.under_way()] == [OTHER]
 
 
@@ -53,7 +67,7 @@ async def test_only_some_links_are_remembered(store: Store) -> None:
     (erasure,) = await store.erasures.under_way()
     for job in jobs:
         await store.erasures.erase_job(job.id, of=erasure, refused=(job.id,) * MAX_REMEMBERED)
-    ended = await store.erasures.finish(erasure)
+    ended = await store.erasures.finish(erasure, NOW)
     assert (ended.num_refused, len(ended.refused)) == (2 * MAX_REMEMBERED, MAX_REMEMBERED)
 
 
@@ -69,7 +83,7 @@ async def test_the_end_takes_what_is_left_and_the_name_off_what_a_guild_needs(st
     await store.guilds.change(GUILD, USER, cooldown_s=5)
     await store.erasures.begin(USER, None)
     (erasure,) = await store.erasures.under_way()
-    await store.erasures.finish(erasure)
+    await store.erasures.finish(erasure, NOW)
     assert await exported(store, USER) == {}
     assert await store.galleries.get(of_me.id) is None
     assert await store.galleries.get(other.id) == other
@@ -103,8 +117,8 @@ async def test_what_moderators_have_yet_to_decide_stays(store: Store) -> None:
     assert await store.erasures.count(erasure) == 1
     assert [job.id for job in await store.erasures.expired(GUILD, datetime.now(UTC), 9)] == [decided.id]
     await store.erasures.erase_job(decided.id, of=erasure)
-    assert await store.erasures.kept(USER) == Kept(1, ((GUILD, 1),), num_records=1)
-    await store.erasures.finish(erasure)
+    assert await store.erasures.kept(USER, NOW) == Kept(1, ((GUILD, 1),), num_records=1)
+    await store.erasures.finish(erasure, NOW)
     first, second = await store.cases.get(GUILD, 1), await store.cases.get(GUILD, 2)
     assert first is not None
     assert second is not None
@@ -117,8 +131,27 @@ async def test_the_moderators_log_stays_and_is_counted(store: Store) -> None:
     await store.audit.add(about, replace(about, actor_id=USER, user_id=OTHER), replace(about, user_id=OTHER))
     await store.erasures.begin(USER, None)
     (erasure,) = await store.erasures.under_way()
-    assert await store.erasures.kept(USER) == Kept(0, (), num_records=2)
-    await store.erasures.finish(erasure)
+    assert await store.erasures.kept(USER, NOW) == Kept(0, (), num_records=2)
+    await store.erasures.finish(erasure, NOW)
     assert len(await store.audit.page(AuditFilter(guild_id=GUILD), 9)) == 3
     (row,) = (await exported(store, USER))["audit"]
     assert "actor_id" not in row
+
+
+async def test_sanctions_end_by_the_given_time_and_not_by_the_hosts(store: Store) -> None:
+    ban = NewSanction(
+        guild_id=GUILD,
+        user_id=USER,
+        kind=SanctionKind.BAN,
+        reason=None,
+        given_by=OTHER,
+        given_at=NOW - timedelta(days=9),
+        expires_at=NOW - timedelta(hours=1),
+    )
+    await store.sanctions.give(ban, lambda given: AuditRecord(guild_id=GUILD, action=AuditAction.BAN, user_id=USER))
+    for now, num_kept in ((NOW - timedelta(hours=2), 1), (NOW, 0)):
+        await store.erasures.begin(USER, None)
+        (erasure,) = await store.erasures.under_way()
+        assert (await store.erasures.kept(USER, now)).num_sanctions == num_kept
+        await store.erasures.finish(erasure, now)
+        assert len(await store.sanctions.of(GUILD, USER)) == num_kept

@@ -21,9 +21,9 @@ async def test_reports_of_a_job_join_its_one_open_case_once_for_each_person(stor
     job = await deliver(store, 1)
     case = await open_case(store, job)
     assert await open_case(store, job) == case
-    assert await store.reports.add(case, ALICE, "it is rude", "de")
-    assert not await store.reports.add(case, ALICE, "very", "de")
-    assert await store.reports.add(case, BOB, "so it is", "en-US")
+    assert await store.reports.add(case, ALICE, "it is rude", "de", at=datetime.now(UTC))
+    assert not await store.reports.add(case, ALICE, "very", "de", at=datetime.now(UTC))
+    assert await store.reports.add(case, BOB, "so it is", "en-US", at=datetime.now(UTC))
     first, second = await store.reports.of_case(GUILD, case.number)
     assert (first.reporter_id, first.reason, first.locale, first.job_id) == (ALICE, "it is rude", "de", job.id)
     assert second.reporter_id == BOB
@@ -37,7 +37,7 @@ async def test_a_decided_case_takes_no_more(store: Store) -> None:
     job = await deliver(store, 1)
     case = await open_case(store, job)
     await decide(store, case, Decision.APPROVE)
-    assert not await store.reports.add(case, ALICE, "late", "de")
+    assert not await store.reports.add(case, ALICE, "late", "de", at=datetime.now(UTC))
     assert await store.reports.is_settled(job.id)
     assert await store.reports.num_open_cases(GUILD) == 0
 
@@ -53,10 +53,10 @@ async def test_who_was_right(store: Store) -> None:
     }
     for number, decision in enumerate(expected):
         case = await open_case(store, await deliver(store, number))
-        await store.reports.add(case, ALICE, "so", "de")
+        await store.reports.add(case, ALICE, "so", "de", at=datetime.now(UTC))
         await decide(store, case, decision)
     still_open = await open_case(store, await deliver(store, 99))
-    await store.reports.add(still_open, ALICE, "so", "de")
+    await store.reports.add(still_open, ALICE, "so", "de", at=datetime.now(UTC))
     past = await store.reports.past(GUILD, ALICE)
     assert [report.was_right for report in past] == [None, *list(expected.values())[::-1]]
     assert past[0].reported_at > past[-1].reported_at
@@ -66,7 +66,7 @@ async def test_who_was_right(store: Store) -> None:
 async def test_who_has_not_heard_of_a_decision(store: Store) -> None:
     case = await open_case(store, await deliver(store, 1))
     for reporter in (ALICE, BOB):
-        await store.reports.add(case, reporter, "so", "de")
+        await store.reports.add(case, reporter, "so", "de", at=datetime.now(UTC))
     later = datetime.now(UTC) + timedelta(hours=1)
     assert await store.reports.unfollowed(later, 9) == []
     await decide(store, case, Decision.REJECT)
@@ -104,19 +104,19 @@ async def test_what_is_hidden_is_in_nobodys_gallery(store: Store) -> None:
 async def test_somebodys_reports_are_theirs_and_go_but_for_open_cases(store: Store) -> None:
     decided, still_open = [await open_case(store, await deliver(store, number)) for number in range(2)]
     for case in (decided, still_open):
-        await store.reports.add(case, ALICE, "it is rude", "de")
+        await store.reports.add(case, ALICE, "it is rude", "de", at=datetime.now(UTC))
     await decide(store, decided, Decision.REJECT)
     assert [row["reason"] for row in (await exported(store, ALICE))["reports"]] == ["it is rude"] * 2
     await store.erasures.begin(ALICE, None)
     (erasure,) = await store.erasures.under_way()
-    await store.erasures.finish(erasure)
+    await store.erasures.finish(erasure, datetime.now(UTC))
     assert await store.reports.of_case(GUILD, decided.number) == []
     assert len(await store.reports.of_case(GUILD, still_open.number)) == 1
 
 
 async def test_reports_go_with_the_job_that_they_are_about(store: Store) -> None:
     case = await open_case(store, await deliver(store, 1))
-    await store.reports.add(case, ALICE, "it is rude", "de")
+    await store.reports.add(case, ALICE, "it is rude", "de", at=datetime.now(UTC))
     await decide(store, case, Decision.REJECT)
     await store.erasures.erase_job(case.job_id)
     assert await store.reports.of_case(GUILD, case.number) == []
