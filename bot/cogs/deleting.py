@@ -15,7 +15,6 @@ from bot.cogs.answering import answer_alone
 from bot.cogs.message_removal import MessageRemoval
 from bot.cogs.results import STORE_TIMEOUT_S, Results
 from bot.errors import StoreError
-from bot.moderation.cases import CaseKind
 from bot.pictures import PictureFolder
 from bot.store import AuditAction, AuditRecord, CaseRecord, JobRecord, Store
 from bot.views.custom_id import Action, CustomId
@@ -76,7 +75,7 @@ class Deleting:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 is_first = await self._store.jobs.delete(job.id, record=_record(job, interaction.user.id))
                 # After the mark: whoever decides from now on sees it, and deletes the rest.
-                reported = await self._open_report(job)
+                reported = await self._store.cases.open_report(job.id)
                 if reported is None:
                     await self._store.images.delete(job.id)
             if reported is None:
@@ -102,10 +101,6 @@ class Deleting:
         if is_first:
             return language.text("Deleted.")
         return language.text("The pictures of this job were deleted.")
-
-    async def _open_report(self, job: JobRecord) -> CaseRecord | None:
-        found = await self._store.cases.of_job(job.id)
-        return next((case for case in found if case.kind is CaseKind.REPORT and case.decision is None), None)
 
 
 def _record(job: JobRecord, user_id: int) -> AuditRecord | None:

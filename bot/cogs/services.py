@@ -34,7 +34,7 @@ from bot.moderation.image_categories import Categories
 from bot.moderation.parameters import ImageCount
 from bot.moderation.prompt_rules import Rule
 from bot.pictures import PictureFolder
-from bot.store import Store
+from bot.store import CaseRecord, Store
 
 
 class Services:
@@ -99,6 +99,7 @@ class Services:
             removal=self.removal,
             search=self.sweep_search,
             languages=languages,
+            on_kept=self._result_deleted,
         )
         self.resubmitting = Resubmitting(
             client,
@@ -168,6 +169,9 @@ class Services:
 
     def _wake_reviews(self) -> None:
         self.review.reviewing.wake()
+
+    async def _result_deleted(self, case: CaseRecord) -> None:
+        await self.report_desk.result_deleted(case)
 
     async def _strike_for_pictures(self, guild_id: int, user_id: int, job_id: str) -> bool:
         return await self.sanctioning.strike_by_rule(guild_id, user_id, reason=None, job_id=job_id) is not None

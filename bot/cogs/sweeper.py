@@ -5,6 +5,7 @@ limits, which discord.py honours.
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -20,7 +21,7 @@ from bot.cogs.sweep_search import SweepSearch
 from bot.errors import StoreError
 from bot.language import Language
 from bot.pictures import PictureFolder
-from bot.store import AuditAction, AuditRecord, JobRecord, Store, SweepRecord, SweepState
+from bot.store import AuditAction, AuditRecord, CaseRecord, JobRecord, Store, SweepRecord, SweepState
 from bot.views.custom_id import Action, CustomId
 from bot.views.job_control import make_button, make_view
 
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class Sweeper:
-    """Sweeps come one after the other. Close it before the client."""
+    """Sweeps come one after the other. on_kept: as for ResultRemoval. Close it before the client."""
 
     def __init__(
         self,
@@ -41,10 +42,11 @@ class Sweeper:
         removal: MessageRemoval,
         search: SweepSearch,
         languages: Languages,
+        on_kept: Callable[[CaseRecord], Awaitable[None]],
     ) -> None:
         self._client = client
         self._store = store
-        self._results = ResultRemoval(store, pictures, removal)
+        self._results = ResultRemoval(store, pictures, removal, on_kept)
         self._search = search
         self._languages = languages
         self._notes: dict[str, ProgressNote] = {}

@@ -133,6 +133,12 @@ class CaseStore:
         query = select(cases).where(cases.c.job_id == job_id)
         return await self._select(query.order_by(cases.c.opened_at.desc(), cases.c.number.desc()))
 
+    async def open_report(self, job_id: str) -> CaseRecord | None:
+        """The case about reports of a job that moderators have yet to decide, or None."""
+        is_open = (cases.c.job_id == job_id) & (cases.c.kind == CaseKind.REPORT) & cases.c.decision.is_(None)
+        found = await self._select(select(cases).where(is_open))
+        return found[0] if found else None
+
     async def job_of_message(self, message_id: int) -> str | None:
         """The id of the job that a message shows to moderators, or None."""
         async with self._database.reading() as connection:

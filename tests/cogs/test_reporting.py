@@ -15,7 +15,7 @@ from bot.sandbox.errors import LineError
 from bot.store import AuditAction, JobRecord
 from tests.cogs.test_cancelling import answer_alone, post_button
 from tests.cogs.test_gallery import draw, engine, look
-from tests.cogs.test_privacy import make_host_fast
+from tests.cogs.test_privacy import make_host_fast, until_told
 from tests.cogs.test_sweeping import actions, circle
 from tests.conftest import TIMEOUT_S, OpenStage, Stage
 
@@ -155,6 +155,28 @@ async def test_what_moderators_do_about_it(open_stage: OpenStage, settings: Sett
         assert (after.deleted_at is not None, after.is_spoiler) == (button == "Reject", button != "Reject")
         kept = list(settings.pictures_dir.glob("*/*/*.png"))
         assert (kept == []) is (button == "Reject")
+
+
+async def test_a_sweep_leaves_moderators_the_pictures_that_are_reported(
+    open_stage: OpenStage, settings: Settings
+) -> None:
+    async with open_stage(engine) as stage:
+        job = await set_up(stage)
+        await report(stage, "bob")
+        await posted(stage)
+        await stage.play("as moderator")
+        await stage.play("/mod sweep user:alice")
+        await until_told(stage, "click Delete all", "The sweep is done: 1 result is deleted.")
+        await sent(stage, "Case #1: pictures were reported", "The result was deleted ")
+        assert str(job.message_id) in {
+            e.path.rpartition("/")[2] for e in stage.sandbox.requests if e.method == "DELETE"
+        }
+        assert list(settings.pictures_dir.glob("*/*/*.png"))
+        assert len(await stage.app.store.images.of(job.id)) == job.num_images
+        await decide(stage, "Reject")
+        await sent(stage, GONE)
+        assert not list(settings.pictures_dir.glob("*/*/*.png"))
+        assert await stage.app.store.images.of(job.id) == []
 
 
 @pytest.mark.parametrize(("button", "said"), [("Reject", GONE), ("Approve", GONE_APPROVED)])
