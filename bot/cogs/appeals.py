@@ -1,11 +1,12 @@
 """Appeals: one for each sanction, from the button in the direct message or /appeal, decided once. Event loop.
 
-An appeal goes to the guild's moderators' channel. Without one it is kept all the same: /mod history shows it, and
-/mod unban lifts what was imposed.
+An appeal is stored, and then shown in the guild's moderators' channel (appeal_board.py). Without one it is kept all the
+same: /mod history shows it, and /mod unban lifts what was imposed.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 import aiohttp
@@ -15,24 +16,22 @@ from discord.app_commands import locale_str
 from discord.ext import commands
 
 from bot.catalogues import Languages
-from bot.cogs.admin_notices import AdminNotices
 from bot.cogs.answering import answer_alone
+from bot.cogs.appeal_board import appeal_text
 from bot.cogs.discord_clock import DiscordClock
 from bot.cogs.permissions import guild_of
 from bot.cogs.sanction_texts import KINDS
 from bot.errors import JobEndedError, MissingPermissionError, StoreError
-from bot.language import Language, Text
+from bot.language import Language
 from bot.moderation.sanctions import KEEP_OUT, holds
-from bot.render import escape, escape_shortened
+from bot.render import escape
 from bot.store import AuditAction, AuditRecord, SanctionRecord, Store
 from bot.views.custom_id import Action, CustomId
 from bot.views.forms import Field, form_values, make_form
-from bot.views.job_control import make_button, make_view
 
 STORE_TIMEOUT_S: Final = 1.0
 SEND_TIMEOUT_S: Final = 5.0
 MAX_APPEAL_CHARACTERS: Final = 800
-MAX_SHOWN_UNITS: Final = 1000
 MAX_LINE_CHARACTERS: Final = 90
 
 _TEXT: Final = "text"
@@ -41,21 +40,25 @@ _log = logging.getLogger(__name__)
 
 
 class AppealCog(commands.Cog):
-    """The command, its form, and the moderators' buttons. In the place of a job's id stands a sanction's."""
+    """The command, its form, and the moderators' buttons. In the place of a job's id stands a sanction's.
+
+    on_appeal: called when there is an appeal to show to moderators.
+    """
 
     def __init__(
         self,
         client: discord.Client,
         store: Store,
         clock: DiscordClock,
-        notices: AdminNotices,
         languages: Languages,
+        *,
+        on_appeal: Callable[[], None],
     ) -> None:
         self._client = client
         self._store = store
         self._clock = clock
-        self._notices = notices
         self._languages = languages
+        self._on_appeal = on_appeal
 
     @app_commands.command(
         name=locale_str("appeal"), description=locale_str("Ask the moderators to look again at what keeps you out")
@@ -117,7 +120,7 @@ class AppealCog(commands.Cog):
         await answer_alone(
             interaction, language.text("The moderators have your appeal. I will tell you what they decide.")
         )
-        await self._post(appealed)
+        self._on_appeal()
 
     async def press_uphold(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """A moderator leaves it as it is."""
@@ -159,7 +162,7 @@ class AppealCog(commands.Cog):
             else language.text("{user} rejected it.", user=by)
         )
         await interaction.response.edit_message(
-            content=f"{_appeal_text(decided, language)}\n{said}",
+            content=f"{appeal_text(decided, language)}\n{said}",
             view=None,
             allowed_mentions=discord.AllowedMentions.none(),
         )
@@ -184,41 +187,6 @@ class AppealCog(commands.Cog):
                 return await self._store.sanctions.get(int(pressed.job_id, 16))
         except TimeoutError as error:
             raise StoreError("The sanction could not be read in time.") from error
-
-    async def _post(self, sanction: SanctionRecord) -> None:
-        """Shows an appeal to the moderators, if they have a channel that can be written to."""
-        guild_id = sanction.guild_id
-        guild = self._client.get_guild(guild_id)
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                settings = await self._store.guilds.settings(guild_id)
-                if guild is None or settings.review_channel is None:
-                    return
-                language = self._languages.of(settings.language or str(guild.preferred_locale))
-                sanction_id = f"{sanction.id:012x}"
-                danger = discord.ButtonStyle.danger
-                buttons = [
-                    make_button(language.text("Keep the sanction"), CustomId(Action.APPEAL_UPHOLD, sanction_id)),
-                    make_button(
-                        language.text("Lift the sanction"), CustomId(Action.APPEAL_LIFT, sanction_id), style=danger
-                    ),
-                ]
-                channel = self._client.get_partial_messageable(settings.review_channel)
-                await channel.send(
-                    _appeal_text(sanction, language),
-                    view=make_view(buttons),
-                    allowed_mentions=discord.AllowedMentions.none(),
-                )
-        except (discord.NotFound, discord.Forbidden) as error:
-            _log.warning("guild %d: its moderators' channel can't be written to: %s", guild_id, error)
-            gone = Text(
-                "I can't write into {channel}, where your moderators decide. Choose another channel with /settings, or "
-                "let me write there; /mod history shows appeals meanwhile.",
-                channel=f"<#{settings.review_channel}>",
-            )
-            await self._notices.tell_once(guild_id, f"review_channel/{settings.review_channel}", gone)
-        except (StoreError, discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
-            _log.warning("guild %d: an appeal was not shown to its moderators: %s", guild_id, error)
 
     async def _tell(self, sanction: SanctionRecord) -> None:
         """Tells its user what was decided, if Discord lets us."""
@@ -246,19 +214,3 @@ def _form_line(sanction: SanctionRecord, language: Language) -> str:
     if sanction.reason:
         line += f" – {' '.join(sanction.reason.split())}"
     return line if len(line) <= MAX_LINE_CHARACTERS else line[: MAX_LINE_CHARACTERS - 1] + "…"
-
-
-def _appeal_text(sanction: SanctionRecord, language: Language) -> str:
-    lines = [
-        language.text(
-            "**Appeal** of {user} against: {kind}, given by {by} {when}",
-            user=f"<@{sanction.user_id}>",
-            kind=KINDS[sanction.kind],
-            by=Text("the bot") if sanction.given_by is None else f"<@{sanction.given_by}>",
-            when=f"<t:{int(sanction.given_at.timestamp())}:f>",
-        )
-    ]
-    if sanction.reason:
-        lines.append(language.text("Reason: {reason}", reason=escape_shortened(sanction.reason, MAX_SHOWN_UNITS // 2)))
-    lines.append(f"> {escape_shortened(sanction.appeal or '', MAX_SHOWN_UNITS)}".replace("\n", "\n> "))
-    return "\n".join(lines)

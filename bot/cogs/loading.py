@@ -133,7 +133,9 @@ async def load_cogs(
     for command in (*imagine.get_app_commands(), *queue.get_app_commands(), *helping.get_app_commands()):
         allow_elsewhere(command, places)
     allow_elsewhere(privacy.privacy, places)
-    appeals = AppealCog(client, services.store, services.clock, services.notices, services.languages)
+    appeals = AppealCog(
+        client, services.store, services.clock, services.languages, on_appeal=services.review.reviewing.wake
+    )
     for cog in (
         imagine,
         queue,

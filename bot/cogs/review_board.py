@@ -13,13 +13,11 @@ from typing import Final
 import aiohttp
 import discord
 
-from bot.catalogues import Languages
-from bot.cogs.admin_notices import AdminNotices
 from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.report_lines import report_lines
 from bot.cogs.resubmitting import Resubmitting
+from bot.cogs.review_channels import ReviewChannels
 from bot.cogs.review_page import CasePage, case_picture, case_text, case_view
-from bot.cogs.staff_channels import is_public
 from bot.guild_settings import GuildSettings
 from bot.language import Language, Text
 from bot.moderation.cases import CaseKind, Decision, outcome_of
@@ -47,18 +45,14 @@ class ReviewBoard:
         kept: Resubmitting,
         threads: PictureThreads,
         categories: Categories,
-        notices: AdminNotices,
-        languages: Languages,
+        channels: ReviewChannels,
     ) -> None:
         self._client = client
         self._store = store
         self._kept = kept
         self._threads = threads
         self._categories = categories
-        self._notices = notices
-        self._languages = languages
-        # Channels that did not take a message, so that nobody knocks there all the time. Bounded by the guilds.
-        self._refusing: dict[int, int] = {}
+        self._channels = channels
 
     async def post(self, case: CaseRecord, *, is_asked_for: bool = False) -> bool:
         """Shows an open case to moderators in a new message; False if there is no channel for it now.
@@ -67,36 +61,17 @@ class ReviewBoard:
         """
         async with asyncio.timeout(STORE_TIMEOUT_S):
             settings = await self._store.guilds.settings(case.guild_id)
-        channel_id = settings.review_channel
+        channel_id = await self._channels.find(case.guild_id, settings, is_asked_for=is_asked_for)
         if channel_id is None:
-            await self._tell_owner(case.guild_id, None)
             return False
-        if self._refusing.get(case.guild_id) == channel_id and not is_asked_for:
-            return False
-        guild = self._client.get_guild(case.guild_id)
-        known = None if guild is None else guild.get_channel(channel_id)
-        if isinstance(known, discord.TextChannel) and is_public(known):
-            await self._tell_owner(case.guild_id, channel_id, is_public=True)
-            return False
-        language = self.language(case.guild_id, settings)
+        language = self._channels.language(case.guild_id, settings)
         content = case_text(await self.page(case, settings), language, self._categories)
         files = await self._files(case, language)
-        channel = self._client.get_partial_messageable(channel_id, guild_id=case.guild_id)
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                message = await channel.send(
-                    content,
-                    files=files,
-                    view=case_view(case, language) or discord.utils.MISSING,
-                    allowed_mentions=discord.AllowedMentions.none(),
-                )
-        except _DiscordError as error:
-            _log.warning("case %d of guild %d could not be posted: %s", case.number, case.guild_id, error)
-            if isinstance(error, discord.Forbidden | discord.NotFound):
-                self._refusing[case.guild_id] = channel_id
-                await self._tell_owner(case.guild_id, channel_id)
+        message = await self._channels.send(
+            case.guild_id, channel_id, content, files=files, view=case_view(case, language)
+        )
+        if message is None:
             return False
-        self._refusing.pop(case.guild_id, None)
         async with asyncio.timeout(STORE_TIMEOUT_S):
             await self._store.cases.set_message(
                 case.guild_id, case.number, channel_id=channel_id, message_id=message.id
@@ -108,12 +83,7 @@ class ReviewBoard:
         if not await self.post(replace(case, message_id=None), is_asked_for=True):
             return False
         if case.channel_id is not None and case.message_id is not None:
-            old = self._client.get_partial_messageable(case.channel_id).get_partial_message(case.message_id)
-            try:
-                async with asyncio.timeout(SEND_TIMEOUT_S):
-                    await old.delete()
-            except _DiscordError as error:
-                _log.info("the old message of case %d of guild %d stays: %s", case.number, case.guild_id, error)
+            await self._channels.remove(case.channel_id, case.message_id)
         return True
 
     async def update(self, case: CaseRecord) -> None:
@@ -122,14 +92,15 @@ class ReviewBoard:
             return
         async with asyncio.timeout(STORE_TIMEOUT_S):
             settings = await self._store.guilds.settings(case.guild_id)
+        language = self._channels.language(case.guild_id, settings)
         message = self._client.get_partial_messageable(case.channel_id).get_partial_message(case.message_id)
-        content = case_text(await self.page(case, settings), self.language(case.guild_id, settings), self._categories)
+        content = case_text(await self.page(case, settings), language, self._categories)
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await message.edit(
                     content=content,
                     attachments=discord.utils.MISSING if keeps_pictures(case) else [],
-                    view=case_view(case, self.language(case.guild_id, settings)),
+                    view=case_view(case, language),
                     allowed_mentions=discord.AllowedMentions.none(),
                 )
         except _DiscordError as error:
@@ -150,11 +121,6 @@ class ReviewBoard:
             reports = await self._store.reports.of_case(case.guild_id, case.number)
             return report_lines(reports, await self._store.reports.num_of_case(case.guild_id, case.number))
 
-    def language(self, guild_id: int, settings: GuildSettings) -> Language:
-        """What a guild's moderators read."""
-        guild = self._client.get_guild(guild_id)
-        return self._languages.of(settings.language or (None if guild is None else str(guild.preferred_locale)))
-
     async def _files(self, case: CaseRecord, language: Language) -> list[discord.File]:
         if case.kind is CaseKind.HELD_PROMPT:
             return []
@@ -165,20 +131,6 @@ class ReviewBoard:
             return []
         picture = await self._threads.run(RENDER_TIMEOUT_S, case_picture, case, result, language)
         return [discord.File(io.BytesIO(picture.data), filename=picture.filename, description=picture.description)]
-
-    async def _tell_owner(self, guild_id: int, channel_id: int | None, *, is_public: bool = False) -> None:
-        if is_public:
-            text = Text(
-                "Requests wait for moderators, and I show none in the moderators' channel, since everybody can see it. "
-                "They are kept: take View Channel from @everyone there, or choose another channel with /settings."
-            )
-            await self._notices.tell_once(guild_id, f"public_review_channel/{channel_id}", text)
-            return
-        text = Text(
-            "Requests wait for moderators, and I can't show them in the moderators' channel: it is gone, or I may not "
-            "write and attach files there. They are kept; choose a channel with /settings, then use /mod review."
-        )
-        await self._notices.tell_once(guild_id, f"review_channel/{channel_id or 0}", text)
 
 
 def keeps_pictures(case: CaseRecord) -> bool:

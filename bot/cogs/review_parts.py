@@ -8,6 +8,7 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.admin_notices import AdminNotices
+from bot.cogs.appeal_board import AppealBoard
 from bot.cogs.blocked_pictures import BlockedPictures
 from bot.cogs.case_sanctions import CaseSanctions
 from bot.cogs.delivery import Deliveries
@@ -18,6 +19,7 @@ from bot.cogs.mod_group import ModCommand
 from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.resubmitting import Resubmitting
 from bot.cogs.review_board import ReviewBoard
+from bot.cogs.review_channels import ReviewChannels
 from bot.cogs.review_commands import ReviewCommands
 from bot.cogs.reviewing import CaseFollower, Reviewing
 from bot.cogs.sanctioning import Sanctioning
@@ -51,15 +53,11 @@ def review_parts(
     followers: Mapping[CaseKind, CaseFollower] | None = None,
 ) -> ReviewParts:
     """now: an aware time, for deadlines. followers: of the kinds of cases that are not about held jobs."""
+    channels = ReviewChannels(client, notices, languages)
     board = ReviewBoard(
-        client,
-        store=store,
-        kept=resubmitting,
-        threads=threads,
-        categories=gate.categories,
-        notices=notices,
-        languages=languages,
+        client, store=store, kept=resubmitting, threads=threads, categories=gate.categories, channels=channels
     )
+    appeals = AppealBoard(store, channels)
     held = HeldJobs(
         store,
         pictures=pictures,
@@ -71,11 +69,12 @@ def review_parts(
     reviewing = Reviewing(
         store,
         board=board,
+        appeals=appeals,
         followers={CaseKind.HELD_PROMPT: held, CaseKind.HELD_PICTURES: held, **(followers or {})},
         sanctions=CaseSanctions(store, sanctioning),
         now=now,
     )
     images = ImageRuleCommands(store.guilds, gate.categories, languages)
     blocked = BlockedPictures(store.blocked_hashes, gate, languages)
-    reviews = ReviewCommands(store.cases, board, languages, withdraw=reviewing.withdraw_ended)
+    reviews = ReviewCommands(store, board, appeals, languages, withdraw=reviewing.withdraw_ended)
     return ReviewParts(board, reviewing, (*reviews.commands(), *images.commands(), *blocked.commands()))

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 import discord
 
+from bot.cogs.appeal_board import AppealBoard
 from bot.cogs.background import BackgroundLoop
 from bot.cogs.case_sanctions import CaseSanctions
 from bot.cogs.permissions import guild_of
@@ -47,16 +48,19 @@ class Reviewing:
         store: Store,
         *,
         board: ReviewBoard,
+        appeals: AppealBoard,
         followers: Mapping[CaseKind, CaseFollower],
         sanctions: CaseSanctions,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._board = board
+        self._appeals = appeals
         self._followers = followers
         self._sanctions = sanctions
         self._now = now
         self._tasks: set[asyncio.Task[None]] = set()
+        self._last_appeal = 0
         self._loop = BackgroundLoop("cases for moderators", self.look, interval_s=INTERVAL_S)
 
     def start(self) -> None:
@@ -64,7 +68,7 @@ class Reviewing:
         self._loop.start()
 
     def wake(self) -> None:
-        """There is a new case, or a new channel for those that are open."""
+        """There is a new case or appeal, or a new channel for those that are open."""
         self._loop.wake()
 
     async def aclose(self) -> None:
@@ -133,6 +137,14 @@ class Reviewing:
                 await self.follow(case)
         for case in await self._store.cases.unposted(BATCH_CASES):
             await self._board.post(case)
+        await self._post_appeals()
+
+    async def _post_appeals(self) -> None:
+        """The next ones, by their ids, and the first ones again after the last."""
+        waiting = await self._store.sanctions.unposted_appeals(self._last_appeal, BATCH_CASES)
+        self._last_appeal = waiting[-1].id if len(waiting) == BATCH_CASES else 0
+        for sanction in waiting:
+            await self._appeals.post(sanction)
 
     async def withdraw_ended(self) -> None:
         """Closes cases of jobs that were cancelled or deleted while they waited. Raises StoreError."""

@@ -116,7 +116,7 @@ PERSONAL: Final[Sequence[Personal]] = (
         sanctions.c.user_id,
         Fate.DELETED,
         where=lambda now: ~is_running(now),
-        leaves_out=("given_by", "revoked_by", "appeal_decided_by"),
+        leaves_out=("given_by", "revoked_by", "appeal_decided_by", "appeal_channel_id", "appeal_message_id"),
     ),
     Personal(sanctions, sanctions.c.given_by, Fate.NAMELESS, is_exported=False),
     Personal(sanctions, sanctions.c.revoked_by, Fate.NAMELESS, is_exported=False),

@@ -40,7 +40,8 @@ class NewSanction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SanctionRecord(NewSanction):
-    """A stored sanction. id: grows with time. appeal: what its user wrote; appeal_decision: "upheld" or "lifted"."""
+    """A stored sanction. id: grows with time. appeal: what its user wrote; appeal_decision: "upheld" or "lifted";
+    appeal_channel_id, appeal_message_id: where moderators see it, None while they don't."""
 
     id: int
     revoked_at: datetime | None
@@ -51,10 +52,18 @@ class SanctionRecord(NewSanction):
     appeal_decision: str | None
     appeal_decided_by: int | None
     appeal_decided_at: datetime | None
+    appeal_channel_id: int | None = None
+    appeal_message_id: int | None = None
 
 
 Given = Callable[[SanctionRecord], AuditRecord]
 """What goes to the audit for a sanction that was given."""
+
+
+# What was lifted meanwhile leaves nothing to decide.
+_IS_OPEN: Final = (
+    sanctions.c.appealed_at.is_not(None) & sanctions.c.appeal_decision.is_(None) & sanctions.c.revoked_at.is_(None)
+)
 
 
 class SanctionStore:
@@ -146,6 +155,27 @@ class SanctionStore:
                 await _revoke(connection, related, by, at)
             await write_audit(connection, audit)
             return record
+
+    async def set_appeal_message(self, sanction_id: int, *, channel_id: int, message_id: int) -> None:
+        """Says where moderators see an appeal; nothing happens if it isn't known."""
+        values = {"appeal_channel_id": channel_id, "appeal_message_id": message_id}
+        async with self._database.transaction() as connection:
+            await connection.execute(update(sanctions).where(sanctions.c.id == sanction_id).values(values))
+
+    async def open_appeals(self, guild_id: int, limit: int) -> list[SanctionRecord]:
+        """Those with an appeal in a guild that nobody has decided, oldest first, at most `limit`."""
+        here = _IS_OPEN & (sanctions.c.guild_id == guild_id)
+        async with self._database.reading() as connection:
+            return await _select(connection, select(sanctions).where(here).order_by(sanctions.c.id).limit(limit))
+
+    async def unposted_appeals(self, after: int, limit: int) -> list[SanctionRecord]:
+        """Those with an appeal that nobody has decided and that moderators don't see, in the order of their ids.
+
+        after: an id, so that those for which there is no channel don't keep others from their turn.
+        """
+        left = _IS_OPEN & sanctions.c.appeal_message_id.is_(None) & (sanctions.c.id > after)
+        async with self._database.reading() as connection:
+            return await _select(connection, select(sanctions).where(left).order_by(sanctions.c.id).limit(limit))
 
 
 async def _insert(connection: AsyncConnection, given: NewSanction) -> SanctionRecord:

@@ -249,6 +249,8 @@ sanctions: Final = Table(
     Column("appeal_decision", String(16)),
     Column("appeal_decided_by", BigInteger),
     Column("appeal_decided_at", UtcDateTime),
+    Column("appeal_channel_id", BigInteger),
+    Column("appeal_message_id", BigInteger),
     Index(None, "guild_id", "user_id"),
     Index(None, "cause_id"),
 )

@@ -240,7 +240,7 @@ async def test_without_a_channel_the_case_is_kept_and_the_owner_told(open_stage:
         job = await set_up(stage)
         await stage.app.store.guilds.change(job.guild_id or 0, 1, review_channel=None)
         assert (await report(stage, "bob")).startswith("Reported: case #1.")
-        await sent(stage, "Requests wait for moderators")
+        await sent(stage, "Requests or appeals wait for moderators")
         assert await stage.app.store.cases.num_open(job.guild_id or 0) == 1
 
 

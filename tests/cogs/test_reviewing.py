@@ -293,7 +293,7 @@ async def test_a_channel_that_vanished_keeps_the_job_and_the_owner_is_told_once(
         await ask(stage)
         await ask(stage)
         await eventually(lambda: len(direct_messages(stage)) == 1)
-        assert "Requests wait for moderators" in direct_messages(stage)[0]
+        assert "Requests or appeals wait for moderators" in direct_messages(stage)[0]
         assert (await stage.job(JobState.IN_REVIEW)).error is None
         listed = await answered(stage, "/mod review")
         assert listed.text.startswith("2 cases are open:")

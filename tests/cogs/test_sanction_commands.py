@@ -1,18 +1,20 @@
 """/mod ban, unban, strike, history and appeals as people meet them: the real client in a sandbox."""
 
+import asyncio
 import re
 from unittest.mock import AsyncMock, MagicMock
 
 import discord
 import pytest
 
+from bot.cogs.review_channels import ReviewChannels
 from bot.errors import RequestError, StoreError
 from bot.moderation.cases import CaseKind
 from bot.moderation.sanctions import keeping_out
 from bot.sanction_ladder import SanctionKind, Step
 from bot.sandbox import Event
 from bot.store import AuditFilter, CaseStore, NewCase, SanctionRecord
-from tests.conftest import OpenStage, Stage, eventually
+from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 from tests.sandbox_guild import guild_of
 
 DRAW = "/imagine prompt:a red circle images:1"
@@ -304,6 +306,22 @@ async def appeal(stage: Stage, text: str = "I am sorry") -> Event:
     return (await stage.play(f"submit Why should they look at it again?:{text}"))[-1]
 
 
+async def appeals_in(stage: Stage, channel_id: int, number: int = 1) -> list[str]:
+    """What a channel was sent about appeals, once there are so many of them."""
+    path = f"/{channel_id}/messages"
+
+    def found() -> list[str]:
+        sent = [e for e in stage.sandbox.requests if e.method == "POST" and e.path.endswith(path)]
+        return [e.payload["content"] for e in sent if e.payload["content"].startswith("**Appeal**")]
+
+    await eventually(lambda: len(found()) >= number)
+    return found()
+
+
+async def owner_is_told(stage: Stage, words: str) -> None:
+    await eventually(lambda: any(words in str(e.payload) for e in stage.sandbox.requests))
+
+
 async def at_review(stage: Stage, line: str, name: str = "moderator") -> list[Event]:
     await stage.play(f"as {name}")
     await stage.play("in staff")
@@ -320,7 +338,7 @@ async def test_an_appeal_is_decided_and_its_user_hears_of_it(
         await moderate(stage, "/mod ban user:@user reason:circles")
         answer = await appeal(stage, "It was a *star*")
         assert answer.text == "The moderators have your appeal. I will tell you what they decide."
-        shown = [e.payload["content"] for e in stage.sandbox.requests if e.path.endswith(f"/{staff}/messages")][-1]
+        (shown,) = await appeals_in(stage, staff)
         assert "**Appeal** of <@" in shown
         assert "Reason: circles" in shown
         assert shown.endswith("> It was a \\*star\\*")
@@ -372,27 +390,84 @@ async def test_the_command_appeals_against_what_keeps_out(open_stage: OpenStage)
 async def test_who_decides_on_an_appeal(open_stage: OpenStage) -> None:
     async with open_stage() as stage:
         await user_id(stage, "user")
-        await set_review_channel(stage, "general")
+        staff = await set_review_channel(stage, "staff")
         await moderate(stage, "/mod ban user:@user")
         await appeal(stage)
-        assert (await refused(stage, "alice", "click Lift the sanction")).startswith("Only moderators can do this")
-        await stage.play("as user")
-        await stage.play("give Moderator")
-        assert await refused(stage, line="click Lift the sanction") == "Somebody else must decide on your appeal."
-        await stage.play("as moderator")
-        await stage.play("in general")
-        await stage.play("click Keep the sanction")
+        await appeals_in(stage, staff)
+        for line in ("as alice", "give Moderator", "in staff", "take Moderator"):
+            await stage.play(line)
+        assert (await stage.answer("click Lift the sanction")).text.startswith("Only moderators can do this")
+        for line in ("as user", "give Moderator", "in staff"):
+            await stage.play(line)
+        said = (await stage.answer("click Lift the sanction")).text
+        assert said == "Somebody else must decide on your appeal."
+        await at_review(stage, "click Keep the sanction")
         assert (await actions(stage))[-1] == "appeal_upheld"
 
 
-async def test_a_channel_that_is_gone_keeps_the_appeal_and_the_owner_hears_of_it(open_stage: OpenStage) -> None:
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.cogs.reviewing.INTERVAL_S", 0.2)
+
+
+@pytest.mark.usefixtures("looks_often")
+@pytest.mark.parametrize(
+    ("channel", "words"),
+    [
+        ("gone", "can't show them in the moderators' channel"),
+        ("gallery", "since everybody can see it"),
+        (None, "since there is no moderators' channel"),
+    ],
+)
+async def test_an_appeal_waits_for_a_channel_and_the_owner_hears_of_it(
+    open_stage: OpenStage, channel: str | None, words: str
+) -> None:
     async with open_stage() as stage:
         await user_id(stage, "user")
-        await set_review_channel(stage, "gone")
+        not_taken = None if channel is None else await set_review_channel(stage, channel)
         await moderate(stage, "/mod ban user:@user")
         assert (await appeal(stage)).text.startswith("The moderators have your appeal.")
-        await eventually(lambda: any("where your moderators decide" in str(e.payload) for e in stage.sandbox.requests))
+        await owner_is_told(stage, words)
         assert "appeal open" in await moderate(stage, "/mod history user:@user")
+        staff = await set_review_channel(stage, "staff")
+        assert len(await appeals_in(stage, staff)) == 1
+        refused = [e for e in stage.sandbox.requests if e.method == "POST" and f"/{not_taken}/messages" in e.path]
+        assert all(e.status >= 400 for e in refused if str(e.payload.get("content")).startswith("**Appeal**"))
+
+
+@pytest.mark.usefixtures("looks_often")
+async def test_an_appeal_that_was_not_posted_is_after_a_restart(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(ReviewChannels, "send", AsyncMock(return_value=None))
+        async with open_stage() as stage:
+            await user_id(stage, "user")
+            staff = await set_review_channel(stage, "staff")
+            await moderate(stage, "/mod ban user:@user")
+            await appeal(stage)
+    async with open_stage() as stage:
+        assert len(await appeals_in(stage, staff)) == 1
+        await at_review(stage, "click Lift the sanction")
+        assert (await actions(stage))[-1] == "appeal_lifted"
+
+
+async def test_review_posts_appeals_once_more(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await user_id(stage, "user")
+        staff = await set_review_channel(stage, "staff")
+        await moderate(stage, "/mod ban user:@user")
+        await appeal(stage)
+        await appeals_in(stage, staff)
+        guild = await guild_of(stage)
+        async with asyncio.timeout(TIMEOUT_S):
+            while not (await stage.app.store.sanctions.open_appeals(guild.id, 1))[0].appeal_message_id:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert await moderate(stage, "/mod review") == "No case is open.\n1 appeal waits for a decision too."
+        assert len(await appeals_in(stage, staff, 2)) == 2
+        assert [e.path_template for e in stage.sandbox.requests if e.method == "DELETE"] == [
+            "/channels/{channel_id}/messages/{message_id}"
+        ]
 
 
 async def test_a_store_that_is_down_is_one_sentence(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,15 @@ from sqlalchemy import BigInteger
 from bot.store.personal import PERSONAL, Fate
 from bot.store.schema import metadata
 
-NO_PERSON = ("guild_id", "channel_id", "message_id", "interaction_id", "cause_id")
+NO_PERSON = (
+    "guild_id",
+    "channel_id",
+    "message_id",
+    "interaction_id",
+    "cause_id",
+    "appeal_channel_id",
+    "appeal_message_id",
+)
 
 
 def test_no_column_that_names_a_person_is_forgotten() -> None:

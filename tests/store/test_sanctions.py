@@ -147,3 +147,23 @@ async def test_old_history_is_bounded(store: Store, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sanctions, "MAX_OF_USER", 2)
     given = [(await store.sanctions.give(STRIKE, record))[0] for _ in range(3)]
     assert await store.sanctions.of(GUILD, USER) == [given[2], given[1]]
+
+
+async def test_an_appeal_waits_until_moderators_see_it(store: Store) -> None:
+    given = [(await store.sanctions.give(BAN, record))[0] for _ in range(5)]
+    _, lifted, decided, first, second = given
+    for each in given[1:]:
+        await appeal(store, each)
+    await store.sanctions.revoke([lifted.id], by=MODERATOR, at=NOW, audit=[done(AuditAction.LIFTED)])
+    await decide(store, decided, "upheld")
+    assert [each.id for each in await store.sanctions.unposted_appeals(0, 9)] == [first.id, second.id]
+    assert [each.id for each in await store.sanctions.unposted_appeals(0, 1)] == [first.id]
+    assert [each.id for each in await store.sanctions.unposted_appeals(first.id, 1)] == [second.id]
+    await store.sanctions.set_appeal_message(first.id, channel_id=SNOWFLAKE, message_id=SNOWFLAKE + 1)
+    assert [each.id for each in await store.sanctions.unposted_appeals(0, 9)] == [second.id]
+    open_ones = await store.sanctions.open_appeals(GUILD, 9)
+    assert [(each.id, each.appeal_channel_id, each.appeal_message_id) for each in open_ones] == [
+        (first.id, SNOWFLAKE, SNOWFLAKE + 1),
+        (second.id, None, None),
+    ]
+    assert await store.sanctions.open_appeals(GUILD + 1, 9) == []
