@@ -21,6 +21,7 @@ from bot.store import AuditAction, AuditRecord, AuditStore
 
 CHECK_TIMEOUT_S: Final = 0.4
 NOTE_TIMEOUT_S: Final = 0.5
+STRIKE_TIMEOUT_S: Final = 0.7
 MAX_TOLD: Final = 5
 
 _log = logging.getLogger(__name__)
@@ -76,27 +77,42 @@ class PromptCheck:
         return warning(hit)
 
     async def _strikes_for(self, interaction: discord.Interaction, hit: Hit) -> bool:
-        """Whether a hit brings a strike, which is then on its way."""
+        """Whether a hit brings a strike that is stored. What takes longer than the answer may wait goes on beside it,
+        as telling somebody by direct message does."""
         guild_id = interaction.guild_id
-        if hit.rule.action is not RuleAction.STRIKE or guild_id is None or await self._sanctioning.spares(interaction):
+        if hit.rule.action is not RuleAction.STRIKE or guild_id is None:
             return False
-        self._strike(interaction, guild_id, hit)
-        return True
-
-    def _strike(self, interaction: discord.Interaction, guild_id: int, hit: Hit) -> None:
-        """Beside the answer: telling somebody by direct message takes longer than Discord waits."""
-        language = self._languages.of(str(interaction.locale))
-        reason = language.tell(strike_reason(hit))
-
-        async def strike() -> None:
-            try:
-                await self._sanctioning.strike(guild_id, interaction.user.id, by=None, reason=reason)
-            except StoreError as error:
-                _log.error("user %d could not be given a strike: %s", interaction.user.id, error)
-
-        task = asyncio.create_task(strike(), name=f"strike for interaction {interaction.id}")
+        is_stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        striking = self._strike(interaction, guild_id, hit, is_stored)
+        task = asyncio.create_task(striking, name=f"strike for interaction {interaction.id}")
         self._strikes.add(task)
         task.add_done_callback(self._strikes.discard)
+        try:
+            async with asyncio.timeout(STRIKE_TIMEOUT_S):
+                return await is_stored
+        except TimeoutError:
+            _log.warning("the answer to interaction %d did not wait for a strike", interaction.id)
+            return False
+
+    async def _strike(
+        self, interaction: discord.Interaction, guild_id: int, hit: Hit, is_stored: asyncio.Future[bool]
+    ) -> None:
+        """is_stored: gets its result as soon as that is known, unless nobody waits for it any more."""
+
+        def tell(stored: bool) -> None:
+            if not is_stored.done():
+                is_stored.set_result(stored)
+
+        reason = self._languages.of(str(interaction.locale)).tell(strike_reason(hit))
+        try:
+            if not await self._sanctioning.spares(interaction):
+                await self._sanctioning.strike(
+                    guild_id, interaction.user.id, by=None, reason=reason, on_stored=lambda: tell(True)
+                )
+        except StoreError as error:
+            _log.error("user %d could not be given a strike: %s", interaction.user.id, error)
+        finally:
+            tell(False)
 
     async def _note(self, interaction: discord.Interaction, action: AuditAction, hit: Hit) -> None:
         """For the moderators, who may see the rule."""

@@ -6,7 +6,7 @@ button to appeal. Neither moderators nor rules touch moderators or administrator
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -82,14 +82,18 @@ class Sanctioning:
         case_number: int | None = None,
         job_id: str | None = None,
         given_by: int | None = None,
+        on_stored: Callable[[], None] | None = None,
     ) -> Imposed:
-        """Gives a strike, and what the guild's ladder has for that many."""
+        """Gives a strike, and what the guild's ladder has for that many.
+
+        on_stored: called once it is stored, before its user is told.
+        """
         settings = await self._settings(guild_id)
         now = self._clock.now()
         lasts = timedelta(days=settings.strike_days)
         giver = given_by if by is None else by.user.id
         new = _new(guild_id, user_id, SanctionKind.STRIKE, giver, reason, now, lasts, case_number)
-        return await self._impose(new, by, settings, job_id=job_id)
+        return await self._impose(new, by, settings, job_id=job_id, on_stored=on_stored)
 
     async def strike_by_rule(
         self, guild_id: int, user_id: int, *, reason: str | None, job_id: str | None = None
@@ -178,7 +182,13 @@ class Sanctioning:
             raise MissingPermissionError("You can't do this to a moderator or an administrator.")
 
     async def _impose(
-        self, new: NewSanction, by: discord.Interaction[Any] | None, settings: GuildSettings, *, job_id: str | None
+        self,
+        new: NewSanction,
+        by: discord.Interaction[Any] | None,
+        settings: GuildSettings,
+        *,
+        job_id: str | None,
+        on_stored: Callable[[], None] | None = None,
     ) -> Imposed:
         if by is not None:
             await self.check_target(by, new.user_id, settings)
@@ -194,6 +204,8 @@ class Sanctioning:
                 replaces = [each.id for each in ended]
                 audit_of = partial(_audit_of, job_id=job_id, replaces=replaces)
                 given = await self._store.sanctions.give(new, audit_of, then, replaces=replaces)
+                if on_stored is not None:
+                    on_stored()
                 theirs = await self._store.sanctions.of(new.guild_id, new.user_id)
         except TimeoutError as error:
             raise StoreError("The sanction could not be stored in time.") from error

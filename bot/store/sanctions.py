@@ -85,7 +85,7 @@ class SanctionStore:
         then: makes what follows from all of the user's, the first one included; called within the transaction.
         replaces: those that end with it.
         """
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(is_urgent=True) as connection:
             if replaces:
                 await _revoke(connection, sanctions.c.id.in_(replaces), first.given_by, first.given_at)
             given = [await _insert(connection, first)]

@@ -1,14 +1,16 @@
 """The rules for prompts as members meet them, by every way to a job: the real client in a sandbox."""
 
 import asyncio
+from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
 
 from bot.cogs.sanctioning import Sanctioning
+from bot.errors import StoreError
 from bot.moderation.prompt_rules import Rule, RuleAction
 from bot.sandbox import EventKind
-from bot.store import AuditAction, AuditFilter, JobState
+from bot.store import AuditAction, AuditFilter, JobState, SanctionStore
 from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 
 REFUSED = "Your prompt is against the rules of this server. Describe something else."
@@ -90,10 +92,8 @@ async def test_a_strike_is_given_once_and_told(open_stage: OpenStage) -> None:
         events = await stage.play("/imagine prompt:a red circle")
         assert events[1].text == f"{REFUSED} {STRUCK}"
         assert stage.job_ids == known
-        async with asyncio.timeout(TIMEOUT_S):
-            user_id = await member_id(stage)
-            while not (given := await sanctions.of(guild_id, user_id)):  # noqa: ASYNC110 - no event announces it
-                await asyncio.sleep(0.02)
+        # Whoever reads that they have a strike has one.
+        given = await sanctions.of(guild_id, await member_id(stage))
         (strike,) = (each for each in given if each.kind == "strike")
         assert strike.reason == "A prompt against the rules of this server"
 
@@ -101,7 +101,7 @@ async def test_a_strike_is_given_once_and_told(open_stage: OpenStage) -> None:
 async def test_a_rule_strikes_no_moderator(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_stage() as stage:
         await rule(stage, "red", RuleAction.STRIKE)
-        strike = AsyncMock()
+        strike = AsyncMock(side_effect=lambda *_, on_stored, **__: on_stored())
         monkeypatch.setattr(Sanctioning, "strike", strike)
         await stage.play("as moderator")
         assert (await stage.play("/imagine prompt:a red circle"))[1].text == REFUSED
@@ -109,6 +109,36 @@ async def test_a_rule_strikes_no_moderator(open_stage: OpenStage, monkeypatch: p
         assert (await stage.play("/imagine prompt:a red circle"))[1].text == f"{REFUSED} {STRUCK}"
         await eventually(lambda: bool(strike.await_args_list))
         assert [call.args[1] for call in strike.await_args_list] == [await member_id(stage)]
+
+
+async def test_a_strike_that_is_not_stored_is_not_announced(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_stage() as stage:
+        await rule(stage, "red", RuleAction.STRIKE)
+        monkeypatch.setattr(SanctionStore, "give", AsyncMock(side_effect=StoreError("The disk is full.")))
+        assert await refused(stage, "/imagine prompt:a red circle") == REFUSED
+
+
+async def test_a_strike_that_takes_longer_than_the_answer_is_given_all_the_same(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.cogs.prompt_check.STRIKE_TIMEOUT_S", 0.1)
+    give, is_answered = SanctionStore.give, asyncio.Event()
+
+    async def slow(*args: Any, **options: Any) -> Any:
+        await is_answered.wait()
+        return await give(*args, **options)
+
+    async with open_stage() as stage:
+        await rule(stage, "red", RuleAction.STRIKE)
+        monkeypatch.setattr(SanctionStore, "give", slow)
+        assert await refused(stage, "/imagine prompt:a red circle") == REFUSED
+        is_answered.set()
+        sanctions, user_id = stage.app.store.sanctions, await member_id(stage)
+        async with asyncio.timeout(TIMEOUT_S):
+            while not await sanctions.of(stage.app.bot.guilds[0].id, user_id):  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.02)
 
 
 async def member_id(stage: Stage) -> int:
