@@ -83,7 +83,8 @@ class RulesReport:
 
     @property
     def missed(self) -> list[str]:
-        """The goals that were missed."""
+        """The goals that were missed. Of the cost only medians count, of either kind of prompts: what is slower than
+        those may be the doing of other programs."""
         goals = {
             "recall": self.unseen.share >= MIN_RECALL,
             "recall of combinations": self.combined_unseen.share >= MIN_RECALL,

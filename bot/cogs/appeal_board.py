@@ -55,6 +55,13 @@ class AppealBoard:
             await self._channels.remove(sanction.appeal_channel_id, sanction.appeal_message_id)
         return True
 
+    async def forget_lost(self) -> None:
+        """Appeals whose channel was deleted have no message any more."""
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            for guild_id, channel_id in await self._store.sanctions.appeal_channels():
+                if self._channels.is_gone(guild_id, channel_id):
+                    await self._store.sanctions.forget_appeal_messages(guild_id, channel_id)
+
 
 def appeal_text(sanction: SanctionRecord, language: Language) -> str:
     """What moderators read, within a message."""

@@ -4,23 +4,33 @@ Once for each case, even if a restart does the rest again: a sanction knows its 
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 import discord
 
+from bot.cogs.review_channels import ReviewChannels
 from bot.cogs.sanctioning import Sanctioning
-from bot.moderation.cases import outcome_of
+from bot.language import Text
+from bot.moderation.cases import CaseKind, outcome_of
 from bot.store import CaseRecord, Store
 
 STORE_TIMEOUT_S: Final = 10.0
+
+_REASONS: Final[Mapping[CaseKind, Text]] = {
+    CaseKind.HELD_PROMPT: Text("Case {number}: a prompt that moderators rejected"),
+    CaseKind.HELD_PICTURES: Text("Case {number}: pictures that moderators rejected"),
+    CaseKind.REPORT: Text("Case {number}: pictures that were reported"),
+}
 
 
 class CaseSanctions:
     """Methods raise what Sanctioning's do, and TimeoutError."""
 
-    def __init__(self, store: Store, sanctioning: Sanctioning) -> None:
+    def __init__(self, store: Store, sanctioning: Sanctioning, channels: ReviewChannels) -> None:
         self._store = store
         self._sanctioning = sanctioning
+        self._channels = channels
 
     async def check(self, interaction: discord.Interaction[Any], case: CaseRecord) -> None:
         """Whether the interaction's user may sanction a case's requester."""
@@ -36,14 +46,16 @@ class CaseSanctions:
             return
         async with asyncio.timeout(STORE_TIMEOUT_S):
             given = await self._store.sanctions.of(case.guild_id, case.user_id)
+            settings = await self._store.guilds.settings(case.guild_id)
         if any(sanction.case_number == case.number for sanction in given):
             return
+        reason = _REASONS[case.kind].replacing(number=f"#{case.number}")
         impose = self._sanctioning.ban if outcome.is_banned else self._sanctioning.strike
         await impose(
             case.guild_id,
             case.user_id,
             by=by,
-            reason=None,
+            reason=self._channels.language(case.guild_id, settings).tell(reason),
             case_number=case.number,
             job_id=case.job_id,
             given_by=case.decided_by,

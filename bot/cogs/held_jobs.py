@@ -61,7 +61,8 @@ class HeldJobs:
         if outcome.is_shown and message is not None and job.deleted_at is None:
             await self._go_on(case, job, message, is_spoiler=outcome.is_spoiler)
             return
-        if outcome.blocks_likes and case.kind is CaseKind.HELD_PICTURES:
+        # What nobody has looked at was not rejected by moderators.
+        if outcome.blocks_likes and case.decided_by is not None and case.kind is CaseKind.HELD_PICTURES:
             await self._block(case, job)
         await self._end(case, job, message)
 

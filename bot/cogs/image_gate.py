@@ -5,6 +5,7 @@ raised, and the job fails with its sentence.
 """
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.cogs.picture_threads import PictureThreads
+from bot.errors import StoreError
 from bot.guild_settings import GuildSettings
 from bot.image_rule import ImageAction, ImageRule
 from bot.moderation.image_categories import Categories
@@ -24,7 +26,10 @@ from bot.store.blocked_hashes import BlockedHashStore
 
 STORE_TIMEOUT_S: Final = 10.0
 HASH_TIMEOUT_S: Final = 20.0
+ASK_TIMEOUT_S: Final = 0.3
 MAX_GUILDS: Final = 64  # whose hashes are kept in memory: at most 4 MB each
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +66,22 @@ class ImageGate:
         """For GenerationRequest."""
         return labels_of(rules, self.categories)
 
-    def keeps_from_sight(self, rules: Sequence[ImageRule]) -> bool:
-        """Whether they can keep pictures from being seen, so that there can't be previews."""
-        return keeps_from_sight(rules, self.categories)
+    async def keeps_from_sight(self, guild_id: int | None, rules: Sequence[ImageRule]) -> bool:
+        """Whether pictures can be kept from being seen, by rules or for being like rejected ones, so that there can't
+        be previews. So they can where that isn't found out within ASK_TIMEOUT_S: an answer waits for it."""
+        if keeps_from_sight(rules, self.categories):
+            return True
+        if guild_id is None:
+            return False
+        known = self._known.get(guild_id)
+        if known is not None:
+            return len(known) > 0
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                return await self._hashes.has_any(guild_id)
+        except (StoreError, TimeoutError) as error:
+            _log.warning("guild %d has no previews for now: %s", guild_id, str(error) or type(error).__name__)
+            return True
 
     async def judge(self, guild_id: int | None, rules: Sequence[ImageRule], result: Result) -> Ruling:
         """Raises StoreError, and TimeoutError where pictures can't be hashed in time."""

@@ -114,11 +114,12 @@ class JobDesk:
                 screened = await self._prompts.screen(interaction, requests)
                 held = to_review(screened, settings, is_trusted=is_trusted)
                 rules = self._gate.rules(settings, is_trusted=is_trusted)
+                are_kept_from_sight = await self._gate.keeps_from_sight(interaction.guild_id, rules)
                 requests = tuple(
                     replace(
                         request,
                         preview_interval_s=preview_interval_s(
-                            settings, request.num_images, are_kept_from_sight=self._gate.keeps_from_sight(rules)
+                            settings, request.num_images, are_kept_from_sight=are_kept_from_sight
                         ),
                         labels=self._gate.labels(rules),
                     )

@@ -1,4 +1,4 @@
-"""Who made a result, and how, in words for moderators. Pure."""
+"""Who made a result, and how, in words for moderators, also for the message of a case. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ def _lines(maker: Maker) -> Iterator[Text]:
     if job.negative_prompt is not None:
         negative = escape_shortened(job.negative_prompt, MAX_PROMPT_UNITS // 2)
         yield Text("Negative prompt: {negative}", negative=negative)
-    yield Text("**Parameters**: {parameters}", parameters=_parameters(job))
+    yield Text("**Parameters**: {parameters}", parameters=parameters_text(job))
     if maker.parent is not None:
         yield origin_text(job.kind, maker.parent, job.parent_rank)
         yield Text("That job is of {user}.", user=f"<@{maker.parent.user_id}>")
@@ -75,7 +75,7 @@ def _lines(maker: Maker) -> Iterator[Text]:
         "**History**: {n} jobs of this member in this server.",
         maker.num_jobs,
     )
-    yield from _sanctions(maker)
+    yield from sanction_lines(maker.sanctions, maker.now)
     for case in maker.cases[:MAX_CASES]:
         yield Text(
             "Case {number}: {kind} {when}, {decision}.",
@@ -88,18 +88,20 @@ def _lines(maker: Maker) -> Iterator[Text]:
         yield Text("There are more cases: /mod history has all of them.")
 
 
-def _sanctions(maker: Maker) -> Iterator[Text]:
-    strikes = sum(sanction.kind is SanctionKind.STRIKE for sanction in maker.sanctions)
-    holding = num_strikes(maker.sanctions, maker.now)
+def sanction_lines(sanctions: Sequence[SanctionRecord], now: datetime) -> Iterator[Text]:
+    """What holds against somebody. sanctions: all of theirs; now: aware."""
+    strikes = sum(sanction.kind is SanctionKind.STRIKE for sanction in sanctions)
+    holding = num_strikes(sanctions, now)
     yield Text("Strikes: {strikes}, of which {holding} still count.", strikes=strikes, holding=holding)
-    barring = keeping_out(maker.sanctions, maker.now)
+    barring = keeping_out(sanctions, now)
     if barring is not None and barring.expires_at is None:
         yield Text("They are banned from drawing for good.")
     elif barring is not None and barring.expires_at is not None:
         yield Text("They can't draw until {until}.", until=moment(barring.expires_at))
 
 
-def _parameters(job: JobRecord) -> str:
+def parameters_text(job: JobRecord) -> str:
+    """What a job was drawn with, or is to be, in the options' own words."""
     told = (job.result or {}).get("sampling") or {name: getattr(job, name) for name in SAMPLING_BOUNDS}
     model = (job.result or {}).get("model") or job.model
     parts = [f"images {job.num_images}", f"seed {job.seed}"]

@@ -34,8 +34,8 @@ NO_CHANNEL: Final = Text(
     "can choose one with /settings."
 )
 
-Strike = Callable[[int, int, str], Awaitable[bool]]
-"""Gives a strike in a guild to a user for a job; whether they got one, which moderators don't."""
+Strike = Callable[[int, int, str, str], Awaitable[bool]]
+"""Gives a strike in a guild to a user for a job, with the reason; whether they got one, which moderators don't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,8 @@ class PictureCheck:
             is_struck = await self._store.audit.knows(replace(record, action=AuditAction.STRIKE))
         if ruling.action is not ImageAction.STRIKE:
             return False
-        return is_struck or await self._strike(job.guild_id, job.user_id, job.request.job_id)
+        reason = job.language.tell(_strike_reason(ruling))
+        return is_struck or await self._strike(job.guild_id, job.user_id, job.request.job_id, reason)
 
     async def open(self, kind: CaseKind, job: AcceptedJob, details: dict[str, Any]) -> CaseRecord:
         """A case for a job of a guild. Raises JobFailedError if there can be none."""
@@ -144,13 +145,13 @@ class PictureCheck:
         if settings.review_channel is None:
             raise JobFailedError(NO_CHANNEL)
         cases = self._store.cases
-        if await cases.num_open(guild_id, user_id) >= MAX_OPEN_OF_USER:
+        if await cases.num_open(guild_id, user_id, are_held=True) >= MAX_OPEN_OF_USER:
             raise JobFailedError(
                 "This would have to wait for moderators, and {count} requests of yours do already. Ask again when they "
                 "are decided.",
                 count=MAX_OPEN_OF_USER,
             )
-        if await cases.num_open(guild_id) >= MAX_OPEN_OF_GUILD:
+        if await cases.num_open(guild_id, are_held=True) >= MAX_OPEN_OF_GUILD:
             raise JobFailedError(
                 "This would have to wait for moderators, and too many requests do already. Ask again later."
             )
@@ -172,6 +173,10 @@ def _refusal(ruling: Ruling) -> Text:
     if not any(hit.action is ruling.action for hit in ruling.hits):
         return Text("The pictures are not shown: they are nearly the same as ones that moderators rejected.")
     return Text("The pictures are not shown: a rule of this server is against {what}.", what=_what(ruling))
+
+
+def _strike_reason(ruling: Ruling) -> Text:
+    return Text("Pictures against a rule of this server: {what}", what=_what(ruling))
 
 
 def _what(ruling: Ruling) -> tuple[Text | str, ...]:

@@ -23,8 +23,8 @@ def previews_allowed(settings: GuildSettings) -> bool:
 
 def preview_interval_s(settings: GuildSettings, num_images: int, *, are_kept_from_sight: bool) -> float | None:
     """For GenerationRequest: often enough that each image has its turn within ROUND_S, even if there is one in a
-    preview. None if there are to be none: where the guild switched them off, or has rules that can keep the pictures
-    from being seen, which an unfinished one could break."""
+    preview. None if there are to be none: where the guild switched them off, or where the pictures can be kept from
+    being seen, which an unfinished one could break."""
     return ROUND_S / num_images if previews_allowed(settings) and not are_kept_from_sight else None
 
 

@@ -94,12 +94,11 @@ class Resubmitting:
         if the rules for its pictures can't be read."""
         settings = await self._settings(job)
         rules = self._gate.rules(settings, is_trusted=job.is_trusted)
+        are_kept_from_sight = await self._gate.keeps_from_sight(job.guild_id, rules)
         request = replace(
             request_of(job),
             sampling_limits=sampling_limits(settings),
-            preview_interval_s=preview_interval_s(
-                settings, job.num_images, are_kept_from_sight=self._gate.keeps_from_sight(rules)
-            ),
+            preview_interval_s=preview_interval_s(settings, job.num_images, are_kept_from_sight=are_kept_from_sight),
             labels=self._gate.labels(rules),
         )
         updates, first = await submit_job(self._executor, request, accepted_before=True)

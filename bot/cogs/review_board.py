@@ -7,12 +7,15 @@ told once, and what has no message yet is posted as soon as there is a channel t
 import asyncio
 import io
 import logging
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 import aiohttp
 import discord
 
+from bot.cogs.maker_page import sanction_lines
 from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.report_lines import report_lines
 from bot.cogs.resubmitting import Resubmitting
@@ -35,7 +38,7 @@ _DiscordError = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutErr
 
 
 class ReviewBoard:
-    """Methods may raise StoreError and TimeoutError; what Discord refuses is logged."""
+    """Methods may raise StoreError and TimeoutError; what Discord refuses is logged. now: an aware time."""
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class ReviewBoard:
         threads: PictureThreads,
         categories: Categories,
         channels: ReviewChannels,
+        now: Callable[[], datetime],
     ) -> None:
         self._client = client
         self._store = store
@@ -53,6 +57,7 @@ class ReviewBoard:
         self._threads = threads
         self._categories = categories
         self._channels = channels
+        self._now = now
 
     async def post(self, case: CaseRecord, *, is_asked_for: bool = False) -> bool:
         """Shows an open case to moderators in a new message; False if there is no channel for it now.
@@ -87,7 +92,10 @@ class ReviewBoard:
         return True
 
     async def update(self, case: CaseRecord) -> None:
-        """Makes the message say what is decided, or who else has reported it; rejected pictures don't stay there."""
+        """Makes the message say what is decided, or who else has reported it; rejected pictures don't stay there.
+
+        The message of an open case that was deleted is posted anew with the next ones.
+        """
         if case.channel_id is None or case.message_id is None:
             return
         async with asyncio.timeout(STORE_TIMEOUT_S):
@@ -105,13 +113,25 @@ class ReviewBoard:
                 )
         except _DiscordError as error:
             _log.warning("the message of case %d of guild %d stays as it was: %s", case.number, case.guild_id, error)
+            if isinstance(error, discord.NotFound) and case.decision is None:
+                async with asyncio.timeout(STORE_TIMEOUT_S):
+                    await self._store.cases.forget_messages(case.guild_id, case.channel_id, case.message_id)
+
+    async def forget_lost(self) -> None:
+        """Open cases whose channel was deleted have no message any more."""
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            for guild_id, channel_id in await self._store.cases.channels():
+                if self._channels.is_gone(guild_id, channel_id):
+                    await self._store.cases.forget_messages(guild_id, channel_id)
 
     async def page(self, case: CaseRecord, settings: GuildSettings) -> CasePage:
         """With its job, as far as it is still known, and its requester's history."""
         async with asyncio.timeout(STORE_TIMEOUT_S):
             job = await self._store.jobs.get(case.job_id)
             earlier = await self._store.cases.of_user(case.guild_id, case.user_id, MAX_HISTORY)
+            sanctions = await self._store.sanctions.of(case.guild_id, case.user_id)
         history = [_history([each for each in earlier if each.number != case.number])]
+        history += sanction_lines(sanctions, self._now())
         return CasePage(case, job, settings, history=history, more=await self._reports(case))
 
     async def _reports(self, case: CaseRecord) -> list[Text]:

@@ -72,6 +72,11 @@ class ReviewChannels:
             return None
         return channel_id
 
+    def is_gone(self, guild_id: int, channel_id: int) -> bool:
+        """Whether a channel of a guild was deleted, as far as is known."""
+        guild = self._client.get_guild(guild_id)
+        return guild is not None and not guild.unavailable and guild.get_channel(channel_id) is None
+
     async def send(
         self,
         guild_id: int,

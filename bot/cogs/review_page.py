@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import discord
 
+from bot.cogs.maker_page import parameters_text
 from bot.collage import encode_within, make_collage
 from bot.guild_settings import GuildSettings
 from bot.language import Language, Text
@@ -28,6 +29,7 @@ MAX_NEGATIVE_UNITS: Final = 200
 MAX_REASON_UNITS: Final = 100
 MAX_PICTURE_BYTES: Final = 8 * 1024 * 1024
 
+_LEFT_OUT: Final = "…"
 _HEADINGS: Final[Mapping[CaseKind, Text]] = {
     CaseKind.HELD_PROMPT: Text("Case {number}: a prompt waits to be drawn"),
     CaseKind.HELD_PICTURES: Text("Case {number}: pictures wait to be shown"),
@@ -68,24 +70,26 @@ class CasePage:
 
 
 def case_text(page: CasePage, language: Language, categories: Categories) -> str:
-    """The message, within MAX_CONTENT_CHARACTERS."""
+    """The message, within MAX_CONTENT_CHARACTERS. Of why there is a case it has what fits."""
     case, job = page.case, page.job
-    lines = [f"**{language.tell(_HEADINGS[case.kind].replacing(number=f'#{case.number}'))}**"]
+    first = [f"**{language.tell(_HEADINGS[case.kind].replacing(number=f'#{case.number}'))}**"]
     if job is not None:
-        lines += [f"> {escape_shortened(job.prompt, MAX_PROMPT_UNITS)}", *_parameters(job, language)]
-    lines.append(language.text("Asked for by {user}.", user=f"<@{case.user_id}>"))
-    lines += [f"- {language.tell(line)}" for line in _reasons(case, categories)]
-    lines += [language.tell(line) for line in (*page.more, *page.history)]
+        first += [f"> {escape_shortened(job.prompt, MAX_PROMPT_UNITS)}", *_parameters(job, language)]
+    first.append(language.text("Asked for by {user}.", user=f"<@{case.user_id}>"))
+    last = [language.tell(line) for line in page.history]
     if case.kind is CaseKind.REPORT and case.decision is None and job is not None and job.deleted_at is not None:
         when = f"<t:{int(job.deleted_at.timestamp())}:R>"
-        lines.append(language.text("The result was deleted {when}; you can still decide about it.", when=when))
+        last.append(language.text("The result was deleted {when}; you can still decide about it.", when=when))
     if case.decision is not None:
-        lines.append(f"**{language.tell(decided_text(case))}**")
+        last.append(f"**{language.tell(decided_text(case))}**")
     elif case.deadline_at is not None:
         when = moment(case.deadline_at)
         becomes = REVIEW_DEFAULTS[page.settings.review_default]
-        lines.append(language.text("If nobody decides before {when}, it {becomes}.", becomes=becomes, when=when))
-    return "\n".join(lines)[:MAX_CONTENT_CHARACTERS]
+        last.append(language.text("If nobody decides before {when}, it {becomes}.", becomes=becomes, when=when))
+    why = [f"- {language.tell(line)}" for line in _reasons(case, categories)]
+    why += [language.tell(line) for line in page.more]
+    room = MAX_CONTENT_CHARACTERS - len("\n".join([*first, *last]))
+    return "\n".join([*first, *_fitting(why, room), *last])
 
 
 def case_view(case: CaseRecord, language: Language) -> discord.ui.View | None:
@@ -141,10 +145,23 @@ def parse_decision(argument: str) -> tuple[int, Decision] | None:
     return int(number), Decision(choice)
 
 
+def _fitting(lines: Sequence[str], room: int) -> list[str]:
+    """The first ones that fit into `room` characters with their line breaks, and an ellipsis for the others."""
+    if sum(len(line) + 1 for line in lines) <= room:
+        return list(lines)
+    room -= len(_LEFT_OUT) + 1
+    fitting: list[str] = []
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        fitting.append(line)
+    return [*fitting, _LEFT_OUT]
+
+
 def _parameters(job: JobRecord, language: Language) -> list[str]:
     where = "" if job.is_private else f" · <#{job.channel_id}>"
-    images = language.plural("{n} image", "{n} images", job.num_images)
-    lines = [f"-# {images} · seed {job.seed} · {job.id}{where}"]
+    lines = [f"-# {parameters_text(job)} · {job.id}{where}"]
     if job.negative_prompt is not None:
         shortened = escape_shortened(job.negative_prompt, MAX_NEGATIVE_UNITS)
         lines.insert(0, "-# " + language.text("Negative prompt: {negative}", negative=shortened))

@@ -55,7 +55,13 @@ def review_parts(
     """now: an aware time, for deadlines. followers: of the kinds of cases that are not about held jobs."""
     channels = ReviewChannels(client, notices, languages)
     board = ReviewBoard(
-        client, store=store, kept=resubmitting, threads=threads, categories=gate.categories, channels=channels
+        client,
+        store=store,
+        kept=resubmitting,
+        threads=threads,
+        categories=gate.categories,
+        channels=channels,
+        now=now,
     )
     appeals = AppealBoard(store, channels)
     held = HeldJobs(
@@ -71,7 +77,7 @@ def review_parts(
         board=board,
         appeals=appeals,
         followers={CaseKind.HELD_PROMPT: held, CaseKind.HELD_PICTURES: held, **(followers or {})},
-        sanctions=CaseSanctions(store, sanctioning),
+        sanctions=CaseSanctions(store, sanctioning, channels),
         now=now,
     )
     images = ImageRuleCommands(store.guilds, gate.categories, languages)

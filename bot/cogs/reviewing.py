@@ -6,7 +6,7 @@ after a restart. Called by the presses, and by its own loop; on the event loop.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -60,7 +60,6 @@ class Reviewing:
         self._sanctions = sanctions
         self._now = now
         self._tasks: set[asyncio.Task[None]] = set()
-        self._last_appeal = 0
         self._loop = BackgroundLoop("cases for moderators", self.look, interval_s=INTERVAL_S)
 
     def start(self) -> None:
@@ -127,7 +126,7 @@ class Reviewing:
             raise StoreError(f"Case {number} could not be read in time.") from error
 
     async def look(self) -> None:
-        """What nobody decided in time, what a stop of the bot left, what has no message yet. Raises StoreError."""
+        """What nobody decided in time, what a stop of the bot left, what has no message. Raises StoreError."""
         for case in await self._store.cases.due(self._now(), BATCH_CASES):
             settings = await self._store.guilds.settings(case.guild_id)
             await self._decide(case, Decision(settings.review_default))
@@ -135,16 +134,26 @@ class Reviewing:
         for case in await self._store.cases.unapplied(self._now() - RETRIES_LAST, BATCH_CASES):
             if not self._tasks:
                 await self.follow(case)
-        for case in await self._store.cases.unposted(BATCH_CASES):
-            await self._board.post(case)
-        await self._post_appeals()
+        await self._board.forget_lost()
+        await self._appeals.forget_lost()
+        await self._post(self._store.cases.unposted, self._board.post)
+        await self._post(self._store.sanctions.unposted_appeals, self._appeals.post)
 
-    async def _post_appeals(self) -> None:
-        """The next ones, by their ids, and the first ones again after the last."""
-        waiting = await self._store.sanctions.unposted_appeals(self._last_appeal, BATCH_CASES)
-        self._last_appeal = waiting[-1].id if len(waiting) == BATCH_CASES else 0
-        for sanction in waiting:
-            await self._appeals.post(sanction)
+    async def _post(
+        self,
+        waiting: Callable[[int, Collection[int]], Awaitable[Sequence[Any]]],
+        post: Callable[[Any], Awaitable[bool]],
+    ) -> None:
+        """Some of what has no message. Guilds whose channels take none don't keep others from their turn."""
+        num_posted, closed = 0, set[int]()
+        while num_posted < BATCH_CASES and (found := await waiting(BATCH_CASES, closed)):
+            for each in found:
+                if each.guild_id in closed:
+                    continue
+                if await post(each):
+                    num_posted += 1
+                else:
+                    closed.add(each.guild_id)
 
     async def withdraw_ended(self) -> None:
         """Closes cases of jobs that were cancelled or deleted while they waited. Raises StoreError."""

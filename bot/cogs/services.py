@@ -173,5 +173,5 @@ class Services:
     async def _result_deleted(self, case: CaseRecord) -> None:
         await self.report_desk.result_deleted(case)
 
-    async def _strike_for_pictures(self, guild_id: int, user_id: int, job_id: str) -> bool:
-        return await self.sanctioning.strike_by_rule(guild_id, user_id, reason=None, job_id=job_id) is not None
+    async def _strike_for_pictures(self, guild_id: int, user_id: int, job_id: str, reason: str) -> bool:
+        return await self.sanctioning.strike_by_rule(guild_id, user_id, reason=reason, job_id=job_id) is not None

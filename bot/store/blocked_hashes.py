@@ -39,6 +39,12 @@ class BlockedHashStore:
         async with self._database.reading() as connection:
             return [PictureHash(shape, colours) for shape, colours in await connection.execute(query)]
 
+    async def has_any(self, guild_id: int) -> bool:
+        """Whether a guild blocks any pictures."""
+        query = select(exists().where(blocked_hashes.c.guild_id == guild_id))
+        async with self._database.reading() as connection:
+            return bool(await connection.scalar(query))
+
     async def add(
         self, guild_id: int, hashes: Sequence[PictureHash], *, case_number: int | None, limit: int = MAX_HASHES
     ) -> None:

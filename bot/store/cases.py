@@ -4,7 +4,7 @@ A case is opened once for what it is about and decided once, by whoever is first
 neither two moderators nor two processes can come between. Its record outlives its job.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -65,6 +65,9 @@ class Backlog:
     oldest_at: datetime | None
 
 
+_IS_POSTED: Final = cases.c.message_id.is_not(None)
+
+
 class CaseStore:
     """Every method may raise StoreError. What a method returned is committed."""
 
@@ -118,6 +121,20 @@ class CaseStore:
         async with self._database.transaction() as connection:
             await connection.execute(update(cases).where(_is(guild_id, number)).values(values))
 
+    async def channels(self) -> list[tuple[int, int]]:
+        """The guilds and channels with messages about open cases."""
+        query = select(cases.c.guild_id, cases.c.channel_id).distinct().where(cases.c.decision.is_(None), _IS_POSTED)
+        async with self._database.reading() as connection:
+            return [(guild_id, channel_id) for guild_id, channel_id in await connection.execute(query)]
+
+    async def forget_messages(self, guild_id: int, channel_id: int, message_id: int | None = None) -> None:
+        """Says that moderators don't see open cases in a channel any more. message_id: only the one shown there."""
+        gone = (cases.c.guild_id == guild_id) & (cases.c.channel_id == channel_id) & cases.c.decision.is_(None)
+        if message_id is not None:
+            gone &= cases.c.message_id == message_id
+        async with self._database.transaction() as connection:
+            await connection.execute(update(cases).where(gone, _IS_POSTED).values(channel_id=None, message_id=None))
+
     async def set_applied(self, guild_id: int, number: int, at: datetime) -> None:
         """Says that nothing is left to do about a case; nothing happens if it isn't known. at: aware."""
         async with self._database.transaction() as connection:
@@ -163,9 +180,12 @@ class CaseStore:
             num_open, oldest_at = (await connection.execute(query)).one()
             return Backlog(num_open, oldest_at)
 
-    async def num_open(self, guild_id: int, user_id: int | None = None) -> int:
-        """How many cases of a guild are open. user_id: only those about this requester."""
+    async def num_open(self, guild_id: int, user_id: int | None = None, *, are_held: bool = False) -> int:
+        """How many cases of a guild are open. user_id: only those about this requester. are_held: only those about jobs
+        that wait."""
         is_open = (cases.c.guild_id == guild_id) & cases.c.decision.is_(None)
+        if are_held:
+            is_open &= cases.c.kind != CaseKind.REPORT
         if user_id is not None:
             is_open &= cases.c.user_id == user_id
         async with self._database.reading() as connection:
@@ -197,10 +217,10 @@ class CaseStore:
         left = cases.c.decision.is_(None) & (cases.c.kind != CaseKind.REPORT) & ~waits
         return await self._select(select(cases).where(left).order_by(cases.c.opened_at).limit(limit))
 
-    async def unposted(self, limit: int) -> list[CaseRecord]:
+    async def unposted(self, limit: int, except_guilds: Collection[int] = ()) -> list[CaseRecord]:
         """Open cases that moderators don't see, since no channel took a message; oldest first, at most `limit`."""
         waits = exists().where(jobs.c.id == cases.c.job_id, jobs.c.state == JobState.IN_REVIEW)
-        left = cases.c.decision.is_(None) & cases.c.message_id.is_(None)
+        left = cases.c.decision.is_(None) & cases.c.message_id.is_(None) & cases.c.guild_id.not_in(except_guilds)
         left &= waits | (cases.c.kind == CaseKind.REPORT)
         return await self._select(select(cases).where(left).order_by(cases.c.opened_at).limit(limit))
 

@@ -3,7 +3,7 @@
 A sanction is never removed. It is revoked, and whatever changes one writes the audit in the same transaction.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -162,18 +162,30 @@ class SanctionStore:
         async with self._database.transaction() as connection:
             await connection.execute(update(sanctions).where(sanctions.c.id == sanction_id).values(values))
 
+    async def appeal_channels(self) -> list[tuple[int, int]]:
+        """The guilds and channels with messages about appeals that nobody has decided."""
+        query = select(sanctions.c.guild_id, sanctions.c.appeal_channel_id).distinct()
+        async with self._database.reading() as connection:
+            found = await connection.execute(query.where(_IS_OPEN, sanctions.c.appeal_message_id.is_not(None)))
+            return [(guild_id, channel_id) for guild_id, channel_id in found]
+
+    async def forget_appeal_messages(self, guild_id: int, channel_id: int) -> None:
+        """Says that moderators don't see appeals in a channel any more."""
+        gone = (sanctions.c.guild_id == guild_id) & (sanctions.c.appeal_channel_id == channel_id)
+        values = {"appeal_channel_id": None, "appeal_message_id": None}
+        async with self._database.transaction() as connection:
+            await connection.execute(update(sanctions).where(gone).values(values))
+
     async def open_appeals(self, guild_id: int, limit: int) -> list[SanctionRecord]:
         """Those with an appeal in a guild that nobody has decided, oldest first, at most `limit`."""
         here = _IS_OPEN & (sanctions.c.guild_id == guild_id)
         async with self._database.reading() as connection:
             return await _select(connection, select(sanctions).where(here).order_by(sanctions.c.id).limit(limit))
 
-    async def unposted_appeals(self, after: int, limit: int) -> list[SanctionRecord]:
-        """Those with an appeal that nobody has decided and that moderators don't see, in the order of their ids.
-
-        after: an id, so that those for which there is no channel don't keep others from their turn.
-        """
-        left = _IS_OPEN & sanctions.c.appeal_message_id.is_(None) & (sanctions.c.id > after)
+    async def unposted_appeals(self, limit: int, except_guilds: Collection[int] = ()) -> list[SanctionRecord]:
+        """Those with an appeal that nobody has decided and that moderators don't see, since no channel took a message;
+        oldest first, at most `limit`."""
+        left = _IS_OPEN & sanctions.c.appeal_message_id.is_(None) & sanctions.c.guild_id.not_in(except_guilds)
         async with self._database.reading() as connection:
             return await _select(connection, select(sanctions).where(left).order_by(sanctions.c.id).limit(limit))
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,22 @@ async def test_what_is_like_a_rejected_picture_is_refused_in_that_guild(gate: Im
     assert (await gate.judge(GUILD + 1, (), drawn)).action is None
     assert (await gate.judge(None, (), drawn)).action is None
     assert (await gate.judge(GUILD, (), result("a blue ring on a white background"))).action is None
+
+
+async def test_what_can_be_kept_from_sight(gate: ImageGate, monkeypatch: pytest.MonkeyPatch) -> None:
+    star = "a black star on a red background"
+    assert not await gate.keeps_from_sight(GUILD, ())
+    await gate.block(GUILD, [picture(star)], case_number=1)
+    assert await gate.keeps_from_sight(GUILD, ())
+    await gate.judge(GUILD, (), result(star))
+    with monkeypatch.context() as patched:
+        patched.setattr(BlockedHashStore, "has_any", AsyncMock(side_effect=StoreError("It is locked.")))
+        assert await gate.keeps_from_sight(GUILD, ()), "what is in memory is known"
+        assert await gate.keeps_from_sight(GUILD + 1, ()), "nobody knows"
+    assert not await gate.keeps_from_sight(GUILD + 1, ())
+    assert not await gate.keeps_from_sight(None, ())
+    await gate.unblock(GUILD, 1, 99)
+    assert not await gate.keeps_from_sight(GUILD, ())
 
 
 async def test_what_is_taken_back_is_shown_again(gate: ImageGate) -> None:

@@ -124,6 +124,7 @@ async def test_a_strike_that_takes_longer_than_the_answer_is_given_all_the_same(
     open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.cogs.prompt_check.STRIKE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("bot.cogs.sanctioning.STORE_TIMEOUT_S", TIMEOUT_S)
     give, is_answered = SanctionStore.give, asyncio.Event()
 
     async def slow(*args: Any, **options: Any) -> Any:

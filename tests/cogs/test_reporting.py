@@ -10,6 +10,7 @@ from bot.config import QueueSettings, Settings
 from bot.moderation import reporting
 from bot.moderation.cases import CaseKind, Decision
 from bot.pictures import PictureFolder
+from bot.sanction_ladder import SanctionKind
 from bot.sandbox import EventKind, Exchange
 from bot.sandbox.errors import LineError
 from bot.store import AuditAction, JobRecord
@@ -177,6 +178,31 @@ async def test_a_sweep_leaves_moderators_the_pictures_that_are_reported(
         await sent(stage, GONE)
         assert not list(settings.pictures_dir.glob("*/*/*.png"))
         assert await stage.app.store.images.of(job.id) == []
+
+
+@pytest.mark.parametrize(
+    ("button", "kinds"),
+    [("Reject and strike", [SanctionKind.WARNING, SanctionKind.STRIKE]), ("Ban", [SanctionKind.BAN])],
+)
+async def test_what_moderators_do_to_whoever_asked_for_it(
+    open_stage: OpenStage, button: str, kinds: list[SanctionKind]
+) -> None:
+    async with open_stage(engine) as stage:
+        job = await set_up(stage)
+        await report(stage, "bob")
+        await posted(stage)
+        await decide(stage, button)
+        await sent(stage, REMOVED)
+        await sent(stage, "Reason: Case #1: pictures that were reported")
+        after = await stage.app.store.jobs.get(job.id)
+        assert after is not None
+        assert after.deleted_at is not None
+        given = await stage.app.store.sanctions.of(job.guild_id or 0, job.user_id)
+        assert [each.kind for each in given] == kinds
+        moderator = await moderator_id(stage)
+        assert {(each.case_number, each.given_by) for each in given} == {(1, moderator)}
+        reporters = await stage.app.store.reports.of_case(job.guild_id or 0, 1)
+        assert [await stage.app.store.sanctions.of(job.guild_id or 0, each.reporter_id) for each in reporters] == [[]]
 
 
 @pytest.mark.parametrize(("button", "said"), [("Reject", GONE), ("Approve", GONE_APPROVED)])

@@ -2,27 +2,33 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
+from bot.cogs.appeal_board import AppealBoard
 from bot.cogs.case_sanctions import CaseSanctions
+from bot.cogs.review_board import ReviewBoard
+from bot.cogs.reviewing import BATCH_CASES, Reviewing
 from bot.config import ModerationSettings, Settings
 from bot.engine.fake import FakeEngine
 from bot.errors import StoreError
 from bot.image_rule import ImageAction, ImageRule
 from bot.moderation.cases import CaseKind, Decision
+from bot.moderation.likeness import PictureHash
 from bot.moderation.prompt_rules import Rule, RuleAction
 from bot.pictures import PictureFolder
 from bot.sandbox import Event
-from bot.store import AuditAction, AuditFilter, CaseRecord, JobState, JobStore, SanctionRecord
+from bot.store import AuditAction, AuditFilter, CaseRecord, JobState, JobStore, NewCase, SanctionRecord, Store
 from tests.cogs.test_privacy import unpacked, until_told
 from tests.cogs.test_sweeping import circle
 from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 from tests.sandbox_guild import guild_of
-from tests.store.samples import run_sql
+from tests.store.samples import run_sql, url_of
 
 CATEGORIES = """
 neutral = ["a red circle"]
@@ -201,6 +207,7 @@ async def test_a_ban_keeps_its_requester_out_and_moderators_are_spared(open_stag
         await stage.job(JobState.FAILED)
         await eventually(lambda: bool(direct_messages(stage)))
         assert [(each.kind, each.case_number) for each in await sanctions_of(stage)] == [("ban", 1)]
+        assert "Reason: Case #1: pictures that moderators rejected" in direct_messages(stage)[0]
         await moderate(stage, "in general", "/imagine prompt:a red circle images:1")
         await posted(stage, 2)
         for line in ("as owner", "in staff"):
@@ -307,6 +314,51 @@ async def test_a_channel_that_vanished_keeps_the_job_and_the_owner_is_told_once(
         assert len(direct_messages(stage)) == 1
 
 
+async def test_a_channel_that_is_deleted_later_loses_no_case(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        staff = await set_up(stage)
+        await ask(stage)
+        await posted(stage)
+        await stage.sandbox.happens("channel deleted", "staff")
+        await eventually(lambda: len(direct_messages(stage)) == 1)
+        assert "I can't show them in the moderators' channel: it is gone" in direct_messages(stage)[0]
+        assert (await case_of(stage)).message_id is None
+        assert staff not in [channel.id for channel in (await guild_of(stage)).channels]
+
+
+async def test_a_guild_without_a_channel_keeps_no_other_from_its_turn(tmp_path: Path) -> None:
+    async with Store.open(url_of(tmp_path)) as store:
+        for number in range(BATCH_CASES + 1):
+            guild_id = 1 if number < BATCH_CASES else 2
+            new = NewCase(guild_id=guild_id, kind=CaseKind.REPORT, job_id=f"{number:012x}", user_id=3)
+            await store.cases.open(new)
+        tried: list[int] = []
+
+        async def post(case: CaseRecord) -> bool:
+            tried.append(case.guild_id)
+            if case.guild_id == 2:
+                await store.cases.set_message(2, case.number, channel_id=4, message_id=5)
+            return case.guild_id == 2
+
+        board = MagicMock(spec=ReviewBoard, post=post)
+        appeals, sanctions = MagicMock(spec=AppealBoard), MagicMock(spec=CaseSanctions)
+        await Reviewing(store, board=board, appeals=appeals, followers={}, sanctions=sanctions).look()
+        assert tried == [1, 2]
+
+
+async def test_a_message_that_is_deleted_by_hand_is_posted_anew(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        case = await posted(stage)
+        await stage.sandbox.happens("messages deleted", "staff")
+        await stage.app.bot.services.review.board.update(case)
+        again = await posted(stage)
+        assert again.message_id != case.message_id
+        await moderate(stage, "click Approve")
+        await stage.job(JobState.DELIVERED)
+
+
 async def test_without_a_channel_holding_is_refusing(open_stage: OpenStage) -> None:
     async with open_stage() as stage:
         await set_up(stage, None)
@@ -390,6 +442,18 @@ async def test_a_rejection_can_be_undone(open_stage: OpenStage, settings: Settin
         assert "allowed pictures again that were rejected. · 2 pictures · case #1" in log
 
 
+async def test_a_clock_blocks_no_pictures(open_stage: OpenStage, settings: Settings) -> None:
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        case = await posted(stage)
+        folder = PictureFolder(settings.pictures_dir, 2**30)
+        await asyncio.to_thread(folder.save, case.job_id, [circle(20), circle(50)])
+        await stage.app.store.cases.decide(case.guild_id, 1, Decision.REJECT, by=None, at=datetime.now(UTC))
+        await stage.job(JobState.FAILED)
+        assert await stage.app.store.blocked_hashes.of(case.guild_id) == []
+
+
 async def test_what_trusted_members_ask_for_is_not_held(open_stage: OpenStage) -> None:
     async with open_stage() as stage:
         guild = await guild_of(stage)
@@ -397,7 +461,13 @@ async def test_what_trusted_members_ask_for_is_not_held(open_stage: OpenStage) -
         await eventually(lambda: any(role.name == "Trusted" for role in guild.roles))
         trusted = next(role.id for role in guild.roles if role.name == "Trusted")
         await set_up(stage, trusted_roles=(trusted,))
+        await hold_prompts(stage)
         assert (await ask(stage)).files
+        assert (await ask(stage, "/imagine prompt:a secret garden images:1")).files
+        await stage.play("take Trusted")
+        assert (await ask(stage, "/imagine prompt:a secret garden images:1")).text.startswith(
+            "@user: waiting for review"
+        )
 
 
 @pytest.mark.parametrize(
@@ -416,8 +486,9 @@ async def test_what_the_other_actions_do(open_stage: OpenStage, action: ImageAct
         assert said in answer.text
         assert len(answer.files) == files
         assert ("This brings a strike; with /appeal" in answer.text) == (action is ImageAction.STRIKE)
-        is_struck = any(each.kind == "strike" for each in await sanctions_of(stage))
-        assert is_struck is (action is ImageAction.STRIKE)
+        reasons = [each.reason for each in await sanctions_of(stage) if each.kind == "strike"]
+        why = "Pictures against a rule of this server: black star"
+        assert reasons == ([why] if action is ImageAction.STRIKE else [])
         assert all(Path(name).name.startswith("SPOILER_") == (action is ImageAction.SPOILER) for name in answer.files)
 
 
@@ -436,13 +507,17 @@ async def test_a_stop_before_a_refusal_is_recorded_strikes_nobody_twice(
         assert len(await stage.app.store.audit.page(wanted, 10)) == 1
 
 
+@pytest.mark.parametrize("is_by_rule", [True, False])
 async def test_there_are_no_previews_where_pictures_may_be_kept_from_sight(
-    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch, is_by_rule: bool
 ) -> None:
     monkeypatch.setattr("bot.cogs.previews.ROUND_S", 0.2)
     engine = FakeEngine(image_length=96, num_rows=24, delay_s=0.1)
     async with open_stage(lambda: engine) as stage:
-        await set_up(stage)
+        await set_up(stage, image_rules=(HOLD,) if is_by_rule else ())
+        if not is_by_rule:
+            blocked = PictureHash(shape=bytes(32), colours=1)
+            await stage.app.store.blocked_hashes.add((await guild_of(stage)).id, [blocked], case_number=1)
         await ask(stage)
     assert engine.calls["preview"] == 0
 
@@ -481,7 +556,8 @@ async def test_a_rejected_prompt_is_never_shown(open_stage: OpenStage) -> None:
         job = await stage.job(JobState.FAILED)
         everything = [e.payload.get("content") or "" for e in edits_of(stage, job.message_id)]
         assert everything == ["Case #1: moderators of this server have rejected this."]
-        assert [each.case_number for each in await sanctions_of(stage) if each.kind == "strike"] == [1]
+        (strike,) = [each for each in await sanctions_of(stage) if each.kind == "strike"]
+        assert (strike.case_number, strike.reason) == (1, "Case #1: a prompt that moderators rejected")
 
 
 async def test_a_stop_between_a_decision_and_its_strike_does_not_lose_the_strike(
@@ -533,8 +609,16 @@ async def test_a_held_prompt_still_waits_after_a_restart_wherever_the_bot_stoppe
 
 
 async def test_no_more_than_so_many_of_one_member_wait(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports of what they have drawn don't count: others would decide how much somebody may ask for."""
     monkeypatch.setattr("bot.cogs.picture_check.MAX_OPEN_OF_USER", 1)
+    monkeypatch.setattr("bot.cogs.picture_check.MAX_OPEN_OF_GUILD", 2)
     async with open_stage() as stage:
+        await set_up(stage, image_rules=())
+        await ask(stage)
+        job = await stage.job(JobState.DELIVERED)
+        report = NewCase(guild_id=job.guild_id or 0, kind=CaseKind.REPORT, job_id=job.id, user_id=job.user_id)
+        await stage.app.store.cases.open(report)
+        await stage.app.store.cases.open(replace(report, job_id="0" * 12))
         await set_up(stage)
         await hold_prompts(stage)
         await ask(stage)

@@ -41,6 +41,23 @@ async def test_a_case_and_its_decision(store: Store) -> None:
     assert (decided.channel_id, decided.message_id) == (3, SNOWFLAKE)
 
 
+async def test_a_channel_that_is_gone_shows_no_open_case_any_more(store: Store) -> None:
+    for number in range(1, 5):
+        await store.cases.open(new_case(number, kind=CaseKind.REPORT))
+        await store.cases.set_message(GUILD, number, channel_id=3 if number < 4 else 4, message_id=10 + number)
+    decided = await store.cases.decide(GUILD, 1, Decision.REJECT, by=1, at=NOW)
+    assert sorted(await store.cases.channels()) == [(GUILD, 3), (GUILD, 4)]
+    await store.cases.forget_messages(GUILD, 3, 12)
+    assert [case.number for case in await store.cases.unposted(9)] == [2]
+    await store.cases.forget_messages(GUILD + 1, 4)
+    await store.cases.forget_messages(GUILD, 3)
+    assert [case.number for case in await store.cases.unposted(9)] == [2, 3]
+    assert [case.number for case in await store.cases.unposted(9, {GUILD + 1})] == [2, 3]
+    assert await store.cases.unposted(9, {GUILD}) == []
+    assert await store.cases.channels() == [(GUILD, 4)]
+    assert await store.cases.get(GUILD, 1) == decided
+
+
 async def test_only_the_first_decision_counts(store: Store) -> None:
     await store.cases.open(new_case())
     decisions = [Decision.APPROVE, Decision.REJECT, Decision.BAN, Decision.APPROVE_SPOILER]
@@ -86,6 +103,10 @@ async def test_what_is_open_and_what_is_due(store: Store) -> None:
     assert await store.cases.open_of(GUILD + 1, 10) == []
     assert (await store.cases.num_open(GUILD), await store.cases.num_open(GUILD, SNOWFLAKE)) == (3, 1)
     assert [case.number for case in await store.cases.of_user(GUILD, SNOWFLAKE, 10)] == [4, 2]
+    await store.cases.open(new_case(5, kind=CaseKind.REPORT))
+    num_open = store.cases.num_open
+    assert (await num_open(GUILD), await num_open(GUILD, SNOWFLAKE)) == (4, 2)
+    assert (await num_open(GUILD, are_held=True), await num_open(GUILD, SNOWFLAKE, are_held=True)) == (3, 1)
 
 
 async def test_a_decision_that_its_job_has_not_felt_yet(store: Store) -> None:

@@ -156,14 +156,20 @@ async def test_an_appeal_waits_until_moderators_see_it(store: Store) -> None:
         await appeal(store, each)
     await store.sanctions.revoke([lifted.id], by=MODERATOR, at=NOW, audit=[done(AuditAction.LIFTED)])
     await decide(store, decided, "upheld")
-    assert [each.id for each in await store.sanctions.unposted_appeals(0, 9)] == [first.id, second.id]
-    assert [each.id for each in await store.sanctions.unposted_appeals(0, 1)] == [first.id]
-    assert [each.id for each in await store.sanctions.unposted_appeals(first.id, 1)] == [second.id]
+    assert [each.id for each in await store.sanctions.unposted_appeals(9)] == [first.id, second.id]
+    assert [each.id for each in await store.sanctions.unposted_appeals(1)] == [first.id]
+    assert await store.sanctions.unposted_appeals(9, {GUILD}) == []
     await store.sanctions.set_appeal_message(first.id, channel_id=SNOWFLAKE, message_id=SNOWFLAKE + 1)
-    assert [each.id for each in await store.sanctions.unposted_appeals(0, 9)] == [second.id]
+    assert [each.id for each in await store.sanctions.unposted_appeals(9)] == [second.id]
     open_ones = await store.sanctions.open_appeals(GUILD, 9)
     assert [(each.id, each.appeal_channel_id, each.appeal_message_id) for each in open_ones] == [
         (first.id, SNOWFLAKE, SNOWFLAKE + 1),
         (second.id, None, None),
     ]
     assert await store.sanctions.open_appeals(GUILD + 1, 9) == []
+    assert await store.sanctions.appeal_channels() == [(GUILD, SNOWFLAKE)]
+    await store.sanctions.forget_appeal_messages(GUILD, SNOWFLAKE + 1)
+    assert [each.id for each in await store.sanctions.unposted_appeals(9)] == [second.id]
+    await store.sanctions.forget_appeal_messages(GUILD, SNOWFLAKE)
+    assert [each.id for each in await store.sanctions.unposted_appeals(9)] == [first.id, second.id]
+    assert await store.sanctions.appeal_channels() == []
