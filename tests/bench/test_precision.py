@@ -15,12 +15,12 @@ from tests.golden.tiny_model import tiny_model
 
 __all__ = ["tiny_model"]
 
-# Largest and mean error, in standard deviations of the logits. Measured: 0.069 and 0.0056 with int8, 0.021 and 0.0026
-# in bfloat16. One scale for a whole matrix instead of one for each channel gives 0.118 and 0.0090 with int8, rounding
-# towards zero 0.118 and 0.0091, seven bits 0.121 and 0.0108.
+# Largest and mean error, in standard deviations of the logits. Measured: 0.129 and 0.0056 with int8, 0.050 and 0.0028
+# in bfloat16. One scale for a whole matrix instead of one for each channel gives 0.129 and 0.0101 with int8, rounding
+# towards zero 0.224 and 0.0092, seven bits 0.220 and 0.0123.
 BOUNDS: dict[Setting, tuple[float, float]] = {
-    ("float32", "int8"): (0.09, 0.007),
-    ("bfloat16", "same"): (0.03, 0.0033),
+    ("float32", "int8"): (0.16, 0.007),
+    ("bfloat16", "same"): (0.065, 0.0035),
 }
 
 
@@ -28,7 +28,7 @@ BOUNDS: dict[Setting, tuple[float, float]] = {
 def test_the_demo_stays_itself(tmp_path: Path) -> None:
     folders = locate_model(ModelSettings(), tmp_path, StartUp())
     report = measure_precision(folders, settings=list(BOUNDS), num_prompts=4)
-    assert report.spread == pytest.approx(5.9, abs=0.4)
+    assert report.spread == pytest.approx(8.2, abs=0.5)
     for deviation in report.deviations:
         largest, mean = BOUNDS[deviation.dtype, deviation.weights]
         assert 0 < deviation.largest_error < largest, deviation
