@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -147,9 +149,13 @@ async def test_a_replica_that_is_killed_or_hangs_costs_no_job(engines: Engines, 
         assert executor.status.state is EngineState.READY
 
 
-async def test_what_is_not_there_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"executor\.address: no Ray cluster answers at 127\.0\.0\.1:1 "):
-        await connecting.connect("127.0.0.1:1", "engines", timeout_s=1.0)
+def test_a_cluster_that_is_not_there_is_named() -> None:
+    """In another process: this one is in a cluster, and stays there."""
+    program = "import asyncio; from bot.executor.ray.connecting import connect; "
+    program += "asyncio.run(connect('127.0.0.1:1', 'engines', timeout_s=1.0))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    *_, last = done.stderr.strip().splitlines()
+    assert "ConfigError: executor.address: no Ray cluster answers at 127.0.0.1:1 (" in last
 
 
 async def test_an_application_that_is_not_deployed_is_named(engines: Engines) -> None:

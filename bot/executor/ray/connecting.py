@@ -7,6 +7,7 @@ was set up wrongly is a ConfigError, at the start.
 import asyncio
 import contextlib
 import logging
+import socket
 import time
 from collections.abc import AsyncGenerator
 from typing import Any, Final
@@ -25,6 +26,7 @@ from bot.executor.replicas import ClusterLostError, Refused, ReplicaLostError, R
 from bot.requests import GenerationRequest
 
 STATES_TIMEOUT_S: Final = 3.0
+REACH_TIMEOUT_S: Final = 5.0
 # A cluster that was started anew has another controller, of which those who knew the old one learn nothing.
 REJOIN_AFTER_S: Final = 20.0
 # What Ray raises where a replica, or the way to it, is gone. An error of the replica's own code is among them.
@@ -178,8 +180,9 @@ def _join(address: str, application: str) -> DeploymentHandle[Any]:
     """Blocks. Raises ConfigError."""
     try:
         if not ray.is_initialized():
+            _check_reachable(address)
             ray.init(address=address, namespace="serve", log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, TimeoutError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(
             f"executor.address: no Ray cluster answers at {address} ({_first_line(error)}). Start one there with "
             "`ray start --head`, or correct the address."
@@ -199,6 +202,13 @@ def _join(address: str, application: str) -> DeploymentHandle[Any]:
             f"Serve does not answer on the cluster at {address} ({_first_line(error)}). `serve status` shows more."
         ) from None
     return handle
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for minutes. Raises OSError, or ValueError for what is no address."""
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        socket.create_connection((host, int(port)), REACH_TIMEOUT_S).close()
 
 
 def _why_there_is_none(application: str, timeout_s: float) -> str:
