@@ -125,9 +125,12 @@ class AuditStore:
         async with self._database.reading() as connection:
             return await connection.scalar(select(func.coalesce(func.max(audit.c.id), 0))) or 0
 
-    async def after(self, id_: int, limit: int) -> list[AuditEntry]:
-        """The records of all guilds after this one, oldest first, at most `limit`."""
-        return await self._select(select(audit).where(audit.c.id > id_).order_by(audit.c.id).limit(limit))
+    async def after(self, id_: int, limit: int, *, guild_id: int | None = None) -> list[AuditEntry]:
+        """The records after this one, oldest first, at most `limit`. guild_id: only this guild's."""
+        query = select(audit).where(audit.c.id > id_)
+        if guild_id is not None:
+            query = query.where(audit.c.guild_id == guild_id)
+        return await self._select(query.order_by(audit.c.id).limit(limit))
 
     async def _select(self, query: Select[Any]) -> list[AuditEntry]:
         async with self._database.reading() as connection:
