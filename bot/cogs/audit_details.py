@@ -20,6 +20,13 @@ MAX_TERM_UNITS: Final = 40
 MAX_RULE_UNITS: Final = 100
 
 _SWEEPS: Final = (AuditAction.SWEEP_STARTED, AuditAction.SWEEP_STOPPED, AuditAction.SWEEP_DONE)
+_PICTURES: Final = (
+    AuditAction.PICTURES_HELD,
+    AuditAction.PICTURES_WARNED,
+    AuditAction.PICTURES_SPOILERED,
+    AuditAction.PICTURES_REFUSED,
+)
+_STYLES: Final = (AuditAction.STYLE_ADDED, AuditAction.STYLE_REMOVED)
 _RULES: Final = (AuditAction.RULE_ADDED, AuditAction.RULE_REMOVED, AuditAction.RULES_IMPORTED)
 
 
@@ -57,7 +64,13 @@ def _parts(entry: AuditEntry) -> Iterator[Text | str]:
             yield Text("off") if action == "off" else ACTION_NAMES[RuleAction(action)]
         case AuditAction.RESULT_HIDDEN:
             yield Text.plural("{n} report", "{n} reports", int(details["reporters"]))
-        case AuditAction.PICTURES_REFUSED:
+        case AuditAction.PROMPT_HELD:
+            yield escape_shortened(str(details["hits"][0]["rule"]), MAX_RULE_UNITS)
+        case AuditAction.RESULTS_EXPIRED:
+            yield Text.plural("{n} result deleted", "{n} results deleted", int(details["deleted"]))
+        case action if action in _STYLES:
+            yield escape_shortened(str(details["style"]), MAX_RULE_UNITS)
+        case action if action in _PICTURES:
             yield from map(category_text, dict.fromkeys(str(hit["category"]) for hit in details["hits"]))
             if details.get("like_rejected"):
                 yield Text("like pictures that moderators rejected")

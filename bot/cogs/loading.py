@@ -63,7 +63,7 @@ async def load_cogs(
         executor=services.executor,
         deliveries=services.deliveries,
         admission=services.admission,
-        prompts=PromptCheck(services.rule_book, services.store.audit, services.sanctioning, services.languages),
+        prompts=PromptCheck(services.rule_book, services.notes, services.sanctioning, services.languages),
         gate=services.gate,
         review=services.check,
         places=places,

@@ -45,8 +45,15 @@ TEXTS: Final[Mapping[AuditAction, Text]] = {
     AuditAction.APPEAL_UPHELD: Text("{actor} rejected an appeal of {user}."),
     AuditAction.APPEAL_LIFTED: Text("{actor} granted an appeal of {user}."),
     AuditAction.CASE_DECIDED: Text("{actor} decided a case about {user}."),
+    AuditAction.PROMPT_HELD: Text("{actor} held a prompt of {user} for moderators."),
+    AuditAction.PICTURES_HELD: Text("{actor} held pictures for {user} until moderators decide."),
+    AuditAction.PICTURES_WARNED: Text("{actor} warned {user} of pictures, by a rule for pictures."),
+    AuditAction.PICTURES_SPOILERED: Text("{actor} put pictures for {user} behind a click, by a rule for pictures."),
     AuditAction.PICTURES_REFUSED: Text("{actor} did not show pictures for {user}, by a rule for pictures."),
     AuditAction.PICTURES_UNBLOCKED: Text("{actor} allowed pictures again that were rejected."),
+    AuditAction.RESULTS_EXPIRED: Text("{actor} deleted what this server keeps no longer."),
+    AuditAction.STYLE_ADDED: Text("{actor} added a style."),
+    AuditAction.STYLE_REMOVED: Text("{actor} removed a style."),
 }
 NAMES: Final[Mapping[AuditAction, Text]] = {
     AuditAction.SETTING_CHANGED: Text("Setting changed"),
@@ -73,8 +80,15 @@ NAMES: Final[Mapping[AuditAction, Text]] = {
     AuditAction.APPEAL_UPHELD: Text("Appeal rejected"),
     AuditAction.APPEAL_LIFTED: Text("Appeal granted"),
     AuditAction.CASE_DECIDED: Text("Case decided"),
+    AuditAction.PROMPT_HELD: Text("Prompt held"),
+    AuditAction.PICTURES_HELD: Text("Pictures held"),
+    AuditAction.PICTURES_WARNED: Text("Pictures warned of"),
+    AuditAction.PICTURES_SPOILERED: Text("Pictures behind a click"),
     AuditAction.PICTURES_REFUSED: Text("Pictures refused"),
     AuditAction.PICTURES_UNBLOCKED: Text("Pictures allowed again"),
+    AuditAction.RESULTS_EXPIRED: Text("Results past their time"),
+    AuditAction.STYLE_ADDED: Text("Style added"),
+    AuditAction.STYLE_REMOVED: Text("Style removed"),
 }
 """What the filter offers."""
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from bot.cogs.audit_notes import AuditNotes
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.image_gate import ImageGate, Ruling
 from bot.errors import JobFailedError
@@ -54,20 +55,22 @@ class Held:
 
 
 class PictureCheck:
-    """on_open: called when there is a case to show to moderators. strike: for a rule that says so. now:
-    aware."""
+    """notes: get what is shown with a warning or behind a click. on_open: called when there is a case to show to
+    moderators. strike: for a rule that says so. now: aware."""
 
     def __init__(
         self,
         store: Store,
         gate: ImageGate,
         *,
+        notes: AuditNotes,
         on_open: Callable[[], None],
         strike: Strike,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._gate = gate
+        self._notes = notes
         self._on_open = on_open
         self._strike = strike
         self._now = now
@@ -81,8 +84,10 @@ class PictureCheck:
             case None:
                 return Passed(job.is_spoiler)
             case ImageAction.WARN:
+                await self._note(job, ruling, AuditAction.PICTURES_WARNED)
                 return Passed(job.is_spoiler, _warning(ruling))
             case ImageAction.SPOILER:
+                await self._note(job, ruling, AuditAction.PICTURES_SPOILERED)
                 return Passed(is_spoiler=True)
             case ImageAction.HOLD:
                 return Held({"hits": [asdict(hit) for hit in ruling.hits]})
@@ -96,16 +101,14 @@ class PictureCheck:
                     )
                 raise JobFailedError(sentence)
 
+    async def _note(self, job: AcceptedJob, ruling: Ruling, action: AuditAction) -> None:
+        # A job that is drawn again after a stop is judged again.
+        await self._notes.add(_record_of(job, ruling, action), is_once=True)
+
     async def _record(self, job: AcceptedJob, ruling: Ruling) -> bool:
         """Whether its requester got a strike too."""
         assert job.guild_id is not None
-        record = AuditRecord(
-            guild_id=job.guild_id,
-            action=AuditAction.PICTURES_REFUSED,
-            user_id=job.user_id,
-            job_id=job.request.job_id,
-            details={"hits": [asdict(hit) for hit in ruling.hits], "like_rejected": list(ruling.like_rejected)},
-        )
+        record = _record_of(job, ruling, AuditAction.PICTURES_REFUSED)
         # A stop before the job's end is recorded has it drawn and looked at again.
         async with asyncio.timeout(STORE_TIMEOUT_S):
             if not await self._store.audit.knows(record):
@@ -163,6 +166,16 @@ class PictureCheck:
             deadline_at=self._now() + timedelta(hours=settings.review_hours),
             details=details,
         )
+
+
+def _record_of(job: AcceptedJob, ruling: Ruling, action: AuditAction) -> AuditRecord:
+    assert job.guild_id is not None
+    details: dict[str, Any] = {"hits": [asdict(hit) for hit in ruling.hits]}
+    if ruling.like_rejected:
+        details["like_rejected"] = list(ruling.like_rejected)
+    return AuditRecord(
+        guild_id=job.guild_id, action=action, user_id=job.user_id, job_id=job.request.job_id, details=details
+    )
 
 
 def _warning(ruling: Ruling) -> Text:

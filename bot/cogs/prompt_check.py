@@ -9,6 +9,7 @@ from typing import Any, Final
 import discord
 
 from bot.catalogues import Languages
+from bot.cogs.audit_notes import AuditNotes
 from bot.cogs.rule_book import RuleBook
 from bot.cogs.sanctioning import Sanctioning
 from bot.errors import NotAdmittedError, NotReadyError, StoreError
@@ -17,10 +18,9 @@ from bot.language import Text
 from bot.moderation.prompt_rules import Hit, RuleAction, RuleSet, Verdict
 from bot.moderation.rule_texts import refusal, strike_reason, warning
 from bot.requests import GenerationRequest
-from bot.store import AuditAction, AuditRecord, AuditStore
+from bot.store import AuditAction, AuditRecord
 
 CHECK_TIMEOUT_S: Final = 0.4
-NOTE_TIMEOUT_S: Final = 0.5
 STRIKE_TIMEOUT_S: Final = 0.7
 MAX_TOLD: Final = 5
 
@@ -39,9 +39,9 @@ class Screened:
 class PromptCheck:
     """Methods raise NotAdmittedError for what is refused, StoreError, and NotReadyError where it takes too long."""
 
-    def __init__(self, book: RuleBook, audit: AuditStore, sanctioning: Sanctioning, languages: Languages) -> None:
+    def __init__(self, book: RuleBook, notes: AuditNotes, sanctioning: Sanctioning, languages: Languages) -> None:
         self._book = book
-        self._audit = audit
+        self._notes = notes
         self._sanctioning = sanctioning
         self._languages = languages
         self._strikes: set[asyncio.Task[None]] = set()
@@ -126,11 +126,7 @@ class PromptCheck:
             # Not the prompt itself: nobody could delete it.
             details={"category": hit.rule.category.value, "rule": hit.rule.text, "part": hit.part},
         )
-        try:
-            async with asyncio.timeout(NOTE_TIMEOUT_S):
-                await self._audit.add(record)
-        except (StoreError, TimeoutError) as error:
-            _log.warning("a refusal or warning could not be recorded: %s", error or type(error).__name__)
+        await self._notes.add(record)
 
 
 def to_review(screened: Screened, settings: GuildSettings, *, is_trusted: bool) -> Mapping[int, Verdict]:

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from bot.cogs.audit_notes import AuditNotes
 from bot.cogs.background import BackgroundLoop
 from bot.pictures import PictureFolder
-from bot.store import Store
+from bot.store import AuditAction, AuditRecord, Store
 
 INTERVAL_S: Final = 60 * 60.0
 BATCH_JOBS: Final = 50
@@ -22,18 +23,21 @@ _log = logging.getLogger(__name__)
 
 
 class Retention:
-    """now: an aware time. Close it before the store. A restart goes on where it was, since what is deleted is gone."""
+    """notes: get how many were deleted at a time. now: an aware time. Close it before them. A restart goes on where it
+    was, since what is deleted is gone."""
 
     def __init__(
         self,
         *,
         store: Store,
         pictures: PictureFolder,
+        notes: AuditNotes,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         pause_s: float = PAUSE_S,
     ) -> None:
         self._store = store
         self._pictures = pictures
+        self._notes = notes
         self._now = now
         self._pause_s = pause_s
         self._loop = BackgroundLoop("deleting what is past its time", self.enforce, interval_s=INTERVAL_S)
@@ -51,16 +55,22 @@ class Retention:
         for guild_id in await self._store.guilds.ids():
             days = (await self._store.guilds.settings(guild_id)).retention_days
             if days:
-                await self._enforce(guild_id, self._now() - timedelta(days=days))
+                await self._enforce(guild_id, days)
 
-    async def _enforce(self, guild_id: int, before: datetime) -> None:
-        num_deleted = 0
-        while jobs := await self._store.erasures.expired(guild_id, before, BATCH_JOBS):
-            for job in jobs:
-                async with asyncio.timeout(FILES_TIMEOUT_S):
-                    await asyncio.to_thread(self._pictures.delete, job.id)
-                await self._store.erasures.erase_job(job.id)
-            num_deleted += len(jobs)
-            await asyncio.sleep(self._pause_s)
-        if num_deleted:
-            _log.info("guild %d: %d jobs were past their time and are deleted", guild_id, num_deleted)
+    async def _enforce(self, guild_id: int, days: int) -> None:
+        before, num_deleted = self._now() - timedelta(days=days), 0
+        try:
+            while jobs := await self._store.erasures.expired(guild_id, before, BATCH_JOBS):
+                for job in jobs:
+                    async with asyncio.timeout(FILES_TIMEOUT_S):
+                        await asyncio.to_thread(self._pictures.delete, job.id)
+                    await self._store.erasures.erase_job(job.id)
+                    num_deleted += 1
+                await asyncio.sleep(self._pause_s)
+        finally:
+            if num_deleted:
+                _log.info("guild %d: %d jobs were past their time and are deleted", guild_id, num_deleted)
+                details = {"deleted": num_deleted, "days": days}
+                await self._notes.add(
+                    AuditRecord(guild_id=guild_id, action=AuditAction.RESULTS_EXPIRED, details=details)
+                )

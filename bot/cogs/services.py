@@ -8,6 +8,7 @@ from bot.catalogues import Languages
 from bot.cogs.admin_notices import AdminNotices
 from bot.cogs.admission import Admission
 from bot.cogs.audit_mirror import AuditMirror
+from bot.cogs.audit_notes import AuditNotes
 from bot.cogs.delivery import Deliveries
 from bot.cogs.discord_clock import DiscordClock
 from bot.cogs.erasing import Erasing
@@ -62,8 +63,14 @@ class Services:
         self.threads = PictureThreads()
         self.gate = ImageGate(categories, store.blocked_hashes, self.threads)
         self.clock = DiscordClock()
+        self.notes = AuditNotes(store.audit)
         self.check = PictureCheck(
-            store, self.gate, on_open=self._wake_reviews, strike=self._strike_for_pictures, now=self.clock.now
+            store,
+            self.gate,
+            notes=self.notes,
+            on_open=self._wake_reviews,
+            strike=self._strike_for_pictures,
+            now=self.clock.now,
         )
         self.deliveries = Deliveries(
             store=store.jobs,
@@ -90,7 +97,7 @@ class Services:
             clock=self.clock,
             languages=languages,
         )
-        self.retention = Retention(store=store, pictures=pictures, now=self.clock.now)
+        self.retention = Retention(store=store, pictures=pictures, notes=self.notes, now=self.clock.now)
         self.sweep_search = SweepSearch(store, pictures, self.threads)
         self.sweeper = Sweeper(
             client,
@@ -165,6 +172,7 @@ class Services:
         ):
             await background.aclose()
         await self.deliveries.aclose()
+        await self.notes.aclose()
         self.threads.close()
 
     def _wake_reviews(self) -> None:

@@ -52,12 +52,15 @@ class StyleBook:
         except TimeoutError as error:
             raise StoreError("The style could not be stored in time.") from error
 
-    async def remove(self, guild_id: int, name: str) -> str:
-        """The name of the style that is gone now. Raises InvalidParameterError if the guild has none of that name."""
+    async def remove(self, guild_id: int, name: str, *, by: int) -> str:
+        """The name of the style that is gone now. by: who removes it.
+
+        Raises InvalidParameterError if the guild has none of that name.
+        """
         wanted = style_name(name)
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
-                was_there = await self._store.remove(guild_id, wanted)
+                was_there = await self._store.remove(guild_id, wanted, by=by)
         except TimeoutError as error:
             raise StoreError("The style could not be removed in time.") from error
         if not was_there:

@@ -64,7 +64,7 @@ class StyleCog(commands.Cog):
     @app_commands.describe(name=locale_str("The style to remove"))
     async def remove(self, interaction: discord.Interaction, name: StyleName) -> None:
         """Removes a style; jobs that used it keep what it made of their prompts."""
-        removed = await self._styles.remove(guild_of(interaction), name)
+        removed = await self._styles.remove(guild_of(interaction), name, by=interaction.user.id)
         await _answer(interaction, self._language(interaction).text("Removed the style {name}.", name=escape(removed)))
 
     @remove.autocomplete("name")

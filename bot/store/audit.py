@@ -43,10 +43,17 @@ class AuditAction(StrEnum):
     APPEAL_UPHELD = "appeal_upheld"
     APPEAL_LIFTED = "appeal_lifted"
     CASE_DECIDED = "case_decided"
+    PROMPT_HELD = "prompt_held"
+    PICTURES_HELD = "pictures_held"
+    PICTURES_WARNED = "pictures_warned"
+    PICTURES_SPOILERED = "pictures_spoilered"
     PICTURES_REFUSED = "pictures_refused"
     PICTURES_UNBLOCKED = "pictures_unblocked"
     RESULT_HIDDEN = "result_hidden"
     RESULT_RESTORED = "result_restored"
+    RESULTS_EXPIRED = "results_expired"
+    STYLE_ADDED = "style_added"
+    STYLE_REMOVED = "style_removed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

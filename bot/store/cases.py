@@ -21,6 +21,8 @@ from bot.store.states import FINAL_STATES, JobState
 
 MAX_ATTEMPTS: Final = 10
 
+_HELD: Final = {CaseKind.HELD_PROMPT: AuditAction.PROMPT_HELD, CaseKind.HELD_PICTURES: AuditAction.PICTURES_HELD}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCase:
@@ -75,7 +77,8 @@ class CaseStore:
         self._database = database
 
     async def open(self, case: NewCase) -> CaseRecord:
-        """Stores a case under the guild's next number, without gaps; the open one of this kind and job, if there is."""
+        """Stores a case under the guild's next number, without gaps; the open one of this kind and job, if there is.
+        The audit gets a record of what is held with it."""
         for _ in range(MAX_ATTEMPTS):
             try:
                 return await self._open(case)
@@ -94,8 +97,13 @@ class CaseStore:
         ).where(~exists().where(same))
         async with self._database.transaction() as connection:
             inserted = await connection.execute(insert(cases).from_select([*values, "number"], row).returning(*cases.c))
-            found = inserted.one_or_none() or (await connection.execute(select(cases).where(same))).one()
-            return _case_of(found._mapping)
+            new = inserted.one_or_none()
+            if new is None:
+                return _case_of((await connection.execute(select(cases).where(same))).one()._mapping)
+            opened = _case_of(new._mapping)
+            if opened.kind in _HELD:
+                await write_audit(connection, _hold_record(opened))
+            return opened
 
     async def decide(
         self, guild_id: int, number: int, decision: Decision, *, by: int | None, at: datetime
@@ -248,4 +256,17 @@ def _record(case: CaseRecord) -> AuditRecord:
         job_id=case.job_id,
         case_number=case.number,
         details={"decision": str(case.decision), "kind": str(case.kind)},
+    )
+
+
+def _hold_record(case: CaseRecord) -> AuditRecord:
+    """Without what a rule found in a prompt, which nobody could delete then."""
+    hits = [{name: value for name, value in hit.items() if name != "found"} for hit in case.details.get("hits", ())]
+    return AuditRecord(
+        guild_id=case.guild_id,
+        action=_HELD[case.kind],
+        user_id=case.user_id,
+        job_id=case.job_id,
+        case_number=case.number,
+        details={"hits": hits},
     )

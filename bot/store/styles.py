@@ -2,13 +2,14 @@
 
 import unicodedata
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import delete, func, insert, literal, select
 
 from bot.errors import InvalidParameterError, InvalidPromptError
 from bot.language import Text
 from bot.requests import check_prompt
+from bot.store.audit import AuditAction, AuditRecord, write_audit
 from bot.store.database import Database
 from bot.store.schema import styles
 
@@ -75,7 +76,8 @@ class StyleStore:
         self._database = database
 
     async def add(self, guild_id: int, style: Style) -> None:
-        """Raises InvalidParameterError if the guild has a style of this name, or MAX_STYLES."""
+        """Raises InvalidParameterError if the guild has a style of this name, or MAX_STYLES. The audit gets its record
+        with it."""
         values = asdict(style) | {"guild_id": guild_id}
         here = styles.c.guild_id == guild_id
         num_styles = select(func.count()).select_from(styles).where(here).scalar_subquery()
@@ -85,6 +87,8 @@ class StyleStore:
             query = row.where(num_styles < MAX_STYLES, ~same_name)
             added = await connection.execute(insert(styles).from_select(list(values), query))
             if added.rowcount:
+                details = {"style": style.name, "text": style.prompt, "negative": style.negative}
+                await write_audit(connection, _record(guild_id, AuditAction.STYLE_ADDED, style.created_by, details))
                 return
             if await connection.scalar(select(same_name)):
                 raise InvalidParameterError("There is a style {name} already: remove it first.", name=style.name)
@@ -92,11 +96,13 @@ class StyleStore:
                 "This server has {limit} styles, as many as fit: remove one first.", limit=MAX_STYLES
             )
 
-    async def remove(self, guild_id: int, name: str) -> bool:
-        """Whether the guild had this style; it has it no more."""
+    async def remove(self, guild_id: int, name: str, *, by: int) -> bool:
+        """Whether the guild had this style; it has it no more. by: who removes it, for the audit."""
         found = (styles.c.guild_id == guild_id) & (styles.c.name == name)
         async with self._database.transaction() as connection:
             removed = await connection.execute(delete(styles).where(found))
+            if removed.rowcount:
+                await write_audit(connection, _record(guild_id, AuditAction.STYLE_REMOVED, by, {"style": name}))
             return removed.rowcount == 1
 
     async def of(self, guild_id: int) -> list[Style]:
@@ -105,3 +111,7 @@ class StyleStore:
         query = select(*columns).where(styles.c.guild_id == guild_id).order_by(styles.c.name)
         async with self._database.reading() as connection:
             return [Style(**row._mapping) for row in await connection.execute(query)]
+
+
+def _record(guild_id: int, action: AuditAction, actor_id: int, details: dict[str, Any]) -> AuditRecord:
+    return AuditRecord(guild_id=guild_id, action=action, actor_id=actor_id, details=details)

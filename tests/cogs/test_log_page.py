@@ -109,6 +109,23 @@ def test_every_action_has_its_words_and_fits_into_its_column() -> None:
             "The bot did not show pictures for <@3>, by a rule for pictures. · blood and wounds · like pictures that "
             "moderators rejected",
         ),
+        (
+            entry("prompt_held", actor_id=None, case_number=3, details={"hits": [{"rule": "*x"}, {"rule": "y"}]}),
+            "The bot held a prompt of <@3> for moderators. · \\*x · case #3",
+        ),
+        (
+            entry("pictures_held", actor_id=None, details={"hits": [{"category": "blood"}]}),
+            "The bot held pictures for <@3> until moderators decide. · blood and wounds",
+        ),
+        (
+            entry("pictures_spoilered", actor_id=None, details={"hits": [{"category": "blood"}]}),
+            "The bot put pictures for <@3> behind a click, by a rule for pictures. · blood and wounds",
+        ),
+        (
+            entry("results_expired", actor_id=None, user_id=None, details={"deleted": 2, "days": 30}),
+            "The bot deleted what this server keeps no longer. · 2 results deleted",
+        ),
+        (entry("style_added", details={"style": "oil_2"}), "<@2> added a style. · oil\\_2"),
         (entry("ban", details={"replaces": [4]}), "<@2> banned <@3> from drawing. · in the place of an earlier one"),
     ],
 )

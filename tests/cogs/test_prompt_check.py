@@ -10,7 +10,7 @@ from bot.cogs.sanctioning import Sanctioning
 from bot.errors import StoreError
 from bot.moderation.prompt_rules import Rule, RuleAction
 from bot.sandbox import EventKind
-from bot.store import AuditAction, AuditFilter, JobState, SanctionStore
+from bot.store import AuditAction, AuditFilter, AuditRecord, AuditStore, JobState, SanctionStore
 from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 
 REFUSED = "Your prompt is against the rules of this server. Describe something else."
@@ -140,6 +140,30 @@ async def test_a_strike_that_takes_longer_than_the_answer_is_given_all_the_same(
         async with asyncio.timeout(TIMEOUT_S):
             while not await sanctions.of(stage.app.bot.guilds[0].id, user_id):  # noqa: ASYNC110 - nothing announces it
                 await asyncio.sleep(0.02)
+
+
+async def test_a_refusal_is_recorded_once_the_store_takes_it(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_stage() as stage:
+        await rule(stage, "red", RuleAction.REFUSE)
+        stage.app.bot.services.notes._pauses_s = (0.01,) * 1000
+        is_locked, add = True, AuditStore.add
+
+        async def lockable(self: AuditStore, *records: AuditRecord) -> None:
+            if is_locked:
+                raise StoreError("It is locked.")
+            await add(self, *records)
+
+        monkeypatch.setattr(AuditStore, "add", lockable)
+        assert await refused(stage, "/imagine prompt:a red circle") == REFUSED
+        wanted = AuditFilter(guild_id=stage.app.bot.guilds[0].id, action=AuditAction.PROMPT_REFUSED)
+        assert await stage.app.store.audit.page(wanted, 9) == []
+        is_locked = False
+        async with asyncio.timeout(TIMEOUT_S):
+            while not (entries := await stage.app.store.audit.page(wanted, 9)):  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.02)
+        assert [entry.reason for entry in entries] == ["refuse: red"]
 
 
 async def member_id(stage: Stage) -> int:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from bot.cogs import retention
+from bot.cogs.audit_notes import AuditNotes
 from bot.cogs.retention import Retention
 from bot.errors import StoreError
 from bot.pictures import PictureFolder
-from bot.store import JobState, Store
+from bot.store import AuditAction, AuditFilter, JobState, Store
 from tests.store.samples import new_job, url_of
 
 GUILD, OTHER_GUILD, ADMIN = 7, 8, 5
@@ -38,7 +39,14 @@ async def finished_job(store: Store, pictures: PictureFolder, number: int, guild
 
 def make_retention(store: Store, pictures: PictureFolder, days: float) -> Retention:
     """days: how many have gone by."""
-    return Retention(store=store, pictures=pictures, now=lambda: NOW + timedelta(days=days), pause_s=0)
+    notes = AuditNotes(store.audit)
+    return Retention(store=store, pictures=pictures, notes=notes, now=lambda: NOW + timedelta(days=days), pause_s=0)
+
+
+async def recorded(store: Store, guild_id: int = GUILD) -> list[dict[str, object]]:
+    """What the audit has of deletions in a guild, newest first."""
+    wanted = AuditFilter(guild_id=guild_id, action=AuditAction.RESULTS_EXPIRED)
+    return [dict(entry.details) for entry in await store.audit.page(wanted, 9)]
 
 
 async def kept(store: Store, *job_ids: str) -> list[bool]:
@@ -54,9 +62,12 @@ async def test_only_guilds_that_set_a_time_lose_what_is_past_it(
     await store.guilds.change(OTHER_GUILD, ADMIN, cooldown_s=9)
     await make_retention(store, pictures, 29.9).enforce()
     assert await kept(store, mine, theirs) == [True, True]
+    assert await recorded(store) == []
     await make_retention(store, pictures, 30.1).enforce()
     assert await kept(store, mine, theirs) == [False, True]
     assert [path.parent.name for path in (tmp_path / "pictures").glob("*/*/*.png")] == [theirs]
+    assert await recorded(store) == [{"deleted": 1, "days": 30}]
+    assert await recorded(store, OTHER_GUILD) == []
 
 
 async def test_many_go_in_batches(store: Store, pictures: PictureFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +76,7 @@ async def test_many_go_in_batches(store: Store, pictures: PictureFolder, monkeyp
     await store.guilds.change(GUILD, ADMIN, retention_days=1)
     await make_retention(store, pictures, 2).enforce()
     assert not any(await kept(store, *jobs))
+    assert await recorded(store) == [{"deleted": 5, "days": 1}]
 
 
 async def test_after_a_fault_the_next_round_goes_on(
@@ -85,5 +97,7 @@ async def test_after_a_fault_the_next_round_goes_on(
     with pytest.raises(StoreError):
         await make_retention(store, pictures, 2).enforce()
     assert await kept(store, *jobs) == [False, True, True]
+    assert await recorded(store) == [{"deleted": 1, "days": 1}]
     await make_retention(store, pictures, 2).enforce()
     assert not any(await kept(store, *jobs))
+    assert await recorded(store) == [{"deleted": 2, "days": 1}, {"deleted": 1, "days": 1}]

@@ -23,7 +23,17 @@ from bot.moderation.likeness import PictureHash
 from bot.moderation.prompt_rules import Rule, RuleAction
 from bot.pictures import PictureFolder
 from bot.sandbox import Event
-from bot.store import AuditAction, AuditFilter, CaseRecord, JobState, JobStore, NewCase, SanctionRecord, Store
+from bot.store import (
+    AuditAction,
+    AuditEntry,
+    AuditFilter,
+    CaseRecord,
+    JobState,
+    JobStore,
+    NewCase,
+    SanctionRecord,
+    Store,
+)
 from tests.cogs.test_privacy import unpacked, until_told
 from tests.cogs.test_sweeping import circle
 from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
@@ -37,6 +47,12 @@ texts = ["a black star"]
 threshold = 1.0
 """
 HOLD = ImageRule("black_star", ImageAction.HOLD, 0.0)
+BY_RULE = {
+    ImageAction.WARN: AuditAction.PICTURES_WARNED,
+    ImageAction.SPOILER: AuditAction.PICTURES_SPOILERED,
+    ImageAction.REFUSE: AuditAction.PICTURES_REFUSED,
+    ImageAction.STRIKE: AuditAction.PICTURES_REFUSED,
+}
 
 
 @pytest.fixture
@@ -112,6 +128,12 @@ async def sanctions_of(stage: Stage) -> list[SanctionRecord]:
     return await stage.app.store.sanctions.of(job.guild_id, job.user_id)
 
 
+async def noted(stage: Stage, *actions: AuditAction) -> list[AuditEntry]:
+    """What the audit has of these actions, newest first."""
+    entries = await stage.app.store.audit.page(AuditFilter(guild_id=(await guild_of(stage)).id), 50)
+    return [entry for entry in entries if entry.action in actions]
+
+
 async def decisions(stage: Stage) -> list[tuple[int | None, Any]]:
     wanted = AuditFilter(guild_id=(await guild_of(stage)).id, action=AuditAction.CASE_DECIDED)
     return [(entry.actor_id, entry.details["decision"]) for entry in await stage.app.store.audit.page(wanted, 10)]
@@ -140,6 +162,8 @@ async def test_nobody_sees_pictures_before_a_moderator_approves(open_stage: Open
         await eventually(lambda: bool(edits_of(stage, case.message_id)))
         assert "Approved by <@" in edits_of(stage, case.message_id)[-1].payload["content"]
         assert [decision for _, decision in await decisions(stage)] == ["approve"]
+        (held,) = await noted(stage, AuditAction.PICTURES_HELD)
+        assert (held.actor_id, held.user_id, held.job_id, held.case_number) == (None, job.user_id, job.id, 1)
     assert told is not None
 
 
@@ -489,6 +513,10 @@ async def test_what_the_other_actions_do(open_stage: OpenStage, action: ImageAct
         reasons = [each.reason for each in await sanctions_of(stage) if each.kind == "strike"]
         why = "Pictures against a rule of this server: black star"
         assert reasons == ([why] if action is ImageAction.STRIKE else [])
+        job = await stage.job(JobState.DELIVERED if files else JobState.FAILED)
+        entries = await noted(stage, *BY_RULE.values())
+        assert [(entry.action, entry.job_id) for entry in entries] == [(BY_RULE[action], job.id)]
+        assert [hit["category"] for hit in entries[0].details["hits"]] == ["black_star"] * 2
         assert all(Path(name).name.startswith("SPOILER_") == (action is ImageAction.SPOILER) for name in answer.files)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bot.moderation.cases import CaseKind, Decision
-from bot.store import CaseRecord, JobState, NewCase, Store
+from bot.store import AuditAction, AuditFilter, CaseRecord, JobState, NewCase, Store
 from bot.store.schema import cases as cases_table
 from tests.store.samples import SNOWFLAKE, new_job
 
@@ -88,6 +88,27 @@ async def test_a_job_has_one_open_case_of_a_kind(store: Store) -> None:
     again = await store.cases.open(new_case())
     assert [first.number, report.number, again.number] == [1, 2, 3]
     assert [case.number for case in await store.cases.of_job(first.job_id)] == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "hit", "action"),
+    [
+        (CaseKind.HELD_PROMPT, {"rule": "grass", "found": "gr4ss"}, AuditAction.PROMPT_HELD),
+        (CaseKind.HELD_PICTURES, {"category": "blood", "score": 0.5}, AuditAction.PICTURES_HELD),
+        (CaseKind.REPORT, {}, None),
+    ],
+)
+async def test_what_is_held_is_recorded_once_and_without_the_prompt(
+    store: Store, kind: CaseKind, hit: dict[str, Any], action: AuditAction | None
+) -> None:
+    for _ in range(2):
+        await store.cases.open(new_case(kind=kind, details={"hits": [hit]}))
+    entries = await store.audit.page(AuditFilter(guild_id=GUILD), 9)
+    assert [entry.action for entry in entries] == ([] if action is None else [action])
+    for entry in entries:
+        assert (entry.actor_id, entry.user_id, entry.case_number) == (None, SNOWFLAKE, 1)
+        assert entry.job_id == new_case().job_id
+        assert entry.details == {"hits": [{name: value for name, value in hit.items() if name != "found"}]}
 
 
 async def test_what_is_open_and_what_is_due(store: Store) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from bot.errors import DalleBotError, InvalidParameterError
-from bot.store import Store, Style, styles
+from bot.store import AuditAction, AuditFilter, Store, Style, styles
 from bot.store.styles import MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS
 from tests.store.samples import SNOWFLAKE
 
@@ -67,10 +67,18 @@ async def test_a_name_is_taken_once(store: Store) -> None:
 
 async def test_a_removed_name_is_free_again(store: Store) -> None:
     await store.styles.add(GUILD, style())
-    assert not await store.styles.remove(GUILD + 1, "oil")
-    assert await store.styles.remove(GUILD, "oil")
-    assert not await store.styles.remove(GUILD, "oil")
+    assert not await store.styles.remove(GUILD + 1, "oil", by=1)
+    assert await store.styles.remove(GUILD, "oil", by=1)
+    assert not await store.styles.remove(GUILD, "oil", by=1)
     await store.styles.add(GUILD, style(prompt="another"))
+    entries = await store.audit.page(AuditFilter(guild_id=GUILD), 9)
+    assert [(entry.action, entry.actor_id) for entry in entries] == [
+        (AuditAction.STYLE_ADDED, SNOWFLAKE + 1),
+        (AuditAction.STYLE_REMOVED, 1),
+        (AuditAction.STYLE_ADDED, SNOWFLAKE + 1),
+    ]
+    assert entries[0].details == {"style": "oil", "text": "another", "negative": None}
+    assert entries[1].details == {"style": "oil"}
     assert [found.prompt for found in await store.styles.of(GUILD)] == ["another"]
 
 
