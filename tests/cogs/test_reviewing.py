@@ -649,7 +649,7 @@ async def test_no_more_than_so_many_of_one_member_wait(open_stage: OpenStage, mo
         await stage.app.store.cases.open(replace(report, job_id="0" * 12))
         await set_up(stage)
         await hold_prompts(stage)
-        await ask(stage)
+        assert "waiting for review" in (await ask(stage)).text
         assert "1 requests of yours do already" in (await ask(stage)).text
         refused = await ask(stage, "/imagine prompt:a secret garden images:1")
         assert refused.is_ephemeral
