@@ -2,7 +2,7 @@
 
 Orders (see line_process.py), in this sequence:
 
-- {"do": "open", "settings"} → {}: once the engine is ready
+- {"do": "open", "settings", "claims"} → {}: once the engine is ready, on a core of its own (own_core.py)
 - {"do": "alone", "jobs", "seed"} → {"mean_s"}: latency of planned jobs, one after the other
 - {"do": "draw", "jobs", "seed", "part", "parts"} → {"images", "seconds"}: every `parts`-th of the planned jobs, all
   at once
@@ -11,9 +11,11 @@ Orders (see line_process.py), in this sequence:
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Final
 
 from bot.bench.line_process import Answer, Order, serve_orders
+from bot.bench.own_core import on_own_core
 from bot.bench.serve_load import at_rate, plan_arrivals, serve_arrivals
 from bot.commands.options import engine_factory
 from bot.config import Settings
@@ -35,7 +37,7 @@ class _Bare:
     async def handle(self, order: Order) -> Answer:
         match order["do"]:
             case "open":
-                await self._open(Settings(**order["settings"]))
+                await self._open(Settings(**order["settings"]), Path(order["claims"]))
                 return {}
             case "alone":
                 return {"mean_s": await self._alone(order["jobs"], order["seed"])}
@@ -44,10 +46,10 @@ class _Bare:
             case unknown:
                 raise ValueError(f"{unknown!r} is no order")
 
-    async def _open(self, settings: Settings) -> None:
+    async def _open(self, settings: Settings, claims: Path) -> None:
         self._executor = await self._stack.enter_async_context(
             LocalExecutor(
-                engine_factory(settings, StartUp()),
+                on_own_core(engine_factory(settings, StartUp()), claims),
                 chunk_tokens=settings.engine.chunk_tokens,
                 max_jobs=MAX_JOBS,
                 max_jobs_per_user=MAX_JOBS,

@@ -1,7 +1,7 @@
 """`dalle-bot bench scale`: how many replicas a community needs, from what this machine measures.
 
-1. Two replicas on a Ray cluster of this machine draw single jobs, then all jobs at once, then the same jobs as they
-   arrive. The first two tell what a step costs and what a job costs beside it.
+1. Two replicas on a Ray cluster of this machine, on a core each, draw single jobs, then all jobs at once, then the
+   same jobs as they arrive. The first two tell what a step costs and what a job costs beside it.
 2. The simulation plays the last two runs; both figures are in the report. Two processes without a cluster draw the
    same.
 3. The event loop of a bot, the database and the pictures are measured alone.
@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 
+from bot.bench.own_core import on_own_core
 from bot.bench.scale_model import EngineFacts, p95_wait_s, poisson, simulate, smallest_fleet
 from bot.bench.scale_rates import jobs_per_s_of_store, loop_s_per_job, mean_picture_bytes
 from bot.bench.scale_report import Answer, Rates, ScaleReport, bottlenecks
@@ -62,8 +63,11 @@ async def measure_scale(
     except ImportError as error:
         raise ConfigError("bench scale needs Ray: pip install -e '.[ray,scale]' in the checkout.") from error
 
+    claims = folder / "replicas"
+    claims.mkdir()
+
     def open_engine() -> Engine:
-        return engine_factory(settings, StartUp())()
+        return on_own_core(engine_factory(settings, StartUp()), claims)()
 
     cluster = own_cluster(2 * NUM_REPLICAS)
     with start_up.stage("start a cluster"):

@@ -122,8 +122,10 @@ async def measure_bare(settings: Settings, folder: Path, *, num_jobs: int, seed:
             )
             for number in range(NUM_REPLICAS)
         ]
+        claims = folder / "engines"
+        claims.mkdir()
         with start_up.stage("load two engines"):
-            opening = {"do": "open", "settings": dump_settings(settings)}
+            opening = {"do": "open", "settings": dump_settings(settings), "claims": str(claims)}
             await asyncio.gather(*(process.ask(opening, _LIMIT_S) for process in processes))
         with start_up.stage("two engines, all at once"):
             warm = {"do": "alone", "jobs": SOLO_JOBS, "seed": seed}
