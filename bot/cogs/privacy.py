@@ -74,12 +74,12 @@ class PrivacyCog(commands.Cog):
         mentions = discord.AllowedMentions.none()
         await interaction.response.send_message(view=view, ephemeral=True, allowed_mentions=mentions)
 
-    @privacy.command(name=locale_str("export"), description=locale_str("Get all that this bot has of you, as files"))
+    @privacy.command(name=locale_str("export"), description=locale_str("Get what this bot has of you, as files"))
     async def export(self, interaction: discord.Interaction) -> None:
         """Sends it as direct messages, in the background."""
         language = self._languages.of(str(interaction.locale))
         self._exporting.check(interaction.user.id)
-        said = language.text("I am packing all that I have of you. It comes as a direct message, in some minutes.")
+        said = language.text("I am packing what I have of you. It comes as a direct message, in some minutes.")
         await answer_alone(interaction, said)
         self._exporting.start(interaction.user.id, ProgressNote(interaction), language)
 

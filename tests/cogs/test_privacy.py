@@ -32,7 +32,7 @@ from tests.cogs.test_cancelling import post_button
 from tests.cogs.test_gallery import draw, engine
 from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 
-PACKING = "I am packing all that I have of you. It comes as a direct message, in some minutes."
+PACKING = "I am packing what I have of you. It comes as a direct message, in some minutes."
 DELETING = "Deleting. This goes on whatever happens, and you are told when it is done."
 DELETED = "Deleted: {} with {} messages and pictures, and everything else that I had of you."
 
