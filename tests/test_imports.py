@@ -63,7 +63,7 @@ FLOOR_OF: Final = {part: floor for floor, parts in FLOORS.items() for part in pa
 LIBRARIES: Final = {
     "jax": {part for floor in (1, 2, 3) for part in FLOORS[floor]} | {"bot.executor.worker", "bot.bench"},
     "discord": FLOORS[5] | {"bot.app", "bot.sandbox"},
-    "ray": {"bot.executor.ray.serving", "bot.executor.ray.connecting"},
+    "ray": {f"bot.executor.ray.{name}" for name in ("serving", "connecting", "own_cluster")},
 }
 # Whoever imports one of these has JAX loaded.
 SAME_AS: Final = {"jaxlib": "jax", "flax": "jax", "optax": "jax"}
