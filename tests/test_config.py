@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from bot.config import Settings, default_data_dir, key_paths, load_settings
+from bot.config import Settings, default_data_dir
+from bot.config_loading import key_paths, load_settings
 from bot.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"

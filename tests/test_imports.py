@@ -39,6 +39,7 @@ FLOORS: Final = {
     0: {
         "bot.catalogues",
         "bot.config",
+        "bot.config_loading",
         "bot.deployment",
         "bot.errors",
         "bot.guild_settings",

@@ -18,7 +18,8 @@ import typer
 from bot.__main__ import app
 from bot.cogs.imagine import ImagineCog
 from bot.cogs.permissions import PERMISSION_NAMES, invite_link
-from bot.config import Settings, key_paths
+from bot.config import Settings
+from bot.config_loading import key_paths
 from bot.demo.grammar import COLOURS, RELATIONS, SHAPES, SIZES
 from bot.fetch.source import DEFAULT_CLIP, DEFAULT_VQGAN, RELEASED
 from bot.moderation.authority import COMMANDS, MENUS, PRESSES, Need

@@ -31,7 +31,7 @@ def read_settings(config: Path | None, model: str | None) -> "Settings":
 
     model: instead of the whole model of the file, with the VQGAN and CLIP that belong to it.
     """
-    from bot.config import load_settings
+    from bot.config_loading import load_settings
     from bot.log import configure_logging, log_crashes, secrets_in
 
     if config is None and DEFAULT_CONFIG.is_file():

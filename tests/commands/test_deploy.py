@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from bot.config import key_paths
+from bot.config_loading import key_paths
 from bot.deployment import compose, serve
 from bot.telemetry.resources import alerts, dashboard
 from tests.command_line import Call

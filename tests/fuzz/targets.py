@@ -21,7 +21,7 @@ from bot.checkpoints.hashtags import HashtagSplitter
 from bot.checkpoints.json_file import read_json
 from bot.checkpoints.text import PromptNormalizer
 from bot.checkpoints.tokenizers import PromptTokenizer
-from bot.config import load_settings
+from bot.config_loading import load_settings
 from bot.errors import CheckpointError, ConfigError, InvalidParameterError, InvalidPromptError, UnknownControlError
 from bot.models.clip_config import ClipConfig
 from bot.models.clip_preprocess import ClipPreprocessing

@@ -14,7 +14,7 @@ from ray import serve
 from ray.serve.config import AutoscalingContext, RequestRouterConfig
 from ray.serve.request_router import PendingRequest, RequestRouter, RunningReplica
 
-from bot.config import load_settings
+from bot.config_loading import load_settings
 from bot.engine.base import Engine
 from bot.executor.base import TextVector
 from bot.executor.replica import MAX_JOBS, Replica
