@@ -117,7 +117,8 @@ class JsonFormatter(logging.Formatter):
         if record.stack_info:
             line["stack"] = self.formatStack(record.stack_info)
         for name, value in vars(record).items():
-            if name not in _STANDARD_FIELDS:
+            # Ray, for one, gives every record a field of its own.
+            if name not in _STANDARD_FIELDS and not name.startswith("_"):
                 line.setdefault(name, value)
         for name, value in bound_ids().items():
             line.setdefault(name, value)

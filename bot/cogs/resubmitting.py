@@ -123,7 +123,8 @@ class Resubmitting:
         )
 
     async def kept(self, job: JobRecord) -> Result | None:
-        """The result that was kept of a job; None without all of its pictures. Raises StoreError and TimeoutError."""
+        """The result that was kept of a job; None without all of its pictures, which a damaged one is none of. Raises
+        StoreError and TimeoutError."""
         async with asyncio.timeout(STORE_TIMEOUT_S):
             images = await self._store.images.of(job.id)
         if not images or job.result is None:
@@ -131,7 +132,11 @@ class Resubmitting:
 
         def load() -> Result | None:
             files = [self._pictures.load(job.id, image.rank) for image in images]
-            pictures = [picture_of(data) for data in files if data is not None]
+            try:
+                pictures = [picture_of(data) for data in files if data is not None]
+            except StoreError as error:
+                _log.warning("job %s: %s", job.id, error, extra={"job_id": job.id})
+                return None
             return result_of(job, images, pictures) if len(pictures) == len(files) else None
 
         return await self._threads.run(FILES_TIMEOUT_S, load)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -277,13 +278,24 @@ async def test_a_decision_after_a_restart(open_stage: OpenStage) -> None:
     assert engines[1].calls["insert"] == 0, "the pictures waited on disk"
 
 
-async def test_pictures_that_gave_way_are_drawn_again(open_stage: OpenStage, settings: Settings) -> None:
+def scramble(file: Path) -> None:
+    """Damages a picture where a look at its ends does not show it."""
+    data = bytearray(file.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 8] = bytes(8)
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, scramble])
+async def test_pictures_that_gave_way_or_are_damaged_are_drawn_again(
+    open_stage: OpenStage, settings: Settings, spoil: Callable[[Path], None]
+) -> None:
     async with open_stage() as stage:
         await set_up(stage)
         await ask(stage)
         await posted(stage)
         for file in settings.pictures_dir.glob("*/*/2.png"):
-            file.unlink()
+            spoil(file)
         await moderate(stage, "click Approve")
         job = await stage.job(JobState.DELIVERED)
         assert [e for e in edits_of(stage, job.message_id) if e.answer["attachments"]]

@@ -14,6 +14,8 @@ from bot.store import JobState, JobStore, NewJob
 from tests.conftest import OpenStage, eventually
 from tests.store.full_disk import full_disk
 
+pytestmark = pytest.mark.fault
+
 PROBLEM = "The bot's database has a problem (id "
 
 

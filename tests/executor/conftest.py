@@ -12,6 +12,16 @@ from bot.executor.local import LocalExecutor
 from .near import near
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests on a Ray cluster run only where `-m` names them; see test_ray.py."""
+    if "ray" in config.getoption("markexpr"):
+        return
+    theirs = [item for item in items if item.get_closest_marker("ray")]
+    if theirs:
+        items[:] = [item for item in items if item not in theirs]
+        config.hook.pytest_deselected(items=theirs)
+
+
 class ExecutorFactory(Protocol):
     """Makes an executor over a FakeEngine of the given arguments; entering it starts it, leaving closes it."""
 

@@ -11,7 +11,7 @@ from bot.executor.local import LocalExecutor
 
 from .drive import ask, at_gate, check_result, read, soon
 
-pytestmark = pytest.mark.usefixtures("no_blocking_calls")
+pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("no_blocking_calls")]
 
 
 async def test_running_jobs_end_and_waiting_ones_are_given_back() -> None:

@@ -1,4 +1,8 @@
-"""RemoteExecutor on a real Ray cluster of this machine: the contract, and what kills replicas."""
+"""RemoteExecutor on a real Ray cluster of this machine: the contract, and what kills replicas.
+
+Only where they are asked for (`-m ray`), in a process of their own: Ray forks, which processes with JAX in them must not
+do, and it changes logging.
+"""
 
 import asyncio
 import os
@@ -24,9 +28,6 @@ from . import test_contract as contract
 from .conftest import ExecutorFactory
 from .drive import ask, check_result, read
 
-connecting = pytest.importorskip("bot.executor.ray.connecting")
-own_cluster = pytest.importorskip("bot.executor.ray.own_cluster")
-
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
 
 # Those of the contract whose engine can be described to another process.
@@ -51,13 +52,18 @@ class Engines:
     """Applications of the cluster, one for each description of an engine, deployed when it is first asked for."""
 
     def __init__(self) -> None:
+        from bot.executor.ray.connecting import connect
+        from bot.executor.ray.own_cluster import deploy
+
+        self.connect = connect
+        self._deploy = deploy
         self._names: dict[str, str] = {}
 
     def name_of(self, *, chunk_tokens: int, num_replicas: int, **engine: Any) -> str:
         key = repr((chunk_tokens, num_replicas, sorted(engine.items())))
         if key not in self._names:
             name = f"engines-{len(self._names)}"
-            own_cluster.deploy(
+            self._deploy(
                 partial(FakeEngine, **engine),
                 chunk_tokens=chunk_tokens,
                 name=name,
@@ -83,7 +89,7 @@ class Engines:
         name = await asyncio.to_thread(
             partial(self.name_of, chunk_tokens=chunk_tokens, num_replicas=num_replicas, **engine)
         )
-        replicas = await connecting.connect("auto", name, timeout_s=60.0)
+        replicas = await self.connect("auto", name, timeout_s=60.0)
         scheduler = Scheduler(max_jobs=max_jobs, max_jobs_per_user=max_jobs_per_user)
         async with RemoteExecutor(
             replicas, scheduler, client="tests", look_s=0.2, silence_timeout_s=silence_timeout_s
@@ -93,7 +99,10 @@ class Engines:
 
 @pytest.fixture(scope="module")
 def engines() -> Iterator[Engines]:
-    with own_cluster.own_cluster(4):
+    pytest.importorskip("ray")
+    from bot.executor.ray.own_cluster import own_cluster
+
+    with own_cluster(4):
         yield Engines()
 
 
@@ -160,4 +169,4 @@ def test_a_cluster_that_is_not_there_is_named() -> None:
 
 async def test_an_application_that_is_not_deployed_is_named(engines: Engines) -> None:
     with pytest.raises(ConfigError, match="dalle-bot deploy ray"):
-        await connecting.connect("auto", "nothing", timeout_s=1.0)
+        await engines.connect("auto", "nothing", timeout_s=1.0)

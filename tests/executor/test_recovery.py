@@ -16,6 +16,8 @@ from bot.requests import Progress, Started
 from .drive import ask, check_result
 from .play import FakeClock, Play
 
+pytestmark = pytest.mark.fault
+
 VERBS: list[Verb] = ["insert", "step", "wait", "collect", "wait for images", "free"]
 
 

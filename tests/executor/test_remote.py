@@ -19,7 +19,7 @@ from tests.conftest import eventually
 from .drive import ask, at_gate, check_result, read, soon
 from .near import NearReplicas, near
 
-pytestmark = pytest.mark.usefixtures("no_blocking_calls")
+pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("no_blocking_calls")]
 
 SLOW = partial(FakeEngine, num_slots=2, image_length=400, delay_s=0.002)
 

@@ -97,5 +97,5 @@ async def test_which_rule_counted_is_not_in_it(store: Store) -> None:
     )
     found = await exported(store, USER)
     assert [(row["number"], row["kind"], row["job_id"]) for row in found["cases"]] == [(1, "held_prompt", job.id)]
-    assert [row["action"] for row in found["audit"]] == ["prompt_refused"]
+    assert [row["action"] for row in found["audit"]] == ["prompt_held", "prompt_refused"]
     assert "secret" not in json.dumps([found["cases"], found["audit"]])
