@@ -1,7 +1,7 @@
 """RemoteExecutor on a real Ray cluster of this machine: the contract, and what kills replicas.
 
-Only where they are asked for (`-m ray`), in a process of their own: Ray forks, which processes with JAX in them must not
-do, and it changes logging.
+Only where they are asked for (`-m ray`), in a process of their own: Ray forks, which processes with JAX in them must
+not do, and it changes logging.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from bot.engine.fake import FakeEngine
 from bot.errors import ConfigError
 from bot.executor.base import EngineState, Executor
 from bot.executor.remote import RemoteExecutor
+from bot.executor.replicas import Replicas
 from bot.executor.scheduler import Scheduler
 from bot.requests import GenerationRequest, Progress, Started
 from tests.conftest import eventually
@@ -51,10 +52,7 @@ SHARED: list[Callable[[ExecutorFactory], Awaitable[None]]] = [
 class Engines:
     """Applications of the cluster, one for each description of an engine, deployed when it is first asked for."""
 
-    def __init__(self) -> None:
-        from bot.executor.ray.connecting import connect
-        from bot.executor.ray.own_cluster import deploy
-
+    def __init__(self, connect: Callable[..., Awaitable[Replicas]], deploy: Callable[..., None]) -> None:
         self.connect = connect
         self._deploy = deploy
         self._names: dict[str, str] = {}
@@ -99,11 +97,11 @@ class Engines:
 
 @pytest.fixture(scope="module")
 def engines() -> Iterator[Engines]:
-    pytest.importorskip("ray")
-    from bot.executor.ray.own_cluster import own_cluster
-
-    with own_cluster(4):
-        yield Engines()
+    # Ray's own import warns of what pydantic is going to drop; this lets it.
+    connecting = pytest.importorskip("bot.executor.ray.connecting")
+    own_cluster = pytest.importorskip("bot.executor.ray.own_cluster")
+    with own_cluster.own_cluster(4):
+        yield Engines(connecting.connect, own_cluster.deploy)
 
 
 @pytest.mark.parametrize("promise", SHARED, ids=lambda promise: promise.__name__.removeprefix("test_"))
