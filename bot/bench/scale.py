@@ -12,6 +12,7 @@ Called by the command, on an event loop; the engines are in processes of their o
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -69,10 +70,9 @@ async def measure_scale(
     def open_engine() -> Engine:
         return on_own_core(engine_factory(settings, StartUp()), claims)()
 
-    cluster = own_cluster(2 * NUM_REPLICAS)
-    with start_up.stage("start a cluster"):
-        await asyncio.to_thread(cluster.__enter__)
-    try:
+    with ExitStack() as stack:
+        with start_up.stage("start a cluster"):
+            await asyncio.to_thread(stack.enter_context, own_cluster(2 * NUM_REPLICAS))
         with start_up.stage("load the replicas"):
             await asyncio.to_thread(
                 deploy, open_engine, chunk_tokens=settings.engine.chunk_tokens, num_replicas=NUM_REPLICAS
@@ -85,8 +85,6 @@ async def measure_scale(
             facts, compared = await two.measure(num_jobs, seed)
             assert executor.status.info is not None
             model = executor.status.info.name
-    finally:
-        await asyncio.to_thread(cluster.__exit__, None, None, None)
     bare = await measure_bare(settings, folder, num_jobs=num_jobs, seed=seed, start_up=start_up)
     with start_up.stage("measure what is around the engines"):
         rates = Rates(

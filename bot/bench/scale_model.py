@@ -5,6 +5,7 @@ it keeps is what capacity depends on: a step costs by how many slots are occupie
 only, and a job goes as a whole to the replica with the most free slots.
 """
 
+import math
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
@@ -47,8 +48,8 @@ class Course:
     """What became of a job, in seconds of the simulation."""
 
     demand: Demand
-    started_s: float = float("nan")
-    finished_s: float = float("nan")
+    started_s: float = math.nan
+    finished_s: float = math.nan
     num_left: int = 0
 
     @property
@@ -165,7 +166,7 @@ class _Fleet:
                 yield replica.wake
             while replica.entering and len(replica.remaining) < facts.num_slots:
                 course = replica.entering.popleft()
-                if course.num_left == course.demand.num_images and not course.started_s >= 0.0:
+                if math.isnan(course.started_s):
                     course.started_s = self._env.now
                 replica.remaining.append((facts.image_length, course))
             chunk_s = facts.chunk_tokens * facts.pace.seconds_per_token(len(replica.remaining))

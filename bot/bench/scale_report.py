@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
 TOLERANCE: Final = 0.15
-# More of a resource than this, and waits grow without bound.
+# Of what a part can do at most: beyond, waits grow fast.
 USABLE_SHARE: Final = 0.7
 
 

@@ -11,7 +11,7 @@ of more pictures.
 """
 
 import math
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -101,7 +101,10 @@ def stage(
         as_matrix=_layer_kernel,
     )
     unconditional = tokenizer.encode_unconditional()
-    surprise = _surprise(codebook, pictures, seed)
+
+    @cache
+    def surprise() -> npt.NDArray[np.float64]:
+        return _surprise(codebook, pictures, seed)
 
     def init() -> State:
         facts = known(codebook, pictures, math.isqrt(config.image_length), seed)
@@ -119,7 +122,7 @@ def stage(
         ids = np.where(dropped, unconditional.ids, text.ids)
         codes = codebook.name(pixels)
         length = min(SPARSE_LENGTH, config.image_length) if is_sparse else config.image_length
-        positions = _rarest_first(surprise[codes], length, rng)
+        positions = _rarest_first(surprise()[codes], length, rng)
         inputs = np.concatenate(
             [np.full((count, 1), config.decoder_start_token_id, codes.dtype), codes[:, :-1]], axis=1
         )

@@ -1,5 +1,5 @@
 """An engine that draws for bots in other processes. Runs in a process of its own, on its event loop, around a
-LocalExecutor; whoever carries its answers (ray.py) calls it.
+LocalExecutor; whoever carries its answers (ray/serving.py) calls it.
 
 It takes every job: a bot sends no more than there are free slots for, as far as it can tell. Where several bots judge
 at the same time, the LocalExecutor's turns are fair among them.
@@ -16,6 +16,7 @@ import bot
 from bot.engine.base import Engine
 from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError
 from bot.executor.base import EngineState, TextVector, UpdateStream
+from bot.executor.forecast import EngineLoad
 from bot.executor.local import LocalExecutor
 from bot.executor.replicas import Accepted, Alive, Refused, ReplicaLostError, ReplicaState, Sign
 from bot.requests import GenerationRequest, Update
@@ -44,7 +45,7 @@ class Replica:
             max_jobs_per_user=MAX_JOBS,
             hang_timeout_s=hang_timeout_s,
         )
-        # Job id → who asked, and for how many images. A job that is asked for again is another object.
+        # Job id → who asked, and for what. A job that is asked for again is another object.
         self._jobs: dict[str, tuple[str, GenerationRequest]] = {}
 
     async def start(self) -> None:
@@ -74,9 +75,7 @@ class Replica:
     def busy_share(self) -> float:
         """Images of unfinished jobs, per slot; 0.0 before it is ready."""
         load = self._executor.engine_load
-        if load is None:
-            return 0.0
-        return sum(min(request.num_images, load.num_slots) for _, request in self._jobs.values()) / load.num_slots
+        return 0.0 if load is None else self._demand(load).total() / load.num_slots
 
     def state(self) -> ReplicaState:
         """Raises ReplicaLostError if the engine can't draw."""
@@ -84,10 +83,15 @@ class Replica:
         load, info = self._executor.engine_load, self._executor.status.info
         assert load is not None
         assert info is not None
+        age_s = time.monotonic() - load.at_s
+        return ReplicaState(self._id, bot.__version__, info, load, age_s, dict(self._demand(load)))
+
+    def _demand(self, load: EngineLoad) -> Counter[str]:
+        """Images by client, of each job no more than there are slots."""
         demand: Counter[str] = Counter()
         for client, request in self._jobs.values():
             demand[client] += min(request.num_images, load.num_slots)
-        return ReplicaState(self._id, bot.__version__, info, load, time.monotonic() - load.at_s, dict(demand))
+        return demand
 
     async def draw(self, request: GenerationRequest, *, client: str) -> AsyncGenerator[Sign]:
         """See Replicas.draw."""

@@ -1,6 +1,6 @@
 """The seam to engines in other processes: what a bot may ask of them, and what they say.
 
-remote.py asks, replica.py answers, and ray.py carries it between them.
+remote.py asks, replica.py answers, and ray/ carries it between them.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, NullPool, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, event, make_url, select
 from sqlalchemy import create_engine as create_sync_engine
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -64,6 +64,11 @@ class Database:
         with refusals_of(self._name):
             async with self._engine.begin() as connection:
                 yield connection
+
+    async def connect(self) -> None:
+        """Opens a first connection, for which whoever comes first would have to wait. Raises StoreError."""
+        async with self.reading() as connection:
+            await connection.execute(select(1))
 
     async def aclose(self) -> None:
         """Closes every connection."""

@@ -81,6 +81,7 @@ class Store:
         metrics = metrics or Metrics()
         database = await asyncio.to_thread(WatchedDatabase, describe(parsed), engine, file, metrics)
         try:
+            await database.connect()
             yield cls(
                 jobs=JobStore(database, JobTimes(metrics).moved),
                 values=ValueStore(database),

@@ -12,6 +12,8 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -168,3 +170,34 @@ def test_a_cluster_that_is_not_there_is_named() -> None:
 async def test_an_application_that_is_not_deployed_is_named(engines: Engines) -> None:
     with pytest.raises(ConfigError, match="dalle-bot deploy ray"):
         await engines.connect("auto", "nothing", timeout_s=1.0)
+
+
+def test_replicas_are_as_many_as_are_three_quarters_busy() -> None:
+    serving = pytest.importorskip("bot.executor.ray.serving")
+
+    def desired(demand: dict[str, float], *, low: int = 1, high: int = 9) -> int:
+        context = SimpleNamespace(
+            aggregated_metrics={"demand": demand} if demand else None,
+            current_num_replicas=2,
+            capacity_adjusted_min_replicas=low,
+            capacity_adjusted_max_replicas=high,
+        )
+        wanted: int = serving.desired_replicas(context)[0]
+        return wanted
+
+    assert desired({}) == 2
+    assert desired({"a": 0.75, "b": 0.75}) == 2
+    assert desired({"a": 1.0, "b": 0.6}) == 3
+    assert desired({"a": 0.0, "b": 0.0}) == 1
+    assert desired({"a": 0.0}, low=2) == 2
+    assert desired({"a": 50.0}) == 9
+
+
+def test_a_replica_is_set_up_as_its_own_machine_says(tmp_path: Path) -> None:
+    serving = pytest.importorskip("bot.executor.ray.serving")
+    file = tmp_path / "config.toml"
+    file.write_text("[engine]\nchunk_tokens = 7\nhang_timeout_s = 9.0\n")
+    spec = serving._configured(str(file))
+    assert (spec.chunk_tokens, spec.hang_timeout_s) == (7, 9.0)
+    with pytest.raises(ConfigError, match="There is no configuration file"):
+        serving._configured(str(tmp_path / "other.toml"))

@@ -27,6 +27,7 @@ from bot.requests import GenerationRequest
 
 STATES_TIMEOUT_S: Final = 3.0
 REACH_TIMEOUT_S: Final = 5.0
+LEAVE_TIMEOUT_S: Final = 20.0
 # A cluster that was started anew has another controller, of which those who knew the old one learn nothing.
 REJOIN_AFTER_S: Final = 20.0
 # What Ray raises where a replica, or the way to it, is gone. An error of the replica's own code is among them.
@@ -48,17 +49,18 @@ class RayReplicas:
         self._known: tuple[str, ...] = ()
         self._others: set[str] = set()
         self._seen_s = time.monotonic()
+        self._rejoining: asyncio.Task[None] | None = None
 
     async def states(self) -> list[ReplicaState]:
         """Those that can draw now, and are of this version. Raises ClusterLostError."""
         try:
             found = await self._ask_all()
         except _GONE as error:
-            await self._rejoin_if_long_gone()
+            self._rejoin_if_long_gone()
             raise ClusterLostError(_first_line(error)) from None
         states = [each for each in found if isinstance(each, ReplicaState)]
         if not states:
-            await self._rejoin_if_long_gone()
+            self._rejoin_if_long_gone()
             raise ClusterLostError(_first_line(found[0]) if found else "It has no engines.")
         self._seen_s = time.monotonic()
         return [state for state in states if self._is_ours(state)]
@@ -101,9 +103,16 @@ class RayReplicas:
                 answer.cancel()
 
     async def aclose(self) -> None:
-        """Leaves the cluster, which goes on."""
-        if self._address is not None:
-            await asyncio.to_thread(ray.shutdown)
+        """Leaves the cluster, which goes on, within LEAVE_TIMEOUT_S."""
+        if self._address is None:
+            return
+        if self._rejoining is not None:
+            self._rejoining.cancel()
+        try:
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                await asyncio.to_thread(ray.shutdown)
+        except TimeoutError:
+            _log.warning("Ray has not let go of the cluster within %g s.", LEAVE_TIMEOUT_S)
 
     async def _ask_all(self) -> list[Any]:
         try:
@@ -132,16 +141,23 @@ class RayReplicas:
             )
         return False
 
-    async def _rejoin_if_long_gone(self) -> None:
+    def _rejoin_if_long_gone(self) -> None:
+        """In a task of its own: it takes longer than whoever asks for states waits."""
         if self._address is None or time.monotonic() - self._seen_s < REJOIN_AFTER_S:
             return
-        self._seen_s = time.monotonic()
+        if self._rejoining is None or self._rejoining.done():
+            self._rejoining = asyncio.create_task(self._rejoin(self._address), name="join the cluster anew")
+
+    async def _rejoin(self, address: str) -> None:
         _log.warning("Joining the cluster anew.")
         try:
             await asyncio.to_thread(ray.shutdown)
-            self._handle = await asyncio.to_thread(_join, self._address, self._application)
+            self._handle = await asyncio.to_thread(_join, address, self._application)
         except ConfigError as error:
-            raise ClusterLostError(str(error)) from None
+            _log.warning("%s", error)
+        except Exception:
+            _log.exception("The cluster can't be joined anew yet.")
+        self._seen_s = time.monotonic()
 
 
 async def connect(address: str, application: str, *, timeout_s: float) -> RayReplicas:
@@ -152,7 +168,14 @@ async def connect(address: str, application: str, *, timeout_s: float) -> RayRep
     """
     was_there = ray.is_initialized()
     try:
-        handle = await asyncio.to_thread(_join, address, application)
+        try:
+            async with asyncio.timeout(timeout_s):
+                handle = await asyncio.to_thread(_join, address, application)
+        except TimeoutError:
+            raise ConfigError(
+                f"executor.address: the Ray cluster at {address} can't be joined within {timeout_s:g} s. `ray status` "
+                "there shows more."
+            ) from None
         replicas = RayReplicas(handle, application, None if was_there else address)
         await _first_replica(replicas, application, timeout_s)
     except BaseException:

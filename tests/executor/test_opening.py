@@ -1,0 +1,66 @@
+"""Which executor the settings open, and what happens where a cluster can't be used."""
+
+import logging
+
+import pytest
+
+from bot.config import ExecutorSettings, Settings
+from bot.engine.fake import FakeEngine
+from bot.errors import ConfigError
+from bot.executor import opening
+from bot.executor.base import EngineState
+from bot.executor.local import LocalExecutor
+from bot.executor.opening import open_executor
+from bot.executor.queued import QueuedExecutor
+from bot.executor.remote import RemoteExecutor
+from bot.telemetry.metrics import Metrics
+
+from .drive import ask, read
+from .near import NearReplicas
+
+
+async def opened(settings: Settings) -> type[QueuedExecutor]:
+    """The class of what was opened and has drawn, where it can."""
+    async with open_executor(settings, FakeEngine, cancel_start=None, metrics=Metrics()) as executor:
+        if executor.status.state is not EngineState.LOADING or isinstance(executor, LocalExecutor):
+            assert (await read(await executor.submit(ask()))).error is None
+        return type(executor)
+
+
+def on_ray(*, fallback: bool = False) -> Settings:
+    return Settings(executor=ExecutorSettings(kind="ray", address="example:6379", fallback=fallback))
+
+
+async def test_the_engine_is_in_this_process_unless_somebody_says_otherwise() -> None:
+    assert await opened(Settings()) is LocalExecutor
+
+
+async def test_a_cluster_is_asked_with_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    async def connect(address: str, application: str, *, timeout_s: float) -> NearReplicas:
+        asked.extend((address, application, timeout_s))
+        return NearReplicas()
+
+    monkeypatch.setattr(opening, "_import_connect", lambda: connect)
+    assert await opened(on_ray()) is RemoteExecutor
+    assert asked == ["example:6379", "dalle-bot", 120.0]
+
+
+@pytest.mark.parametrize("fallback", [False, True])
+async def test_a_cluster_that_can_not_be_used_is_said_so_and_may_be_done_without(
+    fallback: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> None:
+        raise ConfigError("No cluster answers.")
+
+    monkeypatch.setattr(opening, "_import_connect", refuse)
+    if not fallback:
+        with pytest.raises(ConfigError, match="No cluster answers"):
+            await opened(on_ray())
+        return
+    assert await opened(on_ray(fallback=True)) is LocalExecutor
+    (warned,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert (
+        warned.getMessage() == "No cluster answers. The engine runs in this process instead, as executor.fallback says."
+    )
