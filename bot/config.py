@@ -89,7 +89,7 @@ class ExecutorSettings(_Section):
     @classmethod
     def _no_ray_client(cls, address: str) -> str:
         if address.startswith("ray://"):
-            raise ValueError("the bot joins the cluster itself: give the head's host:port, without ray://")
+            raise ValueError("the head's host:port without ray://, since the bot joins the cluster itself")
         return address
 
 

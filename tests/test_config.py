@@ -269,3 +269,9 @@ def test_a_list_of_guilds_that_cannot_be_read_starts_nothing(monkeypatch: pytest
     monkeypatch.setenv("DALLE_BOT_DISCORD__ALLOWED_GUILDS", value)
     with pytest.raises(ConfigError, match=r"allowed_guilds|The environment"):
         load_settings()
+
+
+def test_ray_s_own_client_is_no_address(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[executor]\naddress = "ray://head:10001"\n')
+    assert "executor.address is 'ray://head:10001'; expected the head's host:port" in refusal(file)
