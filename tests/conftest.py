@@ -3,21 +3,27 @@
 import asyncio
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
+from sqlalchemy import URL
 
 from bot.app import App, open_app, serving
+from bot.catalogues import Languages
 from bot.config import QueueSettings, Settings
 from bot.engine.base import Engine
 from bot.engine.fake import FakeEngine
 from bot.sandbox import Event, EventKind, Patience, Sandbox
 from bot.store import JobRecord, JobState, JobStore, NewJob
+from bot.store.database import BUSY_TIMEOUT_S, parse_url, sqlite_file
+from bot.store.migrate import migrate
 from tests import accessibility, discord_description
 
 _COMPILE_CACHE = "JAX_COMPILATION_CACHE_DIR"
@@ -37,6 +43,48 @@ def pytest_configure(config: pytest.Config) -> None:
     # With a limit JAX locks the folder; otherwise a process may read what another one is still writing.
     os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(2**34)
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+_languages = cache(Languages.load)
+
+
+@cache
+def _migrated_database() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "store.sqlite3"
+        migrate(parse_url(f"sqlite+aiosqlite:///{file}"), BUSY_TIMEOUT_S)
+        return file.read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def migrated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new SQLite database begins as a copy of one that has every migration, which takes a tenth of a second."""
+
+    def copy_or_migrate(url: URL, busy_timeout_s: float) -> None:
+        file = sqlite_file(url)
+        if file is not None and not file.exists():
+            file.write_bytes(_migrated_database())
+        migrate(url, busy_timeout_s)
+
+    monkeypatch.setattr("bot.store.store.migrate", copy_or_migrate)
+
+
+@pytest.fixture(autouse=True)
+def unhurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What must be quick, since an answer to Discord waits for it, has longer here, where several tests share the
+    processors. Those of the limits themselves are marked `true_limits`, or set them."""
+    if request.node.get_closest_marker("true_limits"):
+        return
+    for name, module in list(sys.modules.items()):
+        if name.startswith("bot.cogs."):
+            for key, seconds in vars(module).copy().items():
+                if key.endswith("TIMEOUT_S") and seconds < ACK_LIMIT_S:
+                    monkeypatch.setattr(module, key, 10 * seconds)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Tests of the whole bot wait for half of their time, so that two keep a processor busy."""
+    return 2 * (os.cpu_count() or 1)
 
 
 async def eventually(is_so: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
@@ -118,6 +166,7 @@ def open_stage(sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyP
         return await create(store, *jobs)
 
     monkeypatch.setattr(JobStore, "create", recording_create)
+    monkeypatch.setattr(Languages, "load", _languages)
 
     @asynccontextmanager
     async def open_stage(

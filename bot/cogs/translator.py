@@ -8,7 +8,7 @@ from discord import Locale
 from discord.app_commands import TranslationContextTypes, Translator, locale_str
 
 from bot.catalogues import Languages
-from bot.language import Language
+from bot.language import ENGLISH, Language
 
 
 class CommandTranslator(Translator):
@@ -19,7 +19,10 @@ class CommandTranslator(Translator):
 
     async def translate(self, string: locale_str, locale: Locale, context: TranslationContextTypes) -> str | None:
         """None where the English text stays."""
-        translation = in_language(string.message, self._languages.of(locale.value))
+        language = self._languages.of(locale.value)
+        if language is ENGLISH:
+            return None
+        translation = in_language(string.message, language)
         return None if translation == string.message else translation
 
 

@@ -66,8 +66,9 @@ class Database:
                 yield connection
 
     async def connect(self) -> None:
-        """Opens a first connection, for which whoever comes first would have to wait. Raises StoreError."""
-        async with self.reading() as connection:
+        """Opens a first connection, for which whoever comes first would have to wait; no transaction to whoever counts
+        those. Raises StoreError."""
+        async with Database.reading(self) as connection:
             await connection.execute(select(1))
 
     async def aclose(self) -> None:

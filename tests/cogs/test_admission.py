@@ -240,6 +240,7 @@ async def test_a_restart_keeps_to_the_settings(open_stage: OpenStage) -> None:
     assert edits[-1].payload["attachments"][0]["filename"].endswith(".webp")
 
 
+@pytest.mark.true_limits
 async def test_settings_that_cannot_be_read_let_nobody_in(
     open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -220,6 +220,7 @@ async def test_a_store_that_is_down_is_one_sentence_with_an_id(
     assert match[1] in caplog.text
 
 
+@pytest.mark.true_limits
 async def test_a_store_that_hangs_costs_the_job_and_not_the_answer(
     open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

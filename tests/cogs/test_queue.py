@@ -61,6 +61,7 @@ async def test_a_member_without_jobs(open_stage: OpenStage) -> None:
     assert answer.text == "You have no unfinished jobs.\nEverybody's jobs: 0 waiting, 0 being drawn."
 
 
+@pytest.mark.true_limits
 @pytest.mark.parametrize("how", ["refuses", "hangs"])
 async def test_a_store_that_is_down(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     async def down(*_: object) -> None:

@@ -347,6 +347,7 @@ async def test_damaged_settings_are_shown_as_their_defaults(
         assert "Images at most: 3" in panel.text
 
 
+@pytest.mark.true_limits
 async def test_a_store_that_hangs_is_told(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
     async def hangs(*_: object, **__: object) -> None:
         await asyncio.sleep(TIMEOUT_S)
