@@ -24,6 +24,7 @@ def num_pictures(sandbox: Sandbox) -> int:
     return sum(bool(e.method == "PATCH" and e.answer and e.answer.get("attachments")) for e in sandbox.requests)
 
 
+@pytest.mark.true_limits
 async def test_a_locked_database_refuses_new_jobs_and_loses_no_old_one(
     open_stage: OpenStage, sandbox: Sandbox, settings: Settings
 ) -> None:
