@@ -21,6 +21,8 @@ from bot.demo.verify import verify
 from bot.fetch.locate import DEMO_FOLDER
 from tests.test_readme import set_up
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "a red circle on a blue background"
 # Programs that the other tests of the demo compile too, in the cache of all tests.
 ENGINE = {"NUM_SLOTS": "9", "DETERMINISTIC": "true", "COMPILE_CACHE": "false"}

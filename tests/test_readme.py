@@ -73,6 +73,7 @@ def bot_commands() -> Iterator[list[str]]:
                 yield words
 
 
+@pytest.mark.slow
 def test_the_main_command_draws_in_the_sandbox(tmp_path: Path) -> None:
     """Run as it stands, but for the installation, which .ci/run and the Dockerfile exercise."""
     program, *words = set_up(".")

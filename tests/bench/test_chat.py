@@ -13,6 +13,7 @@ from bot.startup import StartUp
 ENGINES = "tests.bench.chat_engines"
 
 
+@pytest.mark.slow
 async def test_a_small_crowd(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "unused", queue=QueueSettings(max_jobs=3))
     plan = ChatPlan(users=20, seconds=1.0, every_s=1.0, seed=1)

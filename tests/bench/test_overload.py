@@ -31,6 +31,7 @@ def report(*sizes: int) -> OverloadReport:
 
 
 @pytest.mark.fault
+@pytest.mark.slow
 async def test_too_much_is_turned_away_and_what_was_accepted_is_delivered(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, queue=QueueSettings(max_jobs=4))
     found = await measure_overload(settings, tmp_path, times=10.0, seconds=6.0, seed=1, start_up=StartUp())

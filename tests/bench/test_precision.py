@@ -39,6 +39,7 @@ def test_the_demo_stays_itself(tmp_path: Path) -> None:
     assert int8 < 0.4 * report.float32_bytes < bfloat16 < 0.55 * report.float32_bytes
 
 
+@pytest.mark.slow
 def test_float32_is_itself(tiny_model: Path) -> None:
     folders = ModelFolders("tiny", *(tiny_model / name for name in ("dalle_bart", "vqgan", "clip")))
     report = measure_precision(folders, settings=[("float32", "same")], num_prompts=2, condition_scale=2.0)

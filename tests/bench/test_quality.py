@@ -37,6 +37,7 @@ def opened_once(demo: JaxEngine, monkeypatch: pytest.MonkeyPatch) -> list[Settin
     return asked
 
 
+@pytest.mark.slow
 def test_the_demo_is_judged_by_its_pixels(opened_once: list[Settings]) -> None:
     report = judge(SETTINGS, num_captions=1)
     assert opened_once == [SETTINGS]
@@ -49,6 +50,7 @@ def test_the_demo_is_judged_by_its_pixels(opened_once: list[Settings]) -> None:
     assert sum(row.entirely_right.random for row in rows) / len(rows) > 0.25
 
 
+@pytest.mark.slow
 def test_noise_does_not_pass() -> None:
     noise = Sampling(condition_scale=0.0, top_k=0, top_p=1.0, temperature=5.0)
     report = judge(SETTINGS, num_captions=1, sampling=noise)

@@ -82,6 +82,7 @@ def test_load_that_breaks_a_bound(call: Call, monkeypatch: pytest.MonkeyPatch) -
     assert "too slow" in outcome.out
 
 
+@pytest.mark.slow
 def test_start(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DALLE_BOT_ENGINE__NUM_SLOTS", "4")
     # One program of chunks.

@@ -55,6 +55,7 @@ def test_the_vqgans_pictures_stand_over_what_it_makes_of_them() -> None:
     assert not np.array_equal(sample[SIZE_PX:], truth(3))
 
 
+@pytest.mark.slow
 def test_dalle_barts_likeliest_codes_stand_under_the_right_ones(tmp_path: Path) -> None:
     write_prompt_tokenizer(tmp_path, Plain().sentences())
     tokenizer = PromptTokenizer.load(tmp_path, max_length=8, normalize=False)

@@ -17,6 +17,8 @@ from bot.engine.engine import JaxEngine
 from bot.requests import GeneratedImage, Sampling
 from tests.golden.tiny_model import IMAGE_LENGTH
 
+pytestmark = pytest.mark.slow
+
 NUM_SLOTS = 5
 PROMPTS = (PromptText("a red circle"), PromptText("a small blue star", negative_prompt="a ring"))
 SAMPLINGS = (Sampling(3.0, 10, 0.9, 1.0), Sampling(10.0, 0, 1.0, 1.3), Sampling(1.0, 50, 1.0, 0.7))

@@ -70,6 +70,7 @@ def test_a_model_that_is_not_there(tmp_path: Path) -> None:
         open_engine(settings("/nowhere/at/all", tmp_path), StartUp())
 
 
+@pytest.mark.slow
 def test_damaged_compiled_code_is_removed_and_written_anew(tiny_model: Path, tmp_path: Path) -> None:
     there = settings(tiny_model, tmp_path, compile_cache=True)
     cache = tmp_path / "compile-cache"

@@ -47,6 +47,7 @@ def test_devices_share_the_slots_and_draw_the_same(
     np.testing.assert_allclose(many["scores"], one["scores"], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_second_start_compiles_nothing(tiny_model: Path, first: tuple[dict[str, Any], Path]) -> None:
     told, data_dir = first
     again = start(tiny_model, data_dir, 1)
