@@ -2,7 +2,7 @@
 between. Used by the job desk and after a restart, on the event loop.
 
 The first answer is found by its interaction's token while that lives; other messages only if others see them too, and
-where the bot may read what was written before.
+where the bot may read what was written before. Direct messages are the bot's own, which it may always read.
 """
 
 import asyncio
@@ -13,8 +13,11 @@ from typing import Any, Final
 import aiohttp
 import discord
 
+from bot.render import MAX_CONTENT_CHARACTERS
+
 SEARCH_TIMEOUT_S: Final = 10.0
 MAX_LOOKED_AT: Final = 50  # messages after the command; an answer comes within seconds
+MAX_DIRECT_LOOKED_AT: Final = 500  # newest first; so many come to one person in days at most
 _ORIGINAL: Final[Any] = "@original"  # discord.py puts it into the path as it is
 
 _log = logging.getLogger(__name__)
@@ -63,6 +66,38 @@ def is_of_job(message: discord.Message | discord.InteractionMessage, job_id: str
     """Whether its controls say that it is this job's."""
     buttons = (child for row in message.components if isinstance(row, discord.ActionRow) for child in row.children)
     return any(job_id in (getattr(button, "custom_id", None) or "") for button in buttons)
+
+
+async def direct_message_of(
+    client: discord.Client, channel: discord.DMChannel, after_id: int, job_id: str
+) -> discord.Message | None:
+    """The bot's direct message that shows how a job ended; None if there is none. after_id: of an older message.
+
+    Raises HTTPException, ClientError or OSError if Discord can't say now.
+    """
+    found = None
+    after = discord.Object(after_id)
+    # The oldest of them: copies of its pictures, which whoever has them may ask for, come later.
+    async for message in channel.history(limit=MAX_DIRECT_LOOKED_AT, after=after, oldest_first=False):
+        if client.user is not None and message.author.id == client.user.id and _shows_end(message, job_id):
+            found = message
+    return found
+
+
+def _shows_end(message: discord.Message, job_id: str) -> bool:
+    """Pictures have the job's id in their file's name, a text has its mark."""
+    has_picture = any(f"{job_id}." in attachment.filename for attachment in message.attachments)
+    return has_picture or message.content.endswith(_mark(job_id))
+
+
+def marked(content: str, job_id: str) -> str:
+    """A text by which its job can be found, unless that has no room left."""
+    mark = _mark(job_id)
+    return content + mark if len(content) + len(mark) <= MAX_CONTENT_CHARACTERS else content
+
+
+def _mark(job_id: str) -> str:
+    return f"\n-# {job_id}"
 
 
 async def keep_one(client: discord.Client, channel_id: int, message_ids: list[int], kept_id: int) -> None:

@@ -18,6 +18,7 @@ from bot.sandbox.messages import COMPONENTS_V2, DEFAULT_MESSAGE, EPHEMERAL, LOAD
 from bot.sandbox.world import World
 
 MAX_MESSAGES: Final = 10_000
+NONCE_LIFE_S: Final = 300.0  # Discord says "a few minutes"
 _SUPPRESS_EMBEDS, _SUPPRESS_NOTIFICATIONS = 1 << 2, 1 << 12
 _SETTABLE = _SUPPRESS_EMBEDS | _SUPPRESS_NOTIFICATIONS | COMPONENTS_V2
 
@@ -55,9 +56,11 @@ class MessageStore:
         return (message for message in reversed(self._messages.values()) if message.channel_id == channel_id)
 
     def with_nonce(self, channel_id: str, nonce: str | int) -> Message | None:
-        """The message of that channel that was sent with this `nonce`, for `enforce_nonce`."""
+        """The message of that channel that was lately sent with this `nonce`, for `enforce_nonce`."""
         message_id = self._by_nonce.get((channel_id, str(nonce)))
-        return None if message_id is None else self._messages.get(message_id)
+        message = None if message_id is None else self._messages.get(message_id)
+        is_late = message is not None and self._clock.now() - message.created_s > NONCE_LIFE_S
+        return None if is_late else message
 
     def create(
         self,

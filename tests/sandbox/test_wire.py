@@ -12,6 +12,7 @@ import pytest
 
 from bot.sandbox import Sandbox
 from bot.sandbox.files import URL_LIFE_S
+from bot.sandbox.message_store import NONCE_LIFE_S
 from tests.discord_description import check_answers
 from tests.sandbox.tiny_bot import TinyBot
 
@@ -175,11 +176,12 @@ async def test_files_can_be_downloaded_until_they_expire(
 async def test_a_nonce_is_enforced(sandbox: Sandbox, bot: TinyBot, http: aiohttp.ClientSession) -> None:
     channel_id = bot.guilds[0].text_channels[0].id
     ids = set()
-    for enforce in (True, True, False):
+    for enforce, later_s in ((True, 0.0), (True, 0.0), (False, 0.0), (True, NONCE_LIFE_S + 1)):
+        await sandbox.advance_clock(later_s)
         body = {"content": "once", "nonce": "job-1", "enforce_nonce": enforce}
         async with http.post(f"channels/{channel_id}/messages", json=body) as response:
             ids.add((await response.json())["id"])
-    assert len(ids) == 2
+    assert len(ids) == 3, "once more without enforcement, and once it was forgotten"
     check_answers(sandbox.requests)
 
 
