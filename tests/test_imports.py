@@ -45,6 +45,7 @@ FLOORS: Final = {
         "bot.guild_settings",
         "bot.image_rule",
         "bot.language",
+        "bot.lasting_file",
         "bot.log",
         "bot.log_context",
         "bot.messages",

@@ -12,6 +12,7 @@ from bot.backups.postgresql_copy import dump_database
 from bot.backups.sqlite_copy import copy_database
 from bot.errors import StoreError
 from bot.store.database import parse_url, sqlite_file
+from bot.store.restore_mark import refuse_half_restored
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ def make_backup(store_url: str, pictures: Path, path: Path) -> BackupReport:
     Raises StoreError.
     """
     url = parse_url(store_url)
+    refuse_half_restored(url)
     now = datetime.now(UTC)
     file = path / f"dalle-bot-{now:%Y%m%dT%H%M%SZ}.tar" if path.is_dir() else path
     if file.exists():

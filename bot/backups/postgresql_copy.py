@@ -6,7 +6,6 @@ What the bot has is in the schema `public`. A restore moves the present one asid
 import os
 import shutil
 import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -37,19 +36,36 @@ def dump_database(url: URL, target: Path) -> None:
     _run(url, "pg_dump", "--format=custom", "--schema=public", "--no-owner", f"--file={target}")
 
 
-def load_database(url: URL, dump: Path) -> str:
-    """Makes the dump the database, brought up to date; returns the schema in which what was there is now.
+def aside_schema(stamp: str) -> str:
+    """Where a restore that began then keeps what was there before."""
+    return f"before_restore_{stamp.replace('T', '_')}"
+
+
+def is_aside(url: URL, stamp: str) -> bool:
+    """Whether it is there already. Raises StoreError."""
+    engine = create_blocking_engine(url, BUSY_TIMEOUT_S, is_writing=False)
+    with refusals_of(describe(url)), engine.connect() as connection:
+        find = "SELECT count(*) FROM pg_namespace WHERE nspname = %s"
+        return bool(connection.exec_driver_sql(find, (aside_schema(stamp),)).scalar())
+
+
+def load_database(url: URL, dump: Path, stamp: str) -> str:
+    """Makes the dump the database, brought up to date, and moves what was there aside, unless an earlier attempt has
+    done that; the schema in which it is now.
 
     Raises StoreError; then what was there is back.
     """
-    aside = f"before_restore_{datetime.now(UTC):%Y%m%d_%H%M%S}"
-    _execute(url, f"ALTER SCHEMA public RENAME TO {aside}", "CREATE SCHEMA public")
+    aside = aside_schema(stamp)
+    if is_aside(url, stamp):
+        _execute(url, "DROP SCHEMA IF EXISTS public CASCADE", "CREATE SCHEMA public")
+    else:
+        _execute(url, f"ALTER SCHEMA public RENAME TO {aside}", "CREATE SCHEMA public")
     try:
         flags = ("--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error")
         _run(url, "pg_restore", *flags, "--dbname=", str(dump))
         migrate(url, BUSY_TIMEOUT_S)
     except BaseException:
-        _execute(url, "DROP SCHEMA public CASCADE", f"ALTER SCHEMA {aside} RENAME TO public")
+        _execute(url, "DROP SCHEMA IF EXISTS public CASCADE", f"ALTER SCHEMA {aside} RENAME TO public")
         raise
     return aside
 

@@ -1,8 +1,8 @@
 """SQLite's part of a backup: a copy of a database that is in use, and the exchange of one that isn't. Blocks."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -39,17 +39,34 @@ def check(connection: sqlite3.Connection, file: Path) -> None:
         raise StoreError(f"The database {file} is damaged: {said}.")
 
 
-def put_in_place(new: Path, file: Path) -> Path | None:
-    """Makes `new` the database and moves what was there aside; where that is, None if nothing was. Raises OSError."""
-    with closing(sqlite3.connect(new)) as connection:
-        check(connection, new)
-    aside = None
-    if any(file.with_name(file.name + end).exists() for end in _BESIDE):
-        aside = file.with_name(f"{file.name}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S}")
-    # A log that was left here would be played into the new file.
-    for end in (*_BESIDE[1:], _BESIDE[0]):
-        there = file.with_name(file.name + end)
-        if aside is not None and there.exists():
-            there.replace(aside.with_name(aside.name + end))
+def aside_file(file: Path, stamp: str) -> Path:
+    """Where a restore that began then keeps what was there before."""
+    return file.with_name(f"{file.name}.before-restore-{stamp}")
+
+
+def is_aside(file: Path, stamp: str) -> bool:
+    """Whether something of what was there before is there already."""
+    return any(_beside(aside_file(file, stamp)))
+
+
+def put_in_place(new: Path, file: Path, stamp: str) -> Path | None:
+    """Makes `new` the database and moves what was there aside, unless an earlier attempt has done that; where it is
+    now, None if nothing was there. Raises OSError."""
+    aside = aside_file(file, stamp)
+    is_moved = aside.exists()
+    # The log before the file: what was left here would be played into the new one.
+    for there in [*_beside(file)][::-1]:
+        if is_moved:
+            there.unlink()
+        else:
+            there.replace(aside.with_name(aside.name + there.name.removeprefix(file.name)))
     new.replace(file)
-    return aside
+    return aside if is_aside(file, stamp) else None
+
+
+def _beside(file: Path) -> Iterator[Path]:
+    """What there is of a database."""
+    for end in _BESIDE:
+        part = file.with_name(file.name + end)
+        if part.exists():
+            yield part

@@ -15,6 +15,7 @@ from bot.errors import StoreError
 from bot.store.database import create_blocking_engine, describe, parse_url, sqlite_file
 from bot.store.migrate import migration_config
 from bot.store.refusals import refusals_of
+from bot.store.restore_mark import refuse_half_restored
 from bot.store.schema import jobs
 from bot.store.states import FINAL_STATES, JobState
 
@@ -52,8 +53,10 @@ _REVIEW: Final = frozenset({JobState.IN_REVIEW})
 
 
 def inspect_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Inspection:
-    """Raises StoreError if the database can't be used: unreachable, damaged, locked for longer than that."""
+    """Raises StoreError if the database can't be used: unreachable, damaged, half restored, locked for longer than
+    that."""
     parsed = parse_url(url)
+    refuse_half_restored(parsed)
     name, file = describe(parsed), sqlite_file(parsed)
     script = ScriptDirectory.from_config(migration_config())
     newest = script.get_current_head() or ""

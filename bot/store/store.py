@@ -21,6 +21,7 @@ from bot.store.migrate import migrate
 from bot.store.past import PastStore
 from bot.store.prompt_rules import RuleStore
 from bot.store.reports import ReportStore
+from bot.store.restore_mark import refuse_half_restored
 from bot.store.sanctions import SanctionStore
 from bot.store.showings import ShowingStore
 from bot.store.statistics import StatisticsStore
@@ -67,7 +68,8 @@ class Store:
     async def open(
         cls, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S, metrics: Metrics | None = None
     ) -> AsyncIterator[Self]:
-        """Opens the database at `url`, creates or upgrades its tables, closes it at the end.
+        """Opens the database at `url`, creates or upgrades its tables, closes it at the end. Raises StoreError, also
+        for one that is half restored.
 
         busy_timeout_s: how long a call waits while another program writes to the same database. metrics: of
         transactions and jobs; None for nobody's.
@@ -76,6 +78,7 @@ class Store:
         file = sqlite_file(parsed)
         if file is not None:
             await asyncio.to_thread(make_folder, file)
+        await asyncio.to_thread(refuse_half_restored, parsed)
         await asyncio.to_thread(migrate, parsed, busy_timeout_s)
         engine = await asyncio.to_thread(create_engine, parsed, busy_timeout_s)
         metrics = metrics or Metrics()

@@ -27,6 +27,10 @@ def test_there_and_back(call: Call, tmp_path: Path) -> None:
     assert "before-restore-" in aside
     restored = json.loads(call("restore", "saved.tar", "--json").out)
     assert restored["pictures"] == 0
+    outcome = call("restore", "saved.tar", "--check")
+    assert (outcome.code, outcome.out.count("\n")) == (0, 1)
+    assert outcome.out.startswith("saved.tar is whole: made at 20")
+    assert json.loads(call("restore", "saved.tar", "--check", "--json").out)["digests"] is True
     outcome = call("restore", str(tmp_path))
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err.count("\n") == 1
