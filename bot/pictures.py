@@ -1,19 +1,20 @@
 """The pictures of finished jobs on disk: one PNG each, in `<folder>/<first two of the job id>/<job id>/<rank>.png`.
 
 Every method blocks: callers use a worker thread, and may use several at once. A picture is a file that is whole or
-isn't there; one that a power cut has damaged counts as missing.
+isn't there, and outlives a power cut once it was saved; one that a disk has damaged counts as missing.
 """
 
 import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from bot.errors import StoreError
+from bot.lasting_file import sync_folder, write_lasting
 
 _JOB_ID: Final = re.compile(r"[0-9a-f]{12}")
 _PNG_END: Final = b"IEND\xaeB`\x82"
@@ -22,7 +23,8 @@ _KEPT_SHARE: Final = 0.9
 
 
 class PictureFolder:
-    """A folder of at most `max_bytes` on disk: the pictures of the oldest jobs give way to new ones.
+    """A folder of at most `max_bytes` on disk: the pictures of the oldest jobs that nobody waits for give way to new
+    ones.
 
     job_id: 12 lower-case hexadecimal digits; ValueError for anything else. rank: 1 is the best. Methods raise
     StoreError if the disk or the rights are at fault.
@@ -34,24 +36,23 @@ class PictureFolder:
         self._lock = threading.Lock()
         self._total_bytes: int | None = None  # None until the folder was looked through
 
-    def save(self, job_id: str, pngs: Sequence[bytes]) -> None:
-        """Keeps the pictures of a job, best first, over those that it has already."""
+    def save(self, job_id: str, pngs: Sequence[bytes], *, spared: Container[str] = frozenset()) -> None:
+        """Keeps the pictures of a job, best first, over those that it has already; a power cut can't take them then.
+
+        spared: jobs whose pictures don't give way. Raises StoreError too if there is no room beside those.
+        """
         folder = self._folder_of(job_id)
         with self._lock, self._refusals("written"):
             # Unknown again if the disk fails half way.
             known_bytes, self._total_bytes = self._total_bytes, None
             replaced = _size_of(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            for rank, png in enumerate(pngs, 1):
-                part = folder / f"{rank}.png.part"
-                part.write_bytes(png)
-                part.replace(folder / f"{rank}.png")
+            self._write(folder, pngs)
             if known_bytes is None:
                 self._total_bytes = sum(size for _, size, _ in self._jobs())
             else:
                 self._total_bytes = known_bytes + _size_of(folder) - replaced
             if self._total_bytes > self._max_bytes:
-                self._make_room()
+                self._make_room(folder, spared)
 
     def load(self, job_id: str, rank: int) -> bytes | None:
         """The PNG file of a picture; None if it isn't kept (any more)."""
@@ -73,14 +74,29 @@ class PictureFolder:
             raise ValueError(f"{job_id!r:.40} is no job id")
         return self._folder / job_id[:2] / job_id
 
-    def _make_room(self) -> None:
-        """Goes a little below the limit, since looking through the folder takes a while."""
+    def _write(self, folder: Path, pngs: Sequence[bytes]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for rank, png in enumerate(pngs, 1):
+            write_lasting(folder / f"{rank}.png", png)
+        for holder in (folder, folder.parent, self._folder):
+            sync_folder(holder)
+
+    def _make_room(self, new: Path, spared: Container[str]) -> None:
+        """Goes a little below the limit, since looking through the folder takes a while. Without room for the new
+        pictures they go."""
         jobs = sorted(self._jobs())
         self._total_bytes = sum(size for _, size, _ in jobs)
         for _, size, folder in jobs:
             if self._total_bytes <= self._max_bytes * _KEPT_SHARE:
-                break
-            self._remove(folder, size)
+                return
+            if folder != new and folder.name not in spared:
+                self._remove(folder, size)
+        if self._total_bytes > self._max_bytes:
+            self._remove(new, _size_of(new))
+            raise StoreError(
+                f"There is no room in {self._folder}: pictures that wait for moderators or for Discord take all of its "
+                f"{self._max_bytes} bytes. Raise store.max_picture_bytes, or have moderators decide."
+            )
 
     def _remove(self, folder: Path, size: int) -> None:
         if folder.exists():

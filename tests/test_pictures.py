@@ -112,6 +112,56 @@ def test_replaced_and_deleted_pictures_do_not_count(tmp_path: Path) -> None:
     assert kept(folder) == [ONE, TWO]
 
 
+def test_pictures_that_somebody_waits_for_do_not_give_way(tmp_path: Path) -> None:
+    folder = make(tmp_path, max_bytes=2 * BLOCK)
+    for time_s, job_id in enumerate((ONE, TWO)):
+        folder.save(job_id, [png()])
+        age(tmp_path, job_id, time_s)
+    folder.save(THREE, [png()], spared={ONE})
+    assert kept(folder) == [ONE, THREE]
+
+
+def test_without_room_beside_those_that_are_waited_for_new_ones_are_refused(tmp_path: Path) -> None:
+    folder = make(tmp_path, max_bytes=2 * BLOCK)
+    folder.save(ONE, [png()])
+    folder.save(TWO, [png()])
+    with pytest.raises(StoreError, match=r"There is no room in .*8192 bytes\. Raise store\.max_picture_bytes"):
+        folder.save(THREE, [png()], spared={ONE, TWO, THREE})
+    assert kept(folder) == [ONE, TWO]
+    assert not (tmp_path / "pictures" / "01" / THREE).exists()
+    folder.delete(ONE)
+    folder.save(THREE, [png()], spared={TWO, THREE})
+    assert kept(folder) == [TWO, THREE]
+
+
+def test_a_job_that_takes_more_than_all_room_is_refused(tmp_path: Path) -> None:
+    folder = make(tmp_path, max_bytes=2 * BLOCK)
+    with pytest.raises(StoreError, match="There is no room"):
+        folder.save(ONE, [png()] * 3)
+    assert kept(folder) == []
+
+
+def test_a_power_cut_takes_nothing_that_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes are on disk before a file has its name, and the names before `save` returns."""
+    done: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        done.append(os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), tmp_path))
+        fsync(descriptor)
+
+    def renamed(source: Path, target: Path) -> Path:
+        done.append(f"-> {target.name}")
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    make(tmp_path).save(TWO, [png(1), png(2)])
+    job = f"pictures/01/{TWO}"
+    files = [f"{job}/1.png.part", "-> 1.png", f"{job}/2.png.part", "-> 2.png"]
+    assert done == [*files, job, "pictures/01", "pictures"]
+
+
 def test_files_of_somebody_else_stay(tmp_path: Path) -> None:
     folder = make(tmp_path, max_bytes=BLOCK)
     strange = tmp_path / "pictures" / "01" / "README"

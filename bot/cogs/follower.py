@@ -36,6 +36,7 @@ class AcceptedJob:
     max_bytes: Discord's limit for an attachment. resumed: a previous run of the bot accepted it.
     origin: which job it comes from, if from one. result_format: of its collage. guild_id: None in direct messages.
     image_rules: that its pictures are held against. is_reviewed: moderators have let its pictures be shown.
+    redrawn_after: the number of the case in which they let others be shown, which were lost before anybody saw them.
     is_spoiler: behind a click. is_kept: its pictures are on disk already. warning: for whoever asked.
     """
 
@@ -53,6 +54,7 @@ class AcceptedJob:
     guild_id: int | None = None
     image_rules: tuple[ImageRule, ...] = ()
     is_reviewed: bool = False
+    redrawn_after: int | None = None
     is_spoiler: bool = False
     is_kept: bool = False
     warning: Text | None = None

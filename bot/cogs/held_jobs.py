@@ -10,6 +10,7 @@ from typing import Final
 
 from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
+from bot.cogs.follower import AcceptedJob
 from bot.cogs.image_gate import ImageGate
 from bot.cogs.job_message import JobMessage
 from bot.cogs.resubmitting import Resubmitting
@@ -67,15 +68,22 @@ class HeldJobs:
         await self._end(case, job, message)
 
     async def _go_on(self, case: CaseRecord, job: JobRecord, message: JobMessage, *, is_spoiler: bool) -> None:
-        is_drawn = case.kind is CaseKind.HELD_PICTURES
         with self._deliveries.accepting(job.id, accepted_before=True):
-            accepted = None
-            if is_drawn:
-                accepted = await self._resubmitting.finished(job, message, is_spoiler=is_spoiler)
-            if accepted is None:
-                # A prompt, or pictures that had to give way to newer ones: its seed makes the same again.
-                accepted = await self._resubmitting.submit(job, message, is_reviewed=is_drawn, is_spoiler=is_spoiler)
+            if case.kind is CaseKind.HELD_PROMPT:
+                accepted = await self._resubmitting.submit(job, message, is_spoiler=is_spoiler)
+            else:
+                accepted = await self._approved(case, job, message, is_spoiler=is_spoiler)
             self._deliveries.start(accepted)
+
+    async def _approved(
+        self, case: CaseRecord, job: JobRecord, message: JobMessage, *, is_spoiler: bool
+    ) -> AcceptedJob:
+        """The pictures that moderators have seen; where they are lost, others, which go through the check again."""
+        finished = await self._resubmitting.finished(job, message, is_spoiler=is_spoiler)
+        if finished is not None:
+            return finished
+        _log.warning("job %s: its approved pictures are lost or damaged, so it is drawn and looked at again", job.id)
+        return await self._resubmitting.submit(job, message, redrawn_after=case.number, is_spoiler=is_spoiler)
 
     async def _block(self, case: CaseRecord, job: JobRecord) -> None:
         result = await self._resubmitting.kept(job)

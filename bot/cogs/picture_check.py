@@ -90,7 +90,8 @@ class PictureCheck:
                 await self._note(job, ruling, AuditAction.PICTURES_SPOILERED)
                 return Passed(is_spoiler=True)
             case ImageAction.HOLD:
-                return Held({"hits": [asdict(hit) for hit in ruling.hits]})
+                redrawn = {} if job.redrawn_after is None else {"redrawn_after": job.redrawn_after}
+                return Held({"hits": [asdict(hit) for hit in ruling.hits]} | redrawn)
             case ImageAction.REFUSE | ImageAction.STRIKE:
                 is_struck = await self._record(job, ruling)
                 sentence = _refusal(ruling)

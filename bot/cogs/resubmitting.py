@@ -88,10 +88,10 @@ class Resubmitting:
             return await self._store.jobs.acknowledge(job.id, job.channel_id, message_id)
 
     async def submit(
-        self, job: JobRecord, message: JobMessage, *, is_reviewed: bool = False, is_spoiler: bool = False
+        self, job: JobRecord, message: JobMessage, *, redrawn_after: int | None = None, is_spoiler: bool = False
     ) -> AcceptedJob:
-        """Draws it (again). is_reviewed, is_spoiler: as in AcceptedJob. Raises what submitting raises, and StoreError
-        if the rules for its pictures can't be read."""
+        """Draws it (again); moderators have not seen these pictures. redrawn_after, is_spoiler: as in AcceptedJob.
+        Raises what submitting raises, and StoreError if the rules for its pictures can't be read."""
         settings = await self._settings(job)
         rules = self._gate.rules(settings, is_trusted=job.is_trusted)
         are_kept_from_sight = await self._gate.keeps_from_sight(job.guild_id, rules)
@@ -103,7 +103,7 @@ class Resubmitting:
         )
         updates, first = await submit_job(self._executor, request, accepted_before=True)
         accepted = await self._accepted(job, message, request, updates, first, settings)
-        return replace(accepted, image_rules=rules, is_reviewed=is_reviewed, is_spoiler=is_spoiler, resumed=True)
+        return replace(accepted, image_rules=rules, redrawn_after=redrawn_after, is_spoiler=is_spoiler, resumed=True)
 
     async def finished(self, job: JobRecord, message: JobMessage, *, is_spoiler: bool) -> AcceptedJob | None:
         """A job whose pictures are kept and may be shown now; None if they aren't (all) there any more."""

@@ -18,7 +18,7 @@ from bot.errors import StoreError
 from bot.pictures import PictureFolder
 from bot.render import picture_metadata
 from bot.requests import Result
-from bot.store import ImageStore, StoredImage
+from bot.store import ImageStore, JobStore, StoredImage
 
 KEEP_TIMEOUT_S: Final = 20.0
 
@@ -26,18 +26,23 @@ _log = logging.getLogger(__name__)
 
 
 class ResultKeeper:
-    """images: the store of tokens, scores and vectors. pictures: the folder of PNG files. threads: to write these."""
+    """jobs: says whose pictures are still waited for. images: the store of tokens, scores and vectors. pictures: the
+    folder of PNG files. threads: to write these."""
 
-    def __init__(self, images: ImageStore, pictures: PictureFolder, threads: PictureThreads) -> None:
+    def __init__(self, jobs: JobStore, images: ImageStore, pictures: PictureFolder, threads: PictureThreads) -> None:
+        self._jobs = jobs
         self._images = images
         self._pictures = pictures
         self._threads = threads
+        self._turn = asyncio.Lock()
 
     async def keep(self, result: Result) -> bool:
-        """Stores every picture with its metadata; whether that succeeded. The log says why not."""
+        """Stores every picture with its metadata, so that not even a power cut loses it; whether that succeeded. The
+        log says why not."""
         job_id = result.request.job_id
         try:
-            await self._threads.run(KEEP_TIMEOUT_S, self._write, result)
+            pngs = await self._threads.run(KEEP_TIMEOUT_S, _encode, result)
+            await self._save(job_id, pngs)
             async with asyncio.timeout(KEEP_TIMEOUT_S):
                 await self._images.save(job_id, _stored_images(result))
         except TimeoutError:
@@ -60,13 +65,21 @@ class ResultKeeper:
         except (StoreError, TimeoutError) as error:
             _log.warning("job %s: its pictures were not removed: %s", job_id, str(error) or type(error).__name__)
 
-    def _write(self, result: Result) -> None:
-        about_all = picture_metadata(result.request, result.sampling, result.model)
-        pngs = [
-            encode_kept(image.pixels, about_all, stored)
-            for image, stored in zip(result.images, _stored_images(result), strict=True)
-        ]
-        self._pictures.save(result.request.job_id, pngs)
+    async def _save(self, job_id: str, pngs: list[bytes]) -> None:
+        """Pictures of jobs that have not ended don't give way. One job at a time, so that none is kept between the
+        question which these are and the making of room."""
+        async with self._turn:
+            async with asyncio.timeout(KEEP_TIMEOUT_S):
+                unfinished = await self._jobs.unfinished_ids()
+            await self._threads.run(KEEP_TIMEOUT_S, self._pictures.save, job_id, pngs, spared=unfinished)
+
+
+def _encode(result: Result) -> list[bytes]:
+    about_all = picture_metadata(result.request, result.sampling, result.model)
+    return [
+        encode_kept(image.pixels, about_all, stored)
+        for image, stored in zip(result.images, _stored_images(result), strict=True)
+    ]
 
 
 def encode_kept(pixels: npt.NDArray[np.uint8], about_all: Mapping[str, str], stored: StoredImage) -> bytes:

@@ -118,17 +118,19 @@ async def _with_message(job: JobRecord, resubmitting: Resubmitting) -> JobRecord
 async def _accepted(
     job: JobRecord, message: JobMessage, cases: list[CaseRecord], resubmitting: Resubmitting
 ) -> AcceptedJob:
-    """Its pictures where they were on their way and are still on disk; otherwise it is drawn (again)."""
+    """Its pictures where they were on their way and are still on disk; otherwise it is drawn (again). What is drawn
+    again nobody has approved."""
     if job.state is JobState.DELIVERING:
         finished = await resubmitting.finished(job, message, is_spoiler=job.is_spoiler)
         if finished is not None:
             return finished
-    shown = _shown(cases)
+    approved = _approved(cases)
+    lost = approved.get(CaseKind.HELD_PICTURES)
     return await resubmitting.submit(
         job,
         message,
-        is_reviewed=CaseKind.HELD_PICTURES in shown,
-        is_spoiler=any(outcome.is_spoiler for outcome in shown.values()),
+        redrawn_after=None if lost is None else lost.number,
+        is_spoiler=any(_outcome(case).is_spoiler for case in approved.values()),
     )
 
 
@@ -139,7 +141,13 @@ async def _cases(job: JobRecord, store: Store) -> list[CaseRecord]:
         return await store.cases.of_job(job.id)
 
 
-def _shown(cases: list[CaseRecord]) -> dict[CaseKind, Outcome]:
-    """What moderators have let be drawn, and let be shown. cases: newest first, so that the newest of a kind counts."""
-    decided = [(case.kind, outcome_of(case.decision)) for case in reversed(cases) if case.decision is not None]
-    return {kind: outcome for kind, outcome in dict(decided).items() if outcome.is_shown}
+def _approved(cases: list[CaseRecord]) -> dict[CaseKind, CaseRecord]:
+    """In which moderators have let it be drawn, and be shown. cases: newest first, so that the newest of a kind
+    counts."""
+    decided = {case.kind: case for case in reversed(cases) if case.decision is not None}
+    return {kind: case for kind, case in decided.items() if _outcome(case).is_shown}
+
+
+def _outcome(case: CaseRecord) -> Outcome:
+    assert case.decision is not None
+    return outcome_of(case.decision)

@@ -172,11 +172,25 @@ def _reasons(case: CaseRecord, categories: Categories) -> list[Text]:
     """Why a case was opened, by its details: rules for pictures, or rules for prompts."""
     hits: list[Mapping[str, Any]] = case.details.get("hits", [])
     if case.kind is CaseKind.HELD_PICTURES:
-        return hits_text(hits, categories)
+        return [*_redrawn(case), *hits_text(hits, categories)]
     return [
         Text("Rule {rule} fires on “{found}”", rule=_shown(hit["rule"]), found=_shown(hit["found"]))
         for hit in hits
         if "rule" in hit
+    ]
+
+
+def _redrawn(case: CaseRecord) -> list[Text]:
+    """Why pictures wait although moderators have approved some of this job."""
+    if "redrawn_after" not in case.details:
+        return []
+    number = f"#{case.details['redrawn_after']}"
+    return [
+        Text(
+            "The pictures of case {number} were approved, and were lost or damaged before anybody saw them. These are "
+            "drawn anew and may look different.",
+            number=number,
+        )
     ]
 
 

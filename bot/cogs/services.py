@@ -75,7 +75,7 @@ class Services:
         self.deliveries = Deliveries(
             store=store.jobs,
             executor=executor,
-            keeper=ResultKeeper(store.images, pictures, self.threads),
+            keeper=ResultKeeper(store.jobs, store.images, pictures, self.threads),
             threads=self.threads,
             max_deliveries=max_deliveries,
             max_picture_bytes=max_picture_bytes,

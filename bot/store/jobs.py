@@ -88,6 +88,12 @@ class JobStore:
             select(jobs).where(jobs.c.state.in_(open_states)).order_by(*oldest_first).limit(limit)
         )
 
+    async def unfinished_ids(self) -> frozenset[str]:
+        """Of all jobs that are in no final state."""
+        query = select(jobs.c.id).where(jobs.c.state.not_in(FINAL_STATES))
+        async with self._database.reading() as connection:
+            return frozenset(await connection.scalars(query))
+
     async def just_cancelled(self, within: timedelta, limit: int = 20) -> list[JobRecord]:
         """Jobs that were cancelled so shortly before the last change of any job, newest first, at most `limit`."""
         async with self._database.reading() as connection:

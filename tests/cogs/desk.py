@@ -138,7 +138,7 @@ async def open_desk(
         deliveries = Deliveries(
             store=store.jobs,
             executor=executor,
-            keeper=ResultKeeper(store.images, PictureFolder(folder / "pictures", 2**30), threads),
+            keeper=ResultKeeper(store.jobs, store.images, PictureFolder(folder / "pictures", 2**30), threads),
             threads=threads,
             max_deliveries=max_deliveries,
             max_picture_bytes=max_picture_bytes,

@@ -50,7 +50,18 @@ async def test_a_result_is_kept_before_it_is_delivered(tmp_path: Path, monkeypat
     assert when_shown == [True]
 
 
-async def test_a_result_is_on_disk_and_described_before_its_state_says_so(tmp_path: Path) -> None:
+async def test_a_result_is_on_disk_and_described_before_its_state_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    move = JobStore.move
+
+    async def moving(store: JobStore, job_id: str, to: JobState, **others: Any) -> JobRecord:
+        done.append(to)
+        return await move(store, job_id, to, **others)
+
+    monkeypatch.setattr(JobStore, "move", moving)
+    monkeypatch.setattr("bot.pictures.sync_folder", lambda folder: done.append(folder.name))
     async with open_desk(tmp_path, edit_interval_s=60.0, retry_pauses_s=(0.0,)) as desk:
         desk.recorded.refusals = [refusal(503, 0), refusal(503, 0)]
         request = await desk.accept(num_images=2)
@@ -58,6 +69,7 @@ async def test_a_result_is_on_disk_and_described_before_its_state_says_so(tmp_pa
         assert len(list((tmp_path / "pictures").glob("*/*/*.png"))) == 2
         assert len(await desk.images.of(request.job_id)) == 2
     assert job.result is not None
+    assert done.index("pictures") < done.index(JobState.DELIVERING), "a power cut could still take them"
     assert sorted(job.result["order"]) == [0, 1]
 
 

@@ -1,5 +1,6 @@
 """Results are kept before they are delivered; what fails there costs no delivery."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -15,8 +16,11 @@ from bot.collage import read_metadata
 from bot.engine.fake_pictures import expected_image
 from bot.pictures import PictureFolder
 from bot.requests import GenerationRequest, Result, Sampling
-from bot.store import NewJob, Store
+from bot.store import JobState, JobStore, NewJob, Store
+from tests.store.samples import new_job
 
+BLOCK = 4096
+PNG_END = b"IEND\xaeB`\x82"
 REQUEST = GenerationRequest("a red circle", 3, seed=5, requester="1", guild="7")
 
 
@@ -28,7 +32,7 @@ def result() -> Result:
 async def keep(store: Store, pictures: PictureFolder, drawn: Result) -> bool:
     threads = PictureThreads()
     try:
-        return await ResultKeeper(store.images, pictures, threads).keep(drawn)
+        return await ResultKeeper(store.jobs, store.images, pictures, threads).keep(drawn)
     finally:
         threads.close()
 
@@ -72,6 +76,48 @@ async def test_a_kept_result_has_files_that_tell_their_making_and_rows(store: St
     for row, image in zip(rows, drawn.images, strict=True):
         np.testing.assert_array_equal(row.tokens, image.image_tokens)
         np.testing.assert_array_equal(row.vector, image.clip_vector)
+
+
+async def test_pictures_of_jobs_that_have_not_ended_give_way_to_none(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pictures = PictureFolder(tmp_path / "pictures", 4 * BLOCK)
+    held = await store.jobs.create(new_job(9))
+    pictures.save(held.id, [b"held" + PNG_END])
+    assert await keep(store, pictures, result())
+    assert pictures.load(held.id, 1) is not None
+    small = PictureFolder(tmp_path / "pictures", 2 * BLOCK)
+    assert not await keep(store, small, result())
+    assert "its pictures could not be kept: There is no room in" in caplog.text
+    assert "Raise store.max_picture_bytes" in caplog.text
+    assert small.load(held.id, 1) is not None
+    await store.jobs.move(held.id, JobState.FAILED)
+    assert await keep(store, PictureFolder(tmp_path / "pictures", 3 * BLOCK), result())
+    assert pictures.load(held.id, 1) is None
+
+
+async def test_no_job_is_kept_between_the_question_and_the_making_of_room(store: Store) -> None:
+    under_way, most = 0, 0
+
+    class Asked(JobStore):
+        async def unfinished_ids(self) -> frozenset[str]:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            return frozenset()
+
+    def save(*_: object, **__: object) -> None:
+        nonlocal under_way
+        under_way -= 1
+
+    threads = PictureThreads()
+    saving = MagicMock(spec=PictureFolder, save=save)
+    keeper = ResultKeeper(Asked(MagicMock()), store.images, saving, threads)
+    try:
+        assert all(await asyncio.gather(*(keeper.keep(result()) for _ in range(5))))
+    finally:
+        threads.close()
+    assert most == 1
 
 
 async def test_a_folder_that_can_not_be_written_is_logged(

@@ -1,18 +1,22 @@
 """Restarts: what becomes of the jobs that the last run left."""
 
+from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
+from bot.cogs import resume
 from bot.cogs.image_gate import ImageGate
 from bot.cogs.job_message import JobMessage, Shown
+from bot.cogs.resubmitting import Resubmitting
 from bot.config import QueueSettings, Settings
 from bot.engine.fake import FakeEngine, Gate
 from bot.errors import ExecutorClosedError, InvalidPromptError, StoreError
 from bot.executor.local import LocalExecutor
+from bot.moderation.cases import CaseKind, Decision
 from bot.render import Rendered
 from bot.sandbox import Exchange, Sandbox
-from bot.store import JobState, JobStore, NewJob
+from bot.store import CaseRecord, JobRecord, JobState, JobStore, NewJob
 from tests.conftest import OpenStage
 
 
@@ -101,6 +105,29 @@ async def test_pictures_that_are_gone_from_disk_are_drawn_again(open_stage: Open
         await jobs.move(job.id, JobState.DELIVERING, result=shown.result)
     async with open_stage() as stage:
         await stage.job(JobState.DELIVERED)
+
+
+@pytest.mark.parametrize(
+    ("decisions", "redrawn_after", "is_spoiler"),
+    [
+        ((), None, False),
+        ((Decision.APPROVE,), 1, False),
+        ((Decision.APPROVE_SPOILER, Decision.APPROVE), 2, False),
+        ((Decision.APPROVE, Decision.APPROVE_SPOILER), 2, True),
+        ((Decision.APPROVE, None), 1, False),
+    ],
+)
+async def test_what_is_drawn_again_nobody_has_approved(
+    decisions: tuple[Decision | None, ...], redrawn_after: int | None, is_spoiler: bool
+) -> None:
+    resubmitting = MagicMock(spec=Resubmitting, finished=AsyncMock(return_value=None), submit=AsyncMock())
+    oldest_first: list[Any] = [
+        MagicMock(spec=CaseRecord, kind=CaseKind.HELD_PICTURES, decision=decision, number=number)
+        for number, decision in enumerate(decisions, 1)
+    ]
+    job, message = MagicMock(spec=JobRecord, state=JobState.DELIVERING), MagicMock(spec=JobMessage)
+    await resume._accepted(job, message, oldest_first[::-1], resubmitting)
+    resubmitting.submit.assert_awaited_once_with(job, message, redrawn_after=redrawn_after, is_spoiler=is_spoiler)
 
 
 async def test_shares_and_trust_outlive_a_restart(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,11 +85,14 @@ async def case_of(stage: Stage, number: int = 1) -> CaseRecord:
 
 
 async def posted(stage: Stage, number: int = 1) -> CaseRecord:
-    """A case once moderators can see it."""
+    """A case once it is there and moderators can see it."""
+    guild_id = (await guild_of(stage)).id
     async with asyncio.timeout(TIMEOUT_S):
-        while (case := await case_of(stage, number)).message_id is None:  # noqa: ASYNC110 - nothing announces it
+        while True:
+            case = await stage.app.store.cases.get(guild_id, number)
+            if case is not None and case.message_id is not None:
+                return case
             await asyncio.sleep(0.02)
-    return case
 
 
 def sent_to(stage: Stage, channel_id: int) -> list[Any]:
@@ -287,18 +290,40 @@ def scramble(file: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [Path.unlink, scramble])
-async def test_pictures_that_gave_way_or_are_damaged_are_drawn_again(
+async def test_approved_pictures_that_are_lost_are_drawn_and_looked_at_again(
     open_stage: OpenStage, settings: Settings, spoil: Callable[[Path], None]
 ) -> None:
     async with open_stage() as stage:
-        await set_up(stage)
+        channel_id = await set_up(stage)
         await ask(stage)
         await posted(stage)
         for file in settings.pictures_dir.glob("*/*/2.png"):
             spoil(file)
+        await moderate(stage, "click Approve as spoiler")
+        await posted(stage, 2)
+        job = await stage.job(JobState.IN_REVIEW)
+        assert not [e for e in edits_of(stage, job.message_id) if e.answer["attachments"]], "nobody has approved these"
+        page = sent_to(stage, channel_id)[-1].payload["content"]
+        assert "The pictures of case #1 were approved, and were lost or damaged before anybody saw them." in page
+        assert "Picture 1: black star, " in page
         await moderate(stage, "click Approve")
-        job = await stage.job(JobState.DELIVERED)
+        done = await stage.job(JobState.DELIVERED)
+        assert done.is_spoiler is False
         assert [e for e in edits_of(stage, job.message_id) if e.answer["attachments"]]
+
+
+async def test_pictures_that_wait_keep_their_room(open_stage: OpenStage, caplog: pytest.LogCaptureFixture) -> None:
+    async with open_stage() as stage:
+        await set_up(stage)
+        await ask(stage)
+        await posted(stage)
+        stage.app.bot.services.pictures._max_bytes = 3 * 4096
+        assert "have to wait for moderators, and I could not keep them" in (await ask(stage)).text
+        await stage.job(JobState.FAILED)
+        assert "Raise store.max_picture_bytes" in caplog.text
+        await moderate(stage, "click Approve")
+        await stage.job(JobState.DELIVERED, index=0)
+        assert "(case #2)" in (await ask(stage)).text, "what was shown gives way"
 
 
 async def test_a_decision_that_a_crash_cut_short_is_followed_at_the_next_start(open_stage: OpenStage) -> None:

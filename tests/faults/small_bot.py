@@ -99,7 +99,7 @@ class SmallBot:
         deliveries = Deliveries(
             store=store.jobs,
             executor=executor,
-            keeper=ResultKeeper(store.images, PictureFolder(self._folder / "pictures", 2**30), threads),
+            keeper=ResultKeeper(store.jobs, store.images, PictureFolder(self._folder / "pictures", 2**30), threads),
             threads=threads,
             max_deliveries=2 * MAX_JOBS,
             edit_interval_s=0.0,

@@ -165,6 +165,12 @@ async def test_an_id_is_taken_once(jobs: JobStore) -> None:
         await jobs.create(new_job(2, id="0123456789ab"))
 
 
+async def test_the_ids_of_all_that_have_not_ended(jobs: JobStore) -> None:
+    ids = [(await jobs.create(new_job(number))).id for number in range(3)]
+    await jobs.move(ids[0], JobState.FAILED)
+    assert await jobs.unfinished_ids() == {*ids[1:]}
+
+
 async def test_unfinished_is_oldest_first_and_bounded(jobs: JobStore) -> None:
     created = [await jobs.create(new_job(number)) for number in range(5)]
     await jobs.move(created[1].id, JobState.CANCELLED)
