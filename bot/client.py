@@ -19,7 +19,6 @@ from bot.cogs.command_registration import CommandRegistration
 from bot.cogs.gateway_watch import watch_gateway
 from bot.cogs.loading import load_cogs
 from bot.cogs.privacy_policy import PrivacyPolicy
-from bot.cogs.resume import resume_jobs
 from bot.cogs.services import Services
 from bot.cogs.translator import CommandTranslator
 from bot.discord_requests import AnswerRequests, BotRequests
@@ -166,12 +165,7 @@ class DalleBot(commands.AutoShardedBot):
         )
         self.presses = Presses(handlers, self.languages, self.authority.check_press, self.places)
         self.add_dynamic_items(JobControl)
-        await resume_jobs(
-            store=self.services.store,
-            resubmitting=self.services.resubmitting,
-            deliveries=self.services.deliveries,
-            languages=self.languages,
-        )
+        await self.services.unfinished.begin()
 
     async def sync_commands(self) -> bool:
         """Registers the commands with Discord unless it has exactly these; True if it did. Raises ConfigError if

@@ -117,7 +117,7 @@ def status_line(num_images: int, update: Update, *, language: Language, loading:
     match update:
         case Queued(position, expected_start_s):
             if resumed:
-                queued = Text("Resumed after a restart: queued, place {place}", place=position)
+                queued = Text("Resumed: queued, place {place}", place=position)
             else:
                 queued = Text("Queued, place {place}", place=position)
             if loading:
@@ -195,6 +195,13 @@ def render_interrupted(prompt: str, *, language: Language) -> Rendered:
     """The bot stops while the job is under way."""
     sentence = language.text("The bot is going offline. This job goes on when it is back.")
     return Rendered(_under_prompt(prompt, [sentence]))
+
+
+def render_delayed(prompt: str, *, language: Language) -> Rendered:
+    """The database does not answer, and the pictures can't be shown before it does. Controls stay, by which the message
+    is found if its id is lost."""
+    sentence = language.text("The pictures are drawn, and come as soon as the bot's database answers again.")
+    return Rendered(_under_prompt(prompt, [sentence]), controls=Controls.RUNNING)
 
 
 def render_result(

@@ -56,7 +56,7 @@ async def test_an_answer_has_a_time_limit(
 async def test_so_has_an_edit(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "AnswerRequests", partial(AnswerRequests, edit_timeout_s=0.3))
     async with open_stage() as stage:
-        stage.app.bot.services.deliveries._retry_pauses_s = (0.01,)
+        stage.app.bot.services.deliveries.words.pauses_s = (0.01,)
         await stage.sandbox.refuse(Refusal(*EDIT_BY_TOKEN, 0, is_applied=True, delay_s=30.0, min_bytes=1))
         assert (await stage.play("/imagine prompt:a red circle images:1"))[-1].files
         await eventually(lambda: not stage.app.bot.services.deliveries._tasks)

@@ -70,7 +70,7 @@ def test_a_waiting_job_says_when_it_will_start(seconds: float, said: str) -> Non
 
 def test_a_resumed_job_says_so() -> None:
     content = render_update(make_request(), Queued(3), language=ENGLISH, loading=False, resumed=True).content
-    assert content.endswith("Resumed after a restart: queued, place 3.")
+    assert content.endswith("Resumed: queued, place 3.")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-import aiohttp
 import discord
 
 from bot.catalogues import Languages
@@ -94,7 +93,7 @@ class Acknowledging:
         jobs: Sequence[Submitted | Held],
         look: Look,
     ) -> None:
-        """A message for each job, whose delivery starts with it. What Discord refused is raised at the end."""
+        """A message for each job, whose delivery starts with it. What went wrong with one is raised at the end."""
         refusal: Exception | None = None
         is_answered = interaction.response.is_done()
         for job in jobs:
@@ -104,7 +103,7 @@ class Acknowledging:
             try:
                 await self._acknowledge(interaction, channel_id, job, look, is_follow_up=is_answered)
                 is_answered = True
-            except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            except Exception as error:
                 refusal = error
                 is_uncertain = isinstance(error, UnconfirmedError)
                 await self._reject_unanswered(interaction, channel_id, job, is_uncertain=is_uncertain)
@@ -165,7 +164,7 @@ class Acknowledging:
                 await self._store.acknowledge(request.job_id, channel_id, message_id)
                 stored = JobState.ACKNOWLEDGED
         except (StoreError, TimeoutError) as error:
-            # Its delivery tries again; after a stop before that, the next start asks Discord for the message.
+            # Its delivery tries again; after a stop before that, Discord is asked for the message.
             reason = str(error) or type(error).__name__
             _log.error("job %s: the message id could not be stored yet: %s", request.job_id, reason)
         discord_message = self._client.get_partial_messageable(channel_id).get_partial_message(message_id)

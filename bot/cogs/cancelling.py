@@ -57,7 +57,8 @@ class Cancelling:
         async with asyncio.timeout(CANCEL_TIMEOUT_S):
             is_under_way = await self._deliveries.cancel(job_id, interaction.user.id)
         if not is_under_way:
-            await self._cancel_in_store(job, interaction.user.id)
+            with self._deliveries.moving(job_id):
+                await self._cancel_in_store(job, interaction.user.id)
         if job.state is JobState.IN_REVIEW:
             self._on_withdrawn()
         if job.guild_id is not None and job.user_id != interaction.user.id:

@@ -125,7 +125,8 @@ class Erasing:
     async def _cancel(self, job: JobRecord) -> None:
         try:
             if not await self._deliveries.cancel(job.id, job.user_id):
-                await self._store.jobs.move(job.id, JobState.CANCELLED)
+                with self._deliveries.moving(job.id):
+                    await self._store.jobs.move(job.id, JobState.CANCELLED)
         except (JobEndedError, StoreError) as error:
             # Its end is near, or somebody was faster.
             _log.info("job %s can't be cancelled: %s", job.id, error)

@@ -33,7 +33,7 @@ class AcceptedJob:
     """A job whose message exists.
 
     first: the update that the message shows. language: that of whoever asked. stored: the job's state in the store.
-    max_bytes: Discord's limit for an attachment. resumed: a previous run of the bot accepted it.
+    max_bytes: Discord's limit for an attachment. resumed: it was taken up again, after a restart or a fault.
     origin: which job it comes from, if from one. result_format: of its collage. guild_id: None in direct messages.
     image_rules: that its pictures are held against. is_reviewed: moderators have let its pictures be shown.
     redrawn_after: the number of the case in which they let others be shown, which were lost before anybody saw them.

@@ -54,8 +54,7 @@ class HeldJobs:
         assert case.decision is not None
         async with asyncio.timeout(STORE_TIMEOUT_S):
             job = await self._store.jobs.get(case.job_id)
-        is_under_way = self._deliveries.standing(case.job_id) is not None
-        if job is None or job.state is not JobState.IN_REVIEW or is_under_way:
+        if job is None or job.state is not JobState.IN_REVIEW or self._deliveries.is_under_way(job.id):
             return
         outcome = outcome_of(case.decision)
         message = self._resubmitting.message(job)

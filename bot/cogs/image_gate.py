@@ -1,7 +1,7 @@
 """What a guild's rules say of finished pictures, and of those like rejected ones. Used by the deliveries, event loop.
 
 Hashing and comparing go to the threads for pictures. Where the rules can't be asked nothing is shown: an error is
-raised, and the job fails with its sentence.
+raised, StoreError where they may be asked again.
 """
 
 import asyncio
@@ -84,7 +84,7 @@ class ImageGate:
             return True
 
     async def judge(self, guild_id: int | None, rules: Sequence[ImageRule], result: Result) -> Ruling:
-        """Raises StoreError, and TimeoutError where pictures can't be hashed in time."""
+        """Raises StoreError where the rules can't be read in time, TimeoutError where pictures can't be hashed."""
         if guild_id is None:
             return Ruling()
         blocked = await self._blocked(guild_id)
@@ -95,7 +95,8 @@ class ImageGate:
         return Ruling(hits, await self._threads.run(HASH_TIMEOUT_S, _like_rejected, blocked, pixels))
 
     async def block(self, guild_id: int, pictures: Sequence[npt.NDArray[np.uint8]], *, case_number: int | None) -> None:
-        """Refuses pictures like these from now on. pictures: uint8 [height, width, 3]. Raises as `judge` does."""
+        """Refuses pictures like these from now on. pictures: uint8 [height, width, 3]. Raises StoreError and
+        TimeoutError."""
         hashes = await self._threads.run(HASH_TIMEOUT_S, lambda: [hash_picture(each) for each in pictures])
         async with asyncio.timeout(STORE_TIMEOUT_S), self._turn:
             # Whatever becomes of the transaction, it is read anew.
@@ -109,13 +110,16 @@ class ImageGate:
             return await self._hashes.forget(guild_id, case_number, actor_id)
 
     async def _blocked(self, guild_id: int) -> BlockedHashes:
-        async with asyncio.timeout(STORE_TIMEOUT_S), self._turn:
-            if guild_id not in self._known:
-                self._known[guild_id] = BlockedHashes(await self._hashes.of(guild_id))
-                while len(self._known) > MAX_GUILDS:
-                    self._known.popitem(last=False)
-            self._known.move_to_end(guild_id)
-            return self._known[guild_id]
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S), self._turn:
+                if guild_id not in self._known:
+                    self._known[guild_id] = BlockedHashes(await self._hashes.of(guild_id))
+                    while len(self._known) > MAX_GUILDS:
+                        self._known.popitem(last=False)
+                self._known.move_to_end(guild_id)
+                return self._known[guild_id]
+        except TimeoutError as error:
+            raise StoreError(f"What guild {guild_id} has rejected could not be read in time.") from error
 
 
 def _like_rejected(blocked: BlockedHashes, pictures: Sequence[npt.NDArray[np.uint8]]) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ from bot.cogs.picture_check import PictureCheck
 from bot.cogs.previews import preview_interval_s
 from bot.cogs.prompt_check import PromptCheck, review_details, to_review
 from bot.cogs.updates import submit_job
-from bot.errors import DalleBotError, StoreError, WaitTooLongError
+from bot.errors import JobError, RequestError, StoreError, WaitTooLongError
 from bot.executor.base import Executor
 from bot.guild_settings import GuildSettings
 from bot.language import Text
@@ -166,8 +166,12 @@ class JobDesk:
                 origin=None if parent is None else origin_text(kind, parent, parent_rank),
                 image_rules=rules,
             )
-            cases = await self._open_cases(new_cases)
-            submitted = await self._submit(interaction, [r for r in requests if r.job_id not in cases], look)
+            try:
+                cases = await self._open_cases(new_cases)
+                submitted = await self._submit([r for r in requests if r.job_id not in cases], look)
+            except Exception as error:
+                self._reject(interaction, requests, error)
+                raise
             accepted = {job.request.job_id: job for job in submitted}
             jobs = [accepted.get(r.job_id) or Held(r, cases[r.job_id]) for r in requests]
             await self._acknowledging.acknowledge_all(interaction, channel_id, jobs, look)
@@ -229,9 +233,19 @@ class JobDesk:
         except TimeoutError as error:
             raise StoreError("The job could not be stored in time. Try again in a minute.") from error
 
-    async def _submit(
-        self, interaction: discord.Interaction, requests: Sequence[GenerationRequest], look: Look
-    ) -> list[Submitted]:
+    def _reject(
+        self, interaction: discord.Interaction, requests: Sequence[GenerationRequest], error: Exception
+    ) -> None:
+        """Ends stored jobs that nobody has an answer about, and will not have."""
+        language = self._languages.of(str(interaction.locale))
+        if isinstance(error, RequestError | JobError):
+            sentence = language.tell(error)
+        else:
+            sentence = language.text("Something went wrong before it could begin.")
+        for request in requests:
+            self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
+
+    async def _submit(self, requests: Sequence[GenerationRequest], look: Look) -> list[Submitted]:
         """All or none of them."""
         outcomes = await asyncio.gather(
             *(submit_job(self._executor, request) for request in requests), return_exceptions=True
@@ -252,10 +266,6 @@ class JobDesk:
                 return submitted
         for job in submitted:
             await self._acknowledging.withdraw(job)
-        if isinstance(refusal, DalleBotError):
-            sentence = self._languages.of(str(interaction.locale)).tell(refusal)
-            for request in requests:
-                self._deliveries.reject(request.job_id, request.prompt, JobState.FAILED, sentence)
         raise refusal
 
     def _expected_end_s(self, job: Submitted) -> float | None:

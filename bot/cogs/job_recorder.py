@@ -2,21 +2,21 @@
 
 A database that is locked, full or gone for a while costs no move. What it did not take waits here and goes first the
 next time; the last move of a job is tried again and again until the bot closes. A stop before that leaves the job
-unfinished in the store, where the next start finds it and delivers it to the same message once more.
+unfinished in the store, where it is found, and delivered to the same message once more.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
+from bot.cogs.store_patience import PAUSES_S, repeated
 from bot.errors import IllegalMoveError, StoreError
 from bot.store import FINAL_STATES, JobRecord, JobState, JobStore
 
 STORE_TIMEOUT_S: Final = 10.0
-RETRY_PAUSES_S: Final = (1.0, 5.0, 15.0, 60.0)  # the last one again and again
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class JobRecorder:
         *,
         closing: asyncio.Future[None],
         message: tuple[int, int] | None = None,
-        pauses_s: tuple[float, ...] = RETRY_PAUSES_S,
+        pauses_s: tuple[float, ...] = PAUSES_S,
     ) -> None:
         self._store = store
         self.job_id = job_id
@@ -68,7 +68,7 @@ class JobRecorder:
             return
         if not (state in FINAL_STATES if is_final is None else is_final):
             return
-        for pause_s in self._pauses():
+        for pause_s in repeated(self._pauses_s):
             await asyncio.wait({self._closing}, timeout=pause_s)
             if await self.catch_up() or self._closing.done():
                 return
@@ -76,11 +76,6 @@ class JobRecorder:
     def _add(self, state: JobState, move: _Move) -> None:
         self._missing.append((state, move))
         self._state = state
-
-    def _pauses(self) -> Iterator[float]:
-        yield from self._pauses_s
-        while True:
-            yield self._pauses_s[-1]
 
     async def catch_up(self) -> bool:
         """Tries what the store did not take yet; whether it has every move now."""

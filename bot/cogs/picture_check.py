@@ -4,12 +4,13 @@ One picture of nine that a rule counts for decides for all nine: they are one me
 often enough that a moderator should see what was asked for as a whole, and a result with gaps would have other ranks
 than the same seed has elsewhere.
 
-Event loop. Everything here raises rather than let something through: StoreError, TimeoutError, and JobFailedError with
-the sentence for whoever asked.
+Event loop. Everything here raises rather than let something through: StoreError where it may be asked again,
+TimeoutError, and JobFailedError with the sentence for whoever asked.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -17,7 +18,7 @@ from typing import Any, Final
 from bot.cogs.audit_notes import AuditNotes
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.image_gate import ImageGate, Ruling
-from bot.errors import JobFailedError
+from bot.errors import JobFailedError, StoreError
 from bot.guild_settings import GuildSettings
 from bot.image_rule import ImageAction
 from bot.language import Text
@@ -76,7 +77,8 @@ class PictureCheck:
         self._now = now
 
     async def check(self, job: AcceptedJob, result: Result) -> Passed | Held:
-        """What the rules of the job's guild make of its result, unless moderators have decided already."""
+        """What the rules of the job's guild make of its result, unless moderators have decided already. May be called
+        again for the same result."""
         if job.is_reviewed:
             return Passed(job.is_spoiler, job.warning)
         ruling = await self._gate.judge(job.guild_id, job.image_rules, result)
@@ -111,7 +113,7 @@ class PictureCheck:
         assert job.guild_id is not None
         record = _record_of(job, ruling, AuditAction.PICTURES_REFUSED)
         # A stop before the job's end is recorded has it drawn and looked at again.
-        async with asyncio.timeout(STORE_TIMEOUT_S):
+        async with _in_time(job):
             if not await self._store.audit.knows(record):
                 await self._store.audit.add(record)
             is_struck = await self._store.audit.knows(replace(record, action=AuditAction.STRIKE))
@@ -121,9 +123,10 @@ class PictureCheck:
         return is_struck or await self._strike(job.guild_id, job.user_id, job.request.job_id, reason)
 
     async def open(self, kind: CaseKind, job: AcceptedJob, details: dict[str, Any]) -> CaseRecord:
-        """A case for a job of a guild. Raises JobFailedError if there can be none."""
+        """A case for a job of a guild; the open one, if there is. Raises JobFailedError if there can be none, and
+        StoreError."""
         assert job.guild_id is not None
-        async with asyncio.timeout(STORE_TIMEOUT_S):
+        async with _in_time(job):
             settings = await self._store.guilds.settings(job.guild_id)
             new = await self.new_case(kind, job.guild_id, job.user_id, job.request.job_id, settings, details)
             return await self._store.cases.open(new)
@@ -167,6 +170,15 @@ class PictureCheck:
             deadline_at=self._now() + timedelta(hours=settings.review_hours),
             details=details,
         )
+
+
+@asynccontextmanager
+async def _in_time(job: AcceptedJob) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            yield
+    except TimeoutError as error:
+        raise StoreError(f"What is done about job {job.request.job_id} could not be recorded in time.") from error
 
 
 def _record_of(job: AcceptedJob, ruling: Ruling, action: AuditAction) -> AuditRecord:

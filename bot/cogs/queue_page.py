@@ -69,7 +69,7 @@ def _status(job: ListedJob, status: ExecutorStatus, language: Language) -> str:
     if job.standing is None and job.record.state is JobState.IN_REVIEW:
         return language.text("Waiting for review.")
     if job.standing is None:
-        return language.text("Waiting for the bot's next start.")
+        return language.text("Waiting to be taken up again.")
     loading = status.state is EngineState.LOADING
     return status_line(job.record.num_images, job.standing.update, language=language, loading=loading)
 

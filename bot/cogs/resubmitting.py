@@ -102,7 +102,12 @@ class Resubmitting:
             labels=self._gate.labels(rules),
         )
         updates, first = await submit_job(self._executor, request, accepted_before=True)
-        accepted = await self._accepted(job, message, request, updates, first, settings)
+        try:
+            accepted = await self._accepted(job, message, request, updates, first, settings)
+        except BaseException:
+            await self._executor.cancel(job.id)
+            await updates.aclose()
+            raise
         return replace(accepted, image_rules=rules, redrawn_after=redrawn_after, is_spoiler=is_spoiler, resumed=True)
 
     async def finished(self, job: JobRecord, message: JobMessage, *, is_spoiler: bool) -> AcceptedJob | None:

@@ -37,16 +37,10 @@ class ResultKeeper:
         self._turn = asyncio.Lock()
 
     async def keep(self, result: Result) -> bool:
-        """Stores every picture with its metadata, so that not even a power cut loses it; whether that succeeded. The
-        log says why not."""
+        """`save`, for whoever goes on without; whether it succeeded. The log says why not."""
         job_id = result.request.job_id
         try:
-            pngs = await self._threads.run(KEEP_TIMEOUT_S, _encode, result)
-            await self._save(job_id, pngs)
-            async with asyncio.timeout(KEEP_TIMEOUT_S):
-                await self._images.save(job_id, _stored_images(result))
-        except TimeoutError:
-            _log.warning("job %s: its pictures could not be kept within %g s", job_id, KEEP_TIMEOUT_S)
+            await self.save(result)
         except StoreError as error:
             _log.warning("job %s: its pictures could not be kept: %s", job_id, error)
         except Exception:
@@ -55,6 +49,18 @@ class ResultKeeper:
         else:
             return True
         return False
+
+    async def save(self, result: Result) -> None:
+        """Stores every picture with its metadata, so that not even a power cut loses it. Raises StoreError if the disk
+        or the database doesn't take them."""
+        job_id = result.request.job_id
+        try:
+            pngs = await self._threads.run(KEEP_TIMEOUT_S, _encode, result)
+            await self._write(job_id, pngs)
+            async with asyncio.timeout(KEEP_TIMEOUT_S):
+                await self._images.save(job_id, _stored_images(result))
+        except TimeoutError as error:
+            raise StoreError(f"That took longer than {KEEP_TIMEOUT_S:g} s.") from error
 
     async def drop(self, job_id: str) -> None:
         """Forgets the pictures of a job whose message will never show them; the log says if that failed."""
@@ -65,7 +71,7 @@ class ResultKeeper:
         except (StoreError, TimeoutError) as error:
             _log.warning("job %s: its pictures were not removed: %s", job_id, str(error) or type(error).__name__)
 
-    async def _save(self, job_id: str, pngs: list[bytes]) -> None:
+    async def _write(self, job_id: str, pngs: list[bytes]) -> None:
         """Pictures of jobs that have not ended don't give way. One job at a time, so that none is kept between the
         question which these are and the making of room."""
         async with self._turn:

@@ -1,144 +1,125 @@
-"""Takes up, after a restart, the jobs that the store still holds. Called once by the client, before the gateway
-connects, on the event loop.
+"""Takes up one job that the store holds and nobody does anything about. UnfinishedJobs calls it for each of them; event
+loop.
 
 A job with a message is submitted again and delivered to that message by the bot's own token, or, where that reaches
 nothing, as a direct message. One whose pictures were on their way is delivered from disk, if they are there. The limits
-on new jobs, which may be lower now, don't refuse what was accepted already; the store bounds how many it returns. How a
-job is drawn and shown is what the guild's settings say now; its share of the turns, and whether its user was trusted,
-is what it was. A job without a message was never promised to anybody and is closed, unless its message is there and the
-bot ended before it could note that. What moderators are to see first goes on waiting.
+on new jobs, which may be lower now, don't refuse what was accepted already. How a job is drawn and shown is what the
+guild's settings say now; its share of the turns, and whether its user was trusted, is what it was. A job without a
+message was never promised to anybody and is closed, unless its message is there and the bot could not note that. What
+moderators are to see first goes on waiting.
 """
 
 import asyncio
 import logging
-from datetime import timedelta
 from typing import Final
-
-import aiohttp
-import discord
 
 from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
-from bot.cogs.fatal_jobs import MAX_ENDS, fatal_jobs
+from bot.cogs.fatal_jobs import MAX_ENDS
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
 from bot.cogs.resubmitting import Resubmitting
 from bot.errors import DalleBotError, ExecutorClosedError, StoreError
 from bot.moderation.cases import CaseKind, Outcome, outcome_of
-from bot.render import render_failure
-from bot.store import CaseRecord, JobRecord, JobState, Store
+from bot.store import FINAL_STATES, CaseRecord, JobRecord, JobState, Store
 
 STORE_TIMEOUT_S: Final = 10.0
-SHOWN_AGAIN_WITHIN: Final = timedelta(minutes=1)
 
 _log = logging.getLogger(__name__)
 
 
-async def resume_jobs(
-    *, store: Store, resubmitting: Resubmitting, deliveries: Deliveries, languages: Languages
-) -> None:
-    """Starts a delivery for each unfinished job, oldest first. A job that can't go on is failed and its user told, in
-    the language in which the job was asked for."""
-    try:
-        async with asyncio.timeout(STORE_TIMEOUT_S):
-            jobs = await store.jobs.unfinished(but=JobState.IN_REVIEW)
-    except (StoreError, TimeoutError) as error:
-        _log.error("unfinished jobs could not be read, so none is resumed: %s", error)
-        return
-    fatal = await fatal_jobs(store, jobs)
-    for stored in jobs:
-        language = languages.of(stored.locale)
+class Resuming:
+    """Starts a delivery for a stored job, or ends it where that can't be and tells its user, in their language."""
+
+    def __init__(
+        self, *, store: Store, resubmitting: Resubmitting, deliveries: Deliveries, languages: Languages
+    ) -> None:
+        self._store = store
+        self._resubmitting = resubmitting
+        self._deliveries = deliveries
+        self._languages = languages
+
+    async def take_up(self, job_id: str, *, is_fatal: bool) -> None:
+        """A job that isn't under way; nothing happens if it has ended meanwhile. is_fatal: the bot doesn't survive it.
+
+        Raises StoreError, TimeoutError, ExecutorClosedError and what Discord refuses a search with; then it can be
+        tried again.
+        """
+        # Once it is under way nobody else in this process moves it, so what is read from here on stays true.
+        with self._deliveries.accepting(job_id, accepted_before=True):
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                job = await self._store.jobs.get(job_id)
+            if job is None or job.state in FINAL_STATES or job.state is JobState.IN_REVIEW:
+                return
+            job = await self._with_message(job)
+            language = self._languages.of(job.locale)
+            message = self._resubmitting.message(job)
+            if message is None:
+                sentence = language.text("Nobody could be answered.")
+                self._deliveries.reject(job.id, job.prompt, JobState.EXPIRED, sentence)
+            elif job.deleted_at is not None:
+                sentence = language.text("Its pictures were deleted.")
+                self._deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence)
+            elif is_fatal:
+                _log.error("job %s is given up: the bot ended more than %d times while it was drawn", job.id, MAX_ENDS)
+                sentence = language.text("The bot ended again and again while it drew this. Ask for something else.")
+                self._deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence, message=message)
+            else:
+                await self._go_on(job, message)
+
+    async def _with_message(self, job: JobRecord) -> JobRecord:
+        """The job, with its message if that has to be looked for and is found."""
+        if job.state is not JobState.RECEIVED:
+            return job
+        found = await self._resubmitting.found_again(job)
+        if found is None:
+            return job
+        _log.info("job %s had been answered: its message was found", job.id)
+        return found
+
+    async def _go_on(self, job: JobRecord, message: JobMessage) -> None:
+        cases = await self._cases(job)
+        if _is_held(cases):
+            # It could not be noted before. What was decided about it meanwhile follows from there.
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                await self._store.jobs.move(job.id, JobState.IN_REVIEW)
+            return
         try:
-            job = await _with_message(stored, resubmitting)
-        except (discord.HTTPException, aiohttp.ClientError, OSError, StoreError) as error:
-            _log.warning("job %s waits for the next start: %s", stored.id, str(error) or type(error).__name__)
-            continue
-        message = resubmitting.message(job)
-        if message is None:
-            sentence = language.text("The bot stopped before it could answer.")
-            deliveries.reject(job.id, job.prompt, JobState.EXPIRED, sentence)
-            continue
-        if job.deleted_at is not None:
-            sentence = language.text("Its pictures were deleted.")
-            deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence)
-            continue
-        if job.id in fatal:
-            sentence = language.text("The bot ended again and again while it drew this. Ask for something else.")
-            _log.error("job %s is given up: the bot ended more than %d times while it was drawn", job.id, MAX_ENDS)
-            deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence, message=message)
-            continue
-        try:
-            cases = await _cases(job, store)
-            if any(case.kind is CaseKind.HELD_PROMPT and case.decision is None for case in cases):
-                await store.jobs.move(job.id, JobState.IN_REVIEW)
-                continue
-            with deliveries.accepting(job.id, accepted_before=True):
-                deliveries.start(await _accepted(job, message, cases, resubmitting))
-        except (ExecutorClosedError, StoreError, TimeoutError) as error:
-            _log.warning("job %s waits for the next start: %s", job.id, str(error) or type(error).__name__)
+            self._deliveries.start(await self._accepted(job, message, cases))
+        except (ExecutorClosedError, StoreError):
+            raise
         except DalleBotError as error:
-            sentence = language.text(
-                "The bot was restarted and could not take this job up again. {reason}", reason=error.text
-            )
-            deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence, message=message)
-    if jobs:
-        _log.info("%d unfinished jobs were found", len(jobs))
-    await _show_cancelled(store, resubmitting, deliveries, languages)
+            language = self._languages.of(job.locale)
+            sentence = language.text("This job could not be taken up again. {reason}", reason=error.text)
+            self._deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence, message=message)
 
+    async def _accepted(self, job: JobRecord, message: JobMessage, cases: list[CaseRecord]) -> AcceptedJob:
+        """Its pictures where they were on their way and are still on disk; otherwise it is drawn (again). What is drawn
+        again nobody has approved."""
+        if job.state is JobState.DELIVERING:
+            finished = await self._resubmitting.finished(job, message, is_spoiler=job.is_spoiler)
+            if finished is not None:
+                return finished
+        approved = _approved(cases)
+        lost = approved.get(CaseKind.HELD_PICTURES)
+        return await self._resubmitting.submit(
+            job,
+            message,
+            redrawn_after=None if lost is None else lost.number,
+            is_spoiler=any(_outcome(case).is_spoiler for case in approved.values()),
+        )
 
-async def _show_cancelled(
-    store: Store, resubmitting: Resubmitting, deliveries: Deliveries, languages: Languages
-) -> None:
-    """Says once more on their messages that jobs were cancelled: it is recorded first, so the bot may have died before
-    it came to that. Private answers can't be edited any more, and nobody needs a direct message about it."""
-    try:
+    async def _cases(self, job: JobRecord) -> list[CaseRecord]:
+        if job.guild_id is None:
+            return []
         async with asyncio.timeout(STORE_TIMEOUT_S):
-            jobs = await store.jobs.just_cancelled(SHOWN_AGAIN_WITHIN)
-    except (StoreError, TimeoutError) as error:
-        _log.warning("jobs that were just cancelled could not be read: %s", str(error) or type(error).__name__)
-        return
-    for job in jobs:
-        message = resubmitting.message(job)
-        if message is not None and not job.is_short_lived:
-            sentence = job.error or languages.of(job.locale).text("The job was cancelled.")
-            deliveries.show(job.id, message, render_failure(job.prompt, sentence))
+            return await self._store.cases.of_job(job.id)
 
 
-async def _with_message(job: JobRecord, resubmitting: Resubmitting) -> JobRecord:
-    """The job, with its message if that has to be looked for and is found."""
-    if job.state is not JobState.RECEIVED:
-        return job
-    found = await resubmitting.found_again(job)
-    if found is None:
-        return job
-    _log.info("job %s had been answered: its message was found", job.id)
-    return found
-
-
-async def _accepted(
-    job: JobRecord, message: JobMessage, cases: list[CaseRecord], resubmitting: Resubmitting
-) -> AcceptedJob:
-    """Its pictures where they were on their way and are still on disk; otherwise it is drawn (again). What is drawn
-    again nobody has approved."""
-    if job.state is JobState.DELIVERING:
-        finished = await resubmitting.finished(job, message, is_spoiler=job.is_spoiler)
-        if finished is not None:
-            return finished
-    approved = _approved(cases)
-    lost = approved.get(CaseKind.HELD_PICTURES)
-    return await resubmitting.submit(
-        job,
-        message,
-        redrawn_after=None if lost is None else lost.number,
-        is_spoiler=any(_outcome(case).is_spoiler for case in approved.values()),
-    )
-
-
-async def _cases(job: JobRecord, store: Store) -> list[CaseRecord]:
-    if job.guild_id is None:
-        return []
-    async with asyncio.timeout(STORE_TIMEOUT_S):
-        return await store.cases.of_job(job.id)
+def _is_held(cases: list[CaseRecord]) -> bool:
+    """Whether moderators have not let a job's prompt be drawn. cases: newest first."""
+    newest = next((case for case in cases if case.kind is CaseKind.HELD_PROMPT), None)
+    return newest is not None and (newest.decision is None or not _outcome(newest).is_shown)
 
 
 def _approved(cases: list[CaseRecord]) -> dict[CaseKind, CaseRecord]:

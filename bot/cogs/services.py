@@ -29,6 +29,7 @@ from bot.cogs.rule_book import RuleBook
 from bot.cogs.sanctioning import Sanctioning
 from bot.cogs.sweep_search import SweepSearch
 from bot.cogs.sweeper import Sweeper
+from bot.cogs.unfinished_jobs import UnfinishedJobs
 from bot.executor.base import Executor
 from bot.moderation.cases import CaseKind
 from bot.moderation.image_categories import Categories
@@ -118,6 +119,9 @@ class Services:
             executor=executor,
             languages=languages,
         )
+        self.unfinished = UnfinishedJobs(
+            store=store, resubmitting=self.resubmitting, deliveries=self.deliveries, languages=languages
+        )
         hiding = ResultHiding(client, store=store, kept=self.resubmitting, threads=self.threads, languages=languages)
         reported = ReportedResults(
             client,
@@ -150,6 +154,7 @@ class Services:
     def start(self) -> None:
         """Begins what goes on in the background."""
         for background in (
+            self.unfinished,
             self.erasing,
             self.retention,
             self.mirror,
@@ -162,6 +167,7 @@ class Services:
     async def aclose(self) -> None:
         """Ends it, lets deliveries end within their bound, and frees the threads. Safe to call twice."""
         for background in (
+            self.unfinished,
             self.retention,
             self.report_desk,
             self.sweeper,

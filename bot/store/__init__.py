@@ -13,7 +13,7 @@ from bot.store.images import ImageKey, ImageStore
 from bot.store.jobs import JobStore
 from bot.store.past import Cursor, PastImage, PastStore, Scope
 from bot.store.prompt_rules import GuildRules, RuleStore, Taken
-from bot.store.records import Favourite, JobKind, JobRecord, NewJob, SettingChange, StoredImage, Usage
+from bot.store.records import Favourite, JobKind, JobOutline, JobRecord, NewJob, SettingChange, StoredImage, Usage
 from bot.store.reports import Report, ReportStore
 from bot.store.sanctions import NewSanction, SanctionRecord, SanctionStore
 from bot.store.showings import Showing, ShowingStore
@@ -47,6 +47,7 @@ __all__ = [
     "ImageKey",
     "ImageStore",
     "JobKind",
+    "JobOutline",
     "JobRecord",
     "JobState",
     "JobStore",

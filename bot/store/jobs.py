@@ -3,17 +3,20 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import IllegalMoveError
 from bot.store.audit import AuditRecord, write_audit
 from bot.store.database import Database
-from bot.store.records import JobRecord, NewJob, Usage
+from bot.store.records import JobOutline, JobRecord, NewJob, Usage
 from bot.store.schema import jobs
 from bot.store.states import FINAL_STATES, JobState, sources_of
+
+UNANSWERED_FOR: Final = timedelta(minutes=2)
+"""A job that is `received` for longer was never promised to anybody, or its message is about to be found."""
 
 
 class JobStore:
@@ -80,13 +83,23 @@ class JobStore:
             job_id: str | None = await connection.scalar(select(jobs.c.id).where(jobs.c.message_id == message_id))
             return job_id
 
-    async def unfinished(self, limit: int = 1000, *, but: JobState | None = None) -> list[JobRecord]:
-        """Jobs that are in no final state, oldest first, at most `limit`. but: nor in this one."""
-        open_states = [state for state in JobState if state not in FINAL_STATES and state is not but]
-        oldest_first = (jobs.c.created_at, jobs.c.interaction_part, jobs.c.id)
-        return await self._select(
-            select(jobs).where(jobs.c.state.in_(open_states)).order_by(*oldest_first).limit(limit)
-        )
+    async def unfinished(
+        self, limit: int = 1000, *, but: JobState | None = None, after: JobRecord | None = None
+    ) -> list[JobRecord]:
+        """Jobs that are in no final state, oldest first, at most `limit`. but: nor in this one. after: only those that
+        come after this one, whatever its state is now."""
+        query = select(jobs).where(_is_unfinished(but))
+        if after is not None:
+            query = query.where(_comes_after(after))
+        return await self._select(query.order_by(*_OLDEST_FIRST).limit(limit))
+
+    async def outlines(self) -> list[JobOutline]:
+        """Of every job that is in no final state, nor in review."""
+        query = select(jobs.c.id, jobs.c.guild_id, jobs.c.state).where(_is_unfinished(JobState.IN_REVIEW))
+        async with self._database.reading() as connection:
+            return [
+                JobOutline(id_, guild_id, JobState(state)) for id_, guild_id, state in await connection.execute(query)
+            ]
 
     async def unfinished_ids(self) -> frozenset[str]:
         """Of all jobs that are in no final state."""
@@ -120,8 +133,10 @@ class JobStore:
             return await connection.scalar(select(func.count()).select_from(jobs).where(theirs)) or 0
 
     async def usage(self, user_id: int | None, guild_id: int, since: datetime) -> Usage:
-        """What a user has asked of a guild since then. user_id: None for all of them together."""
-        theirs = jobs.c.guild_id == guild_id
+        """What a user has asked of a guild since then, without what nobody was promised. user_id: None for all of them
+        together."""
+        long_ago = datetime.now(UTC) - UNANSWERED_FOR
+        theirs = (jobs.c.guild_id == guild_id) & ~((jobs.c.state == JobState.RECEIVED) & (jobs.c.created_at < long_ago))
         if user_id is not None:
             theirs &= jobs.c.user_id == user_id
         recent = theirs & (jobs.c.created_at >= since)
@@ -191,6 +206,21 @@ class JobStore:
             record = record_of(row._mapping)
         self._on_move(job_id, to)
         return record
+
+
+_OLDEST_FIRST: Final = (jobs.c.created_at, jobs.c.interaction_part, jobs.c.id)
+
+
+def _is_unfinished(but: JobState | None) -> ColumnElement[bool]:
+    return jobs.c.state.in_([state for state in JobState if state not in FINAL_STATES and state is not but])
+
+
+def _comes_after(job: JobRecord) -> ColumnElement[bool]:
+    """In the order of _OLDEST_FIRST."""
+    part = jobs.c.interaction_part
+    in_part = (part > job.interaction_part) | ((part == job.interaction_part) & (jobs.c.id > job.id))
+    # The first condition is for the index.
+    return (jobs.c.created_at >= job.created_at) & ((jobs.c.created_at > job.created_at) | in_part)
 
 
 async def _why_not(connection: AsyncConnection, job_id: str, to: JobState) -> str:

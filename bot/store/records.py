@@ -77,6 +77,15 @@ class JobRecord(NewJob):
     hidden_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class JobOutline:
+    """Which job, whose and how far. guild_id: None in a direct message."""
+
+    id: str
+    guild_id: int | None
+    state: JobState
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StoredImage:
     """One picture of a job, without its pixels.

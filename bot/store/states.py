@@ -23,7 +23,7 @@ Every move is one transaction by one function, `JobStore._move`: an UPDATE that 
 so that of several callers one wins and the others get IllegalMoveError.
 
 A stop of the program changes no state. The next start looks at each job that is in no final state, before the gateway
-connects (bot/cogs/resume.py):
+connects; a bot that runs looks at those that nobody works on (bot/cogs/unfinished_jobs.py, bot/cogs/resume.py):
 
 | state | the next start |
 |---|---|

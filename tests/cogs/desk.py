@@ -12,6 +12,7 @@ import discord
 from bot.cogs.delivery import Deliveries
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
+from bot.cogs.picture_check import PictureCheck
 from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.updates import UpdateReader
@@ -129,6 +130,7 @@ async def open_desk(
     max_picture_bytes: int | None = None,
     retry_pauses_s: tuple[float, ...] = (0.0,),
     record_pauses_s: tuple[float, ...] = (0.0, 0.01),
+    check: PictureCheck | None = None,
 ) -> AsyncIterator[Desk]:
     async with (
         Store.open(f"sqlite+aiosqlite:///{folder / 'store.sqlite3'}") as store,
@@ -145,6 +147,7 @@ async def open_desk(
             edit_interval_s=edit_interval_s,
             retry_pauses_s=retry_pauses_s,
             record_pauses_s=record_pauses_s,
+            check=check,
         )
         try:
             yield Desk(store.jobs, store.images, executor, deliveries)

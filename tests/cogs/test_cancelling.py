@@ -123,7 +123,7 @@ async def test_a_press_while_the_pictures_are_on_their_way(open_stage: OpenStage
         return render_result(*args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("bot.cogs.delivery.render_result", slow_result)
+        patched.setattr("bot.cogs.handing_over.render_result", slow_result)
         async with open_stage() as stage:
             await begin_held(stage)
             async with asyncio.timeout(TIMEOUT_S):

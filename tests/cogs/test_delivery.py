@@ -181,13 +181,13 @@ async def test_a_result_that_discord_never_takes_fails_and_the_message_tells_so(
     assert desk.recorded.contents == [f"**a red circle**\n{job.error}"]
 
 
-async def test_a_result_stays_for_the_next_start_if_discord_is_away_for_too_long(
+async def test_a_result_waits_on_disk_if_discord_is_away_for_too_long(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_desk(tmp_path, edit_interval_s=60.0, retry_pauses_s=(0.0, 0.0)) as desk:
         desk.recorded.refusals = [refusal(503, 0) for _ in range(3)]
         request = await desk.accept()
-        await eventually(lambda: "the result waits for the next start" in caplog.text)
+        await eventually(lambda: "so the result is delivered later" in caplog.text)
         job = await desk.store.get(request.job_id)
     assert job is not None
     assert job.state is JobState.DELIVERING
@@ -207,7 +207,7 @@ async def test_closing_does_not_wait_for_the_pause_before_the_next_attempt(tmp_p
 async def test_a_bug_while_rendering_gives_an_id_to_the_user_and_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("bot.cogs.delivery.render_result", MagicMock(side_effect=ZeroDivisionError("bug")))
+    monkeypatch.setattr("bot.cogs.handing_over.render_result", MagicMock(side_effect=ZeroDivisionError("bug")))
     async with open_desk(tmp_path) as desk:
         job = await desk.wait_for(await desk.accept(), JobState.FAILED)
     assert job.error is not None

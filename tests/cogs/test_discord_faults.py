@@ -37,7 +37,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def impatient(stage: Stage) -> None:
-    stage.app.bot.services.deliveries._retry_pauses_s = (0.02,) * 5
+    stage.app.bot.services.deliveries.words.pauses_s = (0.02,) * 5
 
 
 async def messages(stage: Stage, channel: str) -> list[dict[str, Any]]:

@@ -26,22 +26,37 @@ async def drawing(store: Store, number: int, *, state: JobState = JobState.RUNNI
     return job.id
 
 
+async def counted(store: Store, *, are_left: bool = True) -> frozenset[str]:
+    """A start. are_left: by the last run of this very process, whatever is unfinished."""
+    unfinished = await store.jobs.outlines()
+    return await fatal_jobs(store, unfinished, are_left={job.id for job in unfinished} if are_left else ())
+
+
 async def test_a_job_is_given_up_after_too_many_ends_and_one_that_waits_is_not(tmp_path: Path) -> None:
     async with Store.open(url_of(tmp_path)) as store:
         fatal = await drawing(store, 1)
         await drawing(store, 2, state=JobState.QUEUED)
         for _ in range(MAX_ENDS):
-            assert await fatal_jobs(store, await store.jobs.unfinished()) == frozenset()
-        assert await fatal_jobs(store, await store.jobs.unfinished()) == {fatal}
+            assert await counted(store) == frozenset()
+        assert await counted(store) == {fatal}
 
 
 async def test_what_has_ended_is_forgotten(tmp_path: Path) -> None:
     async with Store.open(url_of(tmp_path)) as store:
         job_id = await drawing(store, 1)
-        await fatal_jobs(store, await store.jobs.unfinished())
+        await counted(store)
         await store.jobs.move(job_id, JobState.FAILED, error="It failed.")
-        assert await fatal_jobs(store, await store.jobs.unfinished()) == frozenset()
+        assert await counted(store) == frozenset()
         assert await store.values.get(KEY) == "{}"
+
+
+async def test_what_another_process_draws_does_not_count_and_is_not_forgotten(tmp_path: Path) -> None:
+    async with Store.open(url_of(tmp_path)) as store:
+        job_id = await drawing(store, 1)
+        for _ in range(MAX_ENDS):
+            assert await counted(store) == frozenset()
+            assert await counted(store, are_left=False) == frozenset()
+        assert await counted(store) == {job_id}
 
 
 async def test_a_store_that_can_not_say_gives_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +66,7 @@ async def test_a_store_that_can_not_say_gives_nobody_up(tmp_path: Path, monkeypa
     async with Store.open(url_of(tmp_path)) as store:
         await drawing(store, 1)
         monkeypatch.setattr(ValueStore, "get", down)
-        assert await fatal_jobs(store, await store.jobs.unfinished()) == frozenset()
+        assert await counted(store) == frozenset()
 
 
 async def test_its_message_says_so(open_stage: OpenStage, settings: Settings) -> None:

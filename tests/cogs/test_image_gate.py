@@ -72,6 +72,12 @@ async def test_what_can_be_kept_from_sight(gate: ImageGate, monkeypatch: pytest.
     assert not await gate.keeps_from_sight(GUILD, ())
 
 
+async def test_what_is_rejected_must_be_read_in_time(gate: ImageGate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.cogs.image_gate.STORE_TIMEOUT_S", 0.0)
+    with pytest.raises(StoreError, match="What guild 7 has rejected could not be read in time"):
+        await gate.judge(GUILD, (), result("a black star on a red background"))
+
+
 async def test_what_is_taken_back_is_shown_again(gate: ImageGate) -> None:
     star = "a black star on a red background"
     await gate.block(GUILD, [picture(star)], case_number=1)

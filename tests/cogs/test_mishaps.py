@@ -139,7 +139,7 @@ async def test_a_token_that_dies_while_the_job_waits(open_stage: OpenStage) -> N
 
 async def test_rate_limits_in_a_row_are_waited_for(open_stage: OpenStage) -> None:
     async with open_stage() as stage:
-        stage.app.bot.services.deliveries._retry_pauses_s = (0.01, 0.01)
+        stage.app.bot.services.deliveries.words.pauses_s = (0.01, 0.01)
         # More than discord.py tries on its own.
         await stage.sandbox.refuse(Refusal("PATCH", BY_TOKEN, 429, times=7, retry_after_s=0.01))
         assert (await stage.play(DRAW))[-1].files

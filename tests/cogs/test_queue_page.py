@@ -61,7 +61,7 @@ def test_a_job_with_its_place_its_start_and_its_message() -> None:
             False,
         ),
         (ListedJob(replace(RECORD, state=JobState.RECEIVED, message_id=None), None), READY, "Just accepted.", True),
-        (ListedJob(RECORD, None), READY, "Waiting for the bot's next start.", True),
+        (ListedJob(RECORD, None), READY, "Waiting to be taken up again.", True),
         (ListedJob(replace(RECORD, state=JobState.IN_REVIEW), None), READY, "Waiting for review.", True),
         (
             ListedJob(replace(RECORD, state=JobState.DELIVERING), None),

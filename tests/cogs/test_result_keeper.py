@@ -144,7 +144,7 @@ async def test_a_disk_that_hangs_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(result_keeper, "KEEP_TIMEOUT_S", 0.0)
     assert not await keep(store, pictures, result())
-    assert "could not be kept within 0 s" in caplog.text
+    assert "could not be kept: That took longer than 0 s." in caplog.text
 
 
 async def test_a_bug_is_logged_with_its_traceback(store: Store, caplog: pytest.LogCaptureFixture) -> None:

@@ -36,7 +36,7 @@ async def test_a_restart_resumes_the_job_in_the_same_message(open_stage: OpenSta
         job = await stage.job(JobState.DELIVERED)
         contents = [exchange.payload["content"] for exchange in edits_by_bot(stage.sandbox)]
     assert str(job.message_id) == acknowledged.message_id
-    assert contents[0] == "**a red circle**\nResumed after a restart: queued, place 1."
+    assert contents[0] == "**a red circle**\nResumed: queued, place 1."
     assert "2 images" in contents[-1]
     assert "seed 5" in contents[-1]
 
@@ -47,7 +47,7 @@ async def test_a_job_that_was_never_acknowledged_expires_at_the_restart(open_sta
             NewJob(prompt="lost", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=3)
         )
     async with open_stage() as stage:
-        assert (await stage.job(JobState.EXPIRED)).error == "The bot stopped before it could answer."
+        assert (await stage.job(JobState.EXPIRED)).error == "Nobody could be answered."
 
 
 async def test_an_answer_that_discord_took_before_the_store_knew_is_found(
@@ -242,13 +242,14 @@ async def test_a_job_that_can_not_be_taken_up_tells_its_message(
     async with open_stage() as stage:
         failed = await stage.job(JobState.FAILED)
     told = [e for e in edits_by_bot(sandbox) if e.answer["id"] == acknowledged.message_id][-1]
-    assert failed.error == "The bot was restarted and could not take this job up again. No words."
+    assert failed.error == "This job could not be taken up again. No words."
     assert told.payload["content"] == f"**one**\n{failed.error}"
 
 
 async def test_a_job_stays_for_the_next_start_if_the_engine_is_gone(
     open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
         await stage.begin("/imagine prompt:one")
@@ -259,7 +260,7 @@ async def test_a_job_stays_for_the_next_start_if_the_engine_is_gone(
         patched.setattr(LocalExecutor, "submit", AsyncMock(side_effect=ExecutorClosedError("No model.")))
         async with open_stage():
             pass
-    assert "waits for the next start: No model." in caplog.text
+    assert "waits to be taken up: No model." in caplog.text
     async with open_stage() as stage:
         await stage.job(JobState.DELIVERED)
 
@@ -273,4 +274,4 @@ async def test_a_store_that_can_not_say_leaves_the_bot_online(
     monkeypatch.setattr(JobStore, "unfinished", down)
     async with open_stage() as stage:
         assert (await stage.play("/imagine prompt:a red circle"))[-1].files
-    assert "unfinished jobs could not be read, so none is resumed: It is locked." in caplog.text
+    assert "unfinished jobs could not be read, and are later: It is locked." in caplog.text

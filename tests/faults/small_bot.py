@@ -20,7 +20,7 @@ from bot.cogs.job_requests import request_of
 from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.resubmitting import Resubmitting
 from bot.cogs.result_keeper import ResultKeeper
-from bot.cogs.resume import resume_jobs
+from bot.cogs.unfinished_jobs import UnfinishedJobs
 from bot.cogs.updates import submit_job
 from bot.config import STORE_FILE
 from bot.engine.fake import FakeEngine, Faults, Gate, Verb
@@ -106,12 +106,13 @@ class SmallBot:
             retry_pauses_s=(0.0,) * 3,
         )
         self._run = _Run(stack, store, engine, executor, deliveries, gate, raises)
-        await resume_jobs(
+        unfinished = UnfinishedJobs(
             store=store,
             resubmitting=cast(Resubmitting, _Resubmitting(self)),
             deliveries=deliveries,
             languages=self._languages,
         )
+        await unfinished.begin()
         await self.settle()
 
     async def close(self, *, is_killed: bool) -> None:
@@ -220,7 +221,7 @@ class SmallBot:
 
 
 class _Resubmitting:
-    """What `resume_jobs` needs of the real one, over recorded messages."""
+    """What `UnfinishedJobs` needs of the real one, over recorded messages."""
 
     def __init__(self, bot: SmallBot) -> None:
         self._bot = bot

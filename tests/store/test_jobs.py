@@ -6,7 +6,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 from bot.errors import IllegalMoveError, StoreError
-from bot.store import JobRecord, JobState, JobStore, NewJob, Store, Usage, may_move
+from bot.store import JobOutline, JobRecord, JobState, JobStore, NewJob, Store, Usage, may_move
 from bot.store.schema import jobs as jobs_table
 from bot.store.states import TRANSITIONS
 from tests.store.samples import SNOWFLAKE, new_job, run_sql
@@ -181,6 +181,31 @@ async def test_unfinished_is_oldest_first_and_bounded(jobs: JobStore) -> None:
     assert [record.id for record in await jobs.unfinished(but=JobState.ACKNOWLEDGED)] == ids[1:]
 
 
+async def test_pages_of_unfinished_jobs_have_each_of_them_once(jobs: JobStore) -> None:
+    created = [(await jobs.create(new_job(number))).id for number in range(2)]
+    at_once = [new_job(7, interaction_part=part % 2, interaction_id=SNOWFLAKE + 100 + part // 2) for part in range(6)]
+    await jobs.create(*at_once)
+    ids, page = list[str](), await jobs.unfinished(3)
+    while page:
+        ids += [job.id for job in page]
+        # What has ended meanwhile is still where the next page begins.
+        await jobs.move(page[-1].id, JobState.CANCELLED)
+        page = await jobs.unfinished(3, after=page[-1])
+    assert ids == created + [job.id for job in sorted(at_once, key=lambda job: (job.interaction_part, job.id))]
+
+
+async def test_outlines_are_of_unfinished_jobs_that_no_moderator_has_to_see(jobs: JobStore) -> None:
+    running = await run_to(jobs, new_job(1, guild_id=7), JobState.RUNNING)
+    held = await run_to(jobs, new_job(2), JobState.RUNNING)
+    await jobs.move(held.id, JobState.IN_REVIEW)
+    await run_to(jobs, new_job(3), JobState.DELIVERED)
+    received = await jobs.create(new_job(4))
+    assert set(await jobs.outlines()) == {
+        JobOutline(running.id, 7, JobState.RUNNING),
+        JobOutline(received.id, None, JobState.RECEIVED),
+    }
+
+
 async def test_latest_of_is_newest_first_and_of_one_user(jobs: JobStore) -> None:
     created = [await jobs.create(new_job(number, user_id=SNOWFLAKE + number % 2)) for number in range(6)]
     assert await jobs.latest_of(SNOWFLAKE, limit=2) == [created[4], created[2]]
@@ -247,3 +272,17 @@ async def test_usage_counts_what_one_user_asked_of_one_guild(jobs: JobStore) -> 
     )
     later = await jobs.usage(user, guild, datetime.now(UTC))
     assert later == Usage(num_unfinished=2), "an unfinished job takes its place however old it is"
+
+
+async def test_what_nobody_was_answered_about_counts_for_a_moment_only(
+    jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guild = SNOWFLAKE + 5
+    unanswered = await jobs.create(new_job(1, guild_id=guild))
+    since = unanswered.created_at
+    assert (await jobs.usage(SNOWFLAKE, guild, since)).num_unfinished == 1
+    monkeypatch.setattr("bot.store.jobs.UNANSWERED_FOR", timedelta())
+    assert await jobs.usage(SNOWFLAKE, guild, since) == Usage()
+    assert await jobs.usage(None, guild, since) == Usage()
+    await jobs.acknowledge(unanswered.id, 1, 2)
+    assert (await jobs.usage(SNOWFLAKE, guild, since)).num_unfinished == 1
