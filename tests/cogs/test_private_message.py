@@ -129,7 +129,7 @@ async def seen_by_user(stage: Stage, job: JobRecord) -> list[dict[str, Any]]:
 async def test_a_direct_message_whose_confirmation_was_lost_comes_once(open_stage: OpenStage) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        stage.app.bot.services.deliveries._retry_pauses_s = (1.0,) * 3
+        stage.app.bot.services.deliveries.words.pauses_s = (1.0,) * 3
         await stage.begin(DRAW)
         job = await stage.job(JobState.RUNNING)
         await stage.sandbox.advance_clock(16 * 60)

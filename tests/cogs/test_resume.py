@@ -5,10 +5,10 @@ from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
-from bot.cogs import resume
 from bot.cogs.image_gate import ImageGate
 from bot.cogs.job_message import JobMessage, Shown
 from bot.cogs.resubmitting import Resubmitting
+from bot.cogs.resume import Resuming
 from bot.config import QueueSettings, Settings
 from bot.engine.fake import FakeEngine, Gate
 from bot.errors import ExecutorClosedError, InvalidPromptError, StoreError
@@ -126,7 +126,8 @@ async def test_what_is_drawn_again_nobody_has_approved(
         for number, decision in enumerate(decisions, 1)
     ]
     job, message = MagicMock(spec=JobRecord, state=JobState.DELIVERING), MagicMock(spec=JobMessage)
-    await resume._accepted(job, message, oldest_first[::-1], resubmitting)
+    parts: dict[str, Any] = dict.fromkeys(("store", "deliveries", "languages"), MagicMock())
+    await Resuming(resubmitting=resubmitting, **parts)._accepted(job, message, oldest_first[::-1])
     resubmitting.submit.assert_awaited_once_with(job, message, redrawn_after=redrawn_after, is_spoiler=is_spoiler)
 
 
