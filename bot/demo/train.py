@@ -37,8 +37,8 @@ S = TypeVar("S")
 SIZE_PX: Final = 128
 
 DEMO_SAMPLING = Sampling(condition_scale=1.5, top_k=64, top_p=0.95, temperature=0.6)
-"""What the demo is best at: measured with `dalle-bot bench quality`. Below this temperature nine pictures are more alike,
-and fewer prompts have a right one among them."""
+"""What the demo is best at: measured with `dalle-bot bench quality`. Below this temperature nine pictures are more
+alike, and fewer prompts have a right one among them."""
 
 
 def train_demo(
