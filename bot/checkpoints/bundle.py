@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 
 from bot.checkpoints.clip import load_preprocessing, open_clip
 from bot.checkpoints.dalle_bart import open_dalle_bart
+from bot.checkpoints.fingerprint import fingerprint
 from bot.checkpoints.folders import ModelFolders
 from bot.checkpoints.json_file import read_json
 from bot.checkpoints.staging import Placement
@@ -37,7 +38,8 @@ RELEASED_SAMPLING = Sampling(condition_scale=10.0, top_k=50, top_p=1.0, temperat
 
 @dataclass(frozen=True)
 class Bundle:
-    """Everything loaded, parameters on their devices. dtype: what DalleBart computes in."""
+    """Everything loaded, parameters on their devices. dtype: what DalleBart computes in. version: see fingerprint; ""
+    for parameters that come from no file."""
 
     name: str
     dtype: DTypeLike
@@ -54,6 +56,7 @@ class Bundle:
     prompt_tokenizer: PromptTokenizer
     clip_tokenizer: ClipTokenizer
     sampling: Sampling
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ class Checkpoint:
             prompt_tokenizer=self.prompt_tokenizer,
             clip_tokenizer=self.clip_tokenizer,
             sampling=self.sampling,
+            version=fingerprint(each.file.path for each in (self.bart_weights, self.vqgan_weights, self.clip_weights)),
         )
 
 

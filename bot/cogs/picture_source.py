@@ -116,7 +116,7 @@ def check_codes(executor: Executor, request: GenerationRequest) -> None:
     info = executor.status.info
     if info is None:
         raise JobEndedError("The model is still loading. Try again in a minute.")
-    if info.name != request.codes_of:
+    if executor.status.model(request.codes_of) is None:
         raise JobEndedError(
             "This job goes on from a picture of the model {old:.80}, and the bot has {new:.80} now. Use its prompt "
             "with /imagine instead.",
@@ -126,17 +126,18 @@ def check_codes(executor: Executor, request: GenerationRequest) -> None:
 
 
 def check_model(executor: Executor, model: str) -> int:
-    """The rows of codes of a picture of `model`, the one that must be loaded to go on from such a picture.
+    """The rows of codes of a picture of `model`, which must be loaded to go on from such a picture.
 
     Raises JobEndedError if it isn't.
     """
-    info = executor.status.info
-    if info is None:
+    status = executor.status
+    if status.info is None:
         raise JobEndedError("The model is still loading. Try again in a minute.")
-    if info.name != model:
+    fitting = status.model(model)
+    if fitting is None:
         raise JobEndedError(
             "This picture was drawn by the model {old:.80}, and the bot has {new:.80} now, which can't go on from it.",
             old=model,
-            new=info.name,
+            new=status.info.name,
         )
-    return info.num_rows
+    return fitting.num_rows

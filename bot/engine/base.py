@@ -24,6 +24,7 @@ class ModelInfo:
 
     num_rows: rows of codes of a picture; each has `image_length // num_rows` of them.
     device, dtype: where DalleBart runs and what it computes in, for people; "" where that is unknown.
+    version: differs where two models of one name have other weights; "" where that is unknown.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ModelInfo:
     sampling: Sampling
     device: str = ""
     dtype: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,7 @@ class JaxEngine:
             sampling=bundle.sampling,
             device=device_name(self._mesh),
             dtype=jnp.dtype(bundle.dtype).name,
+            version=bundle.version,
         )
         per_device = num_slots // self._mesh.size
         self._shapes = ChunkShapes(per_device, config.image_length, config.max_text_length, deterministic=deterministic)

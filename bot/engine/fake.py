@@ -122,6 +122,8 @@ class FakeEngine:
     move a clock of the test's own. preview_polls: how often a preview is asked before it is ready. preview_s: how much
     longer it makes the next chunk. text_polls: as preview_polls, for a text's vector.
 
+    name, version: of its model.
+
     log: every verb in the order of the calls. calls: verb → number of calls. prompts: every row of every prefill, in
     order. assignments: every assignment of every insert that succeeded, in order.
     """
@@ -143,13 +145,15 @@ class FakeEngine:
         sleep: Callable[[float], None] = time.sleep,
         faults: Faults | None = None,
         gate: Gate | None = None,
+        name: str = "fake",
+        version: str = "",
     ) -> None:
         self.log: list[Verb] = []
         self.calls: Counter[Verb] = Counter()
         self.prompts: list[PromptText] = []
         self.assignments: list[SlotAssignment] = []
         sampling = Sampling(1.0, 0, 1.0, 1.0)
-        self._info = ModelInfo("fake", image_length, num_rows, image_size_px, max_text_tokens, sampling)
+        self._info = ModelInfo(name, image_length, num_rows, image_size_px, max_text_tokens, sampling, version=version)
         self._max_preview = max_preview
         self._preview_polls = preview_polls
         self._preview_s = preview_s

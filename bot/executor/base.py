@@ -26,6 +26,7 @@ class ExecutorStatus:
     """num_queued: accepted and waiting. num_running: jobs that hold slots. info: None until READY.
 
     has_hung: it is FAILED because the device stopped answering; a thread of this process waits for it for good.
+    others: what else is drawn with while a cluster changes its model.
     """
 
     state: EngineState
@@ -33,6 +34,12 @@ class ExecutorStatus:
     num_running: int
     info: ModelInfo | None
     has_hung: bool = False
+    others: tuple[ModelInfo, ...] = ()
+
+    def model(self, name: str) -> ModelInfo | None:
+        """The model of this name, if anything draws with it."""
+        loaded = () if self.info is None else (self.info, *self.others)
+        return next((info for info in loaded if info.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ A replica's slots are held by jobs of this bot, of which it knows best itself, a
 replica tells now and then.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from bot.engine.base import ModelInfo
 from bot.executor.forecast import EngineLoad
 from bot.executor.pace import Pace
 from bot.executor.replicas import ReplicaState
@@ -16,6 +18,24 @@ from bot.requests import Progress
 
 # An engine dispatches a chunk before it has read the one before, and a completed image frees its slot with that.
 _CHUNKS_AHEAD: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a job is to be drawn with, if it can be. name: of a model. like: a model with which the same seeds draw the
+    same pictures: of this name, these weights, on such a device."""
+
+    name: str | None = None
+    like: ModelInfo | None = None
+
+    def fit(self, model: ModelInfo) -> int:
+        """How well a model suits; 0 for not at all."""
+        if model == self.like:
+            return 2
+        return int(model.name == (self.name or (self.like and self.like.name)))
+
+
+ANYTHING: Final = Wanted()
 
 
 @dataclass(slots=True)
@@ -61,11 +81,25 @@ class Fleet:
         """Whether any replica has a free slot."""
         return any(self.num_free(replica_id) > 0 for replica_id in self._states)
 
-    def choose(self, model: str | None = None) -> str | None:
-        """The replica with the most free slots; of those with this model, if there are any and one is named. None if
-        there is no replica."""
-        fitting = [i for i, state in self._states.items() if model in (None, state.model.name)]
-        return max(fitting or self._states, key=self.num_free, default=None)
+    def choose(self, wanted: Wanted = ANYTHING) -> str | None:
+        """The replica with the most free slots of those that suit best. None if there is no replica."""
+
+        def value(replica_id: str) -> tuple[int, int]:
+            return wanted.fit(self._states[replica_id].model), self.num_free(replica_id)
+
+        return max(self._states, key=value, default=None)
+
+    def has_better(self, wanted: Wanted, model: ModelInfo) -> bool:
+        """Whether a replica suits better than one with this model."""
+        return any(wanted.fit(state.model) > wanted.fit(model) for state in self._states.values())
+
+    @property
+    def models(self) -> tuple[ModelInfo, ...]:
+        """What is drawn with, each once; first what has most slots."""
+        slots: Counter[ModelInfo] = Counter()
+        for state in self._states.values():
+            slots[state.model] += state.load.num_slots
+        return tuple(sorted(slots, key=lambda model: (-slots[model], model.name, model.version)))
 
     def enter(self, job: Job, replica_id: str) -> None:
         """The job is at this replica from now on, wherever it was."""

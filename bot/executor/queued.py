@@ -51,6 +51,7 @@ class QueuedExecutor(ABC):
         self._entries: dict[str, Entry] = {}
         self._state = EngineState.LOADING
         self._info: ModelInfo | None = None
+        self._others: tuple[ModelInfo, ...] = ()
         self._has_hung = False
         self._has_none_left = asyncio.Event()
         self._metrics = metrics or Metrics()
@@ -97,7 +98,7 @@ class QueuedExecutor(ABC):
     @property
     def status(self) -> ExecutorStatus:
         num_queued, num_running = self._backlog.counts()
-        return ExecutorStatus(self._state, num_queued, num_running, self._info, self._has_hung)
+        return ExecutorStatus(self._state, num_queued, num_running, self._info, self._has_hung, self._others)
 
     async def submit(self, request: GenerationRequest, *, accepted_before: bool = False) -> UpdateStream:
         """Accepts a job at once, or raises QueueFullError, UserLimitError or ExecutorClosedError.

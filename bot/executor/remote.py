@@ -1,8 +1,8 @@
 """The executor with its engines in other processes, perhaps on other machines: the same queue as LocalExecutor's, and
 each job goes to a replica as soon as one has a free slot. Event loop only.
 
-A job whose replica is lost starts again on another one, before any that waits. Only what its last replica says counts,
-so nothing is delivered twice.
+A job whose replica is lost starts again on another one, before any that waits: with the same model while there is one,
+else as a whole with what there is. Only what its last replica says counts, so nothing is delivered twice.
 """
 
 import asyncio
@@ -11,18 +11,19 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from bot.errors import ExecutorClosedError, JobFailedError, NotReadyError
+from bot.executor.asking import Asking
 from bot.executor.base import EngineState, TextVector
-from bot.executor.fleet import Fleet
-from bot.executor.questions import MAX_WAITING
+from bot.executor.course import Course, OtherModelError
+from bot.executor.fleet import Fleet, Wanted
+from bot.executor.lookout import Lookout
 from bot.executor.queued import STOPPING, QueuedExecutor
 from bot.executor.replicas import (
     Accepted,
     Alive,
-    ClusterLostError,
     Refused,
     ReplicaLostError,
     Replicas,
@@ -34,25 +35,10 @@ from bot.requests import Finished, Preview, Progress, Queued, Started, Update
 from bot.telemetry.metrics import Metrics
 
 LOOK_S: Final = 1.0
-LOOK_TIMEOUT_S: Final = 10.0
 # A job that a replica has never survived may be what costs them their lives.
 MAX_LOSSES: Final = 3
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(eq=False, slots=True)
-class _Course:
-    """A job since it has first been handed out. replica_id: where it is. losses: replicas that it has lost. task: what
-    follows its present one; None between two. heard_s: when that last said something, as time.monotonic. was_told: of
-    its start."""
-
-    job: Job
-    replica_id: str = ""
-    losses: int = 0
-    task: asyncio.Task[None] | None = None
-    heard_s: float = 0.0
-    was_told: bool = False
 
 
 class RemoteExecutor(QueuedExecutor):
@@ -80,9 +66,10 @@ class RemoteExecutor(QueuedExecutor):
         self._silence_timeout_s = silence_timeout_s
         self._look_s = look_s
         self._fleet = Fleet(client)
-        self._courses: dict[Job, _Course] = {}
-        self._returning: deque[_Course] = deque()
-        self._questions: set[asyncio.Future[TextVector | Refused]] = set()
+        self._courses: dict[Job, Course] = {}
+        self._returning: deque[Course] = deque()
+        self._lookout = Lookout(replicas)
+        self._asking = Asking(replicas)
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -104,32 +91,17 @@ class RemoteExecutor(QueuedExecutor):
         replica_id = self._fleet.choose()
         if replica_id is None:
             raise NotReadyError("The model is still loading. Try again in a minute.")
-        if len(self._questions) >= MAX_WAITING:
-            raise NotReadyError("Too many searches are waiting for the model. Try again in a minute.")
-        question = asyncio.ensure_future(
-            self._replicas.text_vector(text, timeout_s=timeout_s, replica_id=replica_id),
-        )
-        self._questions.add(question)
         try:
-            async with asyncio.timeout(timeout_s):
-                answer = await question
-        except (TimeoutError, ReplicaLostError) as error:
-            raise NotReadyError("The model is too busy to read this now. Try again in a minute.") from error
+            return await self._asking.text_vector(text, timeout_s=timeout_s, replica_id=replica_id)
         except asyncio.CancelledError:
             if self._is_closed:
                 raise ExecutorClosedError(STOPPING) from None
             raise
-        finally:
-            question.cancel()
-            self._questions.discard(question)
-        if isinstance(answer, Refused):
-            raise JobFailedError(answer.sentence)
-        return answer
 
     async def aclose(self) -> None:
         """Ends every job with JobCancelledError and lets go of the replicas. Safe to call twice."""
         self._close()
-        ending: list[asyncio.Future[Any]] = [*self._tasks, *self._questions]
+        ending: list[asyncio.Future[Any]] = [*self._tasks, *self._asking.close()]
         ending += (course.task for course in self._courses.values() if course.task is not None)
         self._tasks = []
         self._courses.clear()
@@ -169,21 +141,9 @@ class RemoteExecutor(QueuedExecutor):
             self._returning.remove(course)
 
     async def _look(self) -> None:
-        was_there = True
         # Not for ever: on Python 3.11 a cancellation may be lost inside of asyncio.wait_for, which Ray uses.
         while not self._is_closed:
-            states: Sequence[ReplicaState] = ()
-            try:
-                async with asyncio.timeout(LOOK_TIMEOUT_S):
-                    states = await self._replicas.states()
-            except (TimeoutError, ClusterLostError) as error:
-                if was_there:
-                    _log.warning("The cluster does not answer. %s", str(error) or f"Not within {LOOK_TIMEOUT_S:g} s.")
-            except Exception:
-                if was_there:
-                    _log.exception("The cluster can't be asked which replicas it has.")
-            was_there = bool(states)
-            self._see(states)
+            self._see(await self._lookout.states())
             await asyncio.sleep(self._look_s)
 
     def _on_task_ended(self, task: asyncio.Task[None]) -> None:
@@ -206,7 +166,9 @@ class RemoteExecutor(QueuedExecutor):
         for gone in before - set(self._fleet.states):
             _log.warning("Replica %s is gone.", gone)
         if states:
-            self._state, self._info = EngineState.READY, states[0].model
+            self._state = EngineState.READY
+            self._info, *others = self._fleet.models
+            self._others = tuple(others)
         else:
             self._state = EngineState.LOADING
         self._load = self._fleet.load(time.monotonic())
@@ -219,29 +181,31 @@ class RemoteExecutor(QueuedExecutor):
             await self._wake.wait()
             self._wake.clear()
             while self._fleet.has_room and (course := self._next()) is not None:
-                replica_id = self._fleet.choose(course.job.request.codes_of)
+                replica_id = self._fleet.choose(course.wanted)
                 assert replica_id is not None
                 self._enter(course, replica_id)
                 course.heard_s = time.monotonic()
                 name = f"draw job {course.job.request.job_id}"
                 course.task = asyncio.create_task(self._draw(course), name=name)
 
-    def _enter(self, course: _Course, replica_id: str) -> None:
+    def _enter(self, course: Course, replica_id: str) -> None:
         course.replica_id = replica_id
         self._fleet.enter(course.job, replica_id)
 
-    def _next(self) -> _Course | None:
+    def _next(self) -> Course | None:
         if self._returning:
             return self._returning.popleft()
         job = self._backlog.start()
         if job is None:
             return None
-        self._courses[job] = course = _Course(job)
+        self._courses[job] = course = Course(job, Wanted(job.request.codes_of))
         return course
 
-    async def _draw(self, course: _Course) -> None:
+    async def _draw(self, course: Course) -> None:
         try:
             await self._follow(course)
+        except OtherModelError:
+            self._put_back(course)
         except (ReplicaLostError, TimeoutError) as error:
             self._fleet.forget(course.replica_id)
             self._on_lost(course, str(error) or f"It said nothing for {self._silence_timeout_s:g} s.")
@@ -256,19 +220,24 @@ class RemoteExecutor(QueuedExecutor):
             self._fleet.leave(course.job)
             self._wake.set()
 
-    def _on_lost(self, course: _Course, reason: str) -> None:
+    def _put_back(self, course: Course) -> None:
         course.task = None
+        if course.job in self._courses:
+            self._returning.append(course)
+
+    def _on_lost(self, course: Course, reason: str) -> None:
         course.losses += 1
         job_id = course.job.request.job_id
         if course.losses < MAX_LOSSES:
             _log.warning("Job %s lost its replica and starts again. %s", job_id, reason, extra={"job_id": job_id})
-            self._returning.append(course)
+            self._put_back(course)
         else:
             _log.error("Job %s lost its replica too often. %s", job_id, reason, extra={"job_id": job_id})
             self._end(course, Text("The picture was lost {n} times while it was drawn: ask again later.", n=MAX_LOSSES))
 
-    async def _follow(self, course: _Course) -> None:
-        """Returns once the job has ended. Raises ReplicaLostError, or TimeoutError for one that says nothing."""
+    async def _follow(self, course: Course) -> None:
+        """Returns once the job has ended. Raises ReplicaLostError, TimeoutError for a replica that says nothing, and
+        OtherModelError."""
         job = course.job
         stream = self._replicas.draw(job.request, client=self._client, replica_id=course.replica_id)
         async with aclosing(stream) as signs:
@@ -277,8 +246,8 @@ class RemoteExecutor(QueuedExecutor):
                     sign = await anext(signs, None)
                 course.heard_s = time.monotonic()
                 match sign:
-                    case Accepted(replica_id):
-                        self._enter(course, replica_id)
+                    case Accepted():
+                        self._on_taken(course, sign)
                     case Alive() | Queued():
                         pass
                     case Started():
@@ -298,22 +267,31 @@ class RemoteExecutor(QueuedExecutor):
                     case None:
                         raise ReplicaLostError("Its stream ended too early.")
 
+    def _on_taken(self, course: Course, accepted: Accepted) -> None:
+        if accepted.replica_id != course.replica_id:
+            # The one that was asked is gone.
+            self._fleet.forget(course.replica_id)
+            if self._fleet.has_better(course.wanted, accepted.model):
+                raise OtherModelError
+        course.wanted = replace(course.wanted, like=accepted.model)
+        self._enter(course, accepted.replica_id)
+
     def _tell(self, job: Job, update: Update) -> None:
         if entry := self._entry(job):
             self._push(entry, update)
 
-    def _tell_started(self, course: _Course) -> None:
+    def _tell_started(self, course: Course) -> None:
         """Once, whatever becomes of its replica."""
         if not course.was_told:
             course.was_told = True
             self._tell(course.job, Started())
         self._places.refresh()
 
-    def _finish(self, course: _Course, finished: Finished) -> None:
+    def _finish(self, course: Course, finished: Finished) -> None:
         if self._courses.pop(course.job, None) and self._backlog.finish(course.job):
             self._tell(course.job, finished)
 
-    def _end(self, course: _Course, sentence: Text) -> None:
+    def _end(self, course: Course, sentence: Text) -> None:
         if self._courses.pop(course.job, None) and self._backlog.finish(course.job):
             if entry := self._entry(course.job):
                 self._fail(entry, JobFailedError(sentence))

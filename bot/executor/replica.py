@@ -95,7 +95,7 @@ class Replica:
 
     async def draw(self, request: GenerationRequest, *, client: str) -> AsyncGenerator[Sign]:
         """See Replicas.draw."""
-        yield Accepted(self._id)
+        yield Accepted(self._id, self.state().model)
         # The bot has lost the stream of an earlier one.
         await self._executor.cancel(request.job_id)
         mine = client, request

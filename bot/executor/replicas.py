@@ -43,9 +43,11 @@ class ReplicaState:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The first sign: this replica has the job, which may be another one than was asked for."""
+    """The first sign: this replica has the job, which may be another one than was asked for. model: what it draws
+    with."""
 
     replica_id: str
+    model: ModelInfo
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,9 @@ async def test_the_model_must_be_there_and_the_same(tmp_path: Path) -> None:
     assert check_model(ready, "fake") == 1
     with pytest.raises(JobEndedError, match="drawn by the model mega, and the bot has fake now"):
         check_model(ready, "mega")
+    assert status.info is not None
+    ready.status = replace(status, others=(replace(status.info, name="mega", num_rows=16),))
+    assert [check_model(ready, name) for name in ("fake", "mega")] == [1, 16]
     loading.status = replace(status, state=EngineState.LOADING, info=None)
     assert isinstance(loading.status, ExecutorStatus)
     with pytest.raises(JobEndedError, match="still loading"):

@@ -1,12 +1,10 @@
 """`dalle-bot deploy` prints what is in the package, and nothing else."""
 
 import json
-import re
 
 import pytest
 import yaml
 
-from bot.config_loading import key_paths
 from bot.deployment import compose, serve
 from bot.telemetry.resources import alerts, dashboard
 from tests.command_line import Call
@@ -34,17 +32,6 @@ def test_services_for_compose_are_printed(call: Call) -> None:
     mounted = {each["source"] for service in file["services"].values() for each in service.get("configs", ())}
     assert mounted == set(file["configs"])
     assert all(port.startswith("127.0.0.1:") for each in file["services"].values() for port in each.get("ports", ()))
-
-
-def test_services_for_compose_say_what_the_bot_understands() -> None:
-    file = yaml.safe_load(compose())
-    variables = set(file["services"]["bot"]["environment"]) - {"DISCORD_TOKEN"}
-    keys = {f"DALLE_BOT_{key.replace('.', '__').upper()}" for key in key_paths()}
-    assert variables <= keys
-    scraped = yaml.safe_load(file["configs"]["prometheus"]["content"])
-    assert scraped["scrape_configs"][0]["job_name"] == "dalle-bot"
-    for name in re.findall(r"deploy \w+ > (\S+)", compose().partition("\nname:")[0]):
-        assert name == "compose.yaml" or f"./{name}:" in compose()
 
 
 def test_engines_for_ray_are_printed_and_valid(call: Call) -> None:

@@ -10,6 +10,7 @@ from bot.executor.base import Executor
 from bot.executor.local import LocalExecutor
 
 from .near import near
+from .ray_engines import Engines
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -66,3 +67,13 @@ def no_blocking_calls() -> Iterator[None]:
     """Code of `bot` that blocks the event loop raises BlockingError."""
     with blockbuster_ctx("bot"):
         yield
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Engines]:
+    """A Ray cluster; for tests with the marker `ray`."""
+    # Ray's own import warns of what pydantic is going to drop; this lets it.
+    connecting = pytest.importorskip("bot.executor.ray.connecting")
+    own_cluster = pytest.importorskip("bot.executor.ray.own_cluster")
+    with own_cluster.own_cluster(4):
+        yield Engines(connecting.connect, own_cluster.deploy)

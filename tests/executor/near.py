@@ -15,11 +15,12 @@ from bot.requests import GenerationRequest
 
 class NearReplicas:
     """Implements Replicas. there: by id; what is taken out was killed. silent: ids of those that say nothing any more.
-    drawn_by: (job id, replica id), as they were asked."""
+    instead: where jobs for one that was killed go. drawn_by: (job id, replica id), as they were asked."""
 
     def __init__(self) -> None:
         self.there: dict[str, Replica] = {}
         self.silent: set[str] = set()
+        self.instead: str | None = None
         self.drawn_by: list[tuple[str, str]] = []
 
     async def states(self) -> list[ReplicaState]:
@@ -33,6 +34,8 @@ class NearReplicas:
         return found
 
     async def draw(self, request: GenerationRequest, *, client: str, replica_id: str) -> AsyncGenerator[Sign]:
+        if replica_id not in self.there and self.instead is not None:
+            replica_id = self.instead
         replica = self._replica(replica_id)
         self.drawn_by.append((request.job_id, replica_id))
         async with aclosing(replica.draw(request, client=client)) as signs:
@@ -57,13 +60,14 @@ class NearReplicas:
 @asynccontextmanager
 async def near(
     engine_factory: Callable[[], Engine],
-    *,
+    *others: Callable[[], Engine],
     num_replicas: int = 1,
     max_jobs: int = 64,
     max_jobs_per_user: int = 16,
     chunk_tokens: int = 4,
     silence_timeout_s: float = 30.0,
 ) -> AsyncIterator[tuple[RemoteExecutor, NearReplicas]]:
+    """num_replicas: with engines of `engine_factory`; each of `others` makes one more."""
     replicas = NearReplicas()
     executor = RemoteExecutor(
         replicas,
@@ -74,8 +78,8 @@ async def near(
     )
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(executor)
-        for number in range(num_replicas):
-            replica = Replica(engine_factory, id=f"replica {number}", chunk_tokens=chunk_tokens)
+        for number, factory in enumerate([engine_factory] * num_replicas + list(others)):
+            replica = Replica(factory, id=f"replica {number}", chunk_tokens=chunk_tokens)
             replicas.there[f"replica {number}"] = await stack.enter_async_context(replica)
         yield executor, replicas
         await executor.aclose()

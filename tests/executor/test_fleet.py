@@ -1,9 +1,12 @@
 """Which replica has room, computed by hand."""
 
+from dataclasses import replace
+
 import pytest
 
+from bot.engine.base import ModelInfo
 from bot.engine.fake import FakeEngine
-from bot.executor.fleet import Fleet
+from bot.executor.fleet import Fleet, Wanted
 from bot.executor.forecast import EngineLoad
 from bot.executor.pace import Pace
 from bot.executor.replicas import ReplicaState
@@ -21,9 +24,10 @@ def state(
     remaining: tuple[int, ...] = (),
     pace: Pace | None = None,
     age_s: float = 0.0,
+    model: ModelInfo | None = None,
 ) -> ReplicaState:
     load = EngineLoad(100.0, num_slots, 10, 40, remaining, 0, pace)
-    return ReplicaState(replica_id, "1", FakeEngine().info, load, age_s, demand or {})
+    return ReplicaState(replica_id, "1", model or FakeEngine().info, load, age_s, demand or {})
 
 
 @pytest.fixture
@@ -88,8 +92,27 @@ def test_a_lost_one_has_no_room_until_it_is_seen_again(fleet: Fleet) -> None:
 
 
 def test_a_model_is_looked_for_and_any_other_is_better_than_none(fleet: Fleet) -> None:
-    assert fleet.choose("fake") == "b"
-    assert fleet.choose("another") == "b"
+    new, old = FakeEngine(name="new").info, FakeEngine().info
+    fleet.see([state("a"), state("b", 6, model=new), state("c", 5, model=replace(new, version="2"))])
+    assert fleet.choose() == "b"
+    assert fleet.choose(Wanted("fake")) == "a"
+    assert fleet.choose(Wanted("another")) == "b"
+    assert fleet.choose(Wanted(like=old)) == "a"
+    assert fleet.choose(Wanted(like=replace(new, version="2"))) == "c"
+    assert fleet.choose(Wanted(like=replace(new, version="3"))) == "b"
+    assert fleet.has_better(Wanted(like=new), replace(new, version="2"))
+    assert not fleet.has_better(Wanted(like=new), new)
+    assert not fleet.has_better(Wanted("another"), old)
+
+
+def test_the_first_model_is_what_most_slots_draw_with(fleet: Fleet) -> None:
+    new = FakeEngine(name="new").info
+    fleet.see([state("a"), state("b", 6, model=new), state("c", 3)])
+    assert [model.name for model in fleet.models] == ["fake", "new"]
+    fleet.forget("a")
+    assert [model.name for model in fleet.models] == ["new", "fake"]
+    fleet.see([])
+    assert fleet.models == ()
 
 
 def test_all_engines_as_if_they_were_one(fleet: Fleet) -> None:

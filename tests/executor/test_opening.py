@@ -47,14 +47,20 @@ async def test_a_cluster_is_asked_with_what_the_settings_say(monkeypatch: pytest
     assert asked == ["example:6379", "dalle-bot", 120.0]
 
 
+@pytest.mark.parametrize("is_installed", [False, True])
 @pytest.mark.parametrize("fallback", [False, True])
 async def test_a_cluster_that_can_not_be_used_is_said_so_and_may_be_done_without(
-    fallback: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    is_installed: bool, fallback: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse() -> None:
+    async def connect(*_: object, **__: object) -> None:
         raise ConfigError("No cluster answers.")
 
-    monkeypatch.setattr(opening, "_import_connect", refuse)
+    def import_connect() -> object:
+        if not is_installed:
+            raise ConfigError("No cluster answers.")
+        return connect
+
+    monkeypatch.setattr(opening, "_import_connect", import_connect)
     if not fallback:
         with pytest.raises(ConfigError, match="No cluster answers"):
             await opened(on_ray())

@@ -1,35 +1,25 @@
-"""RemoteExecutor on a real Ray cluster of this machine: the contract, and what kills replicas.
+"""RemoteExecutor on a real Ray cluster of this machine: the contract, and what is said of a cluster that can't be used.
 
 Only where they are asked for (`-m ray`), in a process of their own: Ray forks, which processes with JAX in them must
 not do, and it changes logging.
 """
 
 import asyncio
-import os
-import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from bot.engine.fake import FakeEngine
 from bot.errors import ConfigError
-from bot.executor.base import EngineState, Executor
-from bot.executor.remote import RemoteExecutor
-from bot.executor.replicas import Replicas
-from bot.executor.scheduler import Scheduler
-from bot.requests import GenerationRequest, Progress, Started
-from tests.conftest import eventually
 
 from . import test_contract as contract
 from .conftest import ExecutorFactory
-from .drive import ask, check_result, read
+from .ray_engines import Engines
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
 
@@ -51,120 +41,81 @@ SHARED: list[Callable[[ExecutorFactory], Awaitable[None]]] = [
 ]
 
 
-class Engines:
-    """Applications of the cluster, one for each description of an engine, deployed when it is first asked for."""
-
-    def __init__(self, connect: Callable[..., Awaitable[Replicas]], deploy: Callable[..., None]) -> None:
-        self.connect = connect
-        self._deploy = deploy
-        self._names: dict[str, str] = {}
-
-    def name_of(self, *, chunk_tokens: int, num_replicas: int, **engine: Any) -> str:
-        key = repr((chunk_tokens, num_replicas, sorted(engine.items())))
-        if key not in self._names:
-            name = f"engines-{len(self._names)}"
-            self._deploy(
-                partial(FakeEngine, **engine),
-                chunk_tokens=chunk_tokens,
-                name=name,
-                num_replicas=num_replicas,
-                ray_actor_options={"num_cpus": 0.1},
-                health_check_period_s=1.0,
-                health_check_timeout_s=3.0,
-            )
-            self._names[key] = name
-        return self._names[key]
-
-    @asynccontextmanager
-    async def executor(
-        self,
-        *,
-        max_jobs: int = 64,
-        max_jobs_per_user: int = 16,
-        chunk_tokens: int = 4,
-        num_replicas: int = 1,
-        silence_timeout_s: float = 30.0,
-        **engine: Any,
-    ) -> AsyncIterator[RemoteExecutor]:
-        name = await asyncio.to_thread(
-            partial(self.name_of, chunk_tokens=chunk_tokens, num_replicas=num_replicas, **engine)
-        )
-        replicas = await self.connect("auto", name, timeout_s=60.0)
-        scheduler = Scheduler(max_jobs=max_jobs, max_jobs_per_user=max_jobs_per_user)
-        async with RemoteExecutor(
-            replicas, scheduler, client="tests", look_s=0.2, silence_timeout_s=silence_timeout_s
-        ) as executor:
-            yield executor
-
-
-@pytest.fixture(scope="module")
-def engines() -> Iterator[Engines]:
-    # Ray's own import warns of what pydantic is going to drop; this lets it.
-    connecting = pytest.importorskip("bot.executor.ray.connecting")
-    own_cluster = pytest.importorskip("bot.executor.ray.own_cluster")
-    with own_cluster.own_cluster(4):
-        yield Engines(connecting.connect, own_cluster.deploy)
-
-
 @pytest.mark.parametrize("promise", SHARED, ids=lambda promise: promise.__name__.removeprefix("test_"))
 async def test_the_contract(engines: Engines, promise: Callable[[ExecutorFactory], Awaitable[None]]) -> None:
     await promise(engines.executor)
 
 
-SLOW: dict[str, Any] = {"num_slots": 2, "image_length": 400, "delay_s": 0.005}
-
-
-async def started(executor: Executor, requests: list[GenerationRequest]) -> list[Any]:
-    """Their streams, once each has drawn something."""
-    streams = [await executor.submit(request) for request in requests]
-    for stream in streams:
-        async for update in stream:
-            if isinstance(update, Progress):
-                break
-    return streams
-
-
-def pids_of(name: str) -> list[int]:
-    """The processes of the replicas of an application, which carry its name."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/cmdline", "rb") as file:
-                    line = file.read().decode(errors="replace")
-            except OSError:
-                continue
-            if line.startswith("ray::") and f"{name}:engine" in line:
-                found.append(int(entry))
-    return found
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-async def test_a_replica_that_is_killed_or_hangs_costs_no_job(engines: Engines, number: signal.Signals) -> None:
-    requests = [ask(f"prompt {n}", 2, seed=n, requester=f"user {n}") for n in range(2)]
-    async with engines.executor(num_replicas=2, silence_timeout_s=5.0, **SLOW) as executor:
-        await eventually(lambda: executor.load.num_slots == 4)
-        name = engines.name_of(chunk_tokens=4, num_replicas=2, **SLOW)
-        streams = await started(executor, requests)
-        info = executor.status.info
-        assert info is not None
-        os.kill(pids_of(name)[0], number)
-        for request, stream in zip(requests, streams, strict=True):
-            outcome = await read(stream, patience_s=90.0)
-            check_result(outcome.result, request, info)
-            assert Started() not in outcome.updates
-        # Serve replaces it.
-        await eventually(lambda: executor.load.num_slots == 4, 90.0)
-        assert executor.status.state is EngineState.READY
-
-
-def test_a_cluster_that_is_not_there_is_named() -> None:
+def test_a_cluster_that_can_not_be_joined_is_named(engines: Engines) -> None:
     """In another process: this one is in a cluster, and stays there."""
-    program = "import asyncio; from bot.executor.ray.connecting import connect; "
-    program += "asyncio.run(connect('127.0.0.1:1', 'engines', timeout_s=1.0))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
-    *_, last = done.stderr.strip().splitlines()
-    assert "ConfigError: executor.address: no Ray cluster answers at 127.0.0.1:1 (" in last
+    ray = pytest.importorskip("ray")
+    address = ray.get_runtime_context().gcs_address
+    program = f"""
+import asyncio
+import ray
+from bot.errors import ConfigError
+from bot.executor.ray.connecting import connect
+
+def say(address):
+    try:
+        asyncio.run(connect(address, "engines", timeout_s=30.0))
+    except ConfigError as error:
+        print(error)
+
+say("127.0.0.1:1")
+say("somewhere")
+ray.__version__ = "1.2.3"
+say("{address}")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=True)
+    nowhere, nothing, other = done.stdout.splitlines()
+    assert nowhere.startswith("executor.address: no Ray cluster answers at 127.0.0.1:1 (")
+    assert nothing.startswith("executor.address: no Ray cluster answers at somewhere (")
+    assert other.startswith(f"executor.address: the Ray cluster at {address} can't be joined (Version mismatch")
+    assert other.endswith("It needs the same versions of Ray (1.2.3) and Python as the bot.")
+
+
+async def test_a_cluster_that_asks_for_a_token_is_said_to(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+
+    def refuse(**_: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster at auto") from ray.exceptions.AuthenticationError(
+            "no token"
+        )
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with pytest.raises(ConfigError, match=r"Ray cluster at auto asks for a token\. Start the bot with RAY_AUTH_MODE="):
+        await engines.connect("auto", "engines", timeout_s=30.0)
+
+
+async def test_engines_of_another_version_of_this_project_are_named(engines: Engines) -> None:
+    def aged() -> FakeEngine:
+        import bot
+
+        bot.__version__ = "0.0.1"
+        return FakeEngine()
+
+    await asyncio.to_thread(engines.deploy, "aged", aged, {})
+    with pytest.raises(ConfigError, match=r"The engines of aged run another version than this one, .*: install the"):
+        await engines.connect("auto", "aged", timeout_s=30.0)
+
+
+async def test_a_cluster_with_too_few_gpus_is_said_to_have_none(engines: Engines) -> None:
+    serving, serve = (pytest.importorskip(name) for name in ("bot.executor.ray.serving", "ray.serve"))
+    spec = partial(serving.EngineSpec, FakeEngine, 4)
+    target = serve.RunTarget(serving.application(spec, ray_actor_options={"num_gpus": 1}), "too-large", None)
+    run = partial(serve.run_many, wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
+    await asyncio.to_thread(run, [target])
+    with pytest.raises(ConfigError) as caught:
+        await engines.connect("auto", "too-large", timeout_s=3.0)
+    await asyncio.to_thread(partial(serve.delete, "too-large", _blocking=False))
+    assert str(caught.value).startswith(
+        "No engine of too-large came up on the Ray cluster within 3 s. There is no GPU on it: an engine that asks for "
+        "one (num_gpus) can't start. Serve says: "
+    )
+    assert "0 of 0 GPUs and " in str(caught.value)
 
 
 async def test_an_application_that_is_not_deployed_is_named(engines: Engines) -> None:

@@ -23,7 +23,7 @@ def replica(engine: FakeEngine) -> Replica:
 async def test_a_job_is_accepted_drawn_and_forgotten() -> None:
     async with replica(FakeEngine(num_slots=2)) as one:
         signs = [sign async for sign in one.draw(ask(num_images=2), client="a bot")]
-        assert signs[0] == Accepted("one")
+        assert signs[0] == Accepted("one", FakeEngine().info)
         assert Started() in signs
         assert isinstance(signs[-1], Finished)
         state = one.state()

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import ray
 from ray import serve
-from ray.exceptions import RayError
+from ray.exceptions import AuthenticationError, RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
@@ -43,7 +43,8 @@ class RayReplicas:
     the address where this process was in the cluster already, and stays."""
 
     def __init__(self, handle: DeploymentHandle[Any], application: str, address: str | None) -> None:
-        self._handle = handle
+        # None while this process is in no cluster: Ray's calls with what belongs to the one before may end it.
+        self._handle: DeploymentHandle[Any] | None = handle
         self._application = application
         self._address = address
         self._known: tuple[str, ...] = ()
@@ -53,22 +54,26 @@ class RayReplicas:
 
     async def states(self) -> list[ReplicaState]:
         """Those that can draw now, and are of this version. Raises ClusterLostError."""
+        self._rejoin_if_long_gone()
+        if self._handle is None:
+            raise ClusterLostError("This process has left it, to join it anew.")
         try:
-            found = await self._ask_all()
+            found = await self._ask_all(self._handle)
         except _GONE as error:
-            self._rejoin_if_long_gone()
             raise ClusterLostError(_first_line(error)) from None
         states = [each for each in found if isinstance(each, ReplicaState)]
         if not states:
-            self._rejoin_if_long_gone()
-            raise ClusterLostError(_first_line(found[0]) if found else "It has no engines.")
+            if all(isinstance(each, TimeoutError) for each in found):
+                raise ClusterLostError("No engine answers.")
+            raise ClusterLostError(_first_line(found[0]))
         self._seen_s = time.monotonic()
         return [state for state in states if self._is_ours(state)]
 
     async def draw(self, request: GenerationRequest, *, client: str, replica_id: str) -> AsyncGenerator[Sign]:
         """See Replicas. Raises ReplicaLostError."""
+        handle = self._joined()
         try:
-            stream: Any = self._handle.options(method_name="draw", stream=True).remote(
+            stream: Any = handle.options(method_name="draw", stream=True).remote(
                 request, client=client, replica_id=replica_id
             )
         except _GONE as error:
@@ -79,13 +84,15 @@ class RayReplicas:
         except _GONE as error:
             raise ReplicaLostError(_first_line(error)) from None
         finally:
-            with contextlib.suppress(*_GONE):
-                stream.cancel()
+            if self._handle is handle:
+                with contextlib.suppress(*_GONE):
+                    stream.cancel()
 
     async def text_vector(self, text: str, *, timeout_s: float, replica_id: str) -> TextVector | Refused:
         """See Replicas. Raises ReplicaLostError and NotReadyError."""
+        handle = self._joined()
         try:
-            answer: Any = self._handle.options(method_name="text_vector").remote(
+            answer: Any = handle.options(method_name="text_vector").remote(
                 text, timeout_s=timeout_s, replica_id=replica_id
             )
         except _GONE as error:
@@ -99,8 +106,9 @@ class RayReplicas:
         except _GONE as error:
             raise ReplicaLostError(_first_line(error)) from None
         finally:
-            with contextlib.suppress(*_GONE):
-                answer.cancel()
+            if self._handle is handle:
+                with contextlib.suppress(*_GONE):
+                    answer.cancel()
 
     async def aclose(self) -> None:
         """Leaves the cluster, which goes on, within LEAVE_TIMEOUT_S."""
@@ -114,19 +122,26 @@ class RayReplicas:
         except TimeoutError:
             _log.warning("Ray has not let go of the cluster within %g s.", LEAVE_TIMEOUT_S)
 
-    async def _ask_all(self) -> list[Any]:
+    def _joined(self) -> DeploymentHandle[Any]:
+        """Raises ReplicaLostError."""
+        if self._handle is None:
+            raise ReplicaLostError("This process has left the cluster, to join it anew.")
+        return self._handle
+
+    async def _ask_all(self, handle: DeploymentHandle[Any]) -> list[Any]:
         try:
             async with asyncio.timeout(STATES_TIMEOUT_S):
-                found: list[Any] = await self._handle.broadcast("state").results_async(return_exceptions=True)
+                found: list[Any] = await handle.broadcast("state").results_async(return_exceptions=True)
         except TimeoutError:
             # One that hangs holds up what all are asked together.
-            return list(await asyncio.gather(*map(self._ask, self._known), return_exceptions=True))
+            known = (self._ask(handle, replica_id) for replica_id in self._known)
+            return list(await asyncio.gather(*known, return_exceptions=True))
         self._known = tuple(each.id for each in found if isinstance(each, ReplicaState))
         return found
 
-    async def _ask(self, replica_id: str) -> Any:
+    async def _ask(self, handle: DeploymentHandle[Any], replica_id: str) -> Any:
         async with asyncio.timeout(STATES_TIMEOUT_S):
-            return await self._handle.options(method_name="state").remote(replica_id=replica_id)
+            return await handle.options(method_name="state").remote(replica_id=replica_id)
 
     def _is_ours(self, state: ReplicaState) -> bool:
         if state.version == bot.__version__:
@@ -146,12 +161,13 @@ class RayReplicas:
         if self._address is None or time.monotonic() - self._seen_s < REJOIN_AFTER_S:
             return
         if self._rejoining is None or self._rejoining.done():
+            self._handle, self._known = None, ()
             self._rejoining = asyncio.create_task(self._rejoin(self._address), name="join the cluster anew")
 
     async def _rejoin(self, address: str) -> None:
         _log.warning("Joining the cluster anew.")
         try:
-            await asyncio.to_thread(ray.shutdown)
+            await asyncio.to_thread(_leave)
             self._handle = await asyncio.to_thread(_join, address, self._application)
         except ConfigError as error:
             _log.warning("%s", error)
@@ -199,6 +215,14 @@ async def _first_replica(replicas: RayReplicas, application: str, timeout_s: flo
     raise ConfigError(await asyncio.to_thread(_why_there_is_none, application, timeout_s))
 
 
+def _leave() -> None:
+    """Blocks."""
+    ray.shutdown()
+    # Serve takes what it knows of a controller for that of this cluster if this process's job has the same number as
+    # then; each cluster counts anew.
+    serve.context._set_global_client(None)
+
+
 def _join(address: str, application: str) -> DeploymentHandle[Any]:
     """Blocks. Raises ConfigError."""
     try:
@@ -206,6 +230,11 @@ def _join(address: str, application: str) -> DeploymentHandle[Any]:
             _check_reachable(address)
             ray.init(address=address, namespace="serve", log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError) as error:
+        if isinstance(error.__cause__, AuthenticationError):
+            raise ConfigError(
+                f"executor.address: the Ray cluster at {address} asks for a token. Start the bot with "
+                "RAY_AUTH_MODE=token, and with the cluster's token in ~/.ray/auth_token or RAY_AUTH_TOKEN."
+            ) from None
         raise ConfigError(
             f"executor.address: no Ray cluster answers at {address} ({_first_line(error)}). Start one there with "
             "`ray start --head`, or correct the address."
@@ -249,6 +278,8 @@ def _why_there_is_none(application: str, timeout_s: float) -> str:
         )
     deployment = status.deployments.get(DEPLOYMENT)
     said = " ".join((deployment.message if deployment is not None else status.message).split())
+    if not total.get("GPU"):
+        sentence += " There is no GPU on it: an engine that asks for one (num_gpus) can't start."
     rest = f"{free.get('GPU', 0):g} of {total.get('GPU', 0):g} GPUs and {free.get('CPU', 0):g} CPUs are free there."
     return f"{sentence} Serve says: {said[:300] or status.status.value}. {rest} `serve status` shows more."
 

@@ -1,0 +1,33 @@
+"""Which replicas there are, asked again and again by the RemoteExecutor. Event loop only."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from bot.executor.replicas import ClusterLostError, Replicas, ReplicaState
+
+LOOK_TIMEOUT_S: Final = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class Lookout:
+    def __init__(self, replicas: Replicas) -> None:
+        self._replicas = replicas
+        self._saw_some = True
+
+    async def states(self) -> Sequence[ReplicaState]:
+        """Those that can draw; none where the cluster can't be asked, and the first time in a row the log says why."""
+        states: Sequence[ReplicaState] = ()
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                states = await self._replicas.states()
+        except (TimeoutError, ClusterLostError) as error:
+            if self._saw_some:
+                _log.warning("The cluster does not answer. %s", str(error) or f"Not within {LOOK_TIMEOUT_S:g} s.")
+        except Exception:
+            if self._saw_some:
+                _log.exception("The cluster can't be asked which replicas it has.")
+        self._saw_some = bool(states)
+        return states
