@@ -18,7 +18,7 @@ import discord
 from bot.catalogues import Languages
 from bot.client import DalleBot
 from bot.cogs.privacy_policy import PrivacyPolicy
-from bot.config import TOKEN_VARIABLE, DiscordSettings, Settings
+from bot.config import TOKEN_VARIABLE, DiscordSettings, EngineSettings, Settings
 from bot.engine.base import Engine
 from bot.errors import ConfigError, DalleBotError, EngineHungError
 from bot.executor.base import EngineState, Executor
@@ -30,6 +30,7 @@ from bot.moderation.places import Places
 from bot.moderation.rule_file import load_rules
 from bot.observing import observed
 from bot.pictures import PictureFolder
+from bot.startup import StartUp
 from bot.store import Store
 from bot.store.database import parse_url
 from bot.store.in_use import store_in_use
@@ -56,11 +57,11 @@ class App:
 
 @contextlib.asynccontextmanager
 async def open_app(
-    settings: Settings, engine_factory: Callable[[], Engine], cancel_start: Callable[[], None] | None = None
+    settings: Settings, engine_factory: Callable[[], Engine], start_up: StartUp | None = None
 ) -> AsyncIterator[App]:
     """Opens the store (migrated), the executor (loading its engine in the background) and the client (offline yet).
 
-    engine_factory: called once, on the executor's thread. cancel_start: tells it to give up.
+    engine_factory: called once, on the executor's thread. start_up: its start, which closing cancels.
     Raises StoreError if the database can't be used or another bot uses it, ConfigError if a catalogue, the privacy
     policy or the file of rules is damaged, or a cluster can't be used.
     """
@@ -77,7 +78,7 @@ async def open_app(
         await stack.enter_async_context(store_in_use(parse_url(settings.store_url)))
         store = await stack.enter_async_context(Store.open(settings.store_url, metrics=metrics))
         executor = await stack.enter_async_context(
-            open_executor(settings, engine_factory, cancel_start=cancel_start, metrics=metrics)
+            open_executor(settings, engine_factory, start_up=start_up, metrics=metrics)
         )
         bot = await stack.enter_async_context(
             DalleBot(
@@ -136,16 +137,12 @@ async def serving(app: App, token: str) -> AsyncIterator[asyncio.Task[None]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def run(
-    settings: Settings, engine_factory: Callable[[], Engine], cancel_start: Callable[[], None] | None = None
-) -> None:
+def run(settings: Settings, engine_factory: Callable[[], Engine], start_up: StartUp | None = None) -> None:
     """`serve` on an event loop of its own."""
-    asyncio.run(serve(settings, engine_factory, cancel_start))
+    asyncio.run(serve(settings, engine_factory, start_up))
 
 
-async def serve(
-    settings: Settings, engine_factory: Callable[[], Engine], cancel_start: Callable[[], None] | None = None
-) -> None:
+async def serve(settings: Settings, engine_factory: Callable[[], Engine], start_up: StartUp | None = None) -> None:
     """Serves Discord until SIGINT or SIGTERM. Then what is being drawn has `queue.drain_s` to end, unless there is a
     second signal.
 
@@ -166,7 +163,7 @@ async def serve(
 
     with _stop_signals() as (stop, stop_now):
         async with (
-            open_app(settings, build, cancel_start) as app,
+            open_app(settings, build, start_up) as app,
             telemetry(app, settings),
             serving(app, token.get_secret_value()) as connection,
         ):
@@ -184,9 +181,18 @@ async def serve(
                 connection.result()
             _log.info("stopping")
             if app.executor.status.has_hung:
-                raise EngineHungError(f"The device did not answer for {settings.engine.hang_timeout_s:g} s.")
+                raise _hung(app.executor, settings.engine)
             if lost.done() and not lost.cancelled():
                 raise reasons[0] if reasons else DalleBotError("The image engine failed and could not recover.")
+
+
+def _hung(executor: Executor, settings: EngineSettings) -> EngineHungError:
+    if executor.status.info is not None:
+        return EngineHungError(f"The device did not answer for {settings.hang_timeout_s:g} s.")
+    return EngineHungError(
+        f"The model did not load: nothing was heard of it for {settings.load_timeout_s:g} s. The log says where it is; "
+        "if it only needs longer, raise engine.load_timeout_s."
+    )
 
 
 async def _first_of(event: asyncio.Event, *tasks: asyncio.Task[None], timeout_s: float | None = None) -> None:

@@ -60,7 +60,7 @@ class EngineSettings(_Section):
     """num_slots: images drawn at once; None is what the memory plan finds. chunk_tokens: image tokens per dispatch.
     deterministic: the company of a picture never changes it, at the price of speed.
     num_devices: None is all. memory_fraction: of a device's memory. compile_cache: keep compiled code.
-    hang_timeout_s: how long the device may take for a round."""
+    hang_timeout_s: how long the device may take for a round. load_timeout_s: how long loading may show no progress."""
 
     num_slots: int | None = Field(None, ge=1, le=1024)
     chunk_tokens: int = Field(16, ge=1, le=1024)
@@ -70,6 +70,7 @@ class EngineSettings(_Section):
     compile_cache: bool = True
     deterministic: bool = False
     hang_timeout_s: float = Field(300.0, ge=1.0, le=86_400.0)
+    load_timeout_s: float = Field(1800.0, ge=1.0, le=86_400.0)
 
 
 class ExecutorSettings(_Section):

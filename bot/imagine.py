@@ -19,6 +19,7 @@ from bot.errors import ConfigError, ExecutorClosedError
 from bot.executor.local import LocalExecutor
 from bot.render import picture_metadata
 from bot.requests import Finished, GenerationRequest, Result, Update
+from bot.startup import StartUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,11 @@ async def imagine(
     out: Path,
     images_dir: Path | None,
     on_update: Callable[[Update], None],
-    cancel_start: Callable[[], None] | None = None,
+    start_up: StartUp | None = None,
 ) -> Imagined:
     """Draws `request` and writes the collage to `out`, and single images to `images_dir`.
 
-    on_update: sees each update as it comes. cancel_start: tells the factory to give up.
+    on_update: sees each update as it comes. start_up: that of the engine.
     Raises ConfigError if a file can't be written, RequestError and JobError as the executor does, and what kept the
     engine from starting.
     """
@@ -100,7 +101,7 @@ async def imagine(
         max_jobs=1,
         max_jobs_per_user=1,
         chunk_tokens=settings.engine.chunk_tokens,
-        cancel_start=cancel_start,
+        start_up=start_up,
     )
     async with executor:
         result = None

@@ -65,13 +65,15 @@ class LogListener:
 
 
 class StartUp:
-    """One start. seconds: how long each stage took, by its name, in the order in which they ended.
+    """One start. seconds: how long each stage took, by its name, in the order in which they ended. clock: seconds.
 
-    All methods but `cancel` are called on the thread that starts the engine.
+    All methods but `cancel` are called on the thread that starts the engine; `silent_s` may be read on any.
     """
 
-    def __init__(self, listener: Listener | None = None) -> None:
+    def __init__(self, listener: Listener | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._listener = listener or LogListener()
+        self._clock = clock
+        self._heard_s = clock()
         self._cancelled = threading.Event()
         self._began = time.perf_counter()
         self.seconds: dict[str, float] = {}
@@ -96,6 +98,7 @@ class StartUp:
         try:
             yield advance
         finally:
+            self._heard_s = self._clock()
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
             self._listener.end(name, self.seconds[name])
 
@@ -105,8 +108,14 @@ class StartUp:
 
     def pause(self, seconds: float) -> None:
         """Sleeps. Raises StartCancelledError as soon as `cancel` is called."""
+        self._heard_s = self._clock()
         if self._cancelled.wait(seconds):
             raise StartCancelledError("The start was cancelled.")
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since a stage began, made progress or ended, or since somebody meant to wait."""
+        return self._clock() - self._heard_s
 
     def note(self, text: str) -> None:
         """See Listener.note."""

@@ -1,11 +1,12 @@
-"""What tests of the whole bot share: the real client in a sandbox thread, over a fake engine and a store on disk."""
+"""What tests of the whole bot share: the real client in a sandbox thread, over a fake engine and a store on disk; and a
+server of PostgreSQL, for those that want one."""
 
 import asyncio
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,7 @@ from bot.store import JobRecord, JobState, JobStore, NewJob
 from bot.store.database import BUSY_TIMEOUT_S, parse_url, sqlite_file
 from bot.store.migrate import migrate
 from tests import accessibility, discord_description
+from tests.store.postgres import PostgresServer, binaries, postgres_server
 
 _COMPILE_CACHE = "JAX_COMPILATION_CACHE_DIR"
 
@@ -133,6 +135,16 @@ class Stage:
                 if job is not None and job.state is state:
                     return job
                 await asyncio.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server of this worker's. Skips where PostgreSQL isn't installed."""
+    pytest.importorskip("psycopg", reason="psycopg isn't installed")
+    if binaries() is None:
+        pytest.skip("PostgreSQL's server isn't installed")
+    with postgres_server() as server:
+        yield server
 
 
 OpenStage = Callable[..., AbstractAsyncContextManager[Stage]]

@@ -15,6 +15,7 @@ from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import CheckpointNotFoundError, ConfigError, DalleBotError, EngineHungError, StoreError
 from bot.executor.base import EngineState
 from bot.sandbox import Event, EventKind, Sandbox
+from bot.startup import StartUp
 from bot.store import JobState
 from tests.conftest import TIMEOUT_S, OpenStage, eventually
 
@@ -52,6 +53,7 @@ async def unreachable(*_: object, **__: object) -> None:
     raise OSError("Connect call failed")
 
 
+@pytest.mark.fault
 async def test_a_store_that_can_not_be_opened_ends_the_start(settings: Settings) -> None:
     settings.data_dir.mkdir()
     (settings.data_dir / "dalle-bot.sqlite3").write_bytes(b"not a database" * 100)
@@ -71,6 +73,7 @@ async def test_everything_is_closed_in_reverse(settings: Settings, sandbox: Sand
     assert not [thread for thread in threading.enumerate() if thread.name == "engine"]
 
 
+@pytest.mark.fault
 async def test_an_engine_that_does_not_load_leaves_the_bot_online_to_say_so(open_stage: OpenStage) -> None:
     def broken() -> FakeEngine:
         raise OSError("no such device")
@@ -100,6 +103,7 @@ def told(sandbox: Sandbox, acknowledged: Event) -> str:
     return contents[-1] if contents else ""
 
 
+@pytest.mark.fault
 @needs_sigterm
 async def test_sigterm_lets_running_jobs_end_and_keeps_those_that_wait(
     settings: Settings, sandbox: Sandbox, open_stage: OpenStage
@@ -123,6 +127,7 @@ async def test_sigterm_lets_running_jobs_end_and_keeps_those_that_wait(
     assert str(job.message_id) == waiting.message_id
 
 
+@pytest.mark.fault
 @needs_sigterm
 @pytest.mark.parametrize("is_second", [False, True], ids=["its time is over", "a second signal"])
 async def test_what_does_not_end_in_time_goes_on_after_the_restart(
@@ -170,6 +175,33 @@ async def test_the_service_ends_with_a_device_that_hangs_and_keeps_every_job(
             assert str(job.message_id) == acknowledged.message_id
 
 
+@pytest.mark.fault
+async def test_the_service_ends_with_a_model_that_does_not_load_and_keeps_the_job(
+    settings: Settings, sandbox: Sandbox, open_stage: OpenStage
+) -> None:
+    may_load = threading.Event()
+
+    def load() -> FakeEngine:
+        may_load.wait(TIMEOUT_S)
+        return FakeEngine()
+
+    engine = settings.engine.model_copy(update={"load_timeout_s": 3.0})
+    impatient = with_token(settings.model_copy(update={"engine": engine}), sandbox.token)
+    clock = 0.0
+    service = asyncio.create_task(serve(impatient, load, StartUp(clock=lambda: clock)))
+    await sandbox.wait_until_connected(TIMEOUT_S)
+    acknowledged = await begin(sandbox, "/imagine prompt:a red circle images:1", "main")
+    clock = 4.0
+    with pytest.raises(EngineHungError, match=r"nothing was heard of it for 3 s\..* raise engine\.load_timeout_s\."):
+        await asyncio.wait_for(service, TIMEOUT_S)
+    assert "going offline" in told(sandbox, acknowledged)
+    may_load.set()
+    async with open_stage() as stage:
+        job = await stage.job(JobState.DELIVERED)
+    assert str(job.message_id) == acknowledged.message_id
+
+
+@pytest.mark.fault
 async def test_the_service_ends_with_the_engine_and_keeps_the_job(
     settings: Settings, sandbox: Sandbox, open_stage: OpenStage
 ) -> None:

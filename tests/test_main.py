@@ -115,7 +115,7 @@ def test_a_wrong_setting_is_named(call: Call, command: list[str], text: str, com
 def test_a_token_is_not_told(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     token = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcDE.abcdefghijklmnopqrstuvwxyz0123456789AB"
 
-    def fail(settings: Settings, engine_factory: object, cancel_start: object) -> None:
+    def fail(settings: Settings, engine_factory: object, start_up: object) -> None:
         logging.getLogger("bot").error("a careless line with %s", token)
 
     monkeypatch.setenv("DISCORD_TOKEN", token)
@@ -126,7 +126,7 @@ def test_a_token_is_not_told(call: Call, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_ctrl_c(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(settings: Settings, engine_factory: object, cancel_start: object) -> None:
+    def interrupt(settings: Settings, engine_factory: object, start_up: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(bot.app, "run", interrupt)

@@ -61,6 +61,7 @@ def test_deleting(tmp_path: Path) -> None:
     assert kept(folder) == [THREE]
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("damaged", [b"", png()[:-1], bytes(len(png()))])
 def test_a_damaged_picture_counts_as_missing(tmp_path: Path, damaged: bytes) -> None:
     folder = make(tmp_path)
@@ -186,6 +187,7 @@ def test_threads_may_save_at_once(tmp_path: Path) -> None:
     assert [folder.load(f"{number:012x}", 3) for number in range(4)] == [png(number) for number in range(4)]
 
 
+@pytest.mark.fault
 def test_a_folder_that_can_not_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "pictures").write_text("a file")
     folder = make(tmp_path)

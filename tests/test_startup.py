@@ -92,6 +92,26 @@ def test_a_cancelled_start_ends_at_its_next_step() -> None:
     assert list(start_up.seconds) == ["reading"]
 
 
+def test_every_step_of_a_start_is_a_sign_of_life() -> None:
+    now = 0.0
+    start_up = StartUp(Recorder(), clock=lambda: now)
+    steps = [0.0]
+    now = 5.0
+    steps.append(start_up.silent_s)
+    with start_up.stage("reading") as advance:
+        steps.append(start_up.silent_s)
+        now = 11.0
+        steps.append(start_up.silent_s)
+        advance(1)
+        steps.append(start_up.silent_s)
+        now = 12.0
+    steps.append(start_up.silent_s)
+    now = 14.0
+    start_up.pause(0)
+    steps.append(start_up.silent_s)
+    assert steps == [0.0, 5.0, 0.0, 6.0, 0.0, 0.0, 0.0]
+
+
 def test_what_the_start_has_made_is_spared_by_collections() -> None:
     ring: list[object] = []
     ring.append(ring)

@@ -111,7 +111,7 @@ class _Bot:
 
         here = settings.model_copy(update={"data_dir": Path(order["data_dir"])})
         self._stack.enter_context(discord_at(order["address"]))
-        app = await self._stack.enter_async_context(open_app(here, build, start_up.cancel))
+        app = await self._stack.enter_async_context(open_app(here, build, start_up))
         connection = await self._stack.enter_async_context(serving(app, order["token"]))
         # No executor announces it.
         while app.executor.status.state is EngineState.LOADING and not connection.done():  # noqa: ASYNC110

@@ -90,7 +90,7 @@ async def measure_serve(
 
     # Limits are for users; here they would turn a slow run into a failed one.
     scheduler = PolicyScheduler(max_jobs=2 * MAX_JOBS, max_jobs_per_user=2 * MAX_JOBS)
-    executor = LocalExecutor(build, scheduler=scheduler, chunk_tokens=chunk_tokens, cancel_start=start_up.cancel)
+    executor = LocalExecutor(build, scheduler=scheduler, chunk_tokens=chunk_tokens, start_up=start_up)
     async with executor:
         try:
             # The first job comes back once the engine is open.

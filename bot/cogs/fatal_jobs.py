@@ -1,44 +1,94 @@
-"""Jobs that the bot does not survive: one that hangs the device would do so again at every start. Asked at a start, on
-the event loop.
+"""Jobs that the bot does not survive, told apart from their neighbours. Used by whoever takes jobs up, and closed with
+the client, on the event loop.
 
-How often the bot ended while a job was being drawn is kept beside the jobs. A stop in peace counts too, since nobody
-can tell them apart afterwards; hardly any job is drawn across several of those.
+The policy is suspects.py's; here it is kept beside the jobs. A store that fails costs what would have been learnt, and
+no job.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Collection
+from functools import partial
 from typing import Final
 
 from bot.errors import StoreError
+from bot.executor.base import EngineState, Executor
+from bot.executor.scheduler import Alone
+from bot.moderation.suspects import Suspects
 from bot.store import JobOutline, JobState, Store
 
-MAX_ENDS: Final = 3
-STORE_TIMEOUT_S: Final = 10.0
-KEY: Final = "ends_while_drawing"
+STORE_TIMEOUT_S: Final = 4.0
+KEY: Final = "ends of the bot"
+
+_WAITING: Final = frozenset({JobState.RECEIVED, JobState.ACKNOWLEDGED, JobState.QUEUED})
 
 _log = logging.getLogger(__name__)
 
 
-async def fatal_jobs(store: Store, unfinished: Collection[JobOutline], *, are_left: Collection[str]) -> frozenset[str]:
-    """The ids of those that are to be given up: they were being drawn at more than MAX_ENDS ends of the bot.
+class FatalJobs:
+    """Of one run. executor: whose end is not one in peace if its engine was lost."""
 
-    unfinished: all that there are. are_left: the ids of those that the last run of this process has left; this start
-    counts for them. If the store can't say, there are none.
-    """
-    try:
-        async with asyncio.timeout(STORE_TIMEOUT_S):
-            before = await store.values.get(KEY)
-            known: dict[str, int] = json.loads(before or "{}")
-            ends = {
-                job.id: known.get(job.id, 0) + (job.state is JobState.RUNNING and job.id in are_left)
-                for job in unfinished
-            }
-            ends = {job_id: number for job_id, number in ends.items() if number}
-            if ends != known:
-                await store.values.set(KEY, json.dumps(ends))
-    except (StoreError, TimeoutError) as error:
-        _log.warning("how often the bot ended with its jobs is not known: %s", str(error) or type(error).__name__)
-        return frozenset()
-    return frozenset(job_id for job_id, number in ends.items() if number > MAX_ENDS)
+    def __init__(self, store: Store, executor: Executor) -> None:
+        self._values = store.values
+        self._executor = executor
+        self._known: Suspects | None = None
+
+    @property
+    def have_counted(self) -> bool:
+        """Whether the end of the last run is known."""
+        return self._known is not None
+
+    async def count(self, left: Collection[JobOutline]) -> None:
+        """Counts the end of the last run, unless that is done. left: the unfinished jobs that it has left."""
+        if self._known is not None:
+            return
+        drawn = {job.id for job in left if job.state is JobState.RUNNING}
+        waited = {job.id for job in left if job.state in _WAITING}
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                before = await self._values.get(KEY)
+        except (StoreError, TimeoutError) as error:
+            _log.warning("how the last run ended is not known: %s", str(error) or type(error).__name__)
+            return
+        try:
+            last = Suspects() if before is None else Suspects.from_json(before)
+        except ValueError as error:
+            _log.warning("how the last run ended is not known: %s", error)
+            last = Suspects()
+        self._known = last.at_start(drawn=drawn, waited=waited)
+        suspects = [job_id for job_id in sorted(drawn | waited) if self._known.is_suspect(job_id)]
+        if suspects:
+            _log.warning("the bot ended while it drew; drawn alone from now on: %s", ", ".join(suspects))
+        await self._keep()
+
+    def is_fatal(self, job_id: str) -> bool:
+        """Whether it is to be given up."""
+        return self._known is not None and self._known.is_fatal(job_id)
+
+    def alone(self, job_id: str) -> Alone | None:
+        """For the executor, if a job is to be drawn by itself; None for one that may be drawn beside others."""
+        if self._known is None or not self._known.is_suspect(job_id):
+            return None
+        return partial(self._draw_alone, job_id)
+
+    async def aclose(self) -> None:
+        """This run ends in peace, unless its engine was lost while it could draw. Safe to call twice."""
+        status = self._executor.status
+        if self._known is None or (status.state is EngineState.FAILED and status.info is not None):
+            return
+        if self._known.is_open:
+            self._known = self._known.closed()
+            await self._keep()
+
+    async def _draw_alone(self, job_id: str, is_alone: bool) -> None:
+        if self._known is not None:
+            self._known = self._known.drawing(job_id if is_alone else None)
+            await self._keep()
+
+    async def _keep(self) -> None:
+        assert self._known is not None
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                await self._values.set(KEY, self._known.to_json())
+        except (StoreError, TimeoutError) as error:
+            _log.warning("how this run ends may not be known: %s", str(error) or type(error).__name__)

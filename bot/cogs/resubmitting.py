@@ -13,6 +13,7 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.admission import Admission
+from bot.cogs.fatal_jobs import FatalJobs
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.image_gate import ImageGate
 from bot.cogs.job_message import JobMessage
@@ -40,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 
 class Resubmitting:
-    """Makes accepted jobs of stored ones, for the deliveries."""
+    """Makes accepted jobs of stored ones, for the deliveries. fatal: which of them are drawn alone."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Resubmitting:
         admission: Admission,
         gate: ImageGate,
         executor: Executor,
+        fatal: FatalJobs,
         languages: Languages,
     ) -> None:
         self._client = client
@@ -61,6 +63,7 @@ class Resubmitting:
         self._admission = admission
         self._gate = gate
         self._executor = executor
+        self._fatal = fatal
         self._languages = languages
 
     def message(self, job: JobRecord) -> JobMessage | None:
@@ -101,7 +104,9 @@ class Resubmitting:
             preview_interval_s=preview_interval_s(settings, job.num_images, are_kept_from_sight=are_kept_from_sight),
             labels=self._gate.labels(rules),
         )
-        updates, first = await submit_job(self._executor, request, accepted_before=True)
+        updates, first = await submit_job(
+            self._executor, request, accepted_before=True, alone=self._fatal.alone(job.id)
+        )
         try:
             accepted = await self._accepted(job, message, request, updates, first, settings)
         except BaseException:

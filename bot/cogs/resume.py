@@ -15,7 +15,6 @@ from typing import Final
 
 from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
-from bot.cogs.fatal_jobs import MAX_ENDS
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
 from bot.cogs.resubmitting import Resubmitting
@@ -61,7 +60,7 @@ class Resuming:
                 sentence = language.text("Its pictures were deleted.")
                 self._deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence)
             elif is_fatal:
-                _log.error("job %s is given up: the bot ended more than %d times while it was drawn", job.id, MAX_ENDS)
+                _log.error("job %s is given up: the bot ended again and again while it was drawn alone", job.id)
                 sentence = language.text("The bot ended again and again while it drew this. Ask for something else.")
                 self._deliveries.reject(job.id, job.prompt, JobState.FAILED, sentence, message=message)
             else:

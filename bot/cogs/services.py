@@ -13,6 +13,7 @@ from bot.cogs.delivery import Deliveries
 from bot.cogs.discord_clock import DiscordClock
 from bot.cogs.erasing import Erasing
 from bot.cogs.exporting import Exporting
+from bot.cogs.fatal_jobs import FatalJobs
 from bot.cogs.image_gate import ImageGate
 from bot.cogs.message_removal import MessageRemoval
 from bot.cogs.packing import Packing
@@ -109,6 +110,7 @@ class Services:
             languages=languages,
             on_kept=self._result_deleted,
         )
+        self.fatal_jobs = FatalJobs(store, executor)
         self.resubmitting = Resubmitting(
             client,
             store=store,
@@ -117,10 +119,15 @@ class Services:
             admission=self.admission,
             gate=self.gate,
             executor=executor,
+            fatal=self.fatal_jobs,
             languages=languages,
         )
         self.unfinished = UnfinishedJobs(
-            store=store, resubmitting=self.resubmitting, deliveries=self.deliveries, languages=languages
+            store=store,
+            resubmitting=self.resubmitting,
+            deliveries=self.deliveries,
+            fatal=self.fatal_jobs,
+            languages=languages,
         )
         hiding = ResultHiding(client, store=store, kept=self.resubmitting, threads=self.threads, languages=languages)
         reported = ReportedResults(
@@ -178,6 +185,7 @@ class Services:
         ):
             await background.aclose()
         await self.deliveries.aclose()
+        await self.fatal_jobs.aclose()
         await self.notes.aclose()
         self.threads.close()
 

@@ -21,7 +21,7 @@ import discord
 from bot.catalogues import Languages
 from bot.cogs.background import BackgroundLoop
 from bot.cogs.delivery import Deliveries
-from bot.cogs.fatal_jobs import fatal_jobs
+from bot.cogs.fatal_jobs import FatalJobs
 from bot.cogs.resubmitting import Resubmitting
 from bot.cogs.resume import Resuming
 from bot.errors import DalleBotError, ExecutorClosedError, StoreError
@@ -60,6 +60,7 @@ class UnfinishedJobs:
         store: Store,
         resubmitting: Resubmitting,
         deliveries: Deliveries,
+        fatal: FatalJobs,
         languages: Languages,
         serves: Callable[[int | None], bool] = lambda guild_id: True,
         clock: Callable[[], float] = time.monotonic,
@@ -68,13 +69,13 @@ class UnfinishedJobs:
         self._store = store
         self._resubmitting = resubmitting
         self._deliveries = deliveries
+        self._fatal = fatal
         self._languages = languages
         self._serves = serves
         self._clock = clock
         self._pauses_s = pauses_s
         self._resuming = Resuming(store=store, resubmitting=resubmitting, deliveries=deliveries, languages=languages)
         self._turns: dict[str, _Turns] = {}
-        self._fatal: frozenset[str] | None = None
         self._is_unread = False
         self._loop = BackgroundLoop("unfinished jobs", self.look, interval_s=INTERVAL_S)
 
@@ -103,7 +104,8 @@ class UnfinishedJobs:
         end_s = self._clock() + limit_s
         found = set[str]()
         try:
-            await self._know_fatal()
+            if not self._fatal.have_counted:
+                await self._count_fatal()
             async with aclosing(self._pages()) as pages:
                 async for job in pages:
                     found.add(job.id)
@@ -133,18 +135,14 @@ class UnfinishedJobs:
             await self._deliveries.wait_for_end(end_s - now_s)
         return False
 
-    async def _know_fatal(self) -> None:
+    async def _count_fatal(self) -> None:
         """Once: while a job lives, its state says nothing about the last run."""
-        if self._fatal is not None:
-            return
         async with asyncio.timeout(STORE_TIMEOUT_S):
             unfinished = await self._store.jobs.outlines()
-        left = {
-            job.id for job in unfinished if self._serves(job.guild_id) and not self._deliveries.is_under_way(job.id)
-        }
+        left = [job for job in unfinished if self._serves(job.guild_id) and not self._deliveries.is_under_way(job.id)]
         if left:
             _log.info("%d unfinished jobs were found", len(left))
-        self._fatal = await fatal_jobs(self._store, unfinished, are_left=left)
+        await self._fatal.count(left)
 
     async def _pages(self) -> AsyncGenerator[JobRecord, None]:
         """Those of this process, oldest first. Raises StoreError and TimeoutError."""
@@ -176,9 +174,8 @@ class UnfinishedJobs:
         turns = self._turns[job.id]
         turns.next_s = self._clock() + self._pauses_s[min(turns.num_taken, len(self._pauses_s) - 1)]
         turns.num_taken += 1
-        assert self._fatal is not None
         try:
-            await self._resuming.take_up(job.id, is_fatal=job.id in self._fatal)
+            await self._resuming.take_up(job.id, is_fatal=self._fatal.is_fatal(job.id))
         except _FAILURES as error:
             level = logging.INFO if isinstance(error, ExecutorClosedError) else logging.WARNING
             self._tell(job, turns, level, error)

@@ -7,6 +7,7 @@ import asyncio
 from typing import Any, Final
 
 from bot.executor.base import Executor, UpdateStream
+from bot.executor.scheduler import Alone
 from bot.requests import GenerationRequest, Queued, Update
 
 FIRST_UPDATE_TIMEOUT_S: Final = 0.25
@@ -41,12 +42,16 @@ class UpdateReader:
 
 
 async def submit_job(
-    executor: Executor, request: GenerationRequest, *, accepted_before: bool = False
+    executor: Executor,
+    request: GenerationRequest,
+    *,
+    accepted_before: bool = False,
+    alone: Alone | None = None,
 ) -> tuple[UpdateReader, Update]:
     """The job's updates and the first of them, which a slow executor may leave to be guessed.
 
-    accepted_before: as for Executor.submit. Raises QueueFullError, UserLimitError or ExecutorClosedError.
+    accepted_before, alone: as for Executor.submit. Raises QueueFullError, UserLimitError or ExecutorClosedError.
     """
-    updates = UpdateReader(await executor.submit(request, accepted_before=accepted_before))
+    updates = UpdateReader(await executor.submit(request, accepted_before=accepted_before, alone=alone))
     first = await updates.next(FIRST_UPDATE_TIMEOUT_S)
     return updates, first or Queued(max(1, executor.status.num_queued))

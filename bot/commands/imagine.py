@@ -57,7 +57,7 @@ def imagine(
                 out=out,
                 images_dir=images_dir,
                 on_update=progress.update,
-                cancel_start=start_up.cancel,
+                start_up=start_up,
             )
         )
     if as_json:

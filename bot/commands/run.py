@@ -10,4 +10,4 @@ def run(config: Config = None, model: Model = None) -> None:
     from bot.app import run as serve
 
     start_up = StartUp()
-    serve(settings, engine_factory(settings, start_up), start_up.cancel)
+    serve(settings, engine_factory(settings, start_up), start_up)

@@ -59,7 +59,7 @@ def sandbox(
                 stay_up(
                     settings=settings,
                     engine_factory=factory,
-                    cancel_start=start_up.cancel,
+                    start_up=start_up,
                     on_event=on_event,
                     out=out,
                     page=page,
@@ -76,7 +76,7 @@ def sandbox(
                     say,
                     settings=settings,
                     engine_factory=factory,
-                    cancel_start=start_up.cancel,
+                    start_up=start_up,
                     out=out,
                     page=page,
                     on_event=on_event,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.engine.base import ModelInfo
+from bot.executor.scheduler import Alone
 from bot.requests import GenerationRequest, Update
 
 
@@ -25,8 +26,8 @@ class EngineState(StrEnum):
 class ExecutorStatus:
     """num_queued: accepted and waiting. num_running: jobs that hold slots. info: None until READY.
 
-    has_hung: it is FAILED because the device stopped answering; a thread of this process waits for it for good.
-    others: what else is drawn with while a cluster changes its model.
+    has_hung: it is FAILED because the device stopped answering, or never did; a thread of this process waits for it for
+    good. others: what else is drawn with while a cluster changes its model.
     """
 
     state: EngineState
@@ -82,11 +83,20 @@ class Executor(Protocol):
     @property
     def status(self) -> ExecutorStatus: ...
 
-    async def submit(self, request: GenerationRequest, *, accepted_before: bool = False) -> UpdateStream:
+    async def submit(
+        self,
+        request: GenerationRequest,
+        *,
+        accepted_before: bool = False,
+        alone: Alone | None = None,
+    ) -> UpdateStream:
         """Accepts a job at once, or raises QueueFullError, UserLimitError or ExecutorClosedError.
 
         accepted_before: a job that was promised already, before a restart. The limits, which are for new jobs, don't
         refuse it, but it counts in them. The caller bounds how many of these there are.
+
+        alone: for a job that may end the process, which goes before all others and is drawn by itself. Where engines
+        are in other processes it only goes first, and this is not told.
         """
 
     def drawing_s(self, request: GenerationRequest) -> float | None:

@@ -7,15 +7,18 @@ lost; where a single job was being inserted, that job is to blame.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from typing import Final
 
 from bot.engine.base import Engine, PromptText
 from bot.engine.slots import SlotTable
 from bot.errors import DalleBotError
-from bot.executor.events import Event, JobUpdate
+from bot.executor.events import AloneChanged, Event, JobUpdate
 from bot.executor.running import Run, assignment, reason
 from bot.executor.scheduler import Admission, Job
 from bot.language import Text
 from bot.requests import Started
+
+ANNOUNCE_TIMEOUT_S: Final = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +55,8 @@ class Entrance:
         self._post = post
         self._fail = fail
         self._clock = clock
+        # The last one that was drawn alone, until others have come in.
+        self._alone: Job | None = None
 
     def enter(self, admissions: Sequence[Admission], restarted: Mapping[Job, float | None]) -> None:
         """Gives every admitted image a slot.
@@ -62,6 +67,7 @@ class Entrance:
         Raises PoisonedInsertError, or what the engine raises once its state is lost.
         """
         new = [a.job for a in admissions if a.job not in self._runs and self._can_go_on(a.job)]
+        self._announce(new)
         self._prefill([job for job in new if job not in restarted], restarted)
         for job in new:
             if job in restarted:
@@ -69,6 +75,22 @@ class Entrance:
         entering = [(self._runs[a.job], a) for a in admissions if a.job in self._runs]
         for _, group in groupby(entering, key=lambda pair: id(pair[0].prefix)):
             self._insert(list(group))
+
+    def _announce(self, new: Sequence[Job]) -> None:
+        """If the process ends from here on, it is known whether the job that was drawn alone is to blame."""
+        for job in new:
+            if job.alone is not None:
+                self._alone = job
+                self._tell(AloneChanged(job, is_alone=True))
+            elif self._alone is not None:
+                self._tell(AloneChanged(self._alone, is_alone=False))
+                self._alone = None
+
+    def _tell(self, changed: AloneChanged) -> None:
+        self._post(changed)
+        if not changed.may_go_on.wait(ANNOUNCE_TIMEOUT_S):
+            job_id = changed.job.request.job_id
+            logger.warning("Whether job %s is drawn alone may not be known.", job_id, extra={"job_id": job_id})
 
     def _can_go_on(self, job: Job) -> bool:
         """Whether a job's image tokens, if it brings some, are of this model; otherwise it fails."""

@@ -1,6 +1,7 @@
-"""What the engine thread tells the event loop. Made by worker.py, read by local.py."""
+"""What the engine thread tells the event loop. Made by worker.py and its parts, read by local.py."""
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,16 @@ class ChunkDone:
 
 
 @dataclass(frozen=True, slots=True)
+class AloneChanged:
+    """The engine is about to hear of a job that is drawn alone, or of others after it. The thread waits, for a bounded
+    time, until whoever reads this sets `may_go_on`."""
+
+    job: Job
+    is_alone: bool
+    may_go_on: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
 class JobUpdate:
     """Started, Progress, Preview or Finished."""
 
@@ -69,4 +80,4 @@ class QuestionAnswered:
     vector: npt.NDArray[np.float32] | None
 
 
-Event = EngineReady | EngineFailed | LoadChanged | ChunkDone | JobUpdate | JobFailure | QuestionAnswered
+Event = EngineReady | EngineFailed | LoadChanged | ChunkDone | AloneChanged | JobUpdate | JobFailure | QuestionAnswered

@@ -7,7 +7,8 @@ thread, for a bounded time.
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from bot.engine.base import Engine
 from bot.errors import ExecutorClosedError, JobFailedError, NotReadyError
 from bot.executor.base import EngineState, TextVector
 from bot.executor.events import (
+    AloneChanged,
     ChunkDone,
     EngineFailed,
     EngineReady,
@@ -29,10 +31,11 @@ from bot.executor.pulse import Pulse
 from bot.executor.questions import Question
 from bot.executor.queued import STOPPING, QueuedExecutor
 from bot.executor.scheduler import Scheduler
-from bot.executor.watchdog import until_hung
+from bot.executor.watchdog import stays_silent, until_hung
 from bot.executor.worker import run_engine
 from bot.language import Text
 from bot.requests import Started
+from bot.startup import StartUp
 from bot.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -45,8 +48,9 @@ class LocalExecutor(QueuedExecutor):
     chunk_tokens: image tokens per dispatch. max_jobs, max_jobs_per_user, max_jobs_per_guild, guild_weights: see
     Scheduler. scheduler: takes the place of the one that these describe; nobody else may touch it.
     close_timeout_s: how long `aclose` waits for the engine to end its present chunk, or for the factory to return.
-    cancel_start: tells the factory to give up; called by `aclose`.
-    hang_timeout_s: how long the engine may take for one round before it counts as hung; None waits for ever.
+    start_up: what the factory tells its progress, and is cancelled by `aclose`.
+    hang_timeout_s: how long the engine may take for one round before it counts as hung. load_timeout_s: how long
+    nothing may be heard of its start. None waits for ever.
     metrics: of its steps; None for nobody's.
     """
 
@@ -61,8 +65,9 @@ class LocalExecutor(QueuedExecutor):
         guild_weights: Mapping[str, float] | None = None,
         scheduler: Scheduler | None = None,
         close_timeout_s: float = 30.0,
-        cancel_start: Callable[[], None] | None = None,
+        start_up: StartUp | None = None,
         hang_timeout_s: float | None = None,
+        load_timeout_s: float | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         if chunk_tokens < 1:
@@ -78,13 +83,14 @@ class LocalExecutor(QueuedExecutor):
         self._engine_factory = engine_factory
         self._chunk_tokens = chunk_tokens
         self._close_timeout_s = close_timeout_s
-        self._cancel_start = cancel_start
+        self._start_up = start_up or StartUp()
         self._hang_timeout_s = hang_timeout_s
+        self._load_timeout_s = load_timeout_s
         self._answers: dict[Question, asyncio.Future[TextVector]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._pulse = Pulse()
-        self._watchdog: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Starts the engine thread and returns at once. Raises RuntimeError the second time."""
@@ -95,9 +101,9 @@ class LocalExecutor(QueuedExecutor):
         self._thread = threading.Thread(target=self._run_engine, name="engine", daemon=True)
         self._thread.start()
         if self._hang_timeout_s is not None:
-            self._watchdog = asyncio.create_task(
-                self._watch(self._hang_timeout_s, self._thread), name="engine watchdog"
-            )
+            self._begin(self._watch(self._hang_timeout_s, self._thread), "engine watchdog")
+        if self._load_timeout_s is not None:
+            self._begin(self._watch_start(self._load_timeout_s, self._thread), "start watchdog")
 
     async def text_vector(self, text: str, *, timeout_s: float) -> TextVector:
         """What CLIP makes of a text. Raises NotReadyError, JobFailedError or ExecutorClosedError; see Executor."""
@@ -120,12 +126,11 @@ class LocalExecutor(QueuedExecutor):
         """Ends every job with JobCancelledError and the thread with its present chunk. Safe to call twice."""
         self._close()
         self._refuse_answers(STOPPING)
-        if self._watchdog is not None:
-            self._watchdog.cancel()
+        for task in self._tasks:
+            task.cancel()
+        self._start_up.cancel()
         if self._thread is None or self._has_hung:
             return
-        if self._cancel_start is not None:
-            self._cancel_start()
         await asyncio.to_thread(self._thread.join, self._close_timeout_s)
         if self._thread.is_alive():
             logger.warning("The engine thread has not ended within %g s; it is left behind.", self._close_timeout_s)
@@ -141,12 +146,25 @@ class LocalExecutor(QueuedExecutor):
     def _run_engine(self) -> None:
         run_engine(self._engine_factory, self._backlog, self._post, chunk_tokens=self._chunk_tokens, pulse=self._pulse)
 
+    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _watch(self, limit_s: float, thread: threading.Thread) -> None:
         await until_hung(self._pulse, limit_s, thread)
-        sentence = Text("The image engine does not answer any more: the bot has to be restarted.")
+        self._end_with(Text("The image engine does not answer any more: the bot has to be restarted."))
+
+    async def _watch_start(self, limit_s: float, thread: threading.Thread) -> None:
+        if await stays_silent(self._start_up, limit_s, thread, lambda: self._state is EngineState.LOADING):
+            self._end_with(Text("The image model does not load: the bot has to be restarted."))
+
+    def _end_with(self, sentence: Text) -> None:
+        """The thread is inside the engine for good; should it come back, it is not listened to."""
         self._has_hung = True
         self._backlog.close(sentence)
-        self._on_event(EngineFailed(sentence))
+        self._refuse_answers(sentence)
+        self._fail_for_good(sentence)
 
     def _post(self, event: Event) -> None:
         """Engine thread: hands an event to the loop."""
@@ -158,7 +176,9 @@ class LocalExecutor(QueuedExecutor):
             self._backlog.close(Text("The event loop is closed."))
 
     def _on_event(self, event: Event) -> None:
-        if self._state is EngineState.CLOSED:
+        if self._state is EngineState.CLOSED or self._has_hung:
+            if isinstance(event, AloneChanged):
+                event.may_go_on.set()
             return
         match event:
             case EngineReady(info):
@@ -183,8 +203,17 @@ class LocalExecutor(QueuedExecutor):
                     self._fail(entry, error)
                 # A job that fails before it starts leaves its place to those behind it.
                 self._places.refresh()
+            case AloneChanged():
+                self._begin(self._announce(event), "announce a job that is drawn alone")
             case QuestionAnswered(question, vector):
                 self._answer(question, vector)
+
+    async def _announce(self, changed: AloneChanged) -> None:
+        try:
+            if changed.job.alone is not None:
+                await changed.job.alone(changed.is_alone)
+        finally:
+            changed.may_go_on.set()
 
     def _answer(self, question: Question, vector: npt.NDArray[np.float32] | None) -> None:
         answer = self._answers.get(question)

@@ -15,6 +15,7 @@ from bot.executor.queued import QueuedExecutor
 from bot.executor.remote import RemoteExecutor
 from bot.executor.replicas import Replicas
 from bot.executor.scheduler import Scheduler
+from bot.startup import StartUp
 from bot.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -25,14 +26,14 @@ async def open_executor(
     settings: Settings,
     engine_factory: Callable[[], Engine],
     *,
-    cancel_start: Callable[[], None] | None,
+    start_up: StartUp | None,
     metrics: Metrics,
 ) -> AsyncIterator[QueuedExecutor]:
     """Starts it, and closes it in the end.
 
-    engine_factory: for an engine in this process; called once, on a thread of the executor's. cancel_start: tells it to
-    give up. Raises ConfigError if a cluster is asked for and can't be used, unless `executor.fallback` allows an engine
-    in this process then.
+    engine_factory: for an engine in this process; called once, on a thread of the executor's. start_up: its start,
+    which is cancelled on closing. Raises ConfigError if a cluster is asked for and can't be used, unless
+    `executor.fallback` allows an engine in this process then.
     """
     replicas = await _cluster(settings.executor)
     if replicas is not None:
@@ -49,8 +50,9 @@ async def open_executor(
         engine_factory,
         scheduler=_scheduler(settings.queue),
         chunk_tokens=settings.engine.chunk_tokens,
-        cancel_start=cancel_start,
+        start_up=start_up,
         hang_timeout_s=settings.engine.hang_timeout_s,
+        load_timeout_s=settings.engine.load_timeout_s,
         metrics=metrics,
     ) as local:
         yield local

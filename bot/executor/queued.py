@@ -21,7 +21,7 @@ from bot.executor.backlog import Backlog
 from bot.executor.base import EngineState, ExecutorLoad, ExecutorStatus, TextVector, UpdateStream
 from bot.executor.forecast import EngineLoad
 from bot.executor.places import Places
-from bot.executor.scheduler import Job, Scheduler
+from bot.executor.scheduler import Alone, Job, Scheduler
 from bot.executor.stream import JobStream
 from bot.language import Text
 from bot.requests import Finished, GenerationRequest, Queued, Update
@@ -100,17 +100,23 @@ class QueuedExecutor(ABC):
         num_queued, num_running = self._backlog.counts()
         return ExecutorStatus(self._state, num_queued, num_running, self._info, self._has_hung, self._others)
 
-    async def submit(self, request: GenerationRequest, *, accepted_before: bool = False) -> UpdateStream:
+    async def submit(
+        self,
+        request: GenerationRequest,
+        *,
+        accepted_before: bool = False,
+        alone: Alone | None = None,
+    ) -> UpdateStream:
         """Accepts a job at once, or raises QueueFullError, UserLimitError or ExecutorClosedError.
 
-        accepted_before: the limits don't refuse it, but it counts in them.
+        accepted_before: the limits don't refuse it, but it counts in them. alone: see Executor.
         Raises ValueError if a job of this id is unfinished, RuntimeError before `start`.
         """
         if not self._has_been_started and self._state is not EngineState.CLOSED:
             raise RuntimeError("The executor has not been started: await start() first.")
         if request.job_id in self._entries:
             raise ValueError(f"Job {request.job_id} is unfinished: a second one needs an id of its own.")
-        job = Job(request)
+        job = Job(request, alone)
         with self._saying_when():
             position = self._backlog.add(job, accepted_before=accepted_before)
         entry = Entry(job, JobStream(), time.monotonic())

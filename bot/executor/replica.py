@@ -20,6 +20,7 @@ from bot.executor.forecast import EngineLoad
 from bot.executor.local import LocalExecutor
 from bot.executor.replicas import Accepted, Alive, Refused, ReplicaLostError, ReplicaState, Sign
 from bot.requests import GenerationRequest, Update
+from bot.startup import StartUp
 
 MAX_JOBS: Final = 10_000
 ALIVE_S: Final = 2.0
@@ -27,7 +28,7 @@ _LOOK_S: Final = 0.05
 
 
 class Replica:
-    """engine_factory: called once, on a thread. chunk_tokens, hang_timeout_s: see LocalExecutor."""
+    """engine_factory: called once, on a thread. The others but id: see LocalExecutor."""
 
     def __init__(
         self,
@@ -36,6 +37,8 @@ class Replica:
         id: str,
         chunk_tokens: int,
         hang_timeout_s: float | None = None,
+        load_timeout_s: float | None = None,
+        start_up: StartUp | None = None,
     ) -> None:
         self._id = id
         self._executor = LocalExecutor(
@@ -44,6 +47,8 @@ class Replica:
             max_jobs=MAX_JOBS,
             max_jobs_per_user=MAX_JOBS,
             hang_timeout_s=hang_timeout_s,
+            load_timeout_s=load_timeout_s,
+            start_up=start_up,
         )
         # Job id → who asked, and for what. A job that is asked for again is another object.
         self._jobs: dict[str, tuple[str, GenerationRequest]] = {}

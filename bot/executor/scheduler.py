@@ -2,12 +2,14 @@
 
 The order in which jobs start is that of turns.py, which also states how long one may have to wait. A job that has
 started takes free slots before any other one starts, so at most one job is partly in, and one with more images than
-there are slots runs in waves.
+there are slots runs in waves. One that is to be drawn alone goes before all others, starts once nothing else is being
+drawn, and nothing starts beside it.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from bot.errors import QueueFullError, UserLimitError
@@ -15,14 +17,22 @@ from bot.executor.turns import Ticket, Turns
 from bot.language import Text
 from bot.requests import WEIGHT_BOUNDS, GenerationRequest
 
+Alone = Callable[[bool], Awaitable[None]]
+"""Is told, and waited for, before the engine hears of a job that is drawn alone (True), and before it hears of any
+other afterwards (False). Raises nothing."""
+
 LATER: Final = Text("Try again in a few minutes.")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Job:
-    """One submission. Compared by identity: the same request may come again once this one has ended."""
+    """One submission. Compared by identity: the same request may come again once this one has ended.
+
+    alone: for one that is to be drawn by itself, see Executor.submit.
+    """
 
     request: GenerationRequest
+    alone: Alone | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +87,14 @@ class Scheduler:
         self._max_jobs = max_jobs
         self._max_jobs_per_user = max_jobs_per_user
         self._max_jobs_per_guild = max_jobs_per_guild
+        self._alone: deque[Job] = deque()
         self._waiting: Turns[Job] = Turns(guild_weights or {})
         self._started: dict[Job, None] = {}
         self._entering: deque[Admission] = deque()
 
     @property
     def num_waiting(self) -> int:
-        return len(self._waiting)
+        return len(self._alone) + len(self._waiting)
 
     @property
     def started(self) -> tuple[Job, ...]:
@@ -93,12 +104,23 @@ class Scheduler:
     @property
     def has_images(self) -> bool:
         """Whether `admit` would find an image for a free slot."""
-        return bool(self._entering) or len(self._waiting) > 0
+        return bool(self._entering) or self._may_start
 
     @property
     def lineup(self) -> Lineup:
         """Who gets the next slots if nobody else comes."""
-        return Lineup(tuple(self._entering), tuple(self._waiting))
+        return Lineup(tuple(self._entering), (*self._alone, *self._waiting))
+
+    @property
+    def _may_start(self) -> bool:
+        """Whether another job may start beside those that have."""
+        if self._alone:
+            return not self._started
+        return len(self._waiting) > 0 and all(job.alone is None for job in self._started)
+
+    @property
+    def _unfinished(self) -> Iterator[Job]:
+        return chain(self._alone, self._waiting, self._started)
 
     def add(self, job: Job, *, accepted_before: bool = False) -> int:
         """Accepts a job and returns its position; 1 is the next to start. Raises QueueFullError or UserLimitError.
@@ -108,12 +130,15 @@ class Scheduler:
         request = job.request
         if not accepted_before:
             self.check_room(request.requester, 1, guild=request.guild)
-        self._waiting.add(Ticket(job, request.guild, request.requester, request.num_images, request.weight))
-        return next(position for position, waiting in enumerate(self._waiting, start=1) if waiting is job)
+        if job.alone is None:
+            self._waiting.add(Ticket(job, request.guild, request.requester, request.num_images, request.weight))
+        else:
+            self._alone.append(job)
+        return next(position for position, waiting in enumerate(self.lineup.waiting, start=1) if waiting is job)
 
     def start(self) -> Job:
         """Starts the job whose turn it is, for whoever has room for all of it. Raises ValueError if none waits."""
-        job = self._waiting.take()
+        job = self._alone.popleft() if self._alone else self._waiting.take()
         self._started[job] = None
         return job
 
@@ -136,6 +161,9 @@ class Scheduler:
 
     def remove(self, job: Job) -> bool:
         """Forgets a job, waiting or started. False if it isn't known (any more)."""
+        if job in self._alone:
+            self._alone.remove(job)
+            return True
         if job not in self._started:
             return self._waiting.remove(job)
         del self._started[job]
@@ -144,12 +172,14 @@ class Scheduler:
 
     def dismiss(self) -> tuple[Job, ...]:
         """Forgets the jobs that wait, and returns them. What has started stays."""
-        waiting = tuple(self._waiting)
+        waiting = self.lineup.waiting
+        self._alone.clear()
         self._waiting.clear()
         return waiting
 
     def clear(self) -> None:
         """Forgets every job."""
+        self._alone.clear()
         self._waiting.clear()
         self._started.clear()
         self._entering.clear()
@@ -160,7 +190,7 @@ class Scheduler:
         guild: theirs; None doesn't look at its limit. Whoever knows when there will be room puts that in the place of
         the text's value `when`.
         """
-        num_own = sum(job.request.requester == requester for jobs in (self._waiting, self._started) for job in jobs)
+        num_own = sum(job.request.requester == requester for job in self._unfinished)
         if num_jobs > 1 and num_own + num_jobs > self._max_jobs_per_user:
             raise UserLimitError(
                 "You ask for {wanted} jobs and have {count} unfinished; {limit} is the limit for one person. "
@@ -187,7 +217,7 @@ class Scheduler:
                 limit=self._max_jobs,
                 when=LATER,
             )
-        num_theirs = sum(job.request.guild == guild for jobs in (self._waiting, self._started) for job in jobs)
+        num_theirs = sum(job.request.guild == guild for job in self._unfinished)
         if guild is not None and num_jobs and num_theirs + num_jobs > self._max_jobs_per_guild:
             raise QueueFullError(
                 "This server has {count} unfinished jobs, and {limit} is the limit for one server. {when}",

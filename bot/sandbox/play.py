@@ -24,6 +24,7 @@ from bot.sandbox.errors import LineError
 from bot.sandbox.lines import parse_line
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.transcript import Event, EventKind
+from bot.startup import StartUp
 
 LINE_TIMEOUT_S: Final = 900.0  # a large model on a slow processor draws for minutes
 CONNECT_TIMEOUT_S: Final = 60.0
@@ -42,7 +43,7 @@ async def play(
     *,
     settings: Settings,
     engine_factory: Callable[[], Engine],
-    cancel_start: Callable[[], None] | None = None,
+    start_up: StartUp | None = None,
     out: Path | None = None,
     page: Path | None = None,
     data_dir: Path | None = None,
@@ -68,7 +69,7 @@ async def play(
         if on_event is not None:
             on_event(event)
 
-    async with _online(settings, engine_factory, cancel_start, out, data_dir) as online:
+    async with _online(settings, engine_factory, start_up, out, data_dir) as online:
         try:
             for line in lines:
                 await _play_line(online.sandbox, line, note)
@@ -82,7 +83,7 @@ async def stay_up(
     settings: Settings,
     engine_factory: Callable[[], Engine],
     on_event: Callable[[Event], None],
-    cancel_start: Callable[[], None] | None = None,
+    start_up: StartUp | None = None,
     out: Path | None = None,
     page: Path | None = None,
     data_dir: Path | None = None,
@@ -94,7 +95,7 @@ async def stay_up(
     cancelled or the client loses its connection. on_ready: told when the client is connected. The other arguments are
     those of `play`, and so are the errors but LineError.
     """
-    async with _online(settings, engine_factory, cancel_start, out, data_dir) as online:
+    async with _online(settings, engine_factory, start_up, out, data_dir) as online:
         if on_ready is not None:
             on_ready(online.sandbox)
         was_typed = False
@@ -111,7 +112,7 @@ async def stay_up(
 async def _online(
     settings: Settings,
     engine_factory: Callable[[], Engine],
-    cancel_start: Callable[[], None] | None,
+    start_up: StartUp | None,
     out: Path | None,
     data_dir: Path | None,
 ) -> AsyncIterator[Online]:
@@ -135,7 +136,7 @@ async def _online(
         sandbox = await stack.enter_async_context(Sandbox.start(process=True, out=out))
         stack.enter_context(sandbox.patch_discord())
         settings = settings.model_copy(update=here)
-        app = await stack.enter_async_context(open_app(settings, build, cancel_start))
+        app = await stack.enter_async_context(open_app(settings, build, start_up))
         await stack.enter_async_context(telemetry(app, settings))
         connection = await stack.enter_async_context(serving(app, sandbox.token))
         connected = asyncio.create_task(sandbox.wait_until_connected(CONNECT_TIMEOUT_S))

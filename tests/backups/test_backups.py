@@ -17,10 +17,10 @@ from bot.errors import StoreError
 from bot.store import JobState, Store
 from bot.store.in_use import store_in_use, store_kept_alone
 from tests.backups.archives import programs, rewrite
-from tests.store.conftest import postgres, store_url
+from tests.store.conftest import store_url
 from tests.store.samples import new_job, picture, run_sql, url_of
 
-__all__ = ["postgres", "programs", "store_url"]
+__all__ = ["programs", "store_url"]
 
 PNG = b"\x89PNG a picture \x00IEND\xaeB`\x82"
 
@@ -123,6 +123,7 @@ def no_description(entries: dict[str, bytes]) -> None:
     del entries["backup.json"]
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -166,6 +167,7 @@ def test_a_backup_of_a_newer_version_does_not_take_the_place_of_what_works(
     assert run_sql(store_of_sqlite, "SELECT version_num FROM alembic_version") == [("0001",)]
 
 
+@pytest.mark.fault
 def test_a_damaged_database_is_restored_and_kept_aside(whole: Path, store_of_sqlite: str, tmp_path: Path) -> None:
     database = Path(store_of_sqlite.removeprefix("sqlite+aiosqlite:///"))
     database.write_bytes(b"\xff" * 5000)
@@ -194,6 +196,7 @@ def test_a_restore_to_where_nothing_is(whole: Path, tmp_path: Path) -> None:
     make_again(url_of(tmp_path / "elsewhere"))
 
 
+@pytest.mark.fault
 async def test_a_store_has_one_user_at_a_time(store_url: str) -> None:
     url = make_url(store_url)
     async with store_in_use(url):

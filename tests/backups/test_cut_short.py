@@ -25,11 +25,10 @@ from bot.store.inspection import inspect_database
 from bot.store.restore_mark import restore_mark
 from tests.backups.archives import programs
 from tests.conftest import TIMEOUT_S
-from tests.store.conftest import postgres
 from tests.store.postgres import PostgresServer
 from tests.store.samples import run_sql, url_of
 
-__all__ = ["postgres", "programs"]
+__all__ = ["programs"]
 
 KILLED: Final = 9
 JOB: Final = "0123456789ab"

@@ -31,7 +31,7 @@ class SlowExecutor:
     def status(self) -> ExecutorStatus:
         return ExecutorStatus(EngineState.READY, self.num_queued, 0, None)
 
-    async def submit(self, request: GenerationRequest, *, accepted_before: bool = False) -> AsyncIterator[Update]:
+    async def submit(self, request: GenerationRequest, **_: object) -> AsyncIterator[Update]:
         self.num_submitted += 1
         async with self._turn:
             if self._blocks:

@@ -14,6 +14,7 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
+from bot.cogs.fatal_jobs import FatalJobs
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
 from bot.cogs.job_requests import request_of
@@ -187,6 +188,7 @@ class StoredJobs:
             store=self.store,
             resubmitting=cast(Resubmitting, self),
             deliveries=self.deliveries,
+            fatal=FatalJobs(self.store, cast(Executor, IdleExecutor())),
             languages=Languages({}),
             clock=self.clock,
             **options,

@@ -73,6 +73,7 @@ async def test_a_result_is_on_disk_and_described_before_its_state_says_so(
     assert sorted(job.result["order"]) == [0, 1]
 
 
+@pytest.mark.fault
 async def test_a_store_that_is_locked_for_a_while_loses_no_move(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +95,7 @@ async def test_a_store_that_is_locked_for_a_while_loses_no_move(
     assert desk.recorded.num_files[-1] == 1
 
 
+@pytest.mark.fault
 async def test_a_result_that_can_not_be_kept_is_delivered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "pictures").write_text("a file")
     async with open_desk(tmp_path) as desk:
@@ -124,6 +126,7 @@ async def test_a_job_that_waits_says_when_its_place_changes(tmp_path: Path) -> N
     assert "**first**\nThe job was cancelled." in desk.recorded.contents
 
 
+@pytest.mark.fault
 async def test_a_failed_job_tells_why_and_others_go_on(tmp_path: Path) -> None:
     async with open_desk(tmp_path, lambda: FakeEngine(faults=Faults(refused_prompts={"bad"}))) as desk:
         bad, good = await desk.accept("bad"), await desk.accept("good")
@@ -133,6 +136,7 @@ async def test_a_failed_job_tells_why_and_others_go_on(tmp_path: Path) -> None:
     assert f"**bad**\n{failed.error}" in desk.recorded.contents
 
 
+@pytest.mark.fault
 async def test_an_engine_that_does_not_load_leaves_the_job_for_the_next_start(tmp_path: Path) -> None:
     accepted = threading.Event()
 
@@ -150,6 +154,7 @@ async def test_an_engine_that_does_not_load_leaves_the_job_for_the_next_start(tm
     assert desk.recorded.contents[-1].endswith("This job goes on when it is back.")
 
 
+@pytest.mark.fault
 async def test_a_deleted_message_ends_the_job(tmp_path: Path) -> None:
     gate = Gate()
     async with open_desk(tmp_path, lambda: FakeEngine(gate=gate)) as desk:
@@ -164,6 +169,7 @@ async def test_a_deleted_message_ends_the_job(tmp_path: Path) -> None:
         await desk.wait_for(await desk.accept("next"), JobState.DELIVERED)
 
 
+@pytest.mark.fault
 async def test_a_result_that_discord_refuses_for_a_moment_is_sent_again(tmp_path: Path) -> None:
     async with open_desk(tmp_path, edit_interval_s=60.0) as desk:
         desk.recorded.refusals = [refusal(503, 0)]
@@ -171,6 +177,7 @@ async def test_a_result_that_discord_refuses_for_a_moment_is_sent_again(tmp_path
     assert desk.recorded.num_files == [1]
 
 
+@pytest.mark.fault
 async def test_a_result_that_discord_never_takes_fails_and_the_message_tells_so(tmp_path: Path) -> None:
     async with open_desk(tmp_path, edit_interval_s=60.0) as desk:
         desk.recorded.refusals = [refusal(400, 50035)]
@@ -181,6 +188,7 @@ async def test_a_result_that_discord_never_takes_fails_and_the_message_tells_so(
     assert desk.recorded.contents == [f"**a red circle**\n{job.error}"]
 
 
+@pytest.mark.fault
 async def test_a_result_waits_on_disk_if_discord_is_away_for_too_long(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -204,6 +212,7 @@ async def test_closing_does_not_wait_for_the_pause_before_the_next_attempt(tmp_p
         assert [(job.id, job.state) for job in await desk.store.unfinished()] == [(request.job_id, JobState.DELIVERING)]
 
 
+@pytest.mark.fault
 async def test_a_bug_while_rendering_gives_an_id_to_the_user_and_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -216,6 +225,7 @@ async def test_a_bug_while_rendering_gives_an_id_to_the_user_and_the_log(
     assert job.error.split("(id ")[1][:6] in caplog.text
 
 
+@pytest.mark.fault
 async def test_a_store_that_fails_costs_the_record_and_not_the_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -248,6 +258,7 @@ async def test_a_cancelled_job_is_recorded_before_its_message_says_so(tmp_path: 
     assert desk.recorded.contents == ["**a red circle**\nCancelled by <@7>."]
 
 
+@pytest.mark.fault
 async def test_a_job_that_is_cancelled_as_the_bot_closes_does_not_come_back(tmp_path: Path) -> None:
     gate = Gate()
     async with open_desk(tmp_path, lambda: FakeEngine(gate=gate), edit_interval_s=60.0) as desk:
@@ -260,6 +271,7 @@ async def test_a_job_that_is_cancelled_as_the_bot_closes_does_not_come_back(tmp_
         gate.open()
 
 
+@pytest.mark.fault
 async def test_a_cancellation_that_fails_can_be_tried_again(tmp_path: Path) -> None:
     gate = Gate()
     async with open_desk(tmp_path, lambda: FakeEngine(gate=gate)) as desk:
@@ -302,6 +314,7 @@ async def test_a_job_that_was_not_accepted_in_the_end_is_forgotten(tmp_path: Pat
         assert desk.deliveries.standing(JOB_ID) is None
 
 
+@pytest.mark.fault
 async def test_closing_tells_the_user_and_leaves_the_job_unfinished(tmp_path: Path) -> None:
     gate = Gate()
     async with open_desk(tmp_path, lambda: FakeEngine(gate=gate), edit_interval_s=60.0) as desk:

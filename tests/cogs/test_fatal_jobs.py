@@ -1,18 +1,34 @@
-"""Jobs that were being drawn whenever the bot ended."""
+"""Jobs that were being drawn whenever the bot ended, and what is kept of that."""
 
 from pathlib import Path
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
-from bot.cogs.fatal_jobs import KEY, MAX_ENDS, fatal_jobs
+from bot.cogs.fatal_jobs import KEY, FatalJobs
 from bot.config import Settings
 from bot.errors import StoreError
+from bot.executor.base import EngineState, Executor, ExecutorStatus
+from bot.moderation.suspects import MAX_ENDS_ALONE, SUSPECT_FROM, Suspects
 from bot.store import JobState, Store
 from bot.store.values import ValueStore
 from tests.conftest import OpenStage
 from tests.store.samples import new_job, url_of
 
 pytestmark = pytest.mark.fault
+
+
+def of(store: Store, state: EngineState = EngineState.READY, *, is_loaded: bool = True) -> FatalJobs:
+    """Those of a new run, whose engine is in a state."""
+    status = ExecutorStatus(state, 0, 0, MagicMock() if is_loaded else None)
+    return FatalJobs(store, MagicMock(spec=Executor, status=status))
+
+
+async def started(store: Store) -> FatalJobs:
+    """A run that has looked at what the last one left."""
+    fatal = of(store)
+    await fatal.count(await store.jobs.outlines())
+    return fatal
 
 
 async def drawing(store: Store, number: int, *, state: JobState = JobState.RUNNING, channel_id: int = 2) -> str:
@@ -26,47 +42,92 @@ async def drawing(store: Store, number: int, *, state: JobState = JobState.RUNNI
     return job.id
 
 
-async def counted(store: Store, *, are_left: bool = True) -> frozenset[str]:
-    """A start. are_left: by the last run of this very process, whatever is unfinished."""
-    unfinished = await store.jobs.outlines()
-    return await fatal_jobs(store, unfinished, are_left={job.id for job in unfinished} if are_left else ())
-
-
-async def test_a_job_is_given_up_after_too_many_ends_and_one_that_waits_is_not(tmp_path: Path) -> None:
+async def test_the_one_that_ends_the_bot_is_given_up_and_its_neighbours_are_not(tmp_path: Path) -> None:
     async with Store.open(url_of(tmp_path)) as store:
-        fatal = await drawing(store, 1)
-        await drawing(store, 2, state=JobState.QUEUED)
-        for _ in range(MAX_ENDS):
-            assert await counted(store) == frozenset()
-        assert await counted(store) == {fatal}
+        deadly, neighbour = await drawing(store, 1), await drawing(store, 2)
+        waiting = await drawing(store, 3, state=JobState.QUEUED)
+        # Nobody knows of a run before.
+        assert (await started(store)).alone(deadly) is None
+        for _ in range(MAX_ENDS_ALONE):
+            fatal = await started(store)
+            assert fatal.alone(neighbour) is not None
+            assert fatal.alone(waiting) is None
+            assert not fatal.is_fatal(deadly)
+            announce = fatal.alone(deadly)
+            assert announce is not None
+            await announce(True)
+        fatal = await started(store)
+        assert [job for job in (deadly, neighbour, waiting) if fatal.is_fatal(job)] == [deadly]
 
 
-async def test_what_has_ended_is_forgotten(tmp_path: Path) -> None:
-    async with Store.open(url_of(tmp_path)) as store:
-        job_id = await drawing(store, 1)
-        await counted(store)
-        await store.jobs.move(job_id, JobState.FAILED, error="It failed.")
-        assert await counted(store) == frozenset()
-        assert await store.values.get(KEY) == "{}"
-
-
-async def test_what_another_process_draws_does_not_count_and_is_not_forgotten(tmp_path: Path) -> None:
+async def test_what_is_drawn_after_it_is_not_its_fault(tmp_path: Path) -> None:
     async with Store.open(url_of(tmp_path)) as store:
         job_id = await drawing(store, 1)
-        for _ in range(MAX_ENDS):
-            assert await counted(store) == frozenset()
-            assert await counted(store, are_left=False) == frozenset()
-        assert await counted(store) == {job_id}
+        await started(store)
+        for _ in range(9):
+            announce = (await started(store)).alone(job_id)
+            assert announce is not None
+            await announce(True)
+            # The store does not know yet that it has come through.
+            await announce(False)
+        assert not (await started(store)).is_fatal(job_id)
 
 
-async def test_a_store_that_can_not_say_gives_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def down(*_: object) -> None:
-        raise StoreError("It is locked.")
-
+async def test_a_stop_in_peace_does_not_count(tmp_path: Path) -> None:
     async with Store.open(url_of(tmp_path)) as store:
-        await drawing(store, 1)
-        monkeypatch.setattr(ValueStore, "get", down)
-        assert await counted(store) == frozenset()
+        job_id = await drawing(store, 1)
+        for _ in range(9):
+            fatal = await started(store)
+            assert fatal.alone(job_id) is None
+            await fatal.aclose()
+            await fatal.aclose()
+
+
+@pytest.mark.parametrize(("is_loaded", "counts"), [(True, True), (False, False)])
+async def test_the_end_of_an_engine_counts_if_it_could_draw(tmp_path: Path, is_loaded: bool, counts: bool) -> None:
+    async with Store.open(url_of(tmp_path)) as store:
+        job_id = await drawing(store, 1)
+        fatal = of(store, EngineState.FAILED, is_loaded=is_loaded)
+        await fatal.count(await store.jobs.outlines())
+        await fatal.aclose()
+        assert ((await started(store)).alone(job_id) is not None) == counts
+
+
+async def test_what_this_run_draws_is_not_taken_for_what_the_last_one_left(tmp_path: Path) -> None:
+    async with Store.open(url_of(tmp_path)) as store:
+        await started(store)
+        fatal = await started(store)
+        job_id = await drawing(store, 1)
+        await fatal.count(await store.jobs.outlines())
+        assert fatal.alone(job_id) is None
+
+
+async def test_a_store_that_can_not_say_suspects_nobody_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Store.open(url_of(tmp_path)) as store:
+        await started(store)
+        job_id = await drawing(store, 1)
+        fatal = of(store)
+        with monkeypatch.context() as patched:
+            patched.setattr(ValueStore, "get", AsyncMock(side_effect=StoreError("It is locked.")))
+            await fatal.count(await store.jobs.outlines())
+            assert fatal.alone(job_id) is None
+            await fatal.aclose()
+        with monkeypatch.context() as patched:
+            patched.setattr(ValueStore, "set", AsyncMock(side_effect=StoreError("It is locked.")))
+            await fatal.count(await store.jobs.outlines())
+            announce = fatal.alone(job_id)
+            assert announce is not None
+            await announce(True)
+
+
+async def test_what_is_damaged_is_begun_anew(tmp_path: Path) -> None:
+    async with Store.open(url_of(tmp_path)) as store:
+        await store.values.set(KEY, "[")
+        job_id = await drawing(store, 1)
+        assert (await started(store)).alone(job_id) is None
+        assert (await started(store)).alone(job_id) is not None
 
 
 async def test_its_message_says_so(open_stage: OpenStage, settings: Settings) -> None:
@@ -74,9 +135,11 @@ async def test_its_message_says_so(open_stage: OpenStage, settings: Settings) ->
         await stage.play("/imagine prompt:a red circle images:1")
         delivered = await stage.job(JobState.DELIVERED)
     async with Store.open(settings.store_url) as store:
+        assert Suspects.from_json(await store.values.get(KEY) or "").is_open is False
         assert delivered.message_id is not None
         job_id = await drawing(store, delivered.message_id, channel_id=delivered.channel_id)
-        await store.values.set(KEY, f'{{"{job_id}": {MAX_ENDS}}}')
+        known = Suspects(weights={job_id: SUSPECT_FROM}, ends_alone={job_id: MAX_ENDS_ALONE})
+        await store.values.set(KEY, known.to_json())
     async with open_stage() as stage:
         stage.job_ids.append(job_id)
         job = await stage.job(JobState.FAILED)

@@ -12,6 +12,8 @@ from bot.cogs.job_recorder import JobRecorder
 from bot.errors import StoreError
 from bot.store import JobRecord, JobState, JobStore, NewJob, Store
 
+pytestmark = pytest.mark.fault
+
 JOB = NewJob(prompt="a red circle", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=3)
 
 

@@ -9,6 +9,8 @@ from bot.sandbox import Event, Exchange, Refusal
 from bot.store import JobState
 from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 
+pytestmark = pytest.mark.fault
+
 DRAW = "/imagine prompt:a red circle images:3"
 BY_TOKEN = "/webhooks/{webhook_id}/{webhook_token}/messages/@original"
 BY_BOT = "/channels/{channel_id}/messages/{message_id}"

@@ -19,6 +19,8 @@ from bot.sandbox import Exchange, Sandbox
 from bot.store import CaseRecord, JobRecord, JobState, JobStore, NewJob
 from tests.conftest import OpenStage
 
+pytestmark = pytest.mark.fault
+
 
 def edits_by_bot(sandbox: Sandbox) -> list[Exchange]:
     template = "/channels/{channel_id}/messages/{message_id}"

@@ -311,7 +311,7 @@ async def test_closing_cancels_a_start(caplog: pytest.LogCaptureFixture) -> None
         start_up.pause(10 * PATIENCE_S)
         raise AssertionError("nobody cancelled")
 
-    executor = LocalExecutor(load, max_jobs=1, max_jobs_per_user=1, chunk_tokens=4, cancel_start=start_up.cancel)
+    executor = LocalExecutor(load, max_jobs=1, max_jobs_per_user=1, chunk_tokens=4, start_up=start_up)
     await executor.start()
     stream = await executor.submit(ask())
     await asyncio.to_thread(is_loading.wait, PATIENCE_S)

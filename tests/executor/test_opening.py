@@ -21,7 +21,7 @@ from .near import NearReplicas
 
 async def opened(settings: Settings) -> type[QueuedExecutor]:
     """The class of what was opened and has drawn, where it can."""
-    async with open_executor(settings, FakeEngine, cancel_start=None, metrics=Metrics()) as executor:
+    async with open_executor(settings, FakeEngine, start_up=None, metrics=Metrics()) as executor:
         if executor.status.state is not EngineState.LOADING or isinstance(executor, LocalExecutor):
             assert (await read(await executor.submit(ask()))).error is None
         return type(executor)

@@ -74,6 +74,56 @@ def test_after_a_restart_what_had_started_goes_first_and_from_its_beginning() ->
     assert scheduler.admit(9) == [Admission(late, range(9))]
 
 
+async def told(is_alone: bool) -> None:
+    """What a job that is drawn alone has."""
+
+
+def test_a_job_that_is_to_be_alone_goes_first_and_nothing_starts_beside_it() -> None:
+    scheduler = roomy()
+    before, early, late = job("ann"), job("bob"), job("eve")
+    alone = [Job(ask(requester=user, num_images=3), told) for user in ("cyd", "dan")]
+    scheduler.add(before)
+    assert scheduler.admit(1) == [Admission(before, range(1))]
+    scheduler.add(early)
+    assert [scheduler.add(each) for each in alone] == [1, 2]
+    assert scheduler.add(late) == 4
+    assert waiting(scheduler) == [*alone, early, late]
+    assert scheduler.num_waiting == 4
+    # What was there before them is drawn to its end.
+    assert (scheduler.admit(9), scheduler.has_images) == ([], False)
+    scheduler.remove(before)
+    assert scheduler.has_images
+    assert scheduler.admit(2) == [Admission(alone[0], range(2))]
+    assert scheduler.admit(9) == [Admission(alone[0], range(2, 3))]
+    assert (scheduler.admit(9), scheduler.has_images) == ([], False)
+    scheduler.restart()
+    assert scheduler.admit(9) == [Admission(alone[0], range(3))]
+    scheduler.remove(alone[0])
+    assert scheduler.admit(9) == [Admission(alone[1], range(3))]
+    assert scheduler.admit(9) == []
+    scheduler.remove(alone[1])
+    assert [admission.job for admission in scheduler.admit(9)] == [early, late]
+
+
+def test_a_job_that_is_to_be_alone_counts_and_can_be_taken_back() -> None:
+    scheduler = Scheduler(max_jobs=2, max_jobs_per_user=1, max_jobs_per_guild=1)
+    alone = Job(ask(requester="ann", guild="1"), told)
+    scheduler.add(alone)
+    with pytest.raises(UserLimitError):
+        scheduler.add(job("ann"))
+    with pytest.raises(QueueFullError, match="This server has 1 unfinished jobs"):
+        scheduler.add(Job(ask(requester="bob", guild="1")))
+    assert scheduler.remove(alone)
+    assert not scheduler.remove(alone)
+    scheduler.add(alone)
+    assert scheduler.dismiss() == (alone,)
+    scheduler.add(alone)
+    scheduler.clear()
+    assert (scheduler.num_waiting, scheduler.has_images) == (0, False)
+    scheduler.add(alone)
+    assert scheduler.start() is alone
+
+
 def test_no_free_slot_starts_nothing() -> None:
     scheduler = roomy()
     scheduler.add(job())
@@ -211,7 +261,7 @@ def test_a_limit_below_one_is_refused(name: str) -> None:
 USERS = ["ann", "bob", "cyd"]
 OPERATIONS = st.lists(
     st.one_of(
-        st.tuples(st.just("add"), st.sampled_from(USERS), st.integers(1, 9)),
+        st.tuples(st.sampled_from(["add", "add", "add alone"]), st.sampled_from(USERS), st.integers(1, 9)),
         st.tuples(st.just("admit"), st.none(), st.integers(0, 5)),
         st.tuples(st.just("remove"), st.none(), st.integers(0, 30)),
     ),
@@ -227,9 +277,9 @@ def test_whatever_happens_the_books_are_right(operations: list[tuple[str, str | 
     alive: list[Job] = []
     admitted: dict[Job, int] = {}
     for operation, user, number in operations:
-        if operation == "add":
+        if operation.startswith("add"):
             assert user is not None
-            new = job(user, number)
+            new = Job(ask(num_images=number, requester=user), told if operation == "add alone" else None)
             own = sum(each.request.requester == user for each in alive)
             try:
                 position = scheduler.add(new)
@@ -262,3 +312,4 @@ def test_whatever_happens_the_books_are_right(operations: list[tuple[str, str | 
         assert set(scheduler.started) == {each for each in alive if each in admitted}
         partly_in = [each for each in alive if 0 < admitted.get(each, 0) < each.request.num_images]
         assert len(partly_in) <= 1
+        assert len(scheduler.started) <= 1 or all(each.alone is None for each in scheduler.started)

@@ -13,6 +13,7 @@ from bot.errors import ExecutorClosedError
 from bot.executor.base import EngineState
 from bot.executor.local import LocalExecutor
 from bot.executor.pulse import Pulse
+from bot.startup import StartUp
 from tests.conftest import eventually
 
 from .drive import ask, check_result, read, soon
@@ -90,6 +91,44 @@ async def test_a_device_that_answers_late_is_not_believed_any_more() -> None:
         await eventually(lambda: not any(thread.name == "engine" for thread in threading.enumerate()))
         assert isinstance(outcome.error, ExecutorClosedError)
         assert executor.status.state is EngineState.FAILED
+
+
+async def test_a_model_that_does_not_load_ends_the_executor(caplog: pytest.LogCaptureFixture) -> None:
+    may_load, clock = threading.Event(), FakeClock()
+    start_up = StartUp(clock=clock)
+
+    def load() -> FakeEngine:
+        may_load.wait(20.0)
+        return FakeEngine()
+
+    async with LocalExecutor(load, chunk_tokens=4, start_up=start_up, load_timeout_s=LIMIT_S) as executor:
+        waiting = await executor.submit(ask())
+        for _ in range(3):
+            clock.sleep(0.9 * LIMIT_S)
+            await asyncio.sleep(LIMIT_S)
+            assert executor.status.state is EngineState.LOADING
+            # It makes progress.
+            start_up.pause(0.0)
+        clock.sleep(1.1 * LIMIT_S)
+        outcome = await soon(read(waiting))
+        assert isinstance(outcome.error, ExecutorClosedError)
+        assert "does not load" in str(outcome.error)
+        may_load.set()
+        await eventually(lambda: not any(thread.name == "engine" for thread in threading.enumerate()))
+        assert (executor.status.state, executor.status.has_hung) == (EngineState.FAILED, True)
+        assert executor.status.info is None
+        (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
+        assert "may_load.wait" in record.getMessage()
+
+
+async def test_a_model_that_has_loaded_is_not_waited_for_any_more() -> None:
+    clock = FakeClock()
+    start_up = StartUp(clock=clock)
+    async with LocalExecutor(FakeEngine, chunk_tokens=4, start_up=start_up, load_timeout_s=LIMIT_S) as executor:
+        await eventually(lambda: executor.status.state is EngineState.READY)
+        clock.sleep(100 * LIMIT_S)
+        await asyncio.sleep(LIMIT_S)
+        assert executor.status.state is EngineState.READY
 
 
 async def test_neither_an_idle_engine_nor_one_that_loads_counts_as_hung() -> None:

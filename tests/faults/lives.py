@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event as ReadyEvent
 from pathlib import Path
@@ -23,8 +23,9 @@ from sqlalchemy import event
 
 from bot.app import run
 from bot.client import DalleBot
-from bot.config import DiscordSettings, EngineSettings, QueueSettings, Settings
-from bot.engine.fake import FakeEngine, Faults
+from bot.config import DiscordSettings, EngineSettings, QueueSettings, Settings, StoreSettings
+from bot.engine.base import PromptText
+from bot.engine.fake import FakeChunk, FakeEngine, FakePrefix, Faults
 from bot.errors import DalleBotError
 from bot.sandbox.pointing import discord_at
 from bot.store import FINAL_STATES, JobRecord, JobState, JobStore, Store
@@ -35,6 +36,8 @@ KILLED: Final = -signal.SIGKILL
 
 REFUSED_PROMPTS: Final = tuple(f"a prompt {number} that the engine refuses" for number in range(20))
 NOT_FINITE_SEED: Final = 13
+DEADLY_PROMPT: Final = "a prompt that ends the process"
+DEADLY_PICTURE: Final = "a picture that ends the process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,28 @@ class KillPoint:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a life is like. delay_s: of each of the four chunks of a picture."""
+    """What a life is like. url: of its database. delay_s: of each of the four chunks of a picture."""
 
     data_dir: Path
+    url: str
     address: str
     token: str
     kill: KillPoint | None = None
     delay_s: float = 0.01
+
+
+class DeadlyEngine(FakeEngine):
+    """Two prompts end its process, as a fault in a driver would: one at once, one while its picture is drawn."""
+
+    def prefill(self, prompts: Sequence[PromptText]) -> FakePrefix:
+        if any(row.prompt == DEADLY_PROMPT for row in prompts):
+            die()
+        return super().prefill(prompts)
+
+    def pass_chunk(self, chunk: FakeChunk) -> None:
+        super().pass_chunk(chunk)
+        if any(occupant.owner.prompt == DEADLY_PICTURE for occupant in self._slots.occupants):
+            die()
 
 
 def live(order: Order, ready: ReadyEvent) -> None:
@@ -83,11 +101,12 @@ def live(order: Order, ready: ReadyEvent) -> None:
         discord=DiscordSettings(token=SecretStr(order.token)),
         engine=EngineSettings(chunk_tokens=4),
         queue=QueueSettings(drain_s=0.0),
+        store=StoreSettings(url=SecretStr(order.url)),
     )
     faults = Faults(refused_prompts=REFUSED_PROMPTS, not_finite=[(NOT_FINITE_SEED, 0)])
     with discord_at(order.address):
         try:
-            run(settings, lambda: FakeEngine(num_slots=2, delay_s=order.delay_s, faults=faults))
+            run(settings, lambda: DeadlyEngine(num_slots=2, delay_s=order.delay_s, faults=faults))
         except DalleBotError as error:
             sys.exit(str(error))
 
@@ -115,12 +134,13 @@ async def make_move(jobs: JobStore, job_id: str, message_id: int, to: JobState) 
         await jobs.move(job_id, to, result={"order": [0]} if to is JobState.DELIVERED else None)
 
 
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def kill_at(point: KillPoint) -> None:
     """Puts the hook on this process's job stores."""
     is_due = False
-
-    def die(*_: object) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
 
     def after_statement(connection: sqlalchemy.Connection, _: object, statement: str, *__: object) -> None:
         if is_due and not point.is_committed and statement.startswith(("INSERT INTO jobs", "UPDATE jobs")):

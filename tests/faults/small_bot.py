@@ -1,6 +1,7 @@
 """Store, executor and deliveries as they ship, on one event loop that a test turns by hand, with recorded messages.
 
-The engine is held at a gate before each chunk, so that nothing happens between two steps of a test.
+The engine is held at a gate before each chunk, so that nothing happens between two steps of a test, and the database
+refuses as a test says.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import discord
 
 from bot.catalogues import Languages
 from bot.cogs.delivery import Deliveries
+from bot.cogs.fatal_jobs import FatalJobs
 from bot.cogs.follower import AcceptedJob
 from bot.cogs.job_message import JobMessage
 from bot.cogs.job_requests import request_of
@@ -24,7 +26,7 @@ from bot.cogs.unfinished_jobs import UnfinishedJobs
 from bot.cogs.updates import submit_job
 from bot.config import STORE_FILE
 from bot.engine.fake import FakeEngine, Faults, Gate, Verb
-from bot.errors import DalleBotError, RequestError
+from bot.errors import DalleBotError, RequestError, StoreError
 from bot.executor.local import LocalExecutor
 from bot.language import ENGLISH
 from bot.pictures import PictureFolder
@@ -32,11 +34,13 @@ from bot.requests import GenerationRequest, new_job_id
 from bot.store import FINAL_STATES, JobRecord, JobState, NewJob, Store
 from tests.cogs.desk import refusal
 from tests.conftest import TIMEOUT_S
+from tests.faults.store_faults import StoreFaults
 
 MAX_JOBS: Final = 6
 MAX_JOBS_PER_USER: Final = 3
 TEN_MIB: Final = 10 * 2**20
 MOMENT_S: Final = 0.02
+CHANNEL_ID: Final = 20
 
 
 @dataclass
@@ -63,16 +67,19 @@ class _Run:
     engine: FakeEngine
     executor: LocalExecutor
     deliveries: Deliveries
+    fatal: FatalJobs
+    unfinished: UnfinishedJobs
     gate: Gate
     raises: dict[tuple[Verb, int], Exception]
 
 
 class SmallBot:
-    """folder: where it keeps everything. messages: job id → what it shows, in all runs."""
+    """folder: where it keeps everything. messages: job id → what it shows, in all runs. faults: of its database."""
 
     def __init__(self, folder: Path, not_finite_seed: int) -> None:
         self.url = f"sqlite+aiosqlite:///{folder / STORE_FILE}"
         self.messages: dict[str, Shown] = {}
+        self.faults = StoreFaults()
         self._folder = folder
         self._not_finite_seed = not_finite_seed
         self._run: _Run | None = None
@@ -91,6 +98,7 @@ class SmallBot:
             num_slots=2, gate=gate, faults=Faults(raises=raises, not_finite=[(self._not_finite_seed, 0)])
         )
         store = await stack.enter_async_context(Store.open(self.url))
+        self.faults.put_on(store)
         executor = await stack.enter_async_context(
             LocalExecutor(lambda: engine, chunk_tokens=8, max_jobs=MAX_JOBS, max_jobs_per_user=MAX_JOBS_PER_USER)
         )
@@ -104,15 +112,24 @@ class SmallBot:
             max_deliveries=2 * MAX_JOBS,
             edit_interval_s=0.0,
             retry_pauses_s=(0.0,) * 3,
+            record_pauses_s=(0.01,),
         )
-        self._run = _Run(stack, store, engine, executor, deliveries, gate, raises)
+        fatal = FatalJobs(store, executor)
         unfinished = UnfinishedJobs(
             store=store,
             resubmitting=cast(Resubmitting, _Resubmitting(self)),
             deliveries=deliveries,
+            fatal=fatal,
             languages=self._languages,
+            pauses_s=(0.0,),
         )
+        self._run = _Run(stack, store, engine, executor, deliveries, fatal, unfinished, gate, raises)
         await unfinished.begin()
+        await self.settle()
+
+    async def look(self) -> None:
+        """Takes up what nobody does anything about, as the bot does now and then."""
+        await self.now.unfinished.look()
         await self.settle()
 
     async def close(self, *, is_killed: bool) -> None:
@@ -124,6 +141,8 @@ class SmallBot:
             await asyncio.gather(*run.deliveries._tasks, return_exceptions=True)
         run.gate.open()
         await run.deliveries.aclose()
+        if not is_killed:
+            await run.fatal.aclose()
         await run.stack.aclose()
 
     async def ask(self, user_id: int, num_images: int, seed: int) -> str | None:
@@ -135,14 +154,21 @@ class SmallBot:
                 stored = await run.store.jobs.create(job)
                 updates, first = await submit_job(run.executor, request_of(stored))
                 self.messages[job.id] = Shown()
-                await run.store.jobs.acknowledge(job.id, job.channel_id, job.interaction_id)
                 run.deliveries.start(
-                    self._accepted(stored, self.message(job.id), updates, first, JobState.ACKNOWLEDGED)
+                    self._accepted(stored, self.message(job.id), updates, first, await self._acknowledged(job))
                 )
-        except RequestError:
+        except (RequestError, StoreError):
             return None
         await self.settle()
         return job.id
+
+    async def _acknowledged(self, job: NewJob) -> JobState:
+        """The state of a job whose message is there, as far as the store says."""
+        try:
+            await self.now.store.jobs.acknowledge(job.id, job.channel_id, job.interaction_id)
+        except StoreError:
+            return JobState.RECEIVED
+        return JobState.ACKNOWLEDGED
 
     async def cancel(self, job_id: str) -> None:
         """In the name of its user, if that is possible."""
@@ -163,6 +189,7 @@ class SmallBot:
 
     def heal(self) -> None:
         """Nothing goes wrong any more."""
+        self.faults.left = 0
         self.now.raises.clear()
         for shown in self.messages.values():
             shown.refusals.clear()
@@ -188,7 +215,8 @@ class SmallBot:
 
     def message(self, job_id: str) -> JobMessage:
         number = int(job_id, 16)
-        partial = MagicMock(spec=discord.PartialMessage, id=number, edit=self.messages[job_id].edit)
+        channel = MagicMock(id=CHANNEL_ID)
+        partial = MagicMock(spec=discord.PartialMessage, id=number, channel=channel, edit=self.messages[job_id].edit)
         return JobMessage(partial, job_id, ENGLISH)
 
     def _new_job(self, user_id: int, num_images: int, seed: int) -> NewJob:
@@ -199,7 +227,7 @@ class SmallBot:
             num_images=num_images,
             seed=seed,
             user_id=user_id,
-            channel_id=20,
+            channel_id=CHANNEL_ID,
             interaction_id=int(job_id, 16),
         )
 
@@ -226,8 +254,11 @@ class _Resubmitting:
     def __init__(self, bot: SmallBot) -> None:
         self._bot = bot
 
-    async def found_again(self, job: JobRecord) -> None:
-        """A job without message was never shown to anybody here."""
+    async def found_again(self, job: JobRecord) -> JobRecord | None:
+        """Its message was sent before its id was lost, or there is none."""
+        if job.id not in self._bot.messages:
+            return None
+        return await self._bot.now.store.jobs.acknowledge(job.id, job.channel_id, job.interaction_id)
 
     async def finished(self, job: JobRecord, message: JobMessage, *, is_spoiler: bool) -> None:
         """Nothing is delivered from disk here: what was on its way is drawn again."""
@@ -236,5 +267,8 @@ class _Resubmitting:
         return None if job.message_id is None else self._bot.message(job.id)
 
     async def submit(self, job: JobRecord, message: JobMessage, **_: object) -> AcceptedJob:
-        updates, first = await submit_job(self._bot.now.executor, request_of(job), accepted_before=True)
+        run = self._bot.now
+        updates, first = await submit_job(
+            run.executor, request_of(job), accepted_before=True, alone=run.fatal.alone(job.id)
+        )
         return self._bot._accepted(job, message, updates, first, job.state, resumed=True)

@@ -93,7 +93,7 @@ async def test_a_bot_that_is_killed_at_a_move_of_a_job_goes_on_with_it(theatre: 
         await theatre.settled()
     assert any(acknowledged.values())
     for prompt, message_id in acknowledged.items():
-        await check_promise(theatre, await theatre.job_of(prompt), message_id)
+        await theatre.check_promise(await theatre.job_of(prompt), message_id)
 
 
 RESUMED: Final = [source for source in STORIES["drawn"].way if may_move(source, JobState.QUEUED)]
@@ -119,28 +119,7 @@ async def test_a_bot_that_is_killed_while_it_takes_a_job_up_again(theatre: Theat
         job = await theatre.job_of(prompt)
         assert job is not None
         assert job.state is JobState.DELIVERED
-        await check_promise(theatre, job, message_id)
-
-
-async def check_promise(theatre: Theatre, job: JobRecord | None, message_id: str | None) -> None:
-    """message_id: of what its user saw first; None if there was no answer before the bot died."""
-    if job is None:
-        assert message_id is None
-        return
-    assert job.state in FINAL_STATES
-    if message_id is None and job.message_id is None:
-        return
-    assert job.message_id is not None, f"{job.prompt!r} was promised, and the store has forgotten where"
-    assert message_id in (None, str(job.message_id))
-    last = (await theatre.seen(job.message_id))[-1].payload["content"]
-    num_shown = await theatre.num_messages_with_pictures(job)
-    if job.state is JobState.DELIVERED:
-        assert num_shown == 1
-        assert f"{job.num_images} image" in last
-    else:
-        assert num_shown == 0
-        assert job.error is not None
-        assert job.error in last
+        await theatre.check_promise(job, message_id)
 
 
 async def test_every_legal_move_is_made_as_a_whole_or_not_at_all(theatre: Theatre) -> None:
@@ -177,7 +156,7 @@ async def test_every_legal_move_is_made_as_a_whole_or_not_at_all(theatre: Theatr
                 # The case comes before the move, so that a prompt that is held is never taken for one that isn't.
                 assert job.prompt == f"{state} to {JobState.IN_REVIEW}"
             else:
-                await check_promise(theatre, job, str(job.message_id))
+                await theatre.check_promise(job, str(job.message_id))
 
 
 async def post(sandbox: Sandbox, channel_id: int) -> int:

@@ -18,6 +18,7 @@ from bot.engine.fake import Verb
 from bot.errors import InvalidParameterError
 from bot.store import FINAL_STATES, JobState
 from tests.faults.small_bot import SmallBot
+from tests.faults.store_faults import KINDS, Kind
 from tests.invariants import check_store, states_of
 
 pytestmark = pytest.mark.fault
@@ -84,6 +85,14 @@ class BotMachine(RuleBasedStateMachine):
     def refuse_edits(self, data: st.DataObject, refusal: tuple[int, int], times: int) -> None:
         job_id = data.draw(st.sampled_from(sorted(self.bot.messages)))
         self.bot.messages[job_id].refusals += [refusal] * times
+
+    @rule(kind=st.sampled_from(KINDS), num_calls=st.integers(1, 8))
+    def break_store(self, kind: Kind, num_calls: int) -> None:
+        self.bot.faults.kind, self.bot.faults.left = kind, num_calls
+
+    @rule()
+    def look(self) -> None:
+        self.runner.run(self.bot.look())
 
     @rule(is_killed=st.booleans())
     def restart(self, is_killed: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.config import STORE_FILE
 from bot.sandbox import Event, EventKind, Exchange, Sandbox
-from bot.store import JobRecord, JobState, Store
+from bot.store import FINAL_STATES, JobRecord, JobState, Store
 from tests.conftest import TIMEOUT_S
 from tests.faults.lives import KILLED, PROCESSES, KillPoint, Order, live
 from tests.invariants import check_store, has_settled, states_of
@@ -30,12 +30,12 @@ class Life:
 
 
 class Theatre:
-    """folder: where the bot keeps everything."""
+    """folder: where the bot keeps everything. url: of its database, if that is another place."""
 
-    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+    def __init__(self, sandbox: Sandbox, folder: Path, url: str | None = None) -> None:
         self.sandbox = sandbox
-        self.url = f"sqlite+aiosqlite:///{folder / STORE_FILE}"
-        self._order = Order(folder, sandbox.address, sandbox.token)
+        self.url = url or f"sqlite+aiosqlite:///{folder / STORE_FILE}"
+        self._order = Order(folder, self.url, sandbox.address, sandbox.token)
 
     @asynccontextmanager
     async def life(self, kill: KillPoint | None = None, *, delay_s: float = 0.01) -> AsyncIterator[Life]:
@@ -116,6 +116,27 @@ class Theatre:
                 if any(job.id in name for _, name, _ in e.files) and e.status == 200
             }
         )
+
+    async def check_promise(self, job: JobRecord | None, message_id: str | None) -> None:
+        """A job has ended, and its user knows how. message_id: of what they saw first; None if there was no answer
+        before the bot died."""
+        if job is None:
+            assert message_id is None
+            return
+        assert job.state in FINAL_STATES
+        if message_id is None and job.message_id is None:
+            return
+        assert job.message_id is not None, f"{job.prompt!r} was promised, and the store has forgotten where"
+        assert message_id in (None, str(job.message_id))
+        last = (await self.seen(job.message_id))[-1].payload["content"]
+        num_shown = await self.num_messages_with_pictures(job)
+        if job.state is JobState.DELIVERED:
+            assert num_shown == 1
+            assert f"{job.num_images} image" in last
+        else:
+            assert num_shown == 0
+            assert job.error is not None
+            assert job.error in last
 
 
 def _message_id(exchange: Exchange) -> str | None:

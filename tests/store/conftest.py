@@ -6,18 +6,8 @@ from pathlib import Path
 import pytest
 
 from bot.store import Store
-from tests.store.postgres import PostgresServer, binaries, postgres_server
+from tests.store.postgres import PostgresServer
 from tests.store.samples import url_of
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A server of this worker's. Skips where PostgreSQL isn't installed."""
-    pytest.importorskip("psycopg", reason="psycopg isn't installed")
-    if binaries() is None:
-        pytest.skip("PostgreSQL's server isn't installed")
-    with postgres_server() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

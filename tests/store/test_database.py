@@ -44,6 +44,7 @@ def locked(file: Path) -> Iterator[None]:
         yield
 
 
+@pytest.mark.fault
 async def test_a_call_that_is_cancelled_at_any_moment_holds_nothing_up(file: Path) -> None:
     async with Store.open(url_of(file), busy_timeout_s=0.5) as store:
         for turn in range(100):
@@ -71,6 +72,7 @@ async def test_sqlite_is_set_up_for_durable_jobs(file: Path) -> None:
     assert values == ["wal", 1, 1500, 2]
 
 
+@pytest.mark.fault
 async def test_a_locked_file_is_named_at_start(file: Path) -> None:
     await open_and_close(url_of(file))
     with locked(file), pytest.raises(StoreError, match="is locked by another program") as caught:
@@ -78,6 +80,7 @@ async def test_a_locked_file_is_named_at_start(file: Path) -> None:
     assert str(file) in str(caught.value)
 
 
+@pytest.mark.fault
 async def test_a_locked_file_is_named_at_work_and_works_again(file: Path) -> None:
     async with Store.open(url_of(file), busy_timeout_s=0.01) as store:
         with locked(file):
@@ -87,6 +90,7 @@ async def test_a_locked_file_is_named_at_work_and_works_again(file: Path) -> Non
         assert (await store.jobs.create(JOB)).id == JOB.id
 
 
+@pytest.mark.fault
 async def test_a_short_lock_is_waited_for(file: Path) -> None:
     async with Store.open(url_of(file), busy_timeout_s=10) as store:
         with locked(file):
@@ -96,6 +100,7 @@ async def test_a_short_lock_is_waited_for(file: Path) -> None:
         assert (await creation).id == JOB.id
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("content", [b"not a database, " * 300, b"SQLite format 3\0" + b"\xff" * 4080])
 def test_a_corrupt_file_is_named(content: bytes, file: Path) -> None:
     file.write_bytes(content)
@@ -108,12 +113,14 @@ def test_a_corrupt_file_is_named(content: bytes, file: Path) -> None:
     assert file.read_bytes() == content
 
 
+@pytest.mark.fault
 def test_a_folder_in_place_of_the_file(file: Path) -> None:
     file.mkdir()
     with pytest.raises(StoreError, match="can't be opened: check that its folder exists"):
         asyncio.run(open_and_close(url_of(file)))
 
 
+@pytest.mark.fault
 def test_a_file_in_place_of_the_folder(file: Path) -> None:
     file.write_text("")
     with pytest.raises(StoreError, match=f"The folder {file} can't be made"):
@@ -156,6 +163,7 @@ def test_refusals_show_neither_password_nor_statement() -> None:
     assert str(caught.value) == "The database jobs on db.example refused the operation: server closed."
 
 
+@pytest.mark.fault
 def test_network_errors_are_store_errors() -> None:
     with pytest.raises(StoreError, match="The database x can't be used"), refusals_of("The database x"):
         raise ConnectionRefusedError
@@ -205,6 +213,7 @@ async def test_nobody_else_writes_in_the_midst_of_a_transaction(store_url: str) 
     assert sorted(seen.values()) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
+@pytest.mark.fault
 async def test_a_file_that_was_moved_away_is_named_and_not_made_anew(file: Path, tmp_path: Path) -> None:
     async with Store.open(url_of(file)) as store:
         await store.jobs.create(JOB)
@@ -219,6 +228,7 @@ async def test_a_file_that_was_moved_away_is_named_and_not_made_anew(file: Path,
         assert await store.jobs.get(JOB.id) is not None
 
 
+@pytest.mark.fault
 async def test_a_full_disk_is_named_and_what_is_stored_stays(file: Path) -> None:
     async with Store.open(url_of(file)) as store:
         kept = await store.jobs.create(JOB)
@@ -231,6 +241,7 @@ async def test_a_full_disk_is_named_and_what_is_stored_stays(file: Path) -> None
         assert (await store.jobs.create(long)).id == long.id
 
 
+@pytest.mark.fault
 async def test_a_server_that_is_gone_is_named_and_found_again(postgres: PostgresServer) -> None:
     with postgres.database() as url:
         async with Store.open(url) as store:
@@ -244,6 +255,7 @@ async def test_a_server_that_is_gone_is_named_and_found_again(postgres: Postgres
             await open_and_close(postgres.url("missing"))
 
 
+@pytest.mark.fault
 async def test_writers_of_postgresql_wait_for_another_one_for_a_while(postgres: PostgresServer) -> None:
     with postgres.database() as url:
         async with Store.open(url, busy_timeout_s=0.05) as store:

@@ -197,6 +197,7 @@ def test_migrating_twice_changes_nothing(file: Path) -> None:
     assert file.read_bytes() == before
 
 
+@pytest.mark.fault
 def test_two_programs_may_start_together(empty_url: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         for future in [pool.submit(migrate, make_url(empty_url), 5) for _ in range(2)]:
@@ -204,6 +205,7 @@ def test_two_programs_may_start_together(empty_url: str) -> None:
     assert run_sql(empty_url, "SELECT count(*) FROM jobs") == [(0,)]
 
 
+@pytest.mark.fault
 def test_damaged_pages_are_found_before_anything_is_changed(file: Path) -> None:
     migrate_file(file)
     pages = file.read_bytes()
@@ -212,6 +214,7 @@ def test_damaged_pages_are_found_before_anything_is_changed(file: Path) -> None:
         migrate_file(file)
 
 
+@pytest.mark.fault
 def test_a_migration_that_fails_leaves_nothing(file: Path) -> None:
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE settings (mine TEXT)")

@@ -53,6 +53,7 @@ async def test_nobody_slips_in_before_who_waits(writers: Writers) -> None:
     assert writers.order == ["first", "second"]
 
 
+@pytest.mark.fault
 async def test_who_is_cancelled_passes_the_turn_on(writers: Writers) -> None:
     async with writers.turns.turn(is_urgent=False):
         waiting, given_up, last = writers.start("a"), writers.start("b"), writers.start("c")
@@ -68,6 +69,7 @@ async def test_who_is_cancelled_passes_the_turn_on(writers: Writers) -> None:
         pass
 
 
+@pytest.mark.fault
 async def test_a_raise_inside_passes_the_turn_on(writers: Writers) -> None:
     with pytest.raises(ValueError, match="inside"):
         async with writers.turns.turn(is_urgent=False):

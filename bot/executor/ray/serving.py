@@ -43,11 +43,13 @@ class ByReplica(RequestRouter):
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """What a replica runs. engine_factory: called once, on a thread. chunk_tokens, hang_timeout_s: of LocalExecutor."""
+    """What a replica runs. engine_factory: called once, on a thread. The others: of LocalExecutor."""
 
     engine_factory: Callable[[], Engine]
     chunk_tokens: int
     hang_timeout_s: float | None = None
+    load_timeout_s: float | None = None
+    start_up: StartUp | None = None
 
 
 class EngineReplica:
@@ -60,6 +62,8 @@ class EngineReplica:
             id=serve.get_replica_context().replica_id.unique_id,
             chunk_tokens=known.chunk_tokens,
             hang_timeout_s=known.hang_timeout_s,
+            load_timeout_s=known.load_timeout_s,
+            start_up=known.start_up,
         )
         self._start: asyncio.Task[None] | None = None
 
@@ -112,13 +116,15 @@ def build(args: Mapping[str, Any]) -> serve.Application:
 def _configured(file: str | None) -> EngineSpec:
     """As the machine of the replica is configured: no setting, and no secret, travels through the cluster."""
     settings = load_settings(None if file is None else Path(file))
+    start_up = StartUp()
 
     def open_engine() -> Engine:
         from bot.engine.open import open_engine as opened
 
-        return opened(settings, StartUp())
+        return opened(settings, start_up)
 
-    return EngineSpec(open_engine, settings.engine.chunk_tokens, settings.engine.hang_timeout_s)
+    engine = settings.engine
+    return EngineSpec(open_engine, engine.chunk_tokens, engine.hang_timeout_s, engine.load_timeout_s, start_up)
 
 
 def desired_replicas(context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
