@@ -105,7 +105,9 @@ async def test_engines_of_another_version_of_this_project_are_named(engines: Eng
 async def test_a_cluster_with_too_few_gpus_is_said_to_have_none(engines: Engines) -> None:
     serving, serve = (pytest.importorskip(name) for name in ("bot.executor.ray.serving", "ray.serve"))
     spec = partial(serving.EngineSpec, FakeEngine, 4)
-    target = serve.RunTarget(serving.application(spec, ray_actor_options={"num_gpus": 1}), "too-large", None)
+    # Serve waits as long for a replica that never came up, too.
+    application = serving.application(spec, ray_actor_options={"num_gpus": 1}, graceful_shutdown_timeout_s=0.0)
+    target = serve.RunTarget(application, "too-large", None)
     run = partial(serve.run_many, wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
     await asyncio.to_thread(run, [target])
     with pytest.raises(ConfigError) as caught:

@@ -94,7 +94,9 @@ class Stream:
 
 
 @pytest.mark.filterwarnings("ignore:The .metrics_interval_s. field:DeprecationWarning")
-async def test_replicas_come_with_the_load_and_go_after_it_and_no_job_is_lost(engines: Engines) -> None:
+async def test_replicas_come_with_the_load_and_go_after_it_and_no_job_is_lost(
+    engines: Engines, caplog: pytest.LogCaptureFixture
+) -> None:
     quickly = {
         "min_replicas": 1,
         "max_replicas": 2,
@@ -116,12 +118,15 @@ async def test_replicas_come_with_the_load_and_go_after_it_and_no_job_is_lost(en
         calm = Stream(executor, 1)
         await eventually(lambda: executor.load.num_slots == 2, 90.0)
         await calm.close()
+        assert "starts again" not in caplog.text
         assert executor.status.num_running == 0
     # Whoever asks Serve for anything is warned as long as it is there.
     await asyncio.to_thread(engines.delete, "autoscaled")
 
 
-async def test_weights_are_exchanged_while_jobs_are_drawn_and_none_is_lost(engines: Engines) -> None:
+async def test_weights_are_exchanged_while_jobs_are_drawn_and_none_is_lost(
+    engines: Engines, caplog: pytest.LogCaptureFixture
+) -> None:
     """Each result is of one model as a whole, and says of which; who goes on from one is told when it is gone."""
     old, new = (partial(FakeEngine, name=name, **SLOW) for name in ("old", "new"))
     two = {"num_replicas": 2, "graceful_shutdown_timeout_s": 20.0, "graceful_shutdown_wait_loop_s": 0.1}
@@ -134,5 +139,7 @@ async def test_weights_are_exchanged_while_jobs_are_drawn_and_none_is_lost(engin
             await stream.close()
             assert {result.model for result in stream.results} == {"old", "new"}
         assert executor.status.info == new().info
+        # What the old ones drew ended before they did.
+        assert "starts again" not in caplog.text
         gone = await read(await executor.submit(ask(image_tokens=[1], codes_of="old")))
         assert str(gone.error) == "This job goes on from a picture of the model old, and the bot has new now."
