@@ -20,7 +20,7 @@ class OneJob:
     def __init__(self) -> None:
         self.cancel = AsyncMock(return_value=True)
 
-    async def submit(self, request: GenerationRequest, *, accepted_before: bool) -> AsyncIterator[Update]:
+    async def submit(self, request: GenerationRequest, **_: object) -> AsyncIterator[Update]:
         return self._updates()
 
     async def _updates(self) -> AsyncIterator[Update]:
@@ -32,7 +32,7 @@ async def test_what_can_not_be_handed_on_is_taken_back_from_the_executor() -> No
     gate = MagicMock(spec=ImageGate)
     gate.rules.return_value = gate.labels.return_value = ()
     gate.keeps_from_sight.return_value = False
-    parts: dict[str, Any] = dict.fromkeys(("store", "pictures", "threads", "admission"), MagicMock())
+    parts: dict[str, Any] = dict.fromkeys(("store", "pictures", "threads", "admission", "fatal"), MagicMock())
     broken = MagicMock(spec=Languages)
     broken.of.side_effect = ZeroDivisionError("bug")
     resubmitting = Resubmitting(MagicMock(), gate=gate, executor=cast(Executor, executor), languages=broken, **parts)
