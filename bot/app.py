@@ -20,19 +20,21 @@ from bot.client import DalleBot
 from bot.cogs.privacy_policy import PrivacyPolicy
 from bot.config import TOKEN_VARIABLE, DiscordSettings, EngineSettings, Settings
 from bot.engine.base import Engine
-from bot.errors import ConfigError, DalleBotError, EngineHungError
+from bot.errors import ConfigError, DalleBotError, EngineHungError, StartCancelledError
 from bot.executor.base import EngineState, Executor
 from bot.executor.opening import open_executor
 from bot.executor.queued import QueuedExecutor
+from bot.fence import Fence
 from bot.language import ENGLISH
 from bot.moderation.image_categories import SHIPPED_CATEGORIES, read_categories
 from bot.moderation.places import Places
 from bot.moderation.rule_file import load_rules
 from bot.observing import observed
 from bot.pictures import PictureFolder
+from bot.shard_owner import ShardOwner
 from bot.startup import StartUp
 from bot.store import Store
-from bot.store.database import parse_url
+from bot.store.database import parse_url, sqlite_file
 from bot.store.in_use import store_in_use
 from bot.telemetry.metrics import Metrics
 
@@ -40,6 +42,10 @@ STOP_TIMEOUT_S: Final = 20.0
 ENGINE_CHECK_S: Final = 1.0
 MAX_LINGERING: Final = 100  # jobs that the executor has finished and whose messages are still being edited
 
+_SHARDS_LOST: Final = (
+    "The database did not confirm in time that the shards are still this process's, so that another one may have them: "
+    "start it again. Unfinished jobs are in the database."
+)
 _INVALID_SESSION_TOKEN: Final = 4004  # the gateway's close code for a token that it doesn't know
 
 _log = logging.getLogger(__name__)
@@ -47,21 +53,27 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What `open_app` built. Closed by leaving its context."""
+    """What `open_app` built. Closed by leaving its context. fence: closed once another process may have our shards."""
 
     store: Store
     executor: QueuedExecutor
     bot: DalleBot
     metrics: Metrics
+    fence: Fence
 
 
 @contextlib.asynccontextmanager
 async def open_app(
-    settings: Settings, engine_factory: Callable[[], Engine], start_up: StartUp | None = None
+    settings: Settings,
+    engine_factory: Callable[[], Engine],
+    start_up: StartUp | None = None,
+    *,
+    stop: asyncio.Event | None = None,
 ) -> AsyncIterator[App]:
     """Opens the store (migrated), the executor (loading its engine in the background) and the client (offline yet).
 
-    engine_factory: called once, on the executor's thread. start_up: its start, which closing cancels.
+    engine_factory: called once, on the executor's thread. start_up: its start, which closing cancels. stop: ends
+    the wait for shards that another process has, with StartCancelledError.
     Raises StoreError if the database can't be used or another bot uses it, ConfigError if a catalogue, the privacy
     policy or the file of rules is damaged, or a cluster can't be used.
     """
@@ -74,12 +86,18 @@ async def open_app(
         read_categories, settings.moderation.image_categories_file or SHIPPED_CATEGORIES
     )
     async with contextlib.AsyncExitStack() as stack:
-        metrics = Metrics()
-        await stack.enter_async_context(store_in_use(parse_url(settings.store_url)))
-        store = await stack.enter_async_context(Store.open(settings.store_url, metrics=metrics))
+        metrics, fence, shards = Metrics(), Fence(), settings.shards
+        url = parse_url(settings.store_url)
+        is_shared = settings.sharding.ids is not None and sqlite_file(url) is None
+        await stack.enter_async_context(store_in_use(url, is_shared=is_shared))
+        store = await stack.enter_async_context(Store.open(settings.store_url, metrics=metrics, shards=shards))
+        owner = ShardOwner(store.leases, shards, fence, stop=stop)
+        if is_shared:
+            await stack.enter_async_context(owner)
         executor = await stack.enter_async_context(
             open_executor(settings, engine_factory, start_up=start_up, metrics=metrics)
         )
+        owner.sharing(executor)
         bot = await stack.enter_async_context(
             DalleBot(
                 store=store,
@@ -97,9 +115,11 @@ async def open_app(
                 rules=rules,
                 categories=categories,
                 metrics=metrics,
+                shard_count=settings.sharding.count,
+                fence=fence,
             )
         )
-        yield App(store, executor, bot, metrics)
+        yield App(store, executor, bot, metrics, fence)
 
 
 def telemetry(app: App, settings: Settings) -> contextlib.AbstractAsyncContextManager[str | None]:
@@ -146,8 +166,9 @@ async def serve(settings: Settings, engine_factory: Callable[[], Engine], start_
     """Serves Discord until SIGINT or SIGTERM. Then what is being drawn has `queue.drain_s` to end, unless there is a
     second signal.
 
-    Raises ConfigError for a missing or wrong token, StoreError, DalleBotError if Discord can't be reached at the start,
-    and what the engine was lost to, EngineHungError among it. Accepted jobs stay in the store.
+    Raises ConfigError for a missing or wrong token, StoreError, DalleBotError if Discord can't be reached at the start
+    or another process may have our shards, and what the engine was lost to, EngineHungError among it. Accepted jobs
+    stay in the store.
     """
     token = settings.discord.token
     if token is None:
@@ -161,22 +182,26 @@ async def serve(settings: Settings, engine_factory: Callable[[], Engine], start_
             reasons.append(error)
             raise
 
-    with _stop_signals() as (stop, stop_now):
+    with _stop_signals() as (stop, stop_now), contextlib.suppress(StartCancelledError):
         async with (
-            open_app(settings, build, start_up) as app,
+            open_app(settings, build, start_up, stop=stop) as app,
             telemetry(app, settings),
             serving(app, token.get_secret_value()) as connection,
         ):
             lost = asyncio.create_task(_engine_lost(app.executor), name="engine lost")
+            fenced = asyncio.create_task(app.fence.closed(), name="shards lost")
             try:
-                await _first_of(stop, connection, lost)
-                if stop.is_set() and not connection.done() and not lost.done():
+                await _first_of(stop, connection, lost, fenced)
+                if stop.is_set() and not (connection.done() or lost.done() or fenced.done()):
                     _log.info("stopping; what is being drawn has %g s to end", settings.queue.drain_s)
                     drained = asyncio.create_task(app.executor.drain(), name="drain")
-                    await _first_of(stop_now, connection, lost, drained, timeout_s=settings.queue.drain_s)
+                    await _first_of(stop_now, connection, lost, fenced, drained, timeout_s=settings.queue.drain_s)
                     drained.cancel()
             finally:
                 lost.cancel()
+                fenced.cancel()
+            if app.fence.is_closed:
+                raise DalleBotError(_SHARDS_LOST)
             if connection.done():
                 connection.result()
             _log.info("stopping")

@@ -25,6 +25,7 @@ from bot.discord_requests import AnswerRequests, BotRequests
 from bot.error_handler import answer_error, explain
 from bot.errors import DalleBotError, NotAdmittedError
 from bot.executor.base import Executor
+from bot.fence import Fence
 from bot.language import ENGLISH
 from bot.log_context import bind
 from bot.moderation.image_categories import NO_CATEGORIES, Categories
@@ -33,6 +34,7 @@ from bot.moderation.places import Places
 from bot.moderation.prompt_rules import Rule
 from bot.pictures import PictureFolder
 from bot.shard_events import ShardEvents
+from bot.shards import ALL_SHARDS
 from bot.store import Store
 from bot.telemetry.discord_traffic import DiscordTraffic
 from bot.telemetry.metrics import Metrics
@@ -77,6 +79,8 @@ class DalleBot(commands.AutoShardedBot):
     appear at once; None registers them globally. places: where the bot works; None for every guild. policy: the text of
     /privacy policy; None for the shipped one. rules: for prompts everywhere, beside those of each guild.
     categories: of pictures; None for none. metrics: of what goes to Discord and comes from it; None for nobody's.
+    shard_count: of a bot in one process; None for what Discord recommends. Otherwise the store knows its shards.
+    fence: for what goes to Discord; None for one that is never closed.
     """
 
     def __init__(
@@ -97,9 +101,17 @@ class DalleBot(commands.AutoShardedBot):
         rules: Sequence[Rule] = (),
         categories: Categories | None = None,
         metrics: Metrics | None = None,
+        shard_count: int | None = None,
+        fence: Fence | None = None,
     ) -> None:
         metrics = metrics or Metrics()
         traffic = DiscordTraffic(metrics)
+        divided: dict[str, Any] = {"shard_count": shard_count}
+        if store.shards != ALL_SHARDS:
+            divided = {"shard_count": store.shards.count, "shard_ids": list(store.shards.ids)}
+        self._fence = fence or Fence()
+        trace = traffic.trace()
+        trace.on_request_start.append(self._fence.on_attempt)
         # Two warnings at every start, about voice, which this bot has no use for.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         super().__init__(
@@ -111,7 +123,8 @@ class DalleBot(commands.AutoShardedBot):
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             max_messages=None,
-            http_trace=traffic.trace(),
+            http_trace=trace,
+            **divided,
         )
         watch_gateway(self, metrics, traffic)
         self.languages = languages
@@ -132,12 +145,15 @@ class DalleBot(commands.AutoShardedBot):
         self._policy = policy or PrivacyPolicy()
         self._source_url = source_url
         self._registration = CommandRegistration(
-            store.values, languages, guild=discord.Object(dev_guild_id) if dev_guild_id is not None else None
+            store.values,
+            languages,
+            guild=discord.Object(dev_guild_id) if dev_guild_id is not None else None,
+            is_registrar=store.shards.has_first,
         )
 
     async def setup_hook(self) -> None:
         """Loads the cogs and registers the commands; discord.py calls it after login, before the gateway."""
-        AnswerRequests().use()
+        AnswerRequests(self._fence).use()
         await self.tree.set_translator(CommandTranslator(self.languages))
         await self.load_cogs()
         await self.sync_commands()
@@ -150,7 +166,7 @@ class DalleBot(commands.AutoShardedBot):
 
     def _get_state(self, **options: Any) -> Any:
         """discord.py's own, over this project's requests."""
-        self.http = BotRequests(self.loop, http_trace=self.http.http_trace)
+        self.http = BotRequests(self.loop, http_trace=self.http.http_trace, fence=self._fence)
         return super()._get_state(**options)
 
     async def load_cogs(self) -> None:
@@ -203,5 +219,6 @@ class DalleBot(commands.AutoShardedBot):
 
     async def close(self) -> None:
         """Lets deliveries end, within their bound, then leaves Discord. Safe to call twice."""
+        await self._registration.aclose()
         await self.services.aclose()
         await super().close()

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from bot.requests import MAX_IMAGES
+from bot.shards import ALL_SHARDS, MAX_SHARDS, Shards, format_ids, parse_ids
 
 ENV_PREFIX: Final = "DALLE_BOT_"
 TOKEN_VARIABLE: Final = "DISCORD_TOKEN"  # noqa: S105 - a variable's name
@@ -41,6 +42,27 @@ class DiscordSettings(_Section):
         # A pasted token often ends in a line break, which would make an invalid HTTP header.
         text = token.get_secret_value().strip() if token else ""
         return SecretStr(text) if text else None
+
+
+class ShardingSettings(_Section):
+    """How a large bot is divided. count: of all its shards; None is what Discord recommends. ids: this process's,
+    ascending; None for all, in one process."""
+
+    count: int | None = Field(None, ge=1, le=MAX_SHARDS)
+    ids: tuple[int, ...] | None = None
+
+    @field_validator("ids", mode="before")
+    @classmethod
+    def _range_or_list(cls, given: object) -> tuple[int, ...] | None:
+        return None if given is None else parse_ids(given)
+
+    @model_validator(mode="after")
+    def _ids_within_count(self) -> Self:
+        if self.ids is not None and self.count is None:
+            raise ValueError("sharding.ids needs sharding.count, the number of all shards of all processes")
+        if self.ids is not None and self.count is not None and self.ids[-1] >= self.count:
+            raise ValueError(f"sharding.ids is {format_ids(self.ids)}; expected less than the count, {self.count}")
+        return self
 
 
 class ModelSettings(_Section):
@@ -202,6 +224,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default_factory=default_data_dir)
     discord: DiscordSettings = DiscordSettings()
+    sharding: ShardingSettings = ShardingSettings()
     model: ModelSettings = ModelSettings()
     engine: EngineSettings = EngineSettings()
     executor: ExecutorSettings = ExecutorSettings()
@@ -217,6 +240,20 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return _expanded(path)
+
+    @model_validator(mode="after")
+    def _database_for_many(self) -> Self:
+        if not self.shards.are_all and self.store_url.startswith("sqlite"):
+            raise ValueError("sharding.ids leaves shards to other processes, for which store.url must name PostgreSQL")
+        return self
+
+    @property
+    def shards(self) -> Shards:
+        """Those of this process."""
+        sharding = self.sharding
+        if sharding.ids is None or sharding.count is None:
+            return ALL_SHARDS
+        return Shards(sharding.count, sharding.ids)
 
     @property
     def store_url(self) -> str:

@@ -21,11 +21,11 @@
     │   ├── JobFailedError            the engine could not finish it; others go on
     │   └── ExecutorClosedError       the program is stopping, or the engine never came up
     ├── EngineHungError               the device stopped answering; only the end of the process helps (exit code 1)
-    ├── StartCancelledError           the program is told to stop while its engine is being opened
+    ├── StartCancelledError           the program is told to stop while it opens its engine or waits for shards
     └── StoreError                    the database refused
         └── IllegalMoveError          a job can't go from the state in which it is to that one
 
-The sandbox adds two of its own (bot/sandbox/errors.py).
+The sandbox adds two of its own (bot/sandbox/errors.py), and bot/fence.py one that is like a lost connection.
 
 Each message is one or two sentences: what is wrong, named by its key, option or file, and what to do about it.
 Messages never hold secrets.

@@ -74,12 +74,17 @@ class Observer:
         for state in ENGINE_STATES:
             metrics.engine_state.labels(state).set(state == status.state)
         shards = self._bot.shards.values()
-        metrics.gateway_shards.set(self._bot.shard_count or 0)
+        metrics.gateway_shards.set(self._num_shards)
         metrics.gateway_shards_connected.set(sum(not shard.is_closed() for shard in shards))
         metrics.gateway_latency.set(max((shard.latency for shard in shards), default=math.nan))
         metrics.guilds.set(len(self._bot.guilds))
         await self._within(self._look_at_reviews())
         await self._within(self._look_at_disk())
+
+    @property
+    def _num_shards(self) -> int:
+        """Those that this process should have; 0 until Discord has said how many."""
+        return len(self._bot.shard_ids or ()) or self._bot.shard_count or 0
 
     def _engine(self) -> Check:
         state, busy_s = self._executor.status.state, self._executor.load.busy_s
@@ -93,7 +98,7 @@ class Observer:
         shards = self._bot.shards.values()
         num_connected = sum(not shard.is_closed() for shard in shards)
         is_ok = self._bot.is_ready() and 0 < len(shards) == num_connected
-        return Check("gateway", is_ok, f"{num_connected} of {self._bot.shard_count or 0} shards connected")
+        return Check("gateway", is_ok, f"{num_connected} of {self._num_shards} shards connected")
 
     async def _store_answers(self) -> Check:
         began_s = time.monotonic()

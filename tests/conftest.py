@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
@@ -176,9 +177,9 @@ def open_stage(sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyP
     job_ids: list[str] = []
     create = JobStore.create
 
-    async def recording_create(store: JobStore, *jobs: NewJob) -> JobRecord:
+    async def recording_create(store: JobStore, *jobs: NewJob, **options: Any) -> JobRecord:
         job_ids.extend(job.id for job in jobs)
-        return await create(store, *jobs)
+        return await create(store, *jobs, **options)
 
     monkeypatch.setattr(JobStore, "create", recording_create)
     monkeypatch.setattr(Languages, "load", _languages)

@@ -14,6 +14,7 @@ from bot.config import DiscordSettings, Settings
 from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import CheckpointNotFoundError, ConfigError, DalleBotError, EngineHungError, StoreError
 from bot.executor.base import EngineState
+from bot.fence import Fence
 from bot.sandbox import Event, EventKind, Sandbox
 from bot.startup import StartUp
 from bot.store import JobState
@@ -125,6 +126,33 @@ async def test_sigterm_lets_running_jobs_end_and_keeps_those_that_wait(
         job = await stage.job(JobState.DELIVERED, index=1)
         assert stage.job_ids[2:] == []
     assert str(job.message_id) == waiting.message_id
+
+
+async def test_a_process_that_has_lost_its_shards_ends_without_another_word(
+    settings: Settings, sandbox: Sandbox, open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fences: list[Fence] = []
+
+    class KnownFence(Fence):
+        def __init__(self) -> None:
+            super().__init__()
+            fences.append(self)
+
+    monkeypatch.setattr("bot.app.Fence", KnownFence)
+    gate = Gate()
+    service = start(settings, sandbox, FakeEngine(gate=gate))
+    await sandbox.wait_until_connected(TIMEOUT_S)
+    acknowledged = await begin(sandbox, "/imagine prompt:a red circle images:1")
+    await asyncio.to_thread(gate.await_arrivals, 1)
+    fences[0].close_at(asyncio.get_running_loop().time())
+    num_requests = len(sandbox.requests)
+    gate.open()
+    with pytest.raises(DalleBotError, match="another one may have them: start it again"):
+        await asyncio.wait_for(service, TIMEOUT_S)
+    assert len(sandbox.requests) == num_requests
+    async with open_stage() as stage:
+        job = await stage.job(JobState.DELIVERED)
+    assert str(job.message_id) == acknowledged.message_id
 
 
 @pytest.mark.fault

@@ -18,9 +18,10 @@ from bot.executor.local import LocalExecutor
 from bot.moderation.places import Places
 from bot.pictures import PictureFolder
 from bot.sandbox import Exchange, Sandbox
+from bot.shards import Shards
 from bot.store import Store, ValueStore
 from tests import discord_description
-from tests.conftest import TIMEOUT_S, OpenStage
+from tests.conftest import TIMEOUT_S, OpenStage, eventually
 
 PRIVILEGED = discord.Intents(members=True, presences=True, message_content=True).value
 
@@ -159,6 +160,28 @@ async def test_a_store_that_fails_costs_a_registration_and_nothing_else(
         await bot.login(sandbox.token)
         assert await bot.sync_commands() is True
     assert len(registrations(sandbox)) == 2
+
+
+async def test_of_several_processes_one_registers_and_the_others_read_the_ids(
+    tmp_path: Path, executor: LocalExecutor, sandbox: Sandbox
+) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'shared.sqlite3'}"
+    async with (
+        Store.open(url, shards=Shards(3, (1, 2))) as later,
+        Store.open(url, shards=Shards(3, (0,))) as first,
+        make_bot(later, executor) as other,
+        make_bot(first, executor) as registrar,
+    ):
+        assert (other.shard_count, other.shard_ids) == (3, [1, 2])
+        await other.login(sandbox.token)
+        assert registrations(sandbox) == []
+        await registrar.login(sandbox.token)
+        assert len(registrations(sandbox)) == 1
+        reading = other._registration._reading
+        assert reading is not None
+        reading.wake()
+        await eventually(lambda: bool(other._registration.ids))
+        assert other._registration.ids == registrar._registration.ids
 
 
 async def test_a_development_guild_gets_the_commands_for_itself(

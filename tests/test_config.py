@@ -11,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 from bot.config import Settings, default_data_dir
 from bot.config_loading import key_paths, load_settings
 from bot.errors import ConfigError
+from bot.shards import ALL_SHARDS, Shards
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
 FAKE_TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcDE.abcdefghijklmnopqrstuvwxyz0123456789AB"
@@ -172,6 +173,14 @@ def test_settings_are_frozen() -> None:
             "[store]\nmax_picture_bytes = 10\n",
             "store.max_picture_bytes is 10; expected greater than or equal to 1048576.",
         ),
+        ("[sharding]\nids = '0-3'\n", "sharding.ids needs sharding.count, the number of all shards"),
+        ("[sharding]\ncount = 3\nids = '0-3'\n", "sharding.ids is 0-3; expected less than the count, 3."),
+        ("[sharding]\ncount = 3\nids = 'a'\n", "sharding.ids is 'a'; expected shards such as \"0-3\" or [0, 1, 2, 3]."),
+        (
+            "[sharding]\ncount = 3\nids = [0, 0]\n",
+            "sharding.ids has a wrong value (not shown); expected each shard",
+        ),
+        ("[sharding]\ncount = 3\nids = '0-1'\n", "sharding.ids leaves shards to other processes, for which store.url"),
         ("queue = 3\n", "queue has a wrong value (not shown); expected"),
         ("[queue]\nmax_job = 3\n", "there is no setting queue.max_job; did you mean queue.max_jobs?"),
         ("max_jobs = 3\n", "there is no setting max_jobs; did you mean queue.max_jobs?"),
@@ -180,13 +189,29 @@ def test_settings_are_frozen() -> None:
             "[queue]\nzzz = 3\n",
             "there is no setting queue.zzz; [queue] has max_jobs, max_jobs_per_user, max_jobs_per_guild,",
         ),
-        ("zzz = 3\n", "there is no setting zzz; there are data_dir, discord, model,"),
+        ("zzz = 3\n", "there is no setting zzz; there are data_dir, discord, sharding,"),
         ("_env_file = '.env'\n", "there is no setting _env_file;"),
     ],
 )
 def test_wrong_keys_and_values_are_named(text: str, sentence: str, tmp_path: Path) -> None:
     path = write(tmp_path, text)
     assert refusal(path).startswith(f"{path}: {sentence}")
+
+
+@pytest.mark.parametrize("given", ["0-1", "[0, 1]", "1,0"])
+def test_shards_come_from_file_or_environment(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "[sharding]\ncount = 3\n[store]\nurl = 'postgresql+psycopg://u@db/bot'\n")
+    assert load_settings(path).shards == ALL_SHARDS
+    monkeypatch.setenv("DALLE_BOT_SHARDING__IDS", given)
+    settings = load_settings(path)
+    assert settings.shards == Shards(3, (0, 1))
+    monkeypatch.setenv("DALLE_BOT_SHARDING__IDS", "2")
+    assert load_settings(path).shards == Shards(3, (2,))
+
+
+def test_all_shards_in_one_process_need_no_postgresql(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, "[sharding]\ncount = 2\nids = '0-1'\n"))
+    assert settings.shards.are_all
 
 
 def test_every_problem_gets_a_line(tmp_path: Path) -> None:

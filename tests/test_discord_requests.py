@@ -1,5 +1,6 @@
 """What discord.py lacks: the real client in a sandbox whose answers are late, lost, or come with a fault."""
 
+import asyncio
 import io
 from functools import partial
 
@@ -8,6 +9,7 @@ import pytest
 
 from bot import client
 from bot.discord_requests import AnswerRequests
+from bot.fence import FenceClosedError
 from bot.sandbox import Refusal
 from bot.sandbox.fault_plan import CALLBACK, EDIT_BY_TOKEN
 from tests.conftest import OpenStage, Stage, eventually
@@ -40,6 +42,17 @@ async def test_a_nonce_of_ones_own_stays(open_stage: OpenStage) -> None:
         await eventually(lambda: bool(stage.app.bot.guilds))
         sent = [await general(stage).send("hello", nonce="mine") for _ in range(2)]
         assert sent[0].id == sent[1].id
+
+
+async def test_behind_a_closed_fence_nothing_reaches_discord(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await eventually(lambda: bool(stage.app.bot.guilds))
+        message = await general(stage).send("hello")
+        num_requests = len(stage.sandbox.requests)
+        stage.app.fence.close_at(asyncio.get_running_loop().time())
+        with pytest.raises(FenceClosedError):
+            await message.edit(content="too late")
+        assert len(stage.sandbox.requests) == num_requests
 
 
 async def test_an_answer_has_a_time_limit(

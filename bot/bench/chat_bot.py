@@ -28,7 +28,7 @@ from bot.bench.chat_bot_report import BotReport, Load
 from bot.bench.line_process import Answer, Order, serve_orders
 from bot.bench.loop_watch import LoopWatch
 from bot.commands.options import engine_factory
-from bot.config import DiscordSettings, Settings, StoreSettings
+from bot.config import DiscordSettings, Settings, ShardingSettings, StoreSettings
 from bot.engine.base import Engine
 from bot.errors import DalleBotError, ExecutorClosedError
 from bot.executor.base import EngineState
@@ -48,9 +48,10 @@ def open_as_product(settings: Settings, start_up: StartUp) -> Engine:
 
 
 def dump_settings(settings: Settings) -> dict[str, Any]:
-    """As JSON, without token and database, which are none of the bench's business."""
+    """As JSON, without token, shards and database, which are none of the bench's business."""
     store = StoreSettings(max_picture_bytes=settings.store.max_picture_bytes)
-    dumped = settings.model_copy(update={"discord": DiscordSettings(), "store": store})
+    others = {"discord": DiscordSettings(), "sharding": ShardingSettings(), "store": store}
+    dumped = settings.model_copy(update=others)
     return dumped.model_dump(mode="json", by_alias=True)
 
 

@@ -8,6 +8,7 @@ import aiohttp
 import discord
 
 from bot.catalogues import Languages
+from bot.cogs.guild_lookup import GuildLookup
 from bot.errors import StoreError
 from bot.language import Text
 from bot.store import ValueStore
@@ -21,17 +22,19 @@ _log = logging.getLogger(__name__)
 class AdminNotices:
     """Of the admins the owner is the one whom Discord names to a bot that doesn't see members."""
 
-    def __init__(self, client: discord.Client, values: ValueStore, languages: Languages) -> None:
+    def __init__(self, client: discord.Client, values: ValueStore, guilds: GuildLookup, languages: Languages) -> None:
         self._client = client
+        self._guilds = guilds
         self._values = values
         self._languages = languages
 
     async def tell_once(self, guild_id: int, topic: str, text: Text) -> None:
         """topic: what is told once, at most 60 characters, such as "log_channel/123". Raises nothing: who can't be told
         has the log."""
-        guild = self._client.get_guild(guild_id)
         key = f"told/{guild_id}/{topic}"
         try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                guild = await self._guilds.find(guild_id)
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 if guild is None or guild.owner_id is None or await self._values.get(key) is not None:
                     return

@@ -1,4 +1,5 @@
-"""Posts the audit's new records into each server's log channel. A task of the client, on the event loop.
+"""Posts the audit's new records into each server's log channel. A task of the client, on the event loop; of several
+processes of a bot, one does it for all servers.
 
 It reads on from the last record that it posted, so whoever writes records needn't know of it, and a burst becomes few
 messages. A channel that is gone or closed to the bot costs the mirror and never the record. What Discord did not take
@@ -21,6 +22,7 @@ import discord
 from bot.catalogues import Languages
 from bot.cogs.admin_notices import AdminNotices
 from bot.cogs.background import BackgroundLoop
+from bot.cogs.guild_lookup import GuildLookup
 from bot.cogs.log_page import entry_line
 from bot.cogs.mirror_backlog import MirrorBacklog, Part
 from bot.language import Text
@@ -48,9 +50,12 @@ class _Message:
 
 
 class AuditMirror:
-    def __init__(self, client: discord.Client, store: Store, notices: AdminNotices, languages: Languages) -> None:
+    def __init__(
+        self, client: discord.Client, store: Store, guilds: GuildLookup, notices: AdminNotices, languages: Languages
+    ) -> None:
         self._client = client
         self._store = store
+        self._guilds = guilds
         self._notices = notices
         self._languages = languages
         self._backlog = MirrorBacklog(store.values)
@@ -130,15 +135,23 @@ class AuditMirror:
         """The last of these records that needs no other attempt, by its id; the one before them if all do."""
         async with asyncio.timeout(STORE_TIMEOUT_S):
             settings = await self._store.guilds.settings(guild_id)
-        guild, channel_id = self._client.get_guild(guild_id), settings.log_channel
-        if guild is None or channel_id is None:
+        channel_id = settings.log_channel
+        if channel_id is None:
+            return entries[-1].id
+        reached = entries[0].id - 1
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                guild = await self._guilds.find(guild_id)
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            _log.warning("guild %d: records are not mirrored yet: %s", guild_id, str(error) or type(error).__name__)
+            return reached
+        if guild is None:
             return entries[-1].id
         language = self._languages.of(settings.language or str(guild.preferred_locale))
         # The record of a sweep's end counts its results: a message for each would bury the rest.
         shown = [entry for entry in entries if entry.action != AuditAction.RESULT_SWEPT]
         lines = [(entry.id, entry_line(entry, language, self._languages.all())) for entry in shown]
         channel = self._client.get_partial_messageable(channel_id)
-        reached = entries[0].id - 1
         try:
             for message in _messages(lines):
                 async with asyncio.timeout(SEND_TIMEOUT_S):

@@ -1,11 +1,12 @@
 """Deletes everything of a person, job by job, in the background. Begun by /privacy delete; event loop.
 
-What is to be done stands in the store, so a restart goes on with it. Each step may be done twice.
+What is to be done stands in the store, so a restart goes on with it. Each step may be done twice. Of several processes
+of a bot each deletes the jobs of its own guilds; the one where it was asked for waits for the others and does the rest.
 """
 
 import asyncio
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import discord
@@ -22,10 +23,13 @@ from bot.pictures import PictureFolder
 from bot.store import FINAL_STATES, Erasure, JobRecord, JobState, Kept, Store
 
 INTERVAL_S: Final = 5 * 60.0
+INTERVAL_OF_MANY_S: Final = 20.0  # where other processes may be asked
 BATCH_JOBS: Final = 50
 FILES_TIMEOUT_S: Final = 30.0
 UNFINISHED_PAUSE_S: Final = 2.0
 MAX_PAUSES: Final = 30  # for jobs whose pictures are on their way; then the others' turn comes first
+ASKED_LATELY: Final = timedelta(minutes=15)
+"""So long the process that was asked is the one to end it; then it is whichever comes first."""
 LONG_AGO: Final = datetime(2015, 1, 1, tzinfo=UTC)
 """Stands for now until Discord has told the time: sanctions that nobody has lifted are kept then, over or not."""
 
@@ -57,7 +61,8 @@ class Erasing:
         self._languages = languages
         self._unfinished_pause_s = unfinished_pause_s
         self._notes: dict[int, ProgressNote] = {}
-        self._loop = BackgroundLoop("deleting people's data", self._work, interval_s=INTERVAL_S)
+        interval_s = INTERVAL_S if store.shards.are_all else INTERVAL_OF_MANY_S
+        self._loop = BackgroundLoop("deleting people's data", self._work, interval_s=interval_s)
 
     def start(self) -> None:
         """Goes on with what the last run has left."""
@@ -96,10 +101,28 @@ class Erasing:
                 if num_pauses > MAX_PAUSES:
                     raise StoreError(f"{len(jobs)} jobs of theirs don't end.")
                 await asyncio.sleep(self._unfinished_pause_s)
+        if not await self._is_done_everywhere(erasure):
+            return
         await self._removal.remove_direct(erasure.user_id)
         now = self._clock.told() or LONG_AGO
         kept = await self._store.erasures.kept(erasure.user_id, now)
-        await self._end(await self._store.erasures.finish(erasure, now), kept, language)
+        finished = await self._store.erasures.finish(erasure, now)
+        if finished is None:
+            self._notes.pop(erasure.user_id, None)
+        else:
+            await self._end(finished, kept, language)
+
+    async def _is_done_everywhere(self, erasure: Erasure) -> bool:
+        """Whether no other process has any of their jobs any more, and this is the one to say so."""
+        if self._store.shards.are_all:
+            return True
+        if erasure.user_id not in self._notes and datetime.now(UTC) - erasure.asked_at < ASKED_LATELY:
+            return False
+        for _ in range(MAX_PAUSES):
+            if not await self._store.erasures.count(erasure):
+                return True
+            await asyncio.sleep(self._unfinished_pause_s)
+        return False
 
     async def _erase_job(self, job: JobRecord, erasure: Erasure) -> bool:
         """False if it is unfinished; then it is being cancelled."""

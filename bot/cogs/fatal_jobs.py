@@ -30,6 +30,8 @@ class FatalJobs:
 
     def __init__(self, store: Store, executor: Executor) -> None:
         self._values = store.values
+        # Each process counts its own jobs.
+        self._key = KEY if store.shards.are_all else f"{KEY}/{store.shards}"
         self._executor = executor
         self._known: Suspects | None = None
 
@@ -46,7 +48,7 @@ class FatalJobs:
         waited = {job.id for job in left if job.state in _WAITING}
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
-                before = await self._values.get(KEY)
+                before = await self._values.get(self._key)
         except (StoreError, TimeoutError) as error:
             _log.warning("how the last run ended is not known: %s", str(error) or type(error).__name__)
             return
@@ -89,6 +91,6 @@ class FatalJobs:
         assert self._known is not None
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
-                await self._values.set(KEY, self._known.to_json())
+                await self._values.set(self._key, self._known.to_json())
         except (StoreError, TimeoutError) as error:
             _log.warning("how this run ends may not be known: %s", str(error) or type(error).__name__)

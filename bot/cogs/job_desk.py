@@ -29,7 +29,7 @@ from bot.cogs.picture_check import PictureCheck
 from bot.cogs.previews import preview_interval_s
 from bot.cogs.prompt_check import PromptCheck, review_details, to_review
 from bot.cogs.updates import submit_job
-from bot.errors import JobError, RequestError, StoreError, WaitTooLongError
+from bot.errors import JobError, NotAdmittedError, RequestError, StoreError, WaitTooLongError
 from bot.executor.base import Executor
 from bot.guild_settings import GuildSettings
 from bot.language import Text
@@ -37,6 +37,7 @@ from bot.moderation.cases import CaseKind
 from bot.moderation.places import Places
 from bot.moderation.prompt_rules import Verdict
 from bot.requests import GenerationRequest, Queued
+from bot.shards import Shards
 from bot.store import CaseRecord, JobKind, JobRecord, JobState, JobStore, NewCase, NewJob
 
 WARN_TIMEOUT_S: Final = 10.0
@@ -59,9 +60,11 @@ class JobDesk:
         gate: ImageGate,
         review: PictureCheck,
         places: Places,
+        shards: Shards,
         languages: Languages,
     ) -> None:
         self._store = store
+        self._shards = shards
         self._executor = executor
         self._deliveries = deliveries
         self._admission = admission
@@ -76,7 +79,7 @@ class JobDesk:
 
     async def check(self, interaction: discord.Interaction, *requests: GenerationRequest) -> None:
         """Raises what `accept` would refuse these with now; it stores nothing and keeps no place."""
-        check_elsewhere(interaction, self._places, len(requests))
+        self._check_where(interaction, len(requests))
         check_app_permissions(interaction)
         async with self._admission.admitted(interaction, requests) as admitted:
             screened = await self._prompts.screen(interaction, requests)
@@ -103,7 +106,7 @@ class JobDesk:
         ExecutorClosedError, and what Discord refuses a message with; then there is no job, or it is failed in the
         store.
         """
-        check_elsewhere(interaction, self._places, len(requests))
+        self._check_where(interaction, len(requests))
         channel_id = check_app_permissions(interaction)
         is_private = is_private or is_shown_alone(interaction)
         short_lived = is_short_lived(interaction, is_private=is_private)
@@ -156,7 +159,8 @@ class JobDesk:
                             answer_token=interaction.token,
                         )
                         for part, request in enumerate(requests)
-                    ]
+                    ],
+                    num_to_draw=num_jobs,
                 )
             look = Look(
                 language=self._languages.of(locale),
@@ -179,6 +183,13 @@ class JobDesk:
             self._review.opened()
         if screened.warned is not None:
             await self._warn(interaction, await self._prompts.note_warning(interaction, screened.warned))
+
+    def _check_where(self, interaction: discord.Interaction, num_jobs: int) -> None:
+        """Raises NotAdmittedError where the bot makes no jobs, and where another process would take them for its own:
+        of a server without the bot nobody knows for certain which process Discord tells."""
+        check_elsewhere(interaction, self._places, num_jobs)
+        if not self._shards.serves(interaction.guild_id):
+            raise NotAdmittedError("I can't draw in this server. Ask in one that I am a member of.")
 
     async def _new_cases(
         self,
@@ -226,10 +237,14 @@ class JobDesk:
         except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
             _log.info("user %d could not be warned: %s", interaction.user.id, error or type(error).__name__)
 
-    async def _commit(self, jobs: Sequence[NewJob]) -> None:
+    async def _commit(self, jobs: Sequence[NewJob], *, num_to_draw: int) -> None:
+        def check(num_drawn: int) -> None:
+            if num_to_draw:
+                self._executor.check_user(num_drawn, num_to_draw)
+
         try:
             async with asyncio.timeout(STORE_TIMEOUT_S):
-                await self._store.create(*jobs)
+                await self._store.create(*jobs, check=check)
         except TimeoutError as error:
             raise StoreError("The job could not be stored in time. Try again in a minute.") from error
 

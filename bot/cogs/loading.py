@@ -67,6 +67,7 @@ async def load_cogs(
         gate=services.gate,
         review=services.check,
         places=places,
+        shards=services.store.shards,
         languages=services.languages,
     )
     cancelling = Cancelling(

@@ -14,6 +14,7 @@ from bot.cogs.discord_clock import DiscordClock
 from bot.cogs.erasing import Erasing
 from bot.cogs.exporting import Exporting
 from bot.cogs.fatal_jobs import FatalJobs
+from bot.cogs.guild_lookup import GuildLookup
 from bot.cogs.image_gate import ImageGate
 from bot.cogs.message_removal import MessageRemoval
 from bot.cogs.packing import Packing
@@ -84,8 +85,9 @@ class Services:
             check=self.check,
         )
         self.admission = Admission(store, images=images, clock=self.clock)
-        self.notices = AdminNotices(client, store.values, languages)
-        self.mirror = AuditMirror(client, store, self.notices, languages)
+        guilds = GuildLookup(client, store.shards)
+        self.notices = AdminNotices(client, store.values, guilds, languages)
+        self.mirror = AuditMirror(client, store, guilds, self.notices, languages)
         self.sanctioning = Sanctioning(client, store, self.clock, languages)
         self.rule_book = RuleBook(store.rules, rules)
         self.removal = MessageRemoval(client, store.showings)
@@ -128,6 +130,7 @@ class Services:
             deliveries=self.deliveries,
             fatal=self.fatal_jobs,
             languages=languages,
+            serves=store.shards.serves,
         )
         hiding = ResultHiding(client, store=store, kept=self.resubmitting, threads=self.threads, languages=languages)
         reported = ReportedResults(
@@ -159,17 +162,19 @@ class Services:
         )
 
     def start(self) -> None:
-        """Begins what goes on in the background."""
+        """Begins what goes on in the background, for the guilds of this process; the mirror goes on in one process for
+        all."""
         for background in (
             self.unfinished,
             self.erasing,
             self.retention,
-            self.mirror,
             self.sweeper,
             self.review.reviewing,
             self.report_desk,
         ):
             background.start()
+        if self.store.shards.has_first:
+            self.mirror.start()
 
     async def aclose(self) -> None:
         """Ends it, lets deliveries end within their bound, and frees the threads. Safe to call twice."""

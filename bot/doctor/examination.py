@@ -17,15 +17,15 @@ from bot.doctor.discord_checks import (
     check_sessions,
     check_token,
 )
-from bot.doctor.finding import Finding, Outcome, Status, failed, in_thread, look, skipped
+from bot.doctor.finding import Finding, Outcome, Status, failed, in_thread, look, ok, skipped
 from bot.doctor.host_checks import Host, check_device, check_disk, check_memory, check_weights
-from bot.doctor.store_checks import check_queue, check_running, check_store
+from bot.doctor.store_checks import check_queue, check_running, check_shards, check_store
 from bot.store.inspection import Inspection, inspect_database
 
 CHECKS: Final = (
     *("token", "intents", "sessions", "permissions", "clock"),
     *("device", "weights", "memory"),
-    *("disk", "store", "queue"),
+    *("disk", "store", "queue", "shards"),
 )
 DISCORD_TIMEOUT_S: Final = 15.0
 DEVICE_TIMEOUT_S: Final = 60.0
@@ -123,5 +123,11 @@ async def _store(settings: Settings, session: aiohttp.ClientSession) -> AsyncIte
             return unwell
         return check_queue(seen[0]) if seen else skipped("It needs the database.")
 
+    async def shards() -> Outcome:
+        if settings.sharding.ids is None or settings.store_url.startswith("sqlite"):
+            return ok("One process has them all.")
+        return check_shards(seen[0], settings.shards) if seen else skipped("It needs the database.")
+
     yield await look("store", store, timeout_s=STORE_TIMEOUT_S, if_late=_STORE)
     yield await look("queue", queue, timeout_s=STORE_TIMEOUT_S, if_late=_STORE)
+    yield await look("shards", shards, timeout_s=STORE_TIMEOUT_S, if_late=_STORE)

@@ -7,6 +7,7 @@ import aiohttp
 
 from bot.config import TelemetrySettings
 from bot.doctor.finding import Outcome, failed, ok, warned
+from bot.shards import Shards, format_ids
 from bot.store.inspection import Inspection
 
 STUCK_AFTER: Final = timedelta(minutes=30)
@@ -45,6 +46,25 @@ def check_queue(seen: Inspection, now: datetime | None = None) -> Outcome:
             "Tell the moderators, who find them with /mod review, or set a deadline in /settings.",
         )
     return ok(f"{_count(jobs.num_jobs)} under way, {reviews.num_jobs} waiting for moderators.")
+
+
+def check_shards(seen: Inspection, shards: Shards) -> Outcome:
+    """Whether every shard of the bot has a process. shards: of this one."""
+    for _, count, owner in seen.leases:
+        if count != shards.count:
+            return failed(
+                f"sharding.count is {shards.count} here and {count} in another process ({owner}).",
+                "Stop all processes, set the same number everywhere, and start them again.",
+            )
+    held = {shard for shard, _, _ in seen.leases}
+    free = [shard for shard in range(shards.count) if shard not in held]
+    if free:
+        return warned(
+            f"The shards {format_ids(free)} of {shards.count} have no process.",
+            "Start one for each of them, with sharding.ids: their servers get no answers until then.",
+        )
+    owners = {owner for _, _, owner in seen.leases}
+    return ok(f"{shards.count} shards have {len(owners)} {'process' if len(owners) == 1 else 'processes'}.")
 
 
 async def check_running(session: aiohttp.ClientSession, telemetry: TelemetrySettings) -> Outcome | None:

@@ -37,6 +37,10 @@ class Backlog:
             self._check_open()
             self._scheduler.check_room(requester, num_jobs, guild=guild)
 
+    def check_user(self, num_own: int, num_jobs: int) -> None:
+        """As Scheduler.check_user."""
+        self._scheduler.check_user(num_own, num_jobs)
+
     def cancel(self, job: Job) -> bool:
         """Ends a job. If it has started, the engine thread learns of it at its next chunk. False if it has ended."""
         with self._changed:
@@ -69,6 +73,11 @@ class Backlog:
         """How many jobs wait, and how many have started."""
         with self._changed:
             return self._scheduler.num_waiting, len(self._scheduler.started)
+
+    def demand(self) -> float:
+        """The weight of all guilds in which jobs wait."""
+        with self._changed:
+            return self._scheduler.demand
 
     def drain(self, sentence: Text) -> tuple[Job, ...]:
         """Refuses further jobs and questions with ExecutorClosedError(sentence), and forgets and returns the jobs that

@@ -106,6 +106,10 @@ class Executor(Protocol):
         """Raises what `submit` would, unless that many new jobs of one requester, in this guild, fit now. It keeps no
         place."""
 
+    def check_user(self, num_own: int, num_jobs: int) -> None:
+        """Raises UserLimitError unless somebody who has `num_own` unfinished jobs, in all processes of the bot, may
+        have that many more."""
+
     async def text_vector(self, text: str, *, timeout_s: float) -> TextVector:
         """What CLIP makes of a text, computed beside what is being drawn; what is longer than it reads is cut.
 

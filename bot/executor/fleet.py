@@ -77,6 +77,16 @@ class Fleet:
         return state.load.num_slots - own - others
 
     @property
+    def num_slots(self) -> int:
+        """Of all replicas."""
+        return sum(state.load.num_slots for state in self._states.values())
+
+    @property
+    def num_held(self) -> int:
+        """Slots that jobs of this bot's process hold."""
+        return sum(stay.slots for stay in self._stays.values())
+
+    @property
     def has_room(self) -> bool:
         """Whether any replica has a free slot."""
         return any(self.num_free(replica_id) > 0 for replica_id in self._states)

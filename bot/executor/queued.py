@@ -96,6 +96,14 @@ class QueuedExecutor(ABC):
         )
 
     @property
+    def demand(self) -> float:
+        """The weight of those who wait here for slots that other processes of the bot use too; 0.0 if nobody does."""
+        return 0.0
+
+    def share_with(self, others: float) -> None:  # noqa: B027 - for those whose slots are shared
+        """others: the demand of all other processes together."""
+
+    @property
     def status(self) -> ExecutorStatus:
         num_queued, num_running = self._backlog.counts()
         return ExecutorStatus(self._state, num_queued, num_running, self._info, self._has_hung, self._others)
@@ -133,6 +141,10 @@ class QueuedExecutor(ABC):
         """Raises QueueFullError, UserLimitError or ExecutorClosedError unless that many new jobs fit now."""
         with self._saying_when():
             self._backlog.check_room(requester, num_jobs, guild=guild)
+
+    def check_user(self, num_own: int, num_jobs: int) -> None:
+        """Raises UserLimitError; see Executor."""
+        self._backlog.check_user(num_own, num_jobs)
 
     @contextmanager
     def _saying_when(self) -> Iterator[None]:

@@ -30,6 +30,7 @@ from bot.executor.replicas import (
     ReplicaState,
 )
 from bot.executor.scheduler import Job, Scheduler
+from bot.executor.sharing import share_of
 from bot.language import Text
 from bot.requests import Finished, Preview, Progress, Queued, Started, Update
 from bot.telemetry.metrics import Metrics
@@ -68,6 +69,7 @@ class RemoteExecutor(QueuedExecutor):
         self._fleet = Fleet(client)
         self._courses: dict[Job, Course] = {}
         self._returning: deque[Course] = deque()
+        self._demand_elsewhere = 0.0
         self._lookout = Lookout(replicas)
         self._asking = Asking(replicas)
         self._wake = asyncio.Event()
@@ -109,6 +111,21 @@ class RemoteExecutor(QueuedExecutor):
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
         await self._replicas.aclose()
+
+    @property
+    def demand(self) -> float:
+        """The weight of the guilds that wait here."""
+        return self._backlog.demand()
+
+    def share_with(self, others: float) -> None:
+        """others: the demand of all other processes. While there is any, no more than a share of the slots is taken."""
+        self._demand_elsewhere = others
+        self._wake.set()
+
+    @property
+    def _has_room(self) -> bool:
+        share = share_of(self._fleet.num_slots, self.demand, self._demand_elsewhere)
+        return self._fleet.has_room and self._fleet.num_held < share
 
     @property
     def _is_closed(self) -> bool:
@@ -180,7 +197,7 @@ class RemoteExecutor(QueuedExecutor):
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._fleet.has_room and (course := self._next()) is not None:
+            while self._has_room and (course := self._next()) is not None:
                 replica_id = self._fleet.choose(course.wanted)
                 assert replica_id is not None
                 self._enter(course, replica_id)

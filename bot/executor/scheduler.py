@@ -97,6 +97,11 @@ class Scheduler:
         return len(self._alone) + len(self._waiting)
 
     @property
+    def demand(self) -> float:
+        """The weight of all guilds in which jobs wait."""
+        return self._waiting.demand
+
+    @property
     def started(self) -> tuple[Job, ...]:
         """Jobs that were admitted, wholly or in part, in the order of their start."""
         return tuple(self._started)
@@ -191,24 +196,7 @@ class Scheduler:
         the text's value `when`.
         """
         num_own = sum(job.request.requester == requester for job in self._unfinished)
-        if num_jobs > 1 and num_own + num_jobs > self._max_jobs_per_user:
-            raise UserLimitError(
-                "You ask for {wanted} jobs and have {count} unfinished; {limit} is the limit for one person. "
-                "Ask for fewer, or wait until some are done.",
-                wanted=num_jobs,
-                count=num_own,
-                limit=self._max_jobs_per_user,
-            )
-        if num_own >= self._max_jobs_per_user:
-            raise UserLimitError(
-                Text.plural(
-                    "You have {n} unfinished request, and {limit} is the limit for one person: wait until it is done.",
-                    "You have {n} unfinished requests, and {limit} is the limit for one person: "
-                    "wait until one is done.",
-                    num_own,
-                    limit=self._max_jobs_per_user,
-                )
-            )
+        self.check_user(num_own, num_jobs)
         num_taken = self.num_waiting + len(self._started)
         if num_taken >= self._max_jobs:
             raise QueueFullError(
@@ -232,6 +220,28 @@ class Scheduler:
                 wanted=num_jobs,
                 count=num_taken,
                 limit=self._max_jobs,
+            )
+
+    def check_user(self, num_own: int, num_jobs: int) -> None:
+        """Raises UserLimitError unless somebody who has `num_own` unfinished jobs, here or elsewhere, may have that
+        many more."""
+        if num_jobs > 1 and num_own + num_jobs > self._max_jobs_per_user:
+            raise UserLimitError(
+                "You ask for {wanted} jobs and have {count} unfinished; {limit} is the limit for one person. "
+                "Ask for fewer, or wait until some are done.",
+                wanted=num_jobs,
+                count=num_own,
+                limit=self._max_jobs_per_user,
+            )
+        if num_own >= self._max_jobs_per_user:
+            raise UserLimitError(
+                Text.plural(
+                    "You have {n} unfinished request, and {limit} is the limit for one person: wait until it is done.",
+                    "You have {n} unfinished requests, and {limit} is the limit for one person: "
+                    "wait until one is done.",
+                    num_own,
+                    limit=self._max_jobs_per_user,
+                )
             )
 
 

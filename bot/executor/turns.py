@@ -112,6 +112,11 @@ class Turns(Generic[JobT]):
         """The jobs in the order in which they start if nobody else comes."""
         return (job for _, _, job in merge(*(guild.turns() for guild in self._guilds.values())))
 
+    @property
+    def demand(self) -> float:
+        """The weight of all guilds in which jobs wait."""
+        return sum(guild.weight for guild in self._guilds.values())
+
     def add(self, ticket: Ticket[JobT]) -> None:
         """Lets a job wait."""
         guild = self._guilds.get(ticket.guild)

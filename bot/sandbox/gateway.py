@@ -55,12 +55,12 @@ class Gateway:
 
     def dispatch(self, event: str, data: dict[str, Any], intent: int = 0) -> bool:
         """Sends an event to every session that has one of the intents (0: every session) and serves the event's guild:
-        now, or when it is resumed.
+        now, or when it is resumed. What is of no guild goes to the first shard.
 
         False if there was none."""
-        guild_id = int(data.get("guild_id", self._world.guild_id))
+        guild_id = data.get("id" if event.startswith("GUILD_") and "guild_id" not in data else "guild_id")
         self._forget_old_sessions()
-        served = [session for session in self._sessions.values() if session.serves(guild_id, intent)]
+        served = [session for session in self._sessions.values() if session.serves(int(guild_id or 0), intent)]
         for session in served:
             session.dispatch(event, data)
         return bool(served)

@@ -29,7 +29,7 @@ class Session:
         self._kept: deque[Frame] = deque(maxlen=MAX_KEPT_EVENTS)
 
     def serves(self, guild_id: int, intent: int) -> bool:
-        """Whether events of that guild go to it. intent: one that it needs; 0 for none."""
+        """Whether events of that guild go to it; 0 for what is of none. intent: one that it needs; 0 for none."""
         shard, num_shards = self.shard
         return (guild_id >> 22) % num_shards == shard and (not intent or bool(self.intents & intent))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.app import open_app, serving, telemetry
-from bot.config import Settings, StoreSettings
+from bot.config import Settings, ShardingSettings, StoreSettings
 from bot.engine.base import Engine
 from bot.errors import ConfigError, DalleBotError, ExecutorClosedError
 from bot.executor.base import EngineState
@@ -132,7 +132,12 @@ async def _online(
         if data_dir is None:
             data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dalle-bot-sandbox-")))
         pretended = settings.discord.model_copy(update={"token": None, "dev_guild_id": None, "allowed_guilds": None})
-        here = {"data_dir": data_dir, "store": StoreSettings(), "discord": pretended}
+        here = {
+            "data_dir": data_dir,
+            "store": StoreSettings(),
+            "sharding": ShardingSettings(),
+            "discord": pretended,
+        }
         sandbox = await stack.enter_async_context(Sandbox.start(process=True, out=out))
         stack.enter_context(sandbox.patch_discord())
         settings = settings.model_copy(update=here)

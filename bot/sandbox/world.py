@@ -115,8 +115,8 @@ class World:
         self.bot_token = f"{id_part}.{secrets.token_urlsafe(4)}.{secrets.token_urlsafe(28)}"
 
     def found_guild(self, name: str, channel_names: Sequence[str]) -> list[Channel]:
-        """Makes a further guild where everybody may do the same everywhere; returns its channels."""
-        guild_id = self.snowflakes.new()
+        """Makes a further guild where everybody may do the same everywhere, of the next shard; returns its channels."""
+        guild_id = self.snowflakes.later()
         self.guilds[guild_id] = name
         channels = [
             Channel(self.snowflakes.new(), channel, position, guild_id=guild_id)

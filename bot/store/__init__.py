@@ -11,6 +11,7 @@ from bot.store.favourites import FavouriteStore
 from bot.store.galleries import Gallery, GalleryStore
 from bot.store.images import ImageKey, ImageStore
 from bot.store.jobs import JobStore
+from bot.store.leases import LeaseStore, ShardLease
 from bot.store.past import Cursor, PastImage, PastStore, Scope
 from bot.store.prompt_rules import GuildRules, RuleStore, Taken
 from bot.store.records import Favourite, JobKind, JobOutline, JobRecord, NewJob, SettingChange, StoredImage, Usage
@@ -52,6 +53,7 @@ __all__ = [
     "JobState",
     "JobStore",
     "Kept",
+    "LeaseStore",
     "NewCase",
     "NewJob",
     "NewSanction",
@@ -65,6 +67,7 @@ __all__ = [
     "SanctionStore",
     "Scope",
     "SettingChange",
+    "ShardLease",
     "Showing",
     "ShowingStore",
     "Store",

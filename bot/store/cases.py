@@ -16,6 +16,7 @@ from bot.errors import StoreError
 from bot.moderation.cases import CaseKind, Decision
 from bot.store.audit import AuditAction, AuditRecord, write_audit
 from bot.store.database import Database
+from bot.store.in_shards import is_served
 from bot.store.schema import cases, jobs
 from bot.store.states import FINAL_STATES, JobState
 
@@ -75,6 +76,7 @@ class CaseStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._is_served = is_served(cases.c.guild_id, database.shards)
 
     async def open(self, case: NewCase) -> CaseRecord:
         """Stores a case under the guild's next number, without gaps; the open one of this kind and job, if there is.
@@ -131,7 +133,8 @@ class CaseStore:
 
     async def channels(self) -> list[tuple[int, int]]:
         """The guilds and channels with messages about open cases."""
-        query = select(cases.c.guild_id, cases.c.channel_id).distinct().where(cases.c.decision.is_(None), _IS_POSTED)
+        query = select(cases.c.guild_id, cases.c.channel_id).distinct()
+        query = query.where(cases.c.decision.is_(None), _IS_POSTED, self._is_served)
         async with self._database.reading() as connection:
             return [(guild_id, channel_id) for guild_id, channel_id in await connection.execute(query)]
 
@@ -182,8 +185,8 @@ class CaseStore:
         return await self._select(select(cases).where(is_open).order_by(cases.c.number).limit(limit))
 
     async def backlog(self) -> Backlog:
-        """The open cases of all guilds together."""
-        query = select(func.count(), func.min(cases.c.opened_at)).where(cases.c.decision.is_(None))
+        """The open cases of all guilds of this process together."""
+        query = select(func.count(), func.min(cases.c.opened_at)).where(cases.c.decision.is_(None), self._is_served)
         async with self._database.reading() as connection:
             num_open, oldest_at = (await connection.execute(query)).one()
             return Backlog(num_open, oldest_at)
@@ -201,7 +204,7 @@ class CaseStore:
 
     async def due(self, now: datetime, limit: int) -> list[CaseRecord]:
         """The open cases whose time is over, the most overdue first, at most `limit`. now: aware."""
-        is_due = cases.c.decision.is_(None) & (cases.c.deadline_at <= now)
+        is_due = cases.c.decision.is_(None) & (cases.c.deadline_at <= now) & self._is_served
         return await self._select(select(cases).where(is_due).order_by(cases.c.deadline_at).limit(limit))
 
     async def unapplied(self, since: datetime, limit: int) -> list[CaseRecord]:
@@ -216,20 +219,20 @@ class CaseStore:
         is_left = cases.c.applied_at.is_(None) & (cases.c.decided_at >= since)
         is_left |= waits & (cases.c.kind != CaseKind.REPORT)
         left = cases.c.decision.is_not(None) & is_left
-        left &= (cases.c.kind == CaseKind.REPORT) | is_last
+        left &= ((cases.c.kind == CaseKind.REPORT) | is_last) & self._is_served
         return await self._select(select(cases).where(left).order_by(cases.c.decided_at).limit(limit))
 
     async def orphaned(self, limit: int) -> list[CaseRecord]:
         """Open cases about jobs that don't wait any more, since they were cancelled or deleted; at most `limit`."""
         waits = exists().where(jobs.c.id == cases.c.job_id, jobs.c.state.not_in(FINAL_STATES))
-        left = cases.c.decision.is_(None) & (cases.c.kind != CaseKind.REPORT) & ~waits
+        left = cases.c.decision.is_(None) & (cases.c.kind != CaseKind.REPORT) & ~waits & self._is_served
         return await self._select(select(cases).where(left).order_by(cases.c.opened_at).limit(limit))
 
     async def unposted(self, limit: int, except_guilds: Collection[int] = ()) -> list[CaseRecord]:
         """Open cases that moderators don't see, since no channel took a message; oldest first, at most `limit`."""
         waits = exists().where(jobs.c.id == cases.c.job_id, jobs.c.state == JobState.IN_REVIEW)
         left = cases.c.decision.is_(None) & cases.c.message_id.is_(None) & cases.c.guild_id.not_in(except_guilds)
-        left &= waits | (cases.c.kind == CaseKind.REPORT)
+        left &= (waits | (cases.c.kind == CaseKind.REPORT)) & self._is_served
         return await self._select(select(cases).where(left).order_by(cases.c.opened_at).limit(limit))
 
     async def _select(self, query: Select[Any]) -> list[CaseRecord]:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.errors import StoreError
+from bot.shards import ALL_SHARDS, Shards
 from bot.store.refusals import POOL_TIMEOUT_S, refusals_of
 from bot.store.turns import WriteTurns
 
@@ -34,10 +35,12 @@ _TAKE_WRITERS_LOCK: Final = "SELECT set_config('lock_timeout', %s, true), pg_adv
 class Database:
     """An engine with a bounded pool. `transaction` and `reading` are the only ways in.
 
-    name: from `describe`, for messages. file: of SQLite. Make it once the database is there.
+    name: from `describe`, for messages. file: of SQLite. shards: of this process; see in_shards.py. Make it once the
+    database is there.
     """
 
-    def __init__(self, name: str, engine: AsyncEngine, file: Path | None) -> None:
+    def __init__(self, name: str, engine: AsyncEngine, file: Path | None, shards: Shards = ALL_SHARDS) -> None:
+        self.shards = shards
         self._name = name
         self._engine = engine
         self._writing = engine.execution_options(**{_WRITES: True})

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Row, delete, exists, func, insert, literal, select, update
 
 from bot.store.database import Database
+from bot.store.in_shards import is_served
 from bot.store.jobs import record_of
 from bot.store.personal import NOBODY, PERSONAL, Fate, is_running
 from bot.store.records import JobRecord
@@ -69,13 +70,14 @@ class ErasureStore:
             return [_erasure(row) for row in rows]
 
     async def count(self, erasure: Erasure) -> int:
-        """How many jobs are still to be deleted; those in open cases stay."""
+        """How many jobs are still to be deleted, in all processes; those in open cases stay."""
         async with self._database.reading() as connection:
             return await connection.scalar(select(func.count()).where(_jobs_of(erasure))) or 0
 
     async def jobs(self, erasure: Erasure, limit: int) -> list[JobRecord]:
-        """The oldest ones that are still to be deleted, at most `limit`; unfinished ones among them."""
-        query = select(jobs).where(_jobs_of(erasure)).order_by(jobs.c.created_at, jobs.c.id).limit(limit)
+        """The oldest ones of this process that are still to be deleted, at most `limit`; unfinished ones among them."""
+        theirs = _jobs_of(erasure) & is_served(jobs.c.guild_id, self._database.shards)
+        query = select(jobs).where(theirs).order_by(jobs.c.created_at, jobs.c.id).limit(limit)
         async with self._database.reading() as connection:
             return [record_of(row._mapping) for row in await connection.execute(query)]
 
@@ -124,8 +126,9 @@ class ErasureStore:
             num_records = await connection.scalar(select(func.count()).select_from(audit).where(of_theirs)) or 0
             return Kept(num_cases, named, num_sanctions, num_records)
 
-    async def finish(self, erasure: Erasure, now: datetime) -> Erasure:
-        """Deletes what is left beside jobs, in one transaction; the erasure as it was then. now: as for `kept`."""
+    async def finish(self, erasure: Erasure, now: datetime) -> Erasure | None:
+        """Deletes what is left beside jobs, in one transaction; the erasure as it was then, or None if another process
+        has finished it. now: as for `kept`."""
         async with self._database.transaction() as connection:
             for personal in PERSONAL:
                 theirs = personal.of(erasure.user_id)
@@ -137,9 +140,9 @@ class ErasureStore:
                     nobody = {personal.column: NOBODY}
                     await connection.execute(update(personal.table).where(theirs).values(nobody))
             mine = erasures.c.user_id == erasure.user_id
-            row = (await connection.execute(select(erasures).where(mine))).one()
+            row = (await connection.execute(select(erasures).where(mine))).one_or_none()
             await connection.execute(delete(erasures).where(mine))
-        return _erasure(row)
+        return None if row is None else _erasure(row)
 
 
 def _erasure(row: Row[Any]) -> Erasure:

@@ -15,6 +15,7 @@ from bot.errors import ChangedMeanwhileError, StoreError
 from bot.guild_settings import GuildSettings, digest_of, json_of, settings_from
 from bot.store.audit import AuditAction, AuditRecord, write_audit
 from bot.store.database import Database
+from bot.store.in_shards import is_served
 from bot.store.records import SettingChange
 from bot.store.schema import guilds, setting_changes
 
@@ -63,9 +64,10 @@ class GuildStore:
         raise StoreError(f"The settings of guild {guild_id} are being changed by others all the time. Try again.")
 
     async def ids(self) -> list[int]:
-        """Every guild that has set something."""
+        """Every guild of this process that has set something."""
+        query = select(guilds.c.guild_id).where(is_served(guilds.c.guild_id, self._database.shards))
         async with self._database.reading() as connection:
-            return list(await connection.scalars(select(guilds.c.guild_id).order_by(guilds.c.guild_id)))
+            return list(await connection.scalars(query.order_by(guilds.c.guild_id)))
 
     async def changes(self, guild_id: int, limit: int) -> list[SettingChange]:
         """What was changed, newest first, at most `limit`. A value of None was, or is now, the default."""

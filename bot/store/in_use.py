@@ -1,7 +1,8 @@
-"""Who uses a store: one bot, or whatever restores a backup. Used by app.py and bot/backups.
+"""Who uses a store: one bot, the processes of one bot, or whatever restores a backup. Used by app.py and bot/backups.
 
 Two bots on one store would both take up its unfinished jobs and deliver each twice. A process that dies lets go by
-itself: SQLite's store is held by a lock on a file beside it, PostgreSQL's by a lock that belongs to a connection.
+itself: SQLite's store is held by a lock on a file beside it, PostgreSQL's by a lock that belongs to a connection. The
+processes of one bot share that, and each of them has leases of its own shards (leases.py).
 """
 
 import asyncio
@@ -26,11 +27,14 @@ Release = Callable[[], None]
 
 
 @asynccontextmanager
-async def store_in_use(url: URL, *, wait_s: float = WAIT_S) -> AsyncIterator[None]:
-    """Inside, no other process gets in. Raises StoreError after `wait_s` if one is there."""
+async def store_in_use(url: URL, *, is_shared: bool = False, wait_s: float = WAIT_S) -> AsyncIterator[None]:
+    """Inside, no other process gets in. Raises StoreError after `wait_s` if one is there.
+
+    is_shared: others that share it too may be there; PostgreSQL only.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + wait_s
-    while (release := await asyncio.to_thread(_take, url)) is None:
+    while (release := await asyncio.to_thread(_take, url, is_shared)) is None:
         if loop.time() >= end:
             raise _refusal(url)
         await asyncio.sleep(_POLL_S)
@@ -58,10 +62,10 @@ def _refusal(url: URL) -> StoreError:
     return StoreError(f"{describe(url)} is used by a bot that runs: stop that one first.")
 
 
-def _take(url: URL) -> Release | None:
+def _take(url: URL, is_shared: bool = False) -> Release | None:
     """What lets go again; None if somebody else has it."""
     file = sqlite_file(url)
-    return _take_postgresql(url) if file is None else _take_file(file)
+    return _take_postgresql(url, is_shared) if file is None else _take_file(file)
 
 
 def _take_file(file: Path) -> Release | None:
@@ -77,12 +81,13 @@ def _take_file(file: Path) -> Release | None:
     return lock.release
 
 
-def _take_postgresql(url: URL) -> Release | None:
+def _take_postgresql(url: URL, is_shared: bool) -> Release | None:
+    function = "pg_try_advisory_lock_shared" if is_shared else "pg_try_advisory_lock"
     with refusals_of(describe(url)):
         connection = create_blocking_engine(url, BUSY_TIMEOUT_S).connect()
         try:
             connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-            if connection.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).scalar():
+            if connection.exec_driver_sql(f"SELECT {function}(%s)", (_LOCK,)).scalar():
                 return connection.close
         except BaseException:
             connection.close()

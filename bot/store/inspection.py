@@ -16,7 +16,7 @@ from bot.store.database import create_blocking_engine, describe, parse_url, sqli
 from bot.store.migrate import migration_config
 from bot.store.refusals import refusals_of
 from bot.store.restore_mark import refuse_half_restored
-from bot.store.schema import jobs
+from bot.store.schema import jobs, shard_leases
 from bot.store.states import FINAL_STATES, JobState
 
 BUSY_TIMEOUT_S: Final = 3.0
@@ -36,7 +36,7 @@ class Inspection:
 
     revision: of its schema, None without tables. newest: what this version of the program would make of it. is_known:
     this version knows that schema. under_way: jobs that the bot should go on with. in_review: those that wait for
-    moderators.
+    moderators. leases: of shards, that hold: shard, number of shards, owner.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Inspection:
     is_known: bool
     under_way: Waiting
     in_review: Waiting
+    leases: tuple[tuple[int, int, str], ...] = ()
 
 
 _NONE: Final = Waiting(0, None)
@@ -79,6 +80,7 @@ def inspect_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Ins
                 is_known=is_known,
                 under_way=_waiting(connection, set(JobState) - FINAL_STATES - _REVIEW) if reads_jobs else _NONE,
                 in_review=_waiting(connection, _REVIEW) if reads_jobs else _NONE,
+                leases=_leases(connection) if file is None and revision == newest else (),
             )
     finally:
         engine.dispose()
@@ -95,6 +97,13 @@ def _revision(connection: Connection) -> str | None:
         return None
     revision: str | None = connection.scalar(select(column("version_num")).select_from(table("alembic_version")))
     return revision
+
+
+def _leases(connection: Connection) -> tuple[tuple[int, int, str], ...]:
+    holds = shard_leases.c.expires_at > func.clock_timestamp()
+    query = select(shard_leases.c.shard, shard_leases.c.count, shard_leases.c.owner).where(holds)
+    rows = connection.execute(query.order_by(shard_leases.c.shard))
+    return tuple((shard, count, owner) for shard, count, owner in rows)
 
 
 def _waiting(connection: Connection, states: Collection[JobState]) -> Waiting:

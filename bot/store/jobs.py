@@ -11,12 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.errors import IllegalMoveError
 from bot.store.audit import AuditRecord, write_audit
 from bot.store.database import Database
+from bot.store.in_shards import is_served
 from bot.store.records import JobOutline, JobRecord, NewJob, Usage
 from bot.store.schema import jobs
 from bot.store.states import FINAL_STATES, JobState, sources_of
 
 UNANSWERED_FOR: Final = timedelta(minutes=2)
 """A job that is `received` for longer was never promised to anybody, or its message is about to be found."""
+
+_TO_BE_DRAWN: Final = (JobState.RECEIVED, JobState.ACKNOWLEDGED, JobState.QUEUED, JobState.RUNNING)
 
 
 class JobStore:
@@ -33,15 +36,23 @@ class JobStore:
     ) -> None:
         self._database = database
         self._on_move = on_move
+        self._is_served = is_served(jobs.c.guild_id, database.shards)
 
-    async def create(self, job: NewJob, *others: NewJob) -> JobRecord:
+    async def create(
+        self, job: NewJob, *others: NewJob, check: Callable[[int], None] = lambda num_drawn: None
+    ) -> JobRecord:
         """Stores a job as `received`, together with others or none of them; returns the first.
 
-        Refuses a second job with the same id, or of the same part of an interaction.
+        Refuses a second job with the same id, or of the same part of an interaction. check: where several processes
+        accept jobs, it is told how many of the user's wait or are drawn in all of them; what it raises is raised, and
+        nothing is stored. Until that is done, no process stores others.
         """
         now = datetime.now(UTC)
         stored = {"state": JobState.RECEIVED, "created_at": now, "updated_at": now}
         async with self._database.transaction(is_urgent=True) as connection:
+            if not self._database.shards.are_all:
+                theirs = (jobs.c.user_id == job.user_id) & jobs.c.state.in_(_TO_BE_DRAWN) & _is_promised(now)
+                check(await connection.scalar(select(func.count()).where(theirs)) or 0)
             result = await connection.execute(insert(jobs).values(asdict(job) | stored).returning(*jobs.c))
             record = record_of(result.one()._mapping)
             if others:
@@ -86,16 +97,17 @@ class JobStore:
     async def unfinished(
         self, limit: int = 1000, *, but: JobState | None = None, after: JobRecord | None = None
     ) -> list[JobRecord]:
-        """Jobs that are in no final state, oldest first, at most `limit`. but: nor in this one. after: only those that
-        come after this one, whatever its state is now."""
-        query = select(jobs).where(_is_unfinished(but))
+        """This process's jobs that are in no final state, oldest first, at most `limit`. but: nor in this one. after:
+        only those that come after this one, whatever its state is now."""
+        query = select(jobs).where(_is_unfinished(but), self._is_served)
         if after is not None:
             query = query.where(_comes_after(after))
         return await self._select(query.order_by(*_OLDEST_FIRST).limit(limit))
 
     async def outlines(self) -> list[JobOutline]:
-        """Of every job that is in no final state, nor in review."""
-        query = select(jobs.c.id, jobs.c.guild_id, jobs.c.state).where(_is_unfinished(JobState.IN_REVIEW))
+        """Of every job of this process that is in no final state, nor in review."""
+        query = select(jobs.c.id, jobs.c.guild_id, jobs.c.state)
+        query = query.where(_is_unfinished(JobState.IN_REVIEW), self._is_served)
         async with self._database.reading() as connection:
             return [
                 JobOutline(id_, guild_id, JobState(state)) for id_, guild_id, state in await connection.execute(query)
@@ -108,12 +120,13 @@ class JobStore:
             return frozenset(await connection.scalars(query))
 
     async def just_cancelled(self, within: timedelta, limit: int = 20) -> list[JobRecord]:
-        """Jobs that were cancelled so shortly before the last change of any job, newest first, at most `limit`."""
+        """This process's jobs that were cancelled so shortly before the last change of any of its jobs, newest first,
+        at most `limit`."""
         async with self._database.reading() as connection:
-            last = await connection.scalar(select(func.max(jobs.c.updated_at)))
+            last = await connection.scalar(select(func.max(jobs.c.updated_at)).where(self._is_served))
         if last is None:
             return []
-        lately = (jobs.c.state == JobState.CANCELLED) & (jobs.c.updated_at >= last - within)
+        lately = (jobs.c.state == JobState.CANCELLED) & (jobs.c.updated_at >= last - within) & self._is_served
         return await self._select(
             select(jobs).where(lately & jobs.c.deleted_at.is_(None)).order_by(jobs.c.updated_at.desc()).limit(limit)
         )
@@ -135,8 +148,7 @@ class JobStore:
     async def usage(self, user_id: int | None, guild_id: int, since: datetime) -> Usage:
         """What a user has asked of a guild since then, without what nobody was promised. user_id: None for all of them
         together."""
-        long_ago = datetime.now(UTC) - UNANSWERED_FOR
-        theirs = (jobs.c.guild_id == guild_id) & ~((jobs.c.state == JobState.RECEIVED) & (jobs.c.created_at < long_ago))
+        theirs = (jobs.c.guild_id == guild_id) & _is_promised(datetime.now(UTC))
         if user_id is not None:
             theirs &= jobs.c.user_id == user_id
         recent = theirs & (jobs.c.created_at >= since)
@@ -209,6 +221,10 @@ class JobStore:
 
 
 _OLDEST_FIRST: Final = (jobs.c.created_at, jobs.c.interaction_part, jobs.c.id)
+
+
+def _is_promised(now: datetime) -> ColumnElement[bool]:
+    return ~((jobs.c.state == JobState.RECEIVED) & (jobs.c.created_at < now - UNANSWERED_FOR))
 
 
 def _is_unfinished(but: JobState | None) -> ColumnElement[bool]:

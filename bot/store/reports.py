@@ -13,6 +13,7 @@ from bot.moderation.cases import CaseKind, Decision, outcome_of
 from bot.moderation.reporting import PastReport
 from bot.store.cases import CaseRecord
 from bot.store.database import Database
+from bot.store.in_shards import is_served
 from bot.store.schema import cases, reports
 
 MAX_READ: Final = 100
@@ -95,7 +96,8 @@ class ReportStore:
         between; at most `limit`."""
         of_case = (cases.c.guild_id == reports.c.guild_id) & (cases.c.number == reports.c.case_number)
         query = select(cases.c.guild_id, cases.c.number).distinct().join(reports, of_case)
-        query = query.where(cases.c.decided_at < before, reports.c.told_at.is_(None)).limit(limit)
+        query = query.where(cases.c.decided_at < before, reports.c.told_at.is_(None))
+        query = query.where(is_served(cases.c.guild_id, self._database.shards)).limit(limit)
         async with self._database.reading() as connection:
             return [(row.guild_id, row.number) for row in await connection.execute(query)]
 

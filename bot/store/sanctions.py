@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.sanction_ladder import SanctionKind
 from bot.store.audit import AuditRecord, write_audit
 from bot.store.database import Database
+from bot.store.in_shards import is_served
 from bot.store.schema import sanctions
 
 MAX_OF_USER: Final = 200
@@ -71,6 +72,7 @@ class SanctionStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._is_served = is_served(sanctions.c.guild_id, database.shards)
 
     async def give(
         self,
@@ -164,7 +166,7 @@ class SanctionStore:
 
     async def appeal_channels(self) -> list[tuple[int, int]]:
         """The guilds and channels with messages about appeals that nobody has decided."""
-        query = select(sanctions.c.guild_id, sanctions.c.appeal_channel_id).distinct()
+        query = select(sanctions.c.guild_id, sanctions.c.appeal_channel_id).distinct().where(self._is_served)
         async with self._database.reading() as connection:
             found = await connection.execute(query.where(_IS_OPEN, sanctions.c.appeal_message_id.is_not(None)))
             return [(guild_id, channel_id) for guild_id, channel_id in found]
@@ -186,6 +188,7 @@ class SanctionStore:
         """Those with an appeal that nobody has decided and that moderators don't see, since no channel took a message;
         oldest first, at most `limit`."""
         left = _IS_OPEN & sanctions.c.appeal_message_id.is_(None) & sanctions.c.guild_id.not_in(except_guilds)
+        left &= self._is_served
         async with self._database.reading() as connection:
             return await _select(connection, select(sanctions).where(left).order_by(sanctions.c.id).limit(limit))
 

@@ -307,3 +307,14 @@ reports: Final = Table(
     Index(None, "guild_id", "case_number"),
     Index(None, "guild_id", "reporter_id", "reported_at"),
 )
+
+# Which process has which shard, while several of them run. demand: of that process, for slots that all of them share.
+shard_leases: Final = Table(
+    "shard_leases",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("demand", Float(53), nullable=False),
+)

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
+from bot.shards import ALL_SHARDS, Shards
 from bot.store.audit import AuditStore
 from bot.store.blocked_hashes import BlockedHashStore
 from bot.store.cases import CaseStore
@@ -17,6 +18,7 @@ from bot.store.galleries import GalleryStore
 from bot.store.guilds import GuildStore
 from bot.store.images import ImageStore
 from bot.store.jobs import JobStore
+from bot.store.leases import LeaseStore
 from bot.store.migrate import migrate
 from bot.store.past import PastStore
 from bot.store.prompt_rules import RuleStore
@@ -33,15 +35,19 @@ from bot.store.watched import WatchedDatabase
 from bot.telemetry.job_times import JobTimes
 from bot.telemetry.metrics import Metrics
 
+MIGRATION_TIMEOUT_S: Final = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
     """The parts share one database. Every method of theirs may raise StoreError; what it returned is committed.
 
     A cancelled call ends only when SQLite stops waiting, `busy_timeout_s` at most. It is rolled back, unless the
-    cancellation came during its commit.
+    cancellation came during its commit. shards: of this process, whose rows alone are given out to be seen to in the
+    background.
     """
 
+    shards: Shards
     jobs: JobStore
     values: ValueStore
     images: ImageStore
@@ -62,30 +68,38 @@ class Store:
     sweeps: SweepStore
     sanctions: SanctionStore
     reports: ReportStore
+    leases: LeaseStore
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S, metrics: Metrics | None = None
+        cls,
+        url: str,
+        *,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        metrics: Metrics | None = None,
+        shards: Shards = ALL_SHARDS,
     ) -> AsyncIterator[Self]:
         """Opens the database at `url`, creates or upgrades its tables, closes it at the end. Raises StoreError, also
         for one that is half restored.
 
         busy_timeout_s: how long a call waits while another program writes to the same database. metrics: of
-        transactions and jobs; None for nobody's.
+        transactions and jobs; None for nobody's. shards: as above.
         """
         parsed = parse_url(url)
         file = sqlite_file(parsed)
         if file is not None:
             await asyncio.to_thread(make_folder, file)
         await asyncio.to_thread(refuse_half_restored, parsed)
-        await asyncio.to_thread(migrate, parsed, busy_timeout_s)
+        # Processes of one bot may start together, and one of them makes all tables.
+        await asyncio.to_thread(migrate, parsed, busy_timeout_s if shards.are_all else MIGRATION_TIMEOUT_S)
         engine = await asyncio.to_thread(create_engine, parsed, busy_timeout_s)
         metrics = metrics or Metrics()
-        database = await asyncio.to_thread(WatchedDatabase, describe(parsed), engine, file, metrics)
+        database = await asyncio.to_thread(WatchedDatabase, describe(parsed), engine, file, metrics, shards)
         try:
             await database.connect()
             yield cls(
+                shards=shards,
                 jobs=JobStore(database, JobTimes(metrics).moved),
                 values=ValueStore(database),
                 images=ImageStore(database),
@@ -106,6 +120,7 @@ class Store:
                 sweeps=SweepStore(database),
                 sanctions=SanctionStore(database),
                 reports=ReportStore(database),
+                leases=LeaseStore(database),
             )
         finally:
             await database.aclose()

@@ -15,6 +15,7 @@ from bot.moderation.sweeping import SweepCriteria
 from bot.requests import new_job_id
 from bot.store.audit import AuditRecord, write_audit
 from bot.store.database import Database
+from bot.store.in_shards import is_served
 from bot.store.jobs import record_of
 from bot.store.records import JobRecord
 from bot.store.schema import jobs, sweeps
@@ -93,7 +94,8 @@ class SweepStore:
 
     async def running(self) -> list[SweepRecord]:
         """Those under way, oldest first, at most MAX_READ."""
-        query = select(sweeps).where(sweeps.c.state == SweepState.RUNNING).order_by(sweeps.c.asked_at).limit(MAX_READ)
+        is_running = (sweeps.c.state == SweepState.RUNNING) & is_served(sweeps.c.guild_id, self._database.shards)
+        query = select(sweeps).where(is_running).order_by(sweeps.c.asked_at).limit(MAX_READ)
         async with self._database.reading() as connection:
             return [_sweep(row._mapping) for row in await connection.execute(query)]
 

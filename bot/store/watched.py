@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.errors import StoreError
+from bot.shards import ALL_SHARDS, Shards
 from bot.store.database import Database
 from bot.store.refusals import DAMAGED, FULL, LOCKED, UNOPENED, UNREACHED, reason_of
 from bot.telemetry.metrics import Metrics
@@ -28,8 +29,10 @@ _KINDS: Final = {
 class WatchedDatabase(Database):
     """Counts what fails and times everything. metrics: where to."""
 
-    def __init__(self, name: str, engine: AsyncEngine, file: Path | None, metrics: Metrics) -> None:
-        super().__init__(name, engine, file)
+    def __init__(
+        self, name: str, engine: AsyncEngine, file: Path | None, metrics: Metrics, shards: Shards = ALL_SHARDS
+    ) -> None:
+        super().__init__(name, engine, file, shards)
         self._metrics = metrics
 
     @asynccontextmanager

@@ -18,6 +18,7 @@ from bot.store import JobState, Store
 from bot.store.in_use import store_in_use, store_kept_alone
 from tests.backups.archives import programs, rewrite
 from tests.store.conftest import store_url
+from tests.store.postgres import PostgresServer
 from tests.store.samples import new_job, picture, run_sql, url_of
 
 __all__ = ["programs", "store_url"]
@@ -209,6 +210,20 @@ async def test_a_store_has_one_user_at_a_time(store_url: str) -> None:
     await late
     with store_kept_alone(url):
         pass
+
+
+async def test_processes_of_one_bot_share_a_store_and_keep_others_out(postgres: PostgresServer) -> None:
+    url = make_url(postgres.empty_database())
+    async with store_in_use(url, is_shared=True), store_in_use(url, is_shared=True, wait_s=0.0):
+        with pytest.raises(StoreError, match="is used by a bot that runs"):
+            async with store_in_use(url, wait_s=0.0):
+                pass
+        with pytest.raises(StoreError, match="is used by a bot that runs"), store_kept_alone(url):
+            pass
+    async with store_in_use(url, wait_s=0.0):
+        with pytest.raises(StoreError, match="is used by a bot that runs"):
+            async with store_in_use(url, is_shared=True, wait_s=0.0):
+                pass
 
 
 async def wait_for(url: object) -> None:

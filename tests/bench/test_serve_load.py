@@ -46,6 +46,9 @@ class SlowExecutor:
     async def check_room(self, requester: str, num_jobs: int, *, guild: str | None = None) -> None:
         pass
 
+    def check_user(self, num_own: int, num_jobs: int) -> None:
+        pass
+
     async def text_vector(self, text: str, *, timeout_s: float) -> TextVector:
         raise NotReadyError("Nobody asks for this here.")
 

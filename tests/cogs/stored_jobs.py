@@ -28,6 +28,7 @@ from bot.errors import IllegalMoveError, JobFailedError, StoreError
 from bot.executor.base import EngineState, Executor
 from bot.language import ENGLISH
 from bot.requests import Finished, Queued, Result, Sampling, Update
+from bot.shards import ALL_SHARDS
 from bot.store import FINAL_STATES, CaseRecord, JobOutline, JobRecord, JobState, JobStore, Store, may_move
 from tests.cogs.desk import refusal
 from tests.store.samples import new_job
@@ -182,7 +183,9 @@ class StoredJobs:
             retry_pauses_s=(),
             record_pauses_s=(0.0, 0.01),
         )
-        parts = SimpleNamespace(jobs=self.jobs, values=MemoryValues(), cases=MemoryCases(list(cases)))
+        parts = SimpleNamespace(
+            shards=ALL_SHARDS, jobs=self.jobs, values=MemoryValues(), cases=MemoryCases(list(cases))
+        )
         self.store = cast(Store, parts)
         self.unfinished = UnfinishedJobs(
             store=self.store,

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
-from unittest.mock import MagicMock
+from typing import Any, cast
+from unittest.mock import AsyncMock, MagicMock
 
 import discord
 import pytest
@@ -12,6 +12,8 @@ import pytest
 from bot.catalogues import Languages
 from bot.cogs.admin_notices import AdminNotices
 from bot.cogs.audit_mirror import AuditMirror
+from bot.cogs.guild_lookup import GuildLookup
+from bot.shards import Shards
 from bot.store import AuditAction, AuditRecord, Store
 from tests.store.samples import url_of
 
@@ -67,7 +69,8 @@ def make_mirror(store: Store, channels: dict[int, Channel]) -> AuditMirror:
     client.is_ready.return_value = True
     client.get_guild.return_value = MagicMock(preferred_locale=discord.Locale.american_english)
     client.get_partial_messageable.side_effect = channels.__getitem__
-    return AuditMirror(client, store, MagicMock(spec=AdminNotices), Languages.load())
+    guilds = GuildLookup(client, store.shards)
+    return AuditMirror(client, store, guilds, MagicMock(spec=AdminNotices), Languages.load())
 
 
 async def add(store: Store, *reasons: str, guild_id: int = GUILD) -> None:
@@ -160,3 +163,20 @@ async def test_what_discord_will_never_take_is_passed_over(
     async with asyncio.timeout(5):
         await mirror.post_new()
     assert channels[GUILD].reasons == ["two"]
+
+
+async def test_a_server_of_another_process_has_its_records_too(tmp_path: Path) -> None:
+    theirs, channel = 4 << 22, Channel()
+    async with Store.open(url_of(tmp_path), shards=Shards(3, (0,))) as store:
+        await store.guilds.change(theirs, 1, log_channel=5)
+        mirror = make_mirror(store, {5: channel})
+        await mirror.post_new()
+        client = cast(MagicMock, mirror._client)
+        client.get_guild.return_value = None
+        guild = MagicMock(preferred_locale=discord.Locale.american_english)
+        client.fetch_guild = AsyncMock(side_effect=[OSError("no route"), OSError("no route"), guild])
+        await add(store, "one", guild_id=theirs)
+        await mirror.post_new()
+        assert channel.reasons == []
+        await mirror.post_new()
+        assert channel.reasons == ["one"]

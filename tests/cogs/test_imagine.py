@@ -208,7 +208,7 @@ async def test_after_the_tokens_fifteen_minutes_the_bots_own_token_delivers(open
 async def test_a_store_that_is_down_is_one_sentence_with_an_id(
     open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def down(*_: object) -> None:
+    async def down(*_: object, **__: object) -> None:
         raise StoreError("The database /srv/bot.sqlite3 can't be written.")
 
     async with open_stage() as stage:
@@ -224,7 +224,7 @@ async def test_a_store_that_is_down_is_one_sentence_with_an_id(
 async def test_a_store_that_hangs_costs_the_job_and_not_the_answer(
     open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def hang(*_: object) -> None:
+    async def hang(*_: object, **__: object) -> None:
         await asyncio.sleep(TIMEOUT_S)
 
     async with open_stage() as stage:
@@ -239,7 +239,7 @@ async def test_an_answer_that_comes_too_late_ends_the_job(
     async with open_stage() as stage:
         create = JobStore.create
 
-        async def slow(store: JobStore, job: NewJob) -> object:
+        async def slow(store: JobStore, job: NewJob, **_: object) -> object:
             record = await create(store, job)
             await sandbox.advance_clock(4)
             return record

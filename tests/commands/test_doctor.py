@@ -71,7 +71,7 @@ async def test_no_way_to_discord_is_for_reading_too(call: Call, monkeypatch: pyt
     lines = outcome.out.splitlines()
     assert lines[0].startswith("failed  token       Discord can't be reached")
     assert lines[1].strip().startswith("→ Check the network")
-    assert lines[-1] == "2 of 11 checks failed."
+    assert lines[-1] == "2 of 12 checks failed."
 
 
 async def test_a_wrong_clock(call: Call, discord: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

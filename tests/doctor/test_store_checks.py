@@ -10,10 +10,12 @@ from aiohttp import web
 
 from bot.config import TelemetrySettings
 from bot.doctor.finding import Outcome, Status
-from bot.doctor.store_checks import check_queue, check_running, check_store
+from bot.doctor.store_checks import check_queue, check_running, check_shards, check_store
 from bot.errors import StoreError
+from bot.shards import Shards
 from bot.store import JobState, NewJob, Store
-from bot.store.inspection import inspect_database
+from bot.store.inspection import Inspection, Waiting, inspect_database
+from tests.store.postgres import PostgresServer
 
 JOB_ID = "0123456789ab"
 
@@ -186,3 +188,30 @@ async def test_a_bot_that_runs_is_asked_how_it_is(is_well: bool) -> None:
 async def test_no_bot_that_runs_is_no_failure() -> None:
     async with aiohttp.ClientSession() as session:
         assert await check_running(session, TelemetrySettings(enabled=True, port=9)) is None
+
+
+def seen_with(*leases: tuple[int, int, str]) -> Inspection:
+    nothing = Waiting(0, None)
+    return Inspection("The database", True, "1", "1", True, nothing, nothing, leases)
+
+
+@pytest.mark.parametrize(
+    ("leases", "status", "found"),
+    [
+        ([(0, 3, "a"), (1, 3, "a"), (2, 3, "b")], Status.OK, "3 shards have 2 processes."),
+        ([(0, 3, "a")], Status.WARNING, "The shards 1-2 of 3 have no process."),
+        ([(0, 4, "host a")], Status.FAILED, "sharding.count is 3 here and 4 in another process (host a)."),
+    ],
+)
+def test_every_shard_has_a_process(leases: list[tuple[int, int, str]], status: Status, found: str) -> None:
+    outcome = check_shards(seen_with(*leases), Shards(3, (0,)))
+    assert (outcome.status, outcome.found) == (status, found)
+    assert (outcome.fix is None) == (status is Status.OK)
+
+
+async def test_leases_that_hold_are_read(postgres: PostgresServer) -> None:
+    address = postgres.empty_database()
+    async with Store.open(address) as store:
+        await store.leases.take("a", Shards(3, (0, 1)), 600.0)
+        await store.leases.take("b", Shards(3, (2,)), 0.0)
+    assert inspect_database(address).leases == ((0, 3, "a"), (1, 3, "a"))

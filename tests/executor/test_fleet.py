@@ -52,6 +52,13 @@ def test_a_job_holds_no_more_slots_than_there_are(fleet: Fleet) -> None:
     assert fleet.num_free("a") == 4
 
 
+def test_all_slots_and_those_of_ones_own_are_counted(fleet: Fleet) -> None:
+    assert (fleet.num_slots, fleet.num_held) == (10, 0)
+    fleet.enter(Job(ask(num_images=3)), "b")
+    fleet.enter(Job(ask(num_images=9)), "a")
+    assert (fleet.num_slots, fleet.num_held) == (10, 7)
+
+
 def test_what_others_have_there_counts_and_ones_own_is_known_better(fleet: Fleet) -> None:
     fleet.see([state("a", demand={"me": 3, "another": 1})])
     assert fleet.num_free("a") == 3

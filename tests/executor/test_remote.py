@@ -65,6 +65,25 @@ async def test_a_job_waits_here_while_no_slot_is_free_and_keeps_its_place() -> N
             assert (await read(stream)).error is None
 
 
+async def test_while_others_wait_no_more_than_a_share_of_the_slots_is_taken() -> None:
+    gate = Gate()
+    async with near(lambda: FakeEngine(num_slots=4, gate=gate)) as (executor, replicas):
+        await until_seen(executor, 4)
+        executor.share_with(1.0)
+        requests = [ask(f"prompt {n}", seed=n, requester=f"user {n}") for n in range(4)]
+        streams = [await executor.submit(request) for request in requests]
+        await eventually(lambda: len(replicas.drawn_by) == 2)
+        # Two of this process's four jobs have half of the slots: as many guilds wait elsewhere as here.
+        await asyncio.sleep(0.1)
+        assert (executor.status.num_running, executor.demand) == (2, 1.0)
+        executor.share_with(0.0)
+        await eventually(lambda: len(replicas.drawn_by) == 4)
+        assert executor.demand == 0.0
+        gate.open()
+        for stream in streams:
+            assert (await read(stream)).error is None
+
+
 async def test_a_killed_replica_costs_no_job(caplog: pytest.LogCaptureFixture) -> None:
     requests = [ask(f"prompt {n}", 2, seed=n, requester=f"user {n}") for n in range(4)]
     async with near(SLOW, num_replicas=2) as (executor, replicas):

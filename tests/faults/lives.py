@@ -23,11 +23,19 @@ from sqlalchemy import event
 
 from bot.app import run
 from bot.client import DalleBot
-from bot.config import DiscordSettings, EngineSettings, QueueSettings, Settings, StoreSettings
+from bot.config import (
+    DiscordSettings,
+    EngineSettings,
+    QueueSettings,
+    Settings,
+    ShardingSettings,
+    StoreSettings,
+)
 from bot.engine.base import PromptText
 from bot.engine.fake import FakeChunk, FakeEngine, FakePrefix, Faults
 from bot.errors import DalleBotError
 from bot.sandbox.pointing import discord_at
+from bot.shards import ALL_SHARDS, Shards
 from bot.store import FINAL_STATES, JobRecord, JobState, JobStore, Store
 
 PROCESSES: Final = multiprocessing.get_context("forkserver")
@@ -63,6 +71,7 @@ class Order:
     token: str
     kill: KillPoint | None = None
     delay_s: float = 0.01
+    shards: Shards = ALL_SHARDS
 
 
 class DeadlyEngine(FakeEngine):
@@ -96,11 +105,15 @@ def live(order: Order, ready: ReadyEvent) -> None:
 
     DalleBot.setup_hook = set_up  # type: ignore[assignment,method-assign]
     DalleBot.on_ready = tell  # type: ignore[assignment,method-assign]
+    sharding = ShardingSettings()
+    if order.shards != ALL_SHARDS:
+        sharding = ShardingSettings(count=order.shards.count, ids=order.shards.ids)
     settings = Settings(
         data_dir=order.data_dir,
         discord=DiscordSettings(token=SecretStr(order.token)),
         engine=EngineSettings(chunk_tokens=4),
         queue=QueueSettings(drain_s=0.0),
+        sharding=sharding,
         store=StoreSettings(url=SecretStr(order.url)),
     )
     faults = Faults(refused_prompts=REFUSED_PROMPTS, not_finite=[(NOT_FINITE_SEED, 0)])

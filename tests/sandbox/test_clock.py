@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from bot.sandbox.clock import Clock, Snowflakes, iso
+from bot.sandbox.clock import DISCORD_EPOCH_S, Clock, Snowflakes, iso
+from bot.shards import shard_of
 
 
 async def test_sleepers_wake_when_time_is_moved() -> None:
@@ -40,3 +41,11 @@ def test_snowflakes_grow_and_tell_the_time() -> None:
 
 def test_iso() -> None:
     assert iso(1_700_000_000.25) == "2023-11-14T22:13:20.250000+00:00"
+
+
+def test_ids_of_later_milliseconds_go_through_all_shards() -> None:
+    snowflakes = Snowflakes(Clock(lambda: DISCORD_EPOCH_S + 1000.0))
+    before = int(snowflakes.new())
+    ids = [int(snowflakes.later()) for _ in range(3)]
+    assert {shard_of(guild_id, 3) for guild_id in ids} == {0, 1, 2}
+    assert before < ids[0] < ids[1] < ids[2] < int(snowflakes.new())

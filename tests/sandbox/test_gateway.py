@@ -9,8 +9,11 @@ import discord
 import pytest
 
 from bot.sandbox import LineError, Sandbox
+from bot.sandbox.clock import Clock
+from bot.sandbox.gateway import Gateway
 from bot.sandbox.gateway_faults import GatewayFaults
 from bot.sandbox.gateway_session import MAX_KEPT_EVENTS, RESUMABLE_S, Session
+from bot.sandbox.world import World
 from tests.conftest import eventually
 from tests.sandbox.tiny_bot import TinyBot, online
 
@@ -216,3 +219,16 @@ async def test_the_library_notices_that_nothing_comes(sandbox: Sandbox, autoshar
     missed = asyncio.create_task(sandbox.play("/echo text:hi", timeout_s=5))
     await eventually(lambda: autosharded.events[1:2] == ["resumed"])
     assert (await missed)[1].text == "hi (plain, None)"
+
+
+def test_events_go_to_the_shard_of_their_guild_and_what_is_of_none_to_the_first() -> None:
+    gateway = Gateway(World(Clock()), "ws://127.0.0.1", lambda _: {})
+    heard: list[tuple[int, str]] = []
+    for shard in range(3):
+        session = Session(0, (shard, 3))
+        session.write = lambda frame, shard=shard: heard.append((shard, frame["t"]))
+        gateway._sessions[session.id] = session
+    assert gateway.dispatch("INTERACTION_CREATE", {"id": str(5 << 22), "guild_id": str(7 << 22)})
+    assert gateway.dispatch("INTERACTION_CREATE", {"id": str(5 << 22)})
+    assert gateway.dispatch("GUILD_DELETE", {"id": str(5 << 22)})
+    assert heard == [(1, "INTERACTION_CREATE"), (0, "INTERACTION_CREATE"), (2, "GUILD_DELETE")]

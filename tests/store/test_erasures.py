@@ -68,6 +68,7 @@ async def test_only_some_links_are_remembered(store: Store) -> None:
     for job in jobs:
         await store.erasures.erase_job(job.id, of=erasure, refused=(job.id,) * MAX_REMEMBERED)
     ended = await store.erasures.finish(erasure, NOW)
+    assert ended is not None
     assert (ended.num_refused, len(ended.refused)) == (2 * MAX_REMEMBERED, MAX_REMEMBERED)
 
 

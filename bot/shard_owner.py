@@ -1,0 +1,133 @@
+"""Keeps a process's shards its own: takes their leases at the start, renews them, and closes the fence before they end
+without that. Used by app.py where several processes share a database; event loop.
+
+A process whose shards another one has waits until that one ends: as a standby, or as what a supervisor has started anew
+before the dead one's leases are over.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from bot.cogs.background import BackgroundLoop
+from bot.errors import ConfigError, StartCancelledError, StoreError
+from bot.executor.queued import QueuedExecutor
+from bot.fence import Fence
+from bot.shards import Shards, format_ids
+from bot.store import LeaseStore, ShardLease
+
+LEASE_S: Final = 30.0
+RENEW_S: Final = 5.0
+RENEW_TIMEOUT_S: Final = 4.0
+# A request that was sent before the fence closed may reach Discord this much later.
+MARGIN_S: Final = 3.0
+POLL_S: Final = 1.0
+SAY_EVERY_S: Final = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class ShardOwner:
+    """`async with` waits for the shards, has them inside and gives them back.
+
+    fence: closed MARGIN_S before the leases end, and at once if they are lost. stop: set if nobody needs the shards any
+    more; whoever waits for them then gets StartCancelledError. Entering raises ConfigError if other processes have
+    another number of shards in all, and StoreError.
+    """
+
+    def __init__(
+        self,
+        leases: LeaseStore,
+        shards: Shards,
+        fence: Fence,
+        *,
+        stop: asyncio.Event | None = None,
+        lease_s: float = LEASE_S,
+        renew_s: float = RENEW_S,
+        poll_s: float = POLL_S,
+    ) -> None:
+        self._leases = leases
+        self._shards = shards
+        self._fence = fence
+        self._stop = stop or asyncio.Event()
+        self._lease_s = lease_s
+        self._poll_s = poll_s
+        self._executor: QueuedExecutor | None = None
+        self.name = f"{socket.gethostname()}, process {os.getpid()} ({secrets.token_hex(3)})"
+        self._loop = BackgroundLoop("leases of shards", self.renew, interval_s=renew_s)
+
+    def sharing(self, executor: QueuedExecutor) -> None:
+        """From now on other processes are told what waits here, and this executor what waits there."""
+        self._executor = executor
+
+    async def __aenter__(self) -> Self:
+        await self._take()
+        self._loop.start()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._loop.aclose()
+        try:
+            async with asyncio.timeout(RENEW_TIMEOUT_S):
+                await self._leases.release(self.name)
+        except (StoreError, TimeoutError) as error:
+            _log.warning("the shards could not be given back, others wait for them: %s", error or "not in time")
+
+    async def renew(self) -> None:
+        """Once. Raises StoreError and TimeoutError."""
+        if self._fence.is_closed:
+            return
+        asked_s = asyncio.get_running_loop().time()
+        demand = 0.0 if self._executor is None else self._executor.demand
+        async with asyncio.timeout(RENEW_TIMEOUT_S):
+            others = await self._leases.renew(self.name, self._shards, self._lease_s, demand)
+        if others is None:
+            _log.critical("the leases of the shards %s are lost", self._shards)
+            self._fence.close_at(asked_s)
+            return
+        self._fence.close_at(asked_s + self._lease_s - MARGIN_S)
+        if self._executor is not None:
+            self._executor.share_with(others)
+
+    async def _take(self) -> None:
+        loop = asyncio.get_running_loop()
+        known: dict[str, ShardLease] = {}
+        say_s = loop.time()
+        while True:
+            asked_s = loop.time()
+            in_the_way = await self._leases.in_the_way(self.name, self._shards)
+            if not in_the_way and await self._leases.take(self.name, self._shards, self._lease_s):
+                self._fence.close_at(asked_s + self._lease_s - MARGIN_S)
+                _log.info("this process has the shards %s", self._shards)
+                return
+            self._check_count(in_the_way, known)
+            if in_the_way and asked_s >= say_s:
+                say_s = asked_s + SAY_EVERY_S
+                theirs = format_ids(lease.shard for lease in in_the_way)
+                _log.warning(
+                    "waiting for the shards %s: %s has %s, until it ends", self._shards, in_the_way[0].owner, theirs
+                )
+            try:
+                async with asyncio.timeout(self._poll_s):
+                    await self._stop.wait()
+                raise StartCancelledError("Stopped while another process has the shards.")
+            except TimeoutError:
+                continue
+
+    def _check_count(self, in_the_way: Sequence[ShardLease], known: dict[str, ShardLease]) -> None:
+        """Raises ConfigError if a process lives that counts otherwise. known: what was seen of each owner first; a dead
+        one renews nothing."""
+        for lease in in_the_way:
+            before = known.setdefault(lease.owner, lease)
+            if lease.count != self._shards.count and lease.expires_at > before.expires_at:
+                raise ConfigError(
+                    f"sharding.count is {self._shards.count} here and {lease.count} in another process of this bot "
+                    f"({lease.owner}): set the same number everywhere. To change it, stop all of them first."
+                )

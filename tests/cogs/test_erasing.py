@@ -1,0 +1,91 @@
+"""Deletions of people whose jobs belong to several processes; tests/cogs/test_privacy.py has those of one process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest.mock import AsyncMock, MagicMock
+
+import discord
+import pytest
+
+from bot.catalogues import Languages
+from bot.cogs.delivery import Deliveries
+from bot.cogs.discord_clock import DiscordClock
+from bot.cogs.erasing import ASKED_LATELY, Erasing
+from bot.cogs.message_removal import MessageRemoval
+from bot.cogs.progress_note import ProgressNote
+from bot.pictures import PictureFolder
+from bot.shards import Shards
+from bot.store import JobState, Store
+from tests.store.samples import SNOWFLAKE, new_job, url_of
+
+SHARDS = (1, 2)
+
+
+@asynccontextmanager
+async def erasing_in(url: str, shard: int, folder: Path) -> AsyncIterator[tuple[Erasing, Store]]:
+    """As the process with this shard has it."""
+    removal = MagicMock(spec=MessageRemoval, remove_in_the_end=AsyncMock(return_value=()), remove_direct=AsyncMock())
+    async with Store.open(url, shards=Shards(3, (shard,))) as store:
+        erasing = Erasing(
+            MagicMock(spec=discord.Client, fetch_user=AsyncMock(side_effect=OSError)),
+            store=store,
+            pictures=PictureFolder(folder, 2**20),
+            removal=removal,
+            deliveries=MagicMock(spec=Deliveries),
+            clock=DiscordClock(),
+            languages=Languages.load(),
+            unfinished_pause_s=0.0,
+        )
+        yield erasing, store
+
+
+@pytest.fixture
+async def processes(tmp_path: Path) -> AsyncIterator[list[tuple[Erasing, Store]]]:
+    """Two of them, with a job each of the same person."""
+    url = url_of(tmp_path)
+    async with (
+        erasing_in(url, SHARDS[0], tmp_path / "pictures") as one,
+        erasing_in(url, SHARDS[1], tmp_path / "pictures") as other,
+    ):
+        for shard in SHARDS:
+            job = await one[1].jobs.create(new_job(shard, guild_id=shard << 22))
+            await one[1].jobs.move(job.id, JobState.FAILED, error="It failed.")
+        yield [one, other]
+
+
+async def left(store: Store) -> list[int]:
+    return sorted(job.guild_id or 0 for job in await store.jobs.latest_of(SNOWFLAKE))
+
+
+async def test_each_deletes_its_own_and_the_one_that_was_asked_ends_it(
+    processes: list[tuple[Erasing, Store]],
+) -> None:
+    (asked, store), (other, _) = processes
+    await asked.record(SNOWFLAKE, "en-US")
+    note = MagicMock(spec=ProgressNote, tell=AsyncMock(), end=AsyncMock(return_value=True))
+    asked._notes[SNOWFLAKE] = note
+    await asked._work()
+    assert await left(store) == [2 << 22]
+    note.end.assert_not_awaited()
+    await other._work()
+    assert await left(store) == []
+    assert len(await store.erasures.under_way()) == 1, "the other process leaves the end to the one that was asked"
+    await asked._work()
+    assert await store.erasures.under_way() == []
+    (text,) = note.end.await_args.args
+    assert text.startswith("Deleted: 2 results")
+
+
+async def test_if_that_one_is_gone_whichever_comes_ends_it(processes: list[tuple[Erasing, Store]]) -> None:
+    (asked, store), (other, _) = processes
+    await store.erasures.begin(SNOWFLAKE, "en-US", datetime.now(UTC) - ASKED_LATELY / 2)
+    await asked._work()
+    await other._work()
+    assert len(await store.erasures.under_way()) == 1
+    (erasure,) = await store.erasures.under_way()
+    await store.erasures.finish(erasure, datetime.now(UTC))
+    await store.erasures.begin(SNOWFLAKE, "en-US", datetime.now(UTC) - ASKED_LATELY - timedelta(seconds=1))
+    await other._work()
+    assert await store.erasures.under_way() == []

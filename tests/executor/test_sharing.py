@@ -1,0 +1,29 @@
+import pytest
+
+from bot.executor.sharing import share_of
+
+
+@pytest.mark.parametrize(
+    ("num_slots", "own", "others", "share"),
+    [
+        (36, 1.0, 0.0, 36),
+        (36, 0.0, 0.0, 36),
+        (36, 1.0, 1.0, 18),
+        (36, 1.0, 3.0, 9),
+        (36, 2.5, 0.5, 30),
+        (8, 1.0, 2.0, 3),
+        (4, 1.0, 999.0, 1),
+        (4, 0.0, 1.0, 1),
+        (0, 1.0, 1.0, 1),
+    ],
+)
+def test_the_share_follows_demand(num_slots: int, own: float, others: float, share: int) -> None:
+    assert share_of(num_slots, own, others) == share
+
+
+@pytest.mark.parametrize("num_slots", range(1, 13))
+@pytest.mark.parametrize("demands", [(1.0, 1.0), (1.0, 2.0, 5.0), (0.1, 10.0, 3.0, 3.0)])
+def test_no_slot_stays_free_while_all_wait(num_slots: int, demands: tuple[float, ...]) -> None:
+    shares = [share_of(num_slots, own, sum(demands) - own) for own in demands]
+    assert sum(shares) >= num_slots
+    assert all(1 <= share <= num_slots for share in shares)
