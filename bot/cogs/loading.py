@@ -83,6 +83,7 @@ async def load_cogs(
         executor=services.executor,
         deliveries=services.deliveries,
         cancelling=cancelling,
+        shards=services.store.shards,
         languages=services.languages,
     )
     questions = VariantQuestions(services.languages)

@@ -16,6 +16,7 @@ from bot.errors import StoreError
 from bot.executor.base import Executor
 from bot.language import Language, Text
 from bot.render import escape_shortened
+from bot.shards import Shards
 from bot.store import FINAL_STATES, JobStore
 from bot.views.custom_id import Action, CustomId
 from bot.views.job_control import make_button, make_view
@@ -26,7 +27,8 @@ MAX_SAID_UNITS: Final = 120
 
 
 class QueueCog(commands.Cog):
-    """The command and its buttons."""
+    """The command and its buttons. shards: of this process: only it can end the jobs of its servers, so that others are
+    listed there."""
 
     def __init__(
         self,
@@ -35,9 +37,11 @@ class QueueCog(commands.Cog):
         executor: Executor,
         deliveries: Deliveries,
         cancelling: Cancelling,
+        shards: Shards,
         languages: Languages,
     ) -> None:
         self._store = store
+        self._shards = shards
         self._executor = executor
         self._deliveries = deliveries
         self._cancelling = cancelling
@@ -82,7 +86,7 @@ class QueueCog(commands.Cog):
         return [
             ListedJob(job, self._deliveries.standing(job.id))
             for job in reversed(newest)
-            if job.state not in FINAL_STATES
+            if job.state not in FINAL_STATES and self._shards.serves(job.guild_id)
         ]
 
 
