@@ -52,6 +52,7 @@ def test_a_cluster_that_can_not_be_joined_is_named(engines: Engines) -> None:
     address = ray.get_runtime_context().gcs_address
     program = f"""
 import asyncio
+import socket
 import ray
 from bot.errors import ConfigError
 from bot.executor.ray.connecting import connect
@@ -64,11 +65,15 @@ def say(address):
 
 say("127.0.0.1:1")
 say("somewhere")
+with socket.create_server(("127.0.0.1", 0)) as silent:
+    say(f"127.0.0.1:{{silent.getsockname()[1]}}")
 ray.__version__ = "1.2.3"
 say("{address}")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=150, check=True)
-    nowhere, nothing, other = done.stdout.splitlines()
+    nowhere, nothing, silent, other = done.stdout.splitlines()
+    assert silent.startswith("executor.address: no Ray cluster answers at 127.0.0.1:")
+    assert "(timed out)" in silent
     assert nowhere.startswith("executor.address: no Ray cluster answers at 127.0.0.1:1 (")
     assert nothing.startswith("executor.address: no Ray cluster answers at somewhere (")
     assert other.startswith(f"executor.address: the Ray cluster at {address} can't be joined (Version mismatch")

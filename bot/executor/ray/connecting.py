@@ -30,6 +30,10 @@ REACH_TIMEOUT_S: Final = 5.0
 LEAVE_TIMEOUT_S: Final = 20.0
 # A cluster that was started anew has another controller, of which those who knew the old one learn nothing.
 REJOIN_AFTER_S: Final = 20.0
+# How HTTP/2 begins, which Ray speaks: the client's preface and settings; the other side's settings come back. A frame
+# begins with three bytes of its length and one of its kind.
+_SETTINGS: Final = b"\x04"
+_HELLO: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(5)
 # What Ray raises where a replica, or the way to it, is gone. An error of the replica's own code is among them.
 _LOST: Final = (RayError, RayServeException)
 # The same for calls that may find that this process has left the cluster, or was thrown out.
@@ -260,7 +264,11 @@ def _check_reachable(address: str) -> None:
     """Ray itself tries for minutes. Raises OSError, or ValueError for what is no address."""
     if address != "auto":
         host, _, port = address.rpartition(":")
-        socket.create_connection((host, int(port)), REACH_TIMEOUT_S).close()
+        with socket.create_connection((host, int(port)), REACH_TIMEOUT_S) as stream:
+            stream.sendall(_HELLO)
+            answer = stream.recv(9)
+        if answer[3:4] != _SETTINGS:
+            raise ConnectionError("what listens there is no Ray")
 
 
 def _why_there_is_none(application: str, timeout_s: float) -> str:
