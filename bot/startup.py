@@ -67,7 +67,8 @@ class LogListener:
 class StartUp:
     """One start. seconds: how long each stage took, by its name, in the order in which they ended. clock: seconds.
 
-    All methods but `cancel` are called on the thread that starts the engine; `silent_s` may be read on any.
+    All methods but `begin`, which comes before, and `cancel` are called on the thread that starts the engine; `silent_s`
+    may be read on any.
     """
 
     def __init__(self, listener: Listener | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -77,6 +78,11 @@ class StartUp:
         self._cancelled = threading.Event()
         self._began = time.perf_counter()
         self.seconds: dict[str, float] = {}
+
+    def begin(self) -> None:
+        """Notes that the start begins only now, however long ago this was made."""
+        self._heard_s = self._clock()
+        self._began = time.perf_counter()
 
     @contextmanager
     def stage(self, name: str, *, total: int | None = None, unit: str = "") -> Iterator[Advance]:

@@ -112,6 +112,15 @@ def test_every_step_of_a_start_is_a_sign_of_life() -> None:
     assert steps == [0.0, 5.0, 0.0, 6.0, 0.0, 0.0, 0.0]
 
 
+def test_a_start_that_begins_late_has_not_been_silent_before() -> None:
+    now = 0.0
+    start_up = StartUp(Recorder(), clock=lambda: now)
+    now = 1000.0
+    start_up.begin()
+    now = 1003.0
+    assert start_up.silent_s == 3.0
+
+
 def test_what_the_start_has_made_is_spared_by_collections() -> None:
     ring: list[object] = []
     ring.append(ring)

@@ -5,6 +5,7 @@ operations only, never over an engine call or a callback, so taking it does not 
 """
 
 import threading
+from collections.abc import Iterable
 
 from bot.errors import ExecutorClosedError
 from bot.executor.questions import Question, Questions
@@ -74,10 +75,10 @@ class Backlog:
         with self._changed:
             return self._scheduler.num_waiting, len(self._scheduler.started)
 
-    def demand(self) -> float:
-        """The weight of all guilds in which jobs wait."""
+    def demand(self, also: Iterable[str]) -> float:
+        """The weight of all guilds in which jobs wait, and of those in `also`."""
         with self._changed:
-            return self._scheduler.demand
+            return self._scheduler.demand(also)
 
     def drain(self, sentence: Text) -> tuple[Job, ...]:
         """Refuses further jobs and questions with ExecutorClosedError(sentence), and forgets and returns the jobs that

@@ -97,6 +97,8 @@ class LocalExecutor(QueuedExecutor):
         if self._thread is not None or self._state is EngineState.CLOSED:
             raise RuntimeError("This executor has been started already: build a new one.")
         self._loop = asyncio.get_running_loop()
+        # Whoever waits for another process to end is made long before it starts.
+        self._start_up.begin()
         # A daemon, so that a device that hangs can't keep the program from ending; `aclose` joins it.
         self._thread = threading.Thread(target=self._run_engine, name="engine", daemon=True)
         self._thread.start()
@@ -126,9 +128,8 @@ class LocalExecutor(QueuedExecutor):
         """Ends every job with JobCancelledError and the thread with its present chunk. Safe to call twice."""
         self._close()
         self._refuse_answers(STOPPING)
-        for task in self._tasks:
-            task.cancel()
         self._start_up.cancel()
+        await self._end_tasks()
         if self._thread is None or self._has_hung:
             return
         await asyncio.to_thread(self._thread.join, self._close_timeout_s)
@@ -146,10 +147,17 @@ class LocalExecutor(QueuedExecutor):
     def _run_engine(self) -> None:
         run_engine(self._engine_factory, self._backlog, self._post, chunk_tokens=self._chunk_tokens, pulse=self._pulse)
 
-    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _end_tasks(self) -> None:
+        if tasks := set(self._tasks):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=self._close_timeout_s)
 
     async def _watch(self, limit_s: float, thread: threading.Thread) -> None:
         await until_hung(self._pulse, limit_s, thread)
@@ -204,16 +212,18 @@ class LocalExecutor(QueuedExecutor):
                 # A job that fails before it starts leaves its place to those behind it.
                 self._places.refresh()
             case AloneChanged():
-                self._begin(self._announce(event), "announce a job that is drawn alone")
+                self._announce(event)
             case QuestionAnswered(question, vector):
                 self._answer(question, vector)
 
-    async def _announce(self, changed: AloneChanged) -> None:
-        try:
+    def _announce(self, changed: AloneChanged) -> None:
+        async def tell() -> None:
             if changed.job.alone is not None:
                 await changed.job.alone(changed.is_alone)
-        finally:
-            changed.may_go_on.set()
+
+        # Not at the end of the task itself: one that is cancelled before its first step never comes there.
+        task = self._begin(tell(), "announce a job that is drawn alone")
+        task.add_done_callback(lambda _: changed.may_go_on.set())
 
     def _answer(self, question: Question, vector: npt.NDArray[np.float32] | None) -> None:
         answer = self._answers.get(question)

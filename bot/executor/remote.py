@@ -114,8 +114,8 @@ class RemoteExecutor(QueuedExecutor):
 
     @property
     def demand(self) -> float:
-        """The weight of the guilds that wait here."""
-        return self._backlog.demand()
+        """The weight of the guilds that wait here, for a first replica or for another one."""
+        return self._backlog.demand(course.job.request.guild for course in self._returning)
 
     def share_with(self, others: float) -> None:
         """others: the demand of all other processes. While there is any, no more than a share of the slots is taken."""

@@ -7,7 +7,7 @@ drawn, and nothing starts beside it.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -97,11 +97,6 @@ class Scheduler:
         return len(self._alone) + len(self._waiting)
 
     @property
-    def demand(self) -> float:
-        """The weight of all guilds in which jobs wait."""
-        return self._waiting.demand
-
-    @property
     def started(self) -> tuple[Job, ...]:
         """Jobs that were admitted, wholly or in part, in the order of their start."""
         return tuple(self._started)
@@ -140,6 +135,10 @@ class Scheduler:
         else:
             self._alone.append(job)
         return next(position for position, waiting in enumerate(self.lineup.waiting, start=1) if waiting is job)
+
+    def demand(self, also: Iterable[str] = ()) -> float:
+        """The weight of all guilds in which jobs wait, and of those in `also`."""
+        return self._waiting.demand(chain(also, (job.request.guild for job in self._alone)))
 
     def start(self) -> Job:
         """Starts the job whose turn it is, for whoever has room for all of it. Raises ValueError if none waits."""

@@ -26,7 +26,7 @@ same, with I + x images that the guild has to start. The last c are of a job tha
 """
 
 from bisect import insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import merge
 from typing import Generic, TypeVar
@@ -112,16 +112,15 @@ class Turns(Generic[JobT]):
         """The jobs in the order in which they start if nobody else comes."""
         return (job for _, _, job in merge(*(guild.turns() for guild in self._guilds.values())))
 
-    @property
-    def demand(self) -> float:
-        """The weight of all guilds in which jobs wait."""
-        return sum(guild.weight for guild in self._guilds.values())
+    def demand(self, also: Iterable[str] = ()) -> float:
+        """The weight of all guilds in which jobs wait, and of those in `also`."""
+        return sum(self._weight(guild) for guild in {*self._guilds, *also})
 
     def add(self, ticket: Ticket[JobT]) -> None:
         """Lets a job wait."""
         guild = self._guilds.get(ticket.guild)
         if guild is None:
-            guild = _Guild(self._guild_weights.get(ticket.guild, 1.0), self._last_tag)
+            guild = _Guild(self._weight(ticket.guild), self._last_tag)
             self._guilds[ticket.guild] = guild
         guild.add(ticket, self._num_added)
         self._num_added += 1
@@ -149,6 +148,9 @@ class Turns(Generic[JobT]):
         """Forgets every job."""
         self._guilds.clear()
         self._last_tag = 0.0
+
+    def _weight(self, guild: str) -> float:
+        return self._guild_weights.get(guild, 1.0)
 
     def _forget_if_empty(self, key: str) -> None:
         if not self._guilds[key].waiting:

@@ -6,7 +6,9 @@ import threading
 import pytest
 
 from bot.engine.fake import FakeEngine, Faults
+from bot.executor.events import AloneChanged
 from bot.executor.local import LocalExecutor
+from bot.executor.scheduler import Job
 
 from .drive import ask, check_result, read, soon
 
@@ -64,3 +66,37 @@ async def test_closing_does_not_wait_for_an_announcement() -> None:
         await executor.submit(ask(), alone=announce)
         await soon(is_asked.wait())
     assert not any(thread.name == "engine" for thread in threading.enumerate())
+
+
+async def test_an_announcement_that_closing_forestalls_holds_nobody_up() -> None:
+    """Its task is cancelled before its first step."""
+    told: list[bool] = []
+
+    async def announce(is_alone: bool) -> None:
+        told.append(is_alone)
+
+    async with LocalExecutor(FakeEngine, chunk_tokens=4) as executor:
+        changed = AloneChanged(Job(ask(), announce), is_alone=True)
+        executor._on_event(changed)
+        await executor.aclose()
+    assert changed.may_go_on.is_set()
+    assert not told
+
+
+async def test_closing_waits_until_an_announcement_has_ended() -> None:
+    is_asked, has_ended = asyncio.Event(), asyncio.Event()
+
+    async def announce(is_alone: bool) -> None:
+        is_asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            # As long as it takes to let go of a database.
+            await asyncio.sleep(0.2)
+            has_ended.set()
+
+    async with LocalExecutor(FakeEngine, chunk_tokens=4) as executor:
+        executor._on_event(AloneChanged(Job(ask(), announce), is_alone=True))
+        await soon(is_asked.wait())
+        await executor.aclose()
+        assert has_ended.is_set()

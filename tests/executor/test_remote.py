@@ -12,7 +12,7 @@ from bot.errors import JobFailedError, NotReadyError, QueueFullError
 from bot.executor.base import EngineState
 from bot.executor.remote import MAX_LOSSES, RemoteExecutor
 from bot.executor.replicas import ReplicaState, Sign
-from bot.executor.scheduler import Scheduler
+from bot.executor.scheduler import Alone, Scheduler
 from bot.requests import GenerationRequest, Progress, Started
 from tests.conftest import eventually
 
@@ -65,13 +65,18 @@ async def test_a_job_waits_here_while_no_slot_is_free_and_keeps_its_place() -> N
             assert (await read(stream)).error is None
 
 
-async def test_while_others_wait_no_more_than_a_share_of_the_slots_is_taken() -> None:
+async def go_first(is_alone: bool) -> None:
+    """What a job has that did not survive the process before."""
+
+
+@pytest.mark.parametrize("alone", [None, go_first])
+async def test_while_others_wait_no_more_than_a_share_of_the_slots_is_taken(alone: Alone | None) -> None:
     gate = Gate()
     async with near(lambda: FakeEngine(num_slots=4, gate=gate)) as (executor, replicas):
         await until_seen(executor, 4)
         executor.share_with(1.0)
         requests = [ask(f"prompt {n}", seed=n, requester=f"user {n}") for n in range(4)]
-        streams = [await executor.submit(request) for request in requests]
+        streams = [await executor.submit(request, alone=alone) for request in requests]
         await eventually(lambda: len(replicas.drawn_by) == 2)
         # Two of this process's four jobs have half of the slots: as many guilds wait elsewhere as here.
         await asyncio.sleep(0.1)
@@ -80,6 +85,29 @@ async def test_while_others_wait_no_more_than_a_share_of_the_slots_is_taken() ->
         await eventually(lambda: len(replicas.drawn_by) == 4)
         assert executor.demand == 0.0
         gate.open()
+        for stream in streams:
+            assert (await read(stream)).error is None
+
+
+async def test_jobs_that_lost_their_replica_have_their_share_of_the_others() -> None:
+    gates = [Gate(), Gate()]
+    engines = [partial(FakeEngine, num_slots=4, gate=gate) for gate in gates]
+    async with near(*engines) as (executor, replicas):
+        await until_seen(executor, 8)
+        requests = [ask(f"prompt {n}", seed=n, requester=f"user {n}") for n in range(4)]
+        streams = [await executor.submit(request) for request in requests]
+        await eventually(lambda: len(replicas.drawn_by) == 4)
+        killed = replicas.drawn_by[0][1]
+        lost = sum(replica_id == killed for _, replica_id in replicas.drawn_by)
+        assert lost == 2
+        # So little waits elsewhere that it leaves all slots but a part of one.
+        executor.share_with(0.01)
+        del replicas.there[killed]
+        gates[int(killed.removeprefix("replica "))].open()
+        # The two that are left are at their gate meanwhile.
+        await eventually(lambda: len(replicas.drawn_by) == 4 + lost)
+        for gate in gates:
+            gate.open()
         for stream in streams:
             assert (await read(stream)).error is None
 

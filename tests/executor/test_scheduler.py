@@ -124,6 +124,18 @@ def test_a_job_that_is_to_be_alone_counts_and_can_be_taken_back() -> None:
     assert scheduler.start() is alone
 
 
+def test_a_guild_that_waits_is_demand_once_whatever_waits_in_it() -> None:
+    scheduler = Scheduler(max_jobs=99, max_jobs_per_user=99, guild_weights={"big": 2.0, "small": 0.5})
+    assert scheduler.demand() == 0.0
+    for guild, alone in (("big", None), ("big", told), ("small", told), ("small", told)):
+        scheduler.add(Job(ask(guild=guild), alone))
+    assert scheduler.demand() == 2.5
+    assert scheduler.demand(["small", "another", "another"]) == 3.5
+    for _ in range(3):
+        scheduler.start()
+    assert scheduler.demand() == 2.0
+
+
 def test_no_free_slot_starts_nothing() -> None:
     scheduler = roomy()
     scheduler.add(job())

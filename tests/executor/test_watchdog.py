@@ -121,6 +121,23 @@ async def test_a_model_that_does_not_load_ends_the_executor(caplog: pytest.LogCa
         assert "may_load.wait" in record.getMessage()
 
 
+async def test_what_was_waited_for_before_the_start_does_not_count() -> None:
+    """A standby is made long before it takes over."""
+    may_load, clock = threading.Event(), FakeClock()
+    start_up = StartUp(clock=clock)
+
+    def load() -> FakeEngine:
+        may_load.wait(20.0)
+        return FakeEngine()
+
+    clock.sleep(100 * LIMIT_S)
+    async with LocalExecutor(load, chunk_tokens=4, start_up=start_up, load_timeout_s=LIMIT_S) as executor:
+        await asyncio.sleep(LIMIT_S)
+        assert executor.status.state is EngineState.LOADING
+        may_load.set()
+        await eventually(lambda: executor.status.state is EngineState.READY)
+
+
 async def test_a_model_that_has_loaded_is_not_waited_for_any_more() -> None:
     clock = FakeClock()
     start_up = StartUp(clock=clock)
