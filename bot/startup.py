@@ -67,8 +67,7 @@ class LogListener:
 class StartUp:
     """One start. seconds: how long each stage took, by its name, in the order in which they ended. clock: seconds.
 
-    All methods but `begin`, which comes before, and `cancel` are called on the thread that starts the engine; `silent_s`
-    may be read on any.
+    All methods but `begin` and `cancel` are called on the thread that starts the engine; `silent_s` may be read on any.
     """
 
     def __init__(self, listener: Listener | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -80,7 +79,7 @@ class StartUp:
         self.seconds: dict[str, float] = {}
 
     def begin(self) -> None:
-        """Notes that the start begins only now, however long ago this was made."""
+        """Notes that the start begins only now, however long ago this was made. Called before that thread has it."""
         self._heard_s = self._clock()
         self._began = time.perf_counter()
 
