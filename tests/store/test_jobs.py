@@ -1,15 +1,20 @@
 import asyncio
+import sqlite3
+from contextlib import closing
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
+from sqlalchemy import Engine, event
 
 from bot.errors import IllegalMoveError, StoreError
 from bot.store import JobOutline, JobRecord, JobState, JobStore, NewJob, Store, Usage, may_move
 from bot.store.schema import jobs as jobs_table
 from bot.store.states import TRANSITIONS
-from tests.store.samples import SNOWFLAKE, new_job, run_sql
+from tests.store.samples import SNOWFLAKE, new_job, run_sql, url_of
 
 RUN_TO: dict[JobState, list[JobState]] = {
     JobState.RUNNING: [JobState.QUEUED, JobState.RUNNING],
@@ -169,6 +174,25 @@ async def test_the_ids_of_all_that_have_not_ended(jobs: JobStore) -> None:
     ids = [(await jobs.create(new_job(number))).id for number in range(3)]
     await jobs.move(ids[0], JobState.FAILED)
     assert await jobs.unfinished_ids() == {*ids[1:]}
+
+
+async def test_those_that_have_ended_are_not_looked_through_for_the_others(tmp_path: Path) -> None:
+    """There may be a million of them, and the question comes with each result."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(connection: object, cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    async with Store.open(url_of(tmp_path)) as store:
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            await store.jobs.unfinished_ids()
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+    statement, parameters = next((text, values) for text, values in asked if "FROM jobs" in text)
+    with closing(sqlite3.connect(tmp_path / "data" / "bot.sqlite3")) as connection:
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    assert plan == ["SEARCH jobs USING INDEX ix_jobs_state_created_at (state=?)"]
 
 
 async def test_unfinished_is_oldest_first_and_bounded(jobs: JobStore) -> None:
