@@ -1,7 +1,8 @@
 """The pictures of finished jobs on disk: one PNG each, in `<folder>/<first two of the job id>/<job id>/<rank>.png`.
 
-Every method blocks: callers use a worker thread, and may use several at once. A picture is a file that is whole or
-isn't there, and outlives a power cut once it was saved; one that a disk has damaged counts as missing.
+Every method blocks: callers use a worker thread, and may use several at once. Other processes may write to the folder
+and remove from it at any time. A picture is a file that is whole or isn't there, and outlives a power cut once it was
+saved; one that a disk has damaged counts as missing.
 """
 
 import os
@@ -9,7 +10,7 @@ import re
 import shutil
 import threading
 from collections.abc import Container, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +21,13 @@ _JOB_ID: Final = re.compile(r"[0-9a-f]{12}")
 _PNG_END: Final = b"IEND\xaeB`\x82"
 _BLOCK_BYTES: Final = 4096
 _KEPT_SHARE: Final = 0.9
+_UNSEEN_SHARE: Final = 0.05
 
 
 class PictureFolder:
     """A folder of at most `max_bytes` on disk: the pictures of the oldest jobs that nobody waits for give way to new
-    ones.
+    ones. Of several processes that share it, each may go beyond that by a twentieth, before it sees what the others have
+    written.
 
     job_id: 12 lower-case hexadecimal digits; ValueError for anything else. rank: 1 is the best. Methods raise
     StoreError if the disk or the rights are at fault.
@@ -35,6 +38,7 @@ class PictureFolder:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._total_bytes: int | None = None  # None until the folder was looked through
+        self._unseen_bytes = 0  # written here since then
 
     def save(self, job_id: str, pngs: Sequence[bytes], *, spared: Container[str] = frozenset()) -> None:
         """Keeps the pictures of a job, best first, over those that it has already; a power cut can't take them then.
@@ -47,10 +51,12 @@ class PictureFolder:
             known_bytes, self._total_bytes = self._total_bytes, None
             replaced = _size_of(folder)
             self._write(folder, pngs)
-            if known_bytes is None:
-                self._total_bytes = sum(size for _, size, _ in self._jobs())
+            written = _size_of(folder)
+            self._unseen_bytes += written
+            if known_bytes is None or self._unseen_bytes > self._max_bytes * _UNSEEN_SHARE:
+                self._total_bytes = _bytes_of(self._look_through())
             else:
-                self._total_bytes = known_bytes + _size_of(folder) - replaced
+                self._total_bytes = known_bytes + written - replaced
             if self._total_bytes > self._max_bytes:
                 self._make_room(folder, spared)
 
@@ -84,8 +90,8 @@ class PictureFolder:
     def _make_room(self, new: Path, spared: Container[str]) -> None:
         """Goes a little below the limit, since looking through the folder takes a while. Without room for the new
         pictures they go."""
-        jobs = sorted(self._jobs())
-        self._total_bytes = sum(size for _, size, _ in jobs)
+        jobs = self._look_through()
+        self._total_bytes = _bytes_of(jobs)
         for _, size, folder in jobs:
             if self._total_bytes <= self._max_bytes * _KEPT_SHARE:
                 return
@@ -99,16 +105,21 @@ class PictureFolder:
             )
 
     def _remove(self, folder: Path, size: int) -> None:
-        if folder.exists():
+        with suppress(FileNotFoundError):
             shutil.rmtree(folder)
         if self._total_bytes is not None:
             self._total_bytes -= size
 
+    def _look_through(self) -> list[tuple[float, int, Path]]:
+        """Every job's time of writing, bytes and folder, oldest first."""
+        self._unseen_bytes = 0
+        return sorted(self._jobs())
+
     def _jobs(self) -> Iterator[tuple[float, int, Path]]:
-        """Each job's time of writing, bytes and folder."""
         for folder in self._folder.glob("??/*"):
             if _JOB_ID.fullmatch(folder.name):
-                yield folder.stat().st_mtime, _size_of(folder), folder
+                with suppress(FileNotFoundError):
+                    yield folder.stat().st_mtime, _size_of(folder), folder
 
     @contextmanager
     def _refusals(self, verb: str) -> Iterator[None]:
@@ -120,10 +131,15 @@ class PictureFolder:
             ) from error
 
 
+def _bytes_of(jobs: Sequence[tuple[float, int, Path]]) -> int:
+    return sum(size for _, size, _ in jobs)
+
+
 def _size_of(folder: Path) -> int:
     """Bytes on disk, where files take whole blocks; 0 if there is no such folder."""
-    try:
-        with os.scandir(folder) as entries:
-            return sum(-(-entry.stat().st_size // _BLOCK_BYTES) * _BLOCK_BYTES for entry in entries)
-    except FileNotFoundError:
-        return 0
+    num_blocks = 0
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                num_blocks += -(-entry.stat().st_size // _BLOCK_BYTES)
+    return num_blocks * _BLOCK_BYTES

@@ -1,4 +1,5 @@
 import os
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -100,6 +101,65 @@ def test_what_another_run_has_left_counts(tmp_path: Path) -> None:
     assert kept(folder) == [ONE, TWO]
     folder.save(THREE, [png()])
     assert kept(folder) == [THREE], "a little more than needed is made free"
+
+
+def test_what_another_process_writes_meanwhile_counts_too(tmp_path: Path) -> None:
+    ours, theirs = make(tmp_path, max_bytes=40 * BLOCK), make(tmp_path, max_bytes=2**30)
+    ours.save(ONE, [png()])
+    theirs.save(TWO, [bytes(40 * BLOCK)])
+    age(tmp_path, TWO, 1)
+    for _ in range(3):
+        ours.save(THREE, [png()])
+    assert not (tmp_path / "pictures" / "01" / TWO).exists()
+    assert kept(ours) == [ONE, THREE]
+
+
+@pytest.mark.fault
+def test_another_process_may_remove_what_is_about_to_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make(tmp_path, max_bytes=2 * BLOCK)
+    for time_s, job_id in enumerate((ONE, TWO)):
+        folder.save(job_id, [png()])
+        age(tmp_path, job_id, time_s)
+    remove = shutil.rmtree
+
+    def remove_twice(path: Path) -> None:
+        remove(path)
+        remove(path)
+
+    monkeypatch.setattr(shutil, "rmtree", remove_twice)
+    folder.save(THREE, [png()])
+    assert kept(folder) == [THREE]
+    folder.delete(THREE)
+    assert kept(folder) == []
+
+
+@pytest.mark.fault
+def test_another_process_may_remove_a_job_while_the_folder_is_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path).save(ONE, [png()])
+    stat = Path.stat
+
+    def removed_just_before(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.name == ONE:
+            shutil.rmtree(path, ignore_errors=True)
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", removed_just_before)
+    folder = make(tmp_path)
+    folder.save(TWO, [png()])
+    assert kept(folder) == [TWO]
+
+
+@pytest.mark.fault
+def test_a_file_that_is_gone_when_its_size_is_asked_hides_no_others(tmp_path: Path) -> None:
+    """Such is the part of a picture that another process has just renamed; here, a link to nothing."""
+    make(tmp_path).save(ONE, [png(), png()])
+    (tmp_path / "pictures" / "00" / ONE / "3.png.part").symlink_to(tmp_path / "nothing")
+    age(tmp_path, ONE, 1)
+    folder = make(tmp_path, max_bytes=2 * BLOCK)
+    folder.save(TWO, [png()])
+    assert kept(folder) == [TWO]
 
 
 def test_replaced_and_deleted_pictures_do_not_count(tmp_path: Path) -> None:
