@@ -22,8 +22,9 @@
     │   └── ExecutorClosedError       the program is stopping, or the engine never came up
     ├── EngineHungError               the device stopped answering; only the end of the process helps (exit code 1)
     ├── StartCancelledError           the program is told to stop while it opens its engine or waits for shards
-    └── StoreError                    the database refused
-        └── IllegalMoveError          a job can't go from the state in which it is to that one
+    └── StoreError                    the database refused, or the disk
+        ├── IllegalMoveError          a job can't go from the state in which it is to that one
+        └── NoRoomError               what others wait for takes all the room that pictures may take
 
 The sandbox adds two of its own (bot/sandbox/errors.py), and bot/fence.py one that is like a lost connection.
 
@@ -145,8 +146,12 @@ class StartCancelledError(DalleBotError):
 
 
 class StoreError(DalleBotError):
-    """The database refused an operation."""
+    """The database refused an operation, or the disk did."""
 
 
 class IllegalMoveError(StoreError):
     """A job can't go from the state in which it is to that one; the message names both."""
+
+
+class NoRoomError(StoreError):
+    """Pictures that others wait for take all the room that there may be; the message names the setting."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from bot.errors import StoreError
+from bot.errors import NoRoomError, StoreError
 from bot.lasting_file import sync_folder, write_lasting
 
 _JOB_ID: Final = re.compile(r"[0-9a-f]{12}")
@@ -26,8 +26,8 @@ _UNSEEN_SHARE: Final = 0.05
 
 class PictureFolder:
     """A folder of at most `max_bytes` on disk: the pictures of the oldest jobs that nobody waits for give way to new
-    ones. Of several processes that share it, each may go beyond that by a twentieth, before it sees what the others have
-    written.
+    ones. Of several processes that share it, each may go beyond that by a twentieth, before it sees what the others
+    have written.
 
     job_id: 12 lower-case hexadecimal digits; ValueError for anything else. rank: 1 is the best. Methods raise
     StoreError if the disk or the rights are at fault.
@@ -43,7 +43,7 @@ class PictureFolder:
     def save(self, job_id: str, pngs: Sequence[bytes], *, spared: Container[str] = frozenset()) -> None:
         """Keeps the pictures of a job, best first, over those that it has already; a power cut can't take them then.
 
-        spared: jobs whose pictures don't give way. Raises StoreError too if there is no room beside those.
+        spared: jobs whose pictures don't give way. Raises NoRoomError if there is no room beside those.
         """
         folder = self._folder_of(job_id)
         with self._lock, self._refusals("written"):
@@ -99,7 +99,7 @@ class PictureFolder:
                 self._remove(folder, size)
         if self._total_bytes > self._max_bytes:
             self._remove(new, _size_of(new))
-            raise StoreError(
+            raise NoRoomError(
                 f"There is no room in {self._folder}: pictures that wait for moderators or for Discord take all of its "
                 f"{self._max_bytes} bytes. Raise store.max_picture_bytes, or have moderators decide."
             )

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bot.collage import encode_png
-from bot.errors import StoreError
+from bot.errors import NoRoomError, StoreError
 from bot.pictures import PictureFolder
 
 ONE, TWO, THREE = "00" * 6, "0123456789ab", "01" + "f" * 10
@@ -186,7 +186,7 @@ def test_without_room_beside_those_that_are_waited_for_new_ones_are_refused(tmp_
     folder = make(tmp_path, max_bytes=2 * BLOCK)
     folder.save(ONE, [png()])
     folder.save(TWO, [png()])
-    with pytest.raises(StoreError, match=r"There is no room in .*8192 bytes\. Raise store\.max_picture_bytes"):
+    with pytest.raises(NoRoomError, match=r"There is no room in .*8192 bytes\. Raise store\.max_picture_bytes"):
         folder.save(THREE, [png()], spared={ONE, TWO, THREE})
     assert kept(folder) == [ONE, TWO]
     assert not (tmp_path / "pictures" / "01" / THREE).exists()
@@ -197,7 +197,7 @@ def test_without_room_beside_those_that_are_waited_for_new_ones_are_refused(tmp_
 
 def test_a_job_that_takes_more_than_all_room_is_refused(tmp_path: Path) -> None:
     folder = make(tmp_path, max_bytes=2 * BLOCK)
-    with pytest.raises(StoreError, match="There is no room"):
+    with pytest.raises(NoRoomError, match="There is no room"):
         folder.save(ONE, [png()] * 3)
     assert kept(folder) == []
 

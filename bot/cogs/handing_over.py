@@ -2,7 +2,8 @@
 on the event loop; rendering goes to the threads for pictures.
 
 A store that fails meanwhile delays what depends on it and costs no job: whether pictures may be shown is asked until it
-answers, and records are made later.
+answers, and records are made later. Where no room is left for pictures that moderators should see, waiting would not
+help: those are refused.
 """
 
 import logging
@@ -19,6 +20,7 @@ from bot.cogs.picture_check import Held, Passed, PictureCheck
 from bot.cogs.picture_threads import PictureThreads
 from bot.cogs.result_keeper import ResultKeeper
 from bot.cogs.store_patience import StorePatience
+from bot.errors import JobFailedError, NoRoomError
 from bot.language import Language, Text
 from bot.moderation.cases import CaseKind
 from bot.render import Rendered, render_delayed, render_result, render_waiting
@@ -27,6 +29,11 @@ from bot.store import JobState
 
 RENDER_TIMEOUT_S: Final = 60.0
 MIN_BYTES: Final = 1024  # of a collage that is made smaller until Discord takes it
+
+NO_ROOM: Final = Text(
+    "This would have to wait for moderators, and the bot has no room left for its pictures. Tell the bot's owner: the "
+    "bot's log says why."
+)
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +127,11 @@ class HandingOver:
         assert check is not None
 
         async def begin() -> int:
-            await self._keeper.save(result)
+            try:
+                await self._keeper.save(result)
+            except NoRoomError as error:
+                _log.error("job %s: its pictures can't be held: %s", job.request.job_id, error)
+                raise JobFailedError(NO_ROOM) from error
             return (await check.open(CaseKind.HELD_PICTURES, job, held.details)).number
 
         number = await self._patience.wait_for(

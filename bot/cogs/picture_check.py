@@ -123,10 +123,13 @@ class PictureCheck:
         return is_struck or await self._strike(job.guild_id, job.user_id, job.request.job_id, reason)
 
     async def open(self, kind: CaseKind, job: AcceptedJob, details: dict[str, Any]) -> CaseRecord:
-        """A case for a job of a guild; the open one, if there is. Raises JobFailedError if there can be none, and
-        StoreError."""
+        """A case for a job of a guild; the open one, if there is, which has a place among those that wait. Raises
+        JobFailedError if there can be none, and StoreError."""
         assert job.guild_id is not None
         async with _in_time(job):
+            for case in await self._store.cases.of_job(job.request.job_id):
+                if case.kind is kind and case.decision is None:
+                    return case
             settings = await self._store.guilds.settings(job.guild_id)
             new = await self.new_case(kind, job.guild_id, job.user_id, job.request.job_id, settings, details)
             return await self._store.cases.open(new)

@@ -51,8 +51,8 @@ class ResultKeeper:
         return False
 
     async def save(self, result: Result) -> None:
-        """Stores every picture with its metadata, so that not even a power cut loses it. Raises StoreError if the disk
-        or the database doesn't take them."""
+        """Stores every picture with its metadata, so that not even a power cut loses it. Raises NoRoomError if those of
+        unfinished jobs take all the room, StoreError if the disk or the database doesn't take them."""
         job_id = result.request.job_id
         try:
             pngs = await self._threads.run(KEEP_TIMEOUT_S, _encode, result)

@@ -8,8 +8,9 @@ from typing import Any, cast
 import pytest
 
 from bot.cogs.picture_check import Held, Passed, PictureCheck
-from bot.errors import IllegalMoveError, JobFailedError, StoreError
+from bot.errors import IllegalMoveError, JobFailedError, NoRoomError, StoreError
 from bot.moderation.cases import CaseKind
+from bot.pictures import PictureFolder
 from bot.store import ImageStore, JobState
 from tests.cogs.desk import open_desk
 from tests.conftest import TIMEOUT_S, eventually
@@ -78,6 +79,27 @@ async def test_pictures_that_can_not_be_held_yet_are_held_later(
     assert check.num_announced == 1
     assert desk.recorded.contents[0] == DELAYED
     assert "#5" in desk.recorded.contents[1]
+
+
+async def test_where_no_room_is_left_nothing_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Trying again would keep the job for as long as moderators take over others."""
+
+    def full(*_: Any, **__: Any) -> None:
+        raise NoRoomError("There is no room. Raise store.max_picture_bytes.")
+
+    monkeypatch.setattr(PictureFolder, "save", full)
+    check = Check(passed=Held({"hits": []}))
+    async with open_desk(tmp_path, edit_interval_s=60.0, check=as_check(check)) as desk:
+        request = await desk.accept()
+        job = await desk.wait_for(request, JobState.FAILED)
+    assert job.error is not None
+    assert "has no room left for its pictures" in job.error
+    assert check.opened_for == []
+    assert desk.recorded.contents[-1].endswith(job.error)
+    assert sum(desk.recorded.num_files) == 0
+    assert f"job {request.job_id}: its pictures can't be held: There is no room. Raise store.max" in caplog.text
 
 
 async def test_a_case_that_can_not_be_opened_yet_is_opened_later(tmp_path: Path) -> None:
