@@ -7,10 +7,11 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -75,17 +76,40 @@ def migrated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.store.store.migrate", copy_or_migrate)
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Of what must be quick, since an answer to Discord waits for it. true: as users have them."""
+
+    true: tuple[tuple[ModuleType, str, float], ...]
+
+    def make(self, factor: float, patch: pytest.MonkeyPatch) -> None:
+        """They become that many times as long."""
+        for module, key, seconds in self.true:
+            patch.setattr(module, key, factor * seconds)
+
+    @contextmanager
+    def as_users_have_them(self) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            self.make(1.0, patch)
+            yield
+
+
 @pytest.fixture(autouse=True)
-def unhurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What must be quick, since an answer to Discord waits for it, has longer here, where several tests share the
-    processors. Those of the limits themselves are marked `true_limits`, or set them."""
-    if request.node.get_closest_marker("true_limits"):
-        return
-    for name, module in list(sys.modules.items()):
-        if name.startswith("bot.cogs."):
-            for key, seconds in vars(module).copy().items():
-                if key.endswith("TIMEOUT_S") and seconds < ACK_LIMIT_S:
-                    monkeypatch.setattr(module, key, 10 * seconds)
+def limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Limits:
+    """They are longer here, where several tests share the processors. Tests of the limits themselves are marked
+    `true_limits`, or set them."""
+    found = Limits(
+        tuple(
+            (module, key, seconds)
+            for name, module in sys.modules.items()
+            if name.startswith("bot.cogs.")
+            for key, seconds in vars(module).items()
+            if key.endswith("TIMEOUT_S") and seconds < ACK_LIMIT_S
+        )
+    )
+    if not request.node.get_closest_marker("true_limits"):
+        found.make(10.0, monkeypatch)
+    return found
 
 
 def pytest_xdist_auto_num_workers() -> int:

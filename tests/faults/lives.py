@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.synchronize import Event as ReadyEvent
+from multiprocessing.synchronize import Event as ProcessEvent
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +37,7 @@ from bot.errors import DalleBotError
 from bot.sandbox.pointing import discord_at
 from bot.shards import ALL_SHARDS, Shards
 from bot.store import FINAL_STATES, JobRecord, JobState, JobStore, Store
+from tests.conftest import TIMEOUT_S
 
 PROCESSES: Final = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.faults.lives"])
@@ -63,7 +64,8 @@ class KillPoint:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a life is like. url: of its database. delay_s: of each of the four chunks of a picture."""
+    """What a life is like. url: of its database. delay_s: of each of the four chunks of a picture. may_die: what the
+    deadly prompts wait for; None if they don't."""
 
     data_dir: Path
     url: str
@@ -72,23 +74,33 @@ class Order:
     kill: KillPoint | None = None
     delay_s: float = 0.01
     shards: Shards = ALL_SHARDS
+    may_die: ProcessEvent | None = None
 
 
 class DeadlyEngine(FakeEngine):
     """Two prompts end its process, as a fault in a driver would: one at once, one while its picture is drawn."""
 
+    def __init__(self, may_die: ProcessEvent | None, **rest: Any) -> None:
+        super().__init__(**rest)
+        self._may_die = may_die
+
     def prefill(self, prompts: Sequence[PromptText]) -> FakePrefix:
         if any(row.prompt == DEADLY_PROMPT for row in prompts):
-            die()
+            self._die()
         return super().prefill(prompts)
 
     def pass_chunk(self, chunk: FakeChunk) -> None:
         super().pass_chunk(chunk)
         if any(occupant.owner.prompt == DEADLY_PICTURE for occupant in self._slots.occupants):
-            die()
+            self._die()
+
+    def _die(self) -> None:
+        if self._may_die is not None:
+            self._may_die.wait(2 * TIMEOUT_S)
+        die()
 
 
-def live(order: Order, ready: ReadyEvent) -> None:
+def live(order: Order, ready: ProcessEvent) -> None:
     """Runs the bot until it is told to stop, or dies. ready: set once it is connected."""
     if order.kill is not None:
         kill_at(order.kill)
@@ -119,7 +131,7 @@ def live(order: Order, ready: ReadyEvent) -> None:
     faults = Faults(refused_prompts=REFUSED_PROMPTS, not_finite=[(NOT_FINITE_SEED, 0)])
     with discord_at(order.address):
         try:
-            run(settings, lambda: DeadlyEngine(num_slots=2, delay_s=order.delay_s, faults=faults))
+            run(settings, lambda: DeadlyEngine(order.may_die, num_slots=2, delay_s=order.delay_s, faults=faults))
         except DalleBotError as error:
             sys.exit(str(error))
 

@@ -9,7 +9,7 @@ import pytest
 from bot.sandbox import Sandbox
 from bot.store import JobState
 from tests.conftest import TIMEOUT_S
-from tests.faults.lives import DEADLY_PICTURE, DEADLY_PROMPT, KILLED
+from tests.faults.lives import DEADLY_PICTURE, DEADLY_PROMPT, KILLED, PROCESSES
 from tests.faults.theatre import Life, Theatre
 from tests.invariants import has_settled
 
@@ -31,10 +31,13 @@ MAX_ENDS: Final = 6
 async def test_they_are_given_up_and_their_neighbours_are_delivered(sandbox: Sandbox, tmp_path: Path) -> None:
     theatre = Theatre(sandbox, tmp_path / "data")
     answers: dict[str, str | None] = {}
-    async with theatre.life(delay_s=0.25) as life:
+    may_die = PROCESSES.Event()
+    async with theatre.life(delay_s=0.25, may_die=may_die) as life:
         for number, (prompt, num_images) in enumerate(ASKED.items()):
             answer = await theatre.say(f"/imagine prompt:{prompt} images:{num_images}", life, f"player {number}")
-            answers[prompt] = None if answer is None else answer.message_id
+            assert answer is not None
+            answers[prompt] = answer.message_id
+        may_die.set()
         assert await life.end() == KILLED
     num_ends, has_ended = 1, False
     while not has_ended:
@@ -46,12 +49,10 @@ async def test_they_are_given_up_and_their_neighbours_are_delivered(sandbox: San
     for prompt, message_id in answers.items():
         job = await theatre.job_of(prompt)
         await theatre.check_promise(job, message_id)
-        if job is None or message_id is None:
-            continue
+        assert job is not None
         assert job.state is (JobState.FAILED if prompt in DEADLY else JobState.DELIVERED), prompt
         if prompt in DEADLY:
             assert job.error == "The bot ended again and again while it drew this. Ask for something else."
-    assert answers[DEADLY_PICTURE] is not None
 
 
 async def settles(theatre: Theatre, life: Life) -> bool:

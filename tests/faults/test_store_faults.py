@@ -20,7 +20,7 @@ from bot.moderation.prompt_rules import Rule, RuleAction
 from bot.render import Rendered
 from bot.sandbox import Sandbox
 from bot.store import JobState, Store
-from tests.conftest import TIMEOUT_S, OpenStage, Stage
+from tests.conftest import TIMEOUT_S, Limits, OpenStage, Stage
 from tests.faults.store_faults import StoreFaults
 from tests.invariants import check_store, states_of
 from tests.sandbox_guild import guild_of
@@ -58,10 +58,14 @@ def missing(file: Path, store: Store) -> Iterator[None]:
     os.rename(aside, file)
 
 
-@pytest.mark.true_limits
 @pytest.mark.parametrize("fault", [locked, full, missing])
 async def test_jobs_in_every_state_end_once(
-    open_stage: OpenStage, sandbox: Sandbox, settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: Fault
+    open_stage: OpenStage,
+    sandbox: Sandbox,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    limits: Limits,
+    fault: Fault,
 ) -> None:
     monkeypatch.setattr("bot.cogs.services.Deliveries", partial(Deliveries, record_pauses_s=(0.1,)))
     may_arrive = hold_pictures_back(monkeypatch)
@@ -84,7 +88,7 @@ async def test_jobs_in_every_state_end_once(
         await until_posted(stage)
         for line in ("as moderator", "in staff"):
             await sandbox.play(line, player="moderator")
-        with fault(settings.data_dir / STORE_FILE, stage.app.store):
+        with limits.as_users_have_them(), fault(settings.data_dir / STORE_FILE, stage.app.store):
             may_arrive.set()
             gate.open()
             for line, player in (("/imagine prompt:a tree images:1", "main"), ("click Approve", "moderator")):

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.context import ForkServerProcess
+from multiprocessing.synchronize import Event as ProcessEvent
 from pathlib import Path
 
 from bot.config import STORE_FILE
@@ -38,11 +39,13 @@ class Theatre:
         self._order = Order(folder, self.url, sandbox.address, sandbox.token)
 
     @asynccontextmanager
-    async def life(self, kill: KillPoint | None = None, *, delay_s: float = 0.01) -> AsyncIterator[Life]:
+    async def life(
+        self, kill: KillPoint | None = None, *, delay_s: float = 0.01, may_die: ProcessEvent | None = None
+    ) -> AsyncIterator[Life]:
         """A bot that is online, unless it was killed before. It is killed at the end, if it still lives, and then the
-        store must be sound."""
+        store must be sound. may_die: see Order."""
         ready = PROCESSES.Event()
-        order = replace(self._order, kill=kill, delay_s=delay_s)
+        order = replace(self._order, kill=kill, delay_s=delay_s, may_die=may_die)
         process = PROCESSES.Process(target=live, args=(order, ready), daemon=True)
         process.start()
         try:
