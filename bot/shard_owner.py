@@ -6,6 +6,7 @@ before the dead one's leases are over.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -24,6 +25,7 @@ from bot.store import LeaseStore, ShardLease
 LEASE_S: Final = 30.0
 RENEW_S: Final = 5.0
 RENEW_TIMEOUT_S: Final = 4.0
+TAKE_TIMEOUT_S: Final = 10.0
 # A request that was sent before the fence closed may reach Discord this much later.
 MARGIN_S: Final = 3.0
 POLL_S: Final = 1.0
@@ -36,8 +38,8 @@ class ShardOwner:
     """`async with` waits for the shards, has them inside and gives them back.
 
     fence: closed MARGIN_S before the leases end, and at once if they are lost. stop: set if nobody needs the shards any
-    more; whoever waits for them then gets StartCancelledError. Entering raises ConfigError if other processes have
-    another number of shards in all, and StoreError.
+    more; whoever waits for them then gets StartCancelledError. A database that doesn't answer is waited for. Entering
+    raises ConfigError if other processes have another number of shards in all.
     """
 
     def __init__(
@@ -99,27 +101,32 @@ class ShardOwner:
     async def _take(self) -> None:
         loop = asyncio.get_running_loop()
         known: dict[str, ShardLease] = {}
-        say_s = loop.time()
-        while True:
-            asked_s = loop.time()
-            in_the_way = await self._leases.in_the_way(self.name, self._shards)
-            if not in_the_way and await self._leases.take(self.name, self._shards, self._lease_s):
-                self._fence.close_at(asked_s + self._lease_s - MARGIN_S)
-                _log.info("this process has the shards %s", self._shards)
-                return
-            self._check_count(in_the_way, known)
-            if in_the_way and asked_s >= say_s:
-                say_s = asked_s + SAY_EVERY_S
-                theirs = format_ids(lease.shard for lease in in_the_way)
-                _log.warning(
-                    "waiting for the shards %s: %s has %s, until it ends", self._shards, in_the_way[0].owner, theirs
-                )
-            try:
+        said, say_s = "", loop.time()
+        while reason := await self._in_the_way(known):
+            if reason != said or loop.time() >= say_s:
+                said, say_s = reason, loop.time() + SAY_EVERY_S
+                _log.warning("waiting for the shards %s: %s", self._shards, reason)
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_s):
                     await self._stop.wait()
-                raise StartCancelledError("Stopped while another process has the shards.")
-            except TimeoutError:
-                continue
+                raise StartCancelledError("Stopped while it waited for its shards.")
+        _log.info("this process has the shards %s", self._shards)
+
+    async def _in_the_way(self, known: dict[str, ShardLease]) -> str | None:
+        """What keeps this process from its shards; None once it has them. Raises ConfigError as _check_count does."""
+        asked_s = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(TAKE_TIMEOUT_S):
+                in_the_way = await self._leases.in_the_way(self.name, self._shards)
+                if not in_the_way and await self._leases.take(self.name, self._shards, self._lease_s):
+                    self._fence.close_at(asked_s + self._lease_s - MARGIN_S)
+                    return None
+        except (StoreError, TimeoutError) as error:
+            return str(error) or "the database did not answer in time"
+        self._check_count(in_the_way, known)
+        if not in_the_way:
+            return "another process was faster"
+        return f"{in_the_way[0].owner} has {format_ids(lease.shard for lease in in_the_way)}, until it ends"
 
     def _check_count(self, in_the_way: Sequence[ShardLease], known: dict[str, ShardLease]) -> None:
         """Raises ConfigError if a process lives that counts otherwise. known: what was seen of each owner first; a dead

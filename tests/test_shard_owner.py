@@ -37,6 +37,8 @@ class Leases:
 
     async def in_the_way(self, owner: str, shards: Shards) -> tuple[ShardLease, ...]:
         self.num_looks += 1
+        if self.error is not None:
+            raise self.error
         living = [each for each in self.held if each.owner != owner and each.expires_at > self.now]
         return tuple(each for each in living if each.count != shards.count or each.shard in shards.ids)
 
@@ -94,6 +96,24 @@ async def test_a_standby_waits_until_the_owner_has_ended_and_names_it(caplog: py
     leases.now += timedelta(seconds=LEASE_S)
     await asyncio.wait_for(waiting, TIMEOUT_S)
     await standby.__aexit__(None, None, None)
+
+
+async def test_a_database_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    leases = Leases(error=StoreError("The database is away."))
+    async with asyncio.timeout(TIMEOUT_S):
+        waiting = asyncio.create_task(owner_of(leases).__aenter__())
+        for error in (leases.error, TimeoutError()):
+            leases.error, seen = error, leases.num_looks
+            await eventually(lambda seen=seen: leases.num_looks > seen + 2)  # type: ignore[misc]
+        leases.error = None
+        owner = await waiting
+    assert {each.owner for each in leases.held} == {owner.name}
+    await owner.__aexit__(None, None, None)
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert said == [
+        "waiting for the shards 0-1 of 4: The database is away.",
+        "waiting for the shards 0-1 of 4: the database did not answer in time",
+    ]
 
 
 async def test_whoever_waits_can_be_stopped() -> None:

@@ -82,6 +82,8 @@ class Erasing:
         self._loop.wake()
 
     async def _work(self) -> None:
+        # Another process may have ended what was asked for here.
+        self._notes = {user_id: note for user_id, note in self._notes.items() if not note.is_over}
         for erasure in await self._store.erasures.under_way():
             try:
                 await self._erase(erasure)

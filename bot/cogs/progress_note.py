@@ -39,9 +39,14 @@ class ProgressNote:
         self._ends_s = clock() + TOKEN_LIFE_S
 
     @property
+    def is_over(self) -> bool:
+        """Whether the answer can't be edited any more."""
+        return self._clock() >= self._ends_s
+
+    @property
     def is_due(self) -> bool:
         """Whether `tell` would show something now."""
-        return self._edited_s + self._interval_s <= self._clock() < self._ends_s
+        return not self.is_over and self._clock() >= self._edited_s + self._interval_s
 
     async def tell(self, text: str, view: discord.ui.View | None = None) -> None:
         """Shows `text`, unless the last edit is too short a time ago or the answer can't be edited any more."""
@@ -53,7 +58,7 @@ class ProgressNote:
         return await self._edit(text, None)
 
     async def _edit(self, text: str, view: discord.ui.View | None) -> bool:
-        if self._clock() >= self._ends_s:
+        if self.is_over:
             return False
         self._edited_s = self._clock()
         mentions = discord.AllowedMentions.none()

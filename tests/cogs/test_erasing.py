@@ -59,13 +59,16 @@ async def left(store: Store) -> list[int]:
     return sorted(job.guild_id or 0 for job in await store.jobs.latest_of(SNOWFLAKE))
 
 
+def note_of(*, is_over: bool) -> MagicMock:
+    return MagicMock(spec=ProgressNote, is_over=is_over, tell=AsyncMock(), end=AsyncMock(return_value=not is_over))
+
+
 async def test_each_deletes_its_own_and_the_one_that_was_asked_ends_it(
     processes: list[tuple[Erasing, Store]],
 ) -> None:
     (asked, store), (other, _) = processes
     await asked.record(SNOWFLAKE, "en-US")
-    note = MagicMock(spec=ProgressNote, tell=AsyncMock(), end=AsyncMock(return_value=True))
-    asked._notes[SNOWFLAKE] = note
+    note = asked._notes[SNOWFLAKE] = note_of(is_over=False)
     await asked._work()
     assert await left(store) == [2 << 22]
     note.end.assert_not_awaited()
@@ -89,3 +92,16 @@ async def test_if_that_one_is_gone_whichever_comes_ends_it(processes: list[tuple
     await store.erasures.begin(SNOWFLAKE, "en-US", datetime.now(UTC) - ASKED_LATELY - timedelta(seconds=1))
     await other._work()
     assert await store.erasures.under_way() == []
+
+
+async def test_where_it_was_asked_for_nothing_is_left_of_what_another_one_ended(
+    processes: list[tuple[Erasing, Store]],
+) -> None:
+    (asked, store), (other, _) = processes
+    await store.erasures.begin(SNOWFLAKE, "en-US", datetime.now(UTC) - ASKED_LATELY - timedelta(seconds=1))
+    over, lasting = note_of(is_over=True), note_of(is_over=False)
+    asked._notes = {SNOWFLAKE: over, SNOWFLAKE + 1: lasting}
+    await asked._work()
+    await other._work()
+    assert await store.erasures.under_way() == []
+    assert asked._notes == {SNOWFLAKE + 1: lasting}
