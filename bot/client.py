@@ -141,6 +141,7 @@ class DalleBot(commands.AutoShardedBot):
             max_picture_bytes=max_picture_bytes,
             rules=rules,
             categories=categories or NO_CATEGORIES,
+            fence=self._fence,
         )
         self._policy = policy or PrivacyPolicy()
         self._source_url = source_url

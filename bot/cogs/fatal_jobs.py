@@ -2,10 +2,11 @@
 the client, on the event loop.
 
 The policy is suspects.py's; here it is kept beside the jobs. A store that fails costs what would have been learnt, and
-no job.
+no job. Once the fence is closed another process may keep this one's shards, and count where it has counted.
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Collection
 from functools import partial
@@ -14,7 +15,9 @@ from typing import Final
 from bot.errors import StoreError
 from bot.executor.base import EngineState, Executor
 from bot.executor.scheduler import Alone
+from bot.fence import Fence, FenceClosedError
 from bot.moderation.suspects import Suspects
+from bot.shards import Shards
 from bot.store import JobOutline, JobState, Store
 
 STORE_TIMEOUT_S: Final = 4.0
@@ -26,13 +29,13 @@ _log = logging.getLogger(__name__)
 
 
 class FatalJobs:
-    """Of one run. executor: whose end is not one in peace if its engine was lost."""
+    """Of one run. executor: whose end is not one in peace if its engine was lost. fence: of its shards."""
 
-    def __init__(self, store: Store, executor: Executor) -> None:
+    def __init__(self, store: Store, executor: Executor, fence: Fence) -> None:
         self._values = store.values
-        # Each process counts its own jobs.
-        self._key = KEY if store.shards.are_all else f"{KEY}/{store.shards}"
+        self._key = key_of(store.shards)
         self._executor = executor
+        self._fence = fence
         self._known: Suspects | None = None
 
     @property
@@ -60,7 +63,10 @@ class FatalJobs:
         self._known = last.at_start(drawn=drawn, waited=waited)
         suspects = [job_id for job_id in sorted(drawn | waited) if self._known.is_suspect(job_id)]
         if suspects:
-            _log.warning("the bot ended while it drew; drawn alone from now on: %s", ", ".join(suspects))
+            _log.warning(
+                "the bot ended while it drew; these are drawn first, and alone if the engine is its own: %s",
+                ", ".join(suspects),
+            )
         await self._keep()
 
     def is_fatal(self, job_id: str) -> bool:
@@ -90,7 +96,12 @@ class FatalJobs:
     async def _keep(self) -> None:
         assert self._known is not None
         try:
-            async with asyncio.timeout(STORE_TIMEOUT_S):
+            async with self._fence.passing(), asyncio.timeout(STORE_TIMEOUT_S):
                 await self._values.set(self._key, self._known.to_json())
-        except (StoreError, TimeoutError) as error:
+        except (FenceClosedError, StoreError, TimeoutError) as error:
             _log.warning("how this run ends may not be known: %s", str(error) or type(error).__name__)
+
+
+def key_of(shards: Shards) -> str:
+    """Where it is kept: each process counts its own jobs. As short as the store needs it, however many shards."""
+    return KEY if shards.are_all else f"{KEY}/{hashlib.sha256(str(shards).encode()).hexdigest()}"

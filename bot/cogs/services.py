@@ -33,6 +33,7 @@ from bot.cogs.sweep_search import SweepSearch
 from bot.cogs.sweeper import Sweeper
 from bot.cogs.unfinished_jobs import UnfinishedJobs
 from bot.executor.base import Executor
+from bot.fence import Fence
 from bot.moderation.cases import CaseKind
 from bot.moderation.image_categories import Categories
 from bot.moderation.parameters import ImageCount
@@ -43,7 +44,7 @@ from bot.store import CaseRecord, Store
 
 class Services:
     """images: of a request. max_deliveries, max_picture_bytes: see Deliveries. rules: for prompts everywhere, beside
-    those of each guild. categories: of pictures."""
+    those of each guild. categories: of pictures. fence: of the shards."""
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class Services:
         max_picture_bytes: int | None,
         rules: Sequence[Rule],
         categories: Categories,
+        fence: Fence,
     ) -> None:
         self.store = store
         self.executor = executor
@@ -112,7 +114,7 @@ class Services:
             languages=languages,
             on_kept=self._result_deleted,
         )
-        self.fatal_jobs = FatalJobs(store, executor)
+        self.fatal_jobs = FatalJobs(store, executor, fence)
         self.resubmitting = Resubmitting(
             client,
             store=store,
@@ -130,7 +132,6 @@ class Services:
             deliveries=self.deliveries,
             fatal=self.fatal_jobs,
             languages=languages,
-            serves=store.shards.serves,
         )
         hiding = ResultHiding(client, store=store, kept=self.resubmitting, threads=self.threads, languages=languages)
         reported = ReportedResults(

@@ -51,8 +51,7 @@ class _Turns:
 
 
 class UnfinishedJobs:
-    """serves: whether this process looks after the jobs of a guild, or of direct messages (None). clock: seconds, as
-    time.monotonic. pauses_s: see PAUSES_S. Close it before the deliveries."""
+    """clock: seconds, as time.monotonic. pauses_s: see PAUSES_S. Close it before the deliveries."""
 
     def __init__(
         self,
@@ -62,7 +61,6 @@ class UnfinishedJobs:
         deliveries: Deliveries,
         fatal: FatalJobs,
         languages: Languages,
-        serves: Callable[[int | None], bool] = lambda guild_id: True,
         clock: Callable[[], float] = time.monotonic,
         pauses_s: tuple[float, ...] = PAUSES_S,
     ) -> None:
@@ -71,7 +69,6 @@ class UnfinishedJobs:
         self._deliveries = deliveries
         self._fatal = fatal
         self._languages = languages
-        self._serves = serves
         self._clock = clock
         self._pauses_s = pauses_s
         self._resuming = Resuming(store=store, resubmitting=resubmitting, deliveries=deliveries, languages=languages)
@@ -139,7 +136,7 @@ class UnfinishedJobs:
         """Once: while a job lives, its state says nothing about the last run."""
         async with asyncio.timeout(STORE_TIMEOUT_S):
             unfinished = await self._store.jobs.outlines()
-        left = [job for job in unfinished if self._serves(job.guild_id) and not self._deliveries.is_under_way(job.id)]
+        left = [job for job in unfinished if not self._deliveries.is_under_way(job.id)]
         if left:
             _log.info("%d unfinished jobs were found", len(left))
         await self._fatal.count(left)
@@ -151,8 +148,7 @@ class UnfinishedJobs:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 page = await self._store.jobs.unfinished(PAGE_JOBS, but=JobState.IN_REVIEW, after=last)
             for job in page:
-                if self._serves(job.guild_id):
-                    yield job
+                yield job
             if len(page) < PAGE_JOBS:
                 return
             last = page[-1]
@@ -200,7 +196,7 @@ class UnfinishedJobs:
             _log.warning("jobs that were just cancelled could not be read: %s", str(error) or type(error).__name__)
             return
         for job in jobs:
-            message = self._resubmitting.message(job) if self._serves(job.guild_id) else None
+            message = self._resubmitting.message(job)
             if message is not None and not job.is_short_lived:
                 sentence = job.error or self._languages.of(job.locale).text("The job was cancelled.")
                 self._deliveries.show(job.id, message, render_failure(job.prompt, sentence))

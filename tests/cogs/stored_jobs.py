@@ -26,6 +26,7 @@ from bot.cogs.updates import UpdateReader
 from bot.engine.fake_pictures import expected_image
 from bot.errors import IllegalMoveError, JobFailedError, StoreError
 from bot.executor.base import EngineState, Executor
+from bot.fence import Fence
 from bot.language import ENGLISH
 from bot.requests import Finished, Queued, Result, Sampling, Update
 from bot.shards import ALL_SHARDS
@@ -191,7 +192,7 @@ class StoredJobs:
             store=self.store,
             resubmitting=cast(Resubmitting, self),
             deliveries=self.deliveries,
-            fatal=FatalJobs(self.store, cast(Executor, IdleExecutor())),
+            fatal=FatalJobs(self.store, cast(Executor, IdleExecutor()), Fence()),
             languages=Languages({}),
             clock=self.clock,
             **options,

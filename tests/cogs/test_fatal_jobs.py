@@ -5,11 +5,13 @@ from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
-from bot.cogs.fatal_jobs import KEY, FatalJobs
+from bot.cogs.fatal_jobs import KEY, FatalJobs, key_of
 from bot.config import Settings
 from bot.errors import StoreError
 from bot.executor.base import EngineState, Executor, ExecutorStatus
+from bot.fence import Fence
 from bot.moderation.suspects import MAX_ENDS_ALONE, SUSPECT_FROM, Suspects
+from bot.shards import Shards
 from bot.store import JobState, Store
 from bot.store.values import ValueStore
 from tests.conftest import OpenStage
@@ -18,15 +20,17 @@ from tests.store.samples import new_job, url_of
 pytestmark = pytest.mark.fault
 
 
-def of(store: Store, state: EngineState = EngineState.READY, *, is_loaded: bool = True) -> FatalJobs:
+def of(
+    store: Store, state: EngineState = EngineState.READY, *, is_loaded: bool = True, fence: Fence | None = None
+) -> FatalJobs:
     """Those of a new run, whose engine is in a state."""
     status = ExecutorStatus(state, 0, 0, MagicMock() if is_loaded else None)
-    return FatalJobs(store, MagicMock(spec=Executor, status=status))
+    return FatalJobs(store, MagicMock(spec=Executor, status=status), fence or Fence())
 
 
-async def started(store: Store) -> FatalJobs:
+async def started(store: Store, fence: Fence | None = None) -> FatalJobs:
     """A run that has looked at what the last one left."""
-    fatal = of(store)
+    fatal = of(store, fence=fence)
     await fatal.count(await store.jobs.outlines())
     return fatal
 
@@ -81,6 +85,25 @@ async def test_a_stop_in_peace_does_not_count(tmp_path: Path) -> None:
             assert fatal.alone(job_id) is None
             await fatal.aclose()
             await fatal.aclose()
+
+
+async def test_whoever_has_lost_its_shards_leaves_what_its_successor_has_counted(tmp_path: Path) -> None:
+    async with Store.open(url_of(tmp_path)) as store:
+        job_id, fence = await drawing(store, 1), Fence()
+        before = await started(store, fence)
+        announce = (await started(store)).alone(job_id)
+        assert announce is not None
+        await announce(True)
+        kept = await store.values.get(KEY)
+        fence.close_at(0.0)
+        await before.aclose()
+        assert await store.values.get(KEY) == kept
+
+
+def test_the_key_of_each_process_is_another_one_that_fits() -> None:
+    even, odd = (Shards(1000, tuple(range(first, 1000, 2))) for first in (0, 1))
+    assert len({key_of(even), key_of(odd), key_of(Shards(1, (0,)))}) == 3
+    assert max(len(key_of(shards)) for shards in (even, odd)) <= 100
 
 
 @pytest.mark.parametrize(("is_loaded", "counts"), [(True, True), (False, False)])

@@ -341,13 +341,6 @@ async def test_a_job_that_nobody_was_answered_about_has_its_time(make: Make) -> 
     assert kept.state(2) is JobState.EXPIRED
 
 
-async def test_a_process_takes_up_what_it_serves(make: Make) -> None:
-    kept = make(stored(1, guild_id=7), stored(2, guild_id=8), stored(3), serves=lambda guild_id: guild_id in (8, None))
-    await kept.unfinished.begin()
-    await kept.settle()
-    assert [kept.state(number) for number in (1, 2, 3)] == [JobState.RUNNING, JobState.FAILED, JobState.FAILED]
-
-
 async def test_pictures_are_loaded_when_their_turn_comes(make: Make) -> None:
     records = [stored(number, JobState.DELIVERING) for number in range(3 * MAX_FROM_DISK)]
     kept = make(*records)

@@ -28,6 +28,7 @@ from bot.config import STORE_FILE
 from bot.engine.fake import FakeEngine, Faults, Gate, Verb
 from bot.errors import DalleBotError, RequestError, StoreError
 from bot.executor.local import LocalExecutor
+from bot.fence import Fence
 from bot.language import ENGLISH
 from bot.pictures import PictureFolder
 from bot.requests import GenerationRequest, new_job_id
@@ -114,7 +115,7 @@ class SmallBot:
             retry_pauses_s=(0.0,) * 3,
             record_pauses_s=(0.01,),
         )
-        fatal = FatalJobs(store, executor)
+        fatal = FatalJobs(store, executor, Fence())
         unfinished = UnfinishedJobs(
             store=store,
             resubmitting=cast(Resubmitting, _Resubmitting(self)),

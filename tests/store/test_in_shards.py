@@ -10,6 +10,7 @@ from unittest.mock import MagicMock
 from bot.cogs.fatal_jobs import FatalJobs
 from bot.errors import UserLimitError
 from bot.executor.base import Executor
+from bot.fence import Fence
 from bot.moderation.cases import CaseKind, Decision
 from bot.shards import Shards
 from bot.store import JobState, NewCase, Store
@@ -96,7 +97,7 @@ async def test_a_deletion_is_divided_and_one_process_ends_it(store_url: str) -> 
 
 async def suspects(store: Store) -> frozenset[str]:
     """At a start of this process."""
-    fatal, unfinished = FatalJobs(store, MagicMock(spec=Executor)), await store.jobs.outlines()
+    fatal, unfinished = FatalJobs(store, MagicMock(spec=Executor), Fence()), await store.jobs.outlines()
     await fatal.count(unfinished)
     return frozenset(job.id for job in unfinished if fatal.alone(job.id))
 
