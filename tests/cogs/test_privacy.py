@@ -16,6 +16,7 @@ from bot.catalogues import Languages
 from bot.cogs import exporting
 from bot.cogs.discord_clock import DiscordClock
 from bot.cogs.exporting import Exporting
+from bot.cogs.message_removal import EXPORT_PREFIX
 from bot.cogs.packing import Packing
 from bot.cogs.privacy_policy import PrivacyPolicy
 from bot.cogs.progress_note import ProgressNote
@@ -25,12 +26,12 @@ from bot.errors import ConfigError, NotAdmittedError
 from bot.language import ENGLISH, Language
 from bot.moderation.cases import CaseKind, Decision
 from bot.sanction_ladder import SanctionKind
-from bot.sandbox import Refusal
+from bot.sandbox import Exchange, Refusal
 from bot.store import AuditAction, AuditRecord, JobRecord, JobState, NewCase, NewSanction, SanctionRecord
 from bot.views.custom_id import NO_JOB
 from tests.cogs.test_cancelling import post_button
 from tests.cogs.test_gallery import draw, engine
-from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
+from tests.conftest import OpenStage, Stage, eventually
 
 PACKING = "I am packing what I have of you. It comes as a direct message, in some minutes."
 DELETING = "Deleting. This goes on whatever happens, and you are told when it is done."
@@ -38,12 +39,23 @@ DELETED = "Deleted: {} with {} messages and pictures, and everything else that I
 
 
 async def until_told(stage: Stage, line: str, text: str) -> list[str]:
-    """What is seen after a line until something begins with `text`."""
-    seen = [event.text for event in await stage.play(line)]
-    async with asyncio.timeout(TIMEOUT_S):
-        while not any(each.startswith(text) for each in seen):
-            seen += [event.text for event in await stage.play("wait 0.2")]
-    return seen
+    """What the bot has said since a line, once something begins with `text`: a player may look away just then."""
+    num_before = len(stage.sandbox.requests)
+    await stage.play(line)
+
+    def said() -> list[str]:
+        return [each for exchange in stage.sandbox.requests[num_before:] if (each := content_of(exchange))]
+
+    await eventually(lambda: any(each.startswith(text) for each in said()))
+    return said()
+
+
+def content_of(exchange: Exchange) -> str | None:
+    """Of the message that this request has sent or edited, if there is one."""
+    payload = exchange.payload
+    if exchange.status >= 300 or not isinstance(payload, dict):
+        return None
+    return (payload.get("data") or payload).get("content")
 
 
 def make_host_fast(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,12 +87,20 @@ async def ban(stage: Stage, job: JobRecord) -> SanctionRecord:
     return given
 
 
-def unpacked(folder: Path) -> zipfile.ZipFile:
-    (path,) = folder.rglob("*dalle-bot-export-1*.zip")
-    return zipfile.ZipFile(io.BytesIO(path.read_bytes()))
+def exports(stage: Stage) -> list[Exchange]:
+    """The direct messages with files of an export, as Discord has taken them."""
+    requests = stage.sandbox.requests
+    return [each for each in requests if any(name.startswith(EXPORT_PREFIX) for _, name, _ in each.files)]
 
 
-async def test_an_export_has_what_the_bot_has(open_stage: OpenStage, tmp_path: Path) -> None:
+async def unpacked(stage: Stage) -> zipfile.ZipFile:
+    """What its only file has."""
+    (export,) = exports(stage)
+    (attachment,) = export.answer["attachments"]
+    return zipfile.ZipFile(io.BytesIO(await stage.app.bot.http.get_from_cdn(attachment["url"])))
+
+
+async def test_an_export_has_what_the_bot_has(open_stage: OpenStage) -> None:
     async with open_stage(engine) as stage:
         await stage.play("as alice")
         mine = await draw(stage)
@@ -89,8 +109,8 @@ async def test_an_export_has_what_the_bot_has(open_stage: OpenStage, tmp_path: P
         await stage.play("as alice")
         seen = await until_told(stage, "/privacy export", "Sent to you as a direct message: 1 file.")
         assert PACKING in seen
-        assert "Direct message:\nWhat I have of you, file 1 of 1." in "\n".join(seen)
-        archive = unpacked(tmp_path / "out")
+        assert "What I have of you, file 1 of 1." in seen
+        archive = await unpacked(stage)
         names = archive.namelist()
         (job,) = json.loads(archive.read("jobs/1.json"))
         about = json.loads(archive.read("about.json"))
@@ -224,10 +244,11 @@ async def test_direct_messages_go_but_not_exports(open_stage: OpenStage) -> None
         await stage.play("click Send me a copy")
         await until_told(stage, "/privacy export", "Sent to you")
         await stage.play("/privacy delete")
-        seen = await until_told(stage, "click Delete everything", "Deleted: 1 result")
+        await until_told(stage, "click Delete everything", "Deleted: 1 result")
         deleted = [e for e in stage.sandbox.requests if e.method == "DELETE" and "/messages/" in e.path]
         assert len(deleted) == 2
-        assert not any("file 1 of 1" in text for text in seen)
+        (export,) = exports(stage)
+        assert export.answer["id"] not in {e.path.rpartition("/")[2] for e in deleted}
 
 
 async def test_a_forged_button_reaches_ones_own_data_alone_and_leaves_the_message(open_stage: OpenStage) -> None:

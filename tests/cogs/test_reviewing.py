@@ -171,9 +171,7 @@ async def test_nobody_sees_pictures_before_a_moderator_approves(open_stage: Open
     assert told is not None
 
 
-async def test_an_export_has_no_pictures_that_were_not_shown(
-    open_stage: OpenStage, settings: Settings, tmp_path: Path
-) -> None:
+async def test_an_export_has_no_pictures_that_were_not_shown(open_stage: OpenStage, settings: Settings) -> None:
     async with open_stage() as stage:
         await set_up(stage)
         await ask(stage)
@@ -189,7 +187,7 @@ async def test_an_export_has_no_pictures_that_were_not_shown(
         assert len({path.parent for path in settings.pictures_dir.glob("*/*/*.png")}) == 3
         await ask(stage, "wait 0.1")
         await until_told(stage, "/privacy export", "Sent to you as a direct message: 1 file.")
-        archive = unpacked(tmp_path / "out")
+        archive = await unpacked(stage)
         assert {row["job_id"] for row in json.loads(archive.read("images/1.json"))} == {shown.id}
         assert {name.split("/")[1] for name in archive.namelist() if name.startswith("pictures/")} == {shown.id}
         assert "hits" not in archive.read("cases/1.json").decode()
