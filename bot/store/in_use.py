@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from filelock import FileLock, Timeout
-from sqlalchemy import URL
+from sqlalchemy import URL, func, select
 
 from bot.errors import StoreError
 from bot.store.database import BUSY_TIMEOUT_S, create_blocking_engine, describe, make_folder, sqlite_file
@@ -82,12 +82,12 @@ def _take_file(file: Path) -> Release | None:
 
 
 def _take_postgresql(url: URL, is_shared: bool) -> Release | None:
-    function = "pg_try_advisory_lock_shared" if is_shared else "pg_try_advisory_lock"
     with refusals_of(describe(url)):
         connection = create_blocking_engine(url, BUSY_TIMEOUT_S).connect()
         try:
             connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-            if connection.exec_driver_sql(f"SELECT {function}(%s)", (_LOCK,)).scalar():
+            take = func.pg_try_advisory_lock_shared if is_shared else func.pg_try_advisory_lock
+            if connection.scalar(select(take(_LOCK))):
                 return connection.close
         except BaseException:
             connection.close()

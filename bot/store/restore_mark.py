@@ -13,7 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-from sqlalchemy import URL
+from sqlalchemy import DDL, URL
+from sqlalchemy.schema import CreateSchema, DropSchema, ExecutableDDLElement
 
 from bot.errors import StoreError
 from bot.lasting_file import sync_folder, write_lasting
@@ -21,6 +22,8 @@ from bot.store.database import BUSY_TIMEOUT_S, create_blocking_engine, describe,
 from bot.store.refusals import refusals_of
 
 SCHEMA: Final = "dalle_bot_restoring"
+_FIND: Final = "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s"
+_COMMENT: Final = "COMMENT ON SCHEMA %(schema)s IS '%(stamp)s'"  # which takes no bound parameters
 _STAMP: Final = re.compile(r"[0-9]{8}T[0-9]{6}")
 
 
@@ -87,23 +90,23 @@ class _SchemaMark:
         self._url = url
 
     def read(self) -> str | None:
-        find = "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s"
         engine = create_blocking_engine(self._url, BUSY_TIMEOUT_S, is_writing=False)
         with refusals_of(describe(self._url)), engine.connect() as connection:
-            stamp: str | None = connection.exec_driver_sql(find, (SCHEMA,)).scalar()
+            stamp: str | None = connection.exec_driver_sql(_FIND, (SCHEMA,)).scalar()
         return None if stamp is None else _checked(stamp, f"The comment of the schema {SCHEMA}")
 
     def set(self, stamp: str) -> None:
-        self._execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}", f"COMMENT ON SCHEMA {SCHEMA} IS '{stamp}'")
+        names = {"schema": SCHEMA, "stamp": _checked(stamp, "A stamp")}
+        self._execute(CreateSchema(SCHEMA, if_not_exists=True), DDL(_COMMENT, context=names))
 
     def remove(self) -> None:
-        self._execute(f"DROP SCHEMA IF EXISTS {SCHEMA}")
+        self._execute(DropSchema(SCHEMA, if_exists=True))
 
-    def _execute(self, *statements: str) -> None:
+    def _execute(self, *statements: ExecutableDDLElement) -> None:
         engine = create_blocking_engine(self._url, BUSY_TIMEOUT_S)
         with refusals_of(describe(self._url)), engine.begin() as connection:
             for statement in statements:
-                connection.exec_driver_sql(statement)
+                connection.execute(statement)
 
 
 def _checked(stamp: str, where: str) -> str:

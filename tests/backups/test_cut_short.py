@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy import event, make_url
 
-from bot.backups import make_backup, restore_backup, restoring
+from bot.backups import make_backup, postgresql_copy, restore_backup, restoring
 from bot.backups.archive_reader import ArchiveReader
 from bot.errors import StoreError
 from bot.store import Store
@@ -25,6 +25,7 @@ from bot.store.inspection import inspect_database
 from bot.store.restore_mark import restore_mark
 from tests.backups.archives import programs
 from tests.conftest import TIMEOUT_S
+from tests.faults.lives import PROCESSES
 from tests.store.postgres import PostgresServer
 from tests.store.samples import run_sql, url_of
 
@@ -42,26 +43,35 @@ def ends_alive(hook: Hook, at: int, work: Callable[[], object]) -> bool:
 
     hook: puts on, in that process, what calls its argument before each write.
     """
-    child = os.fork()
-    if child == 0:
-        count = 0
+    process = PROCESSES.Process(target=_live, args=(hook, at, work))
+    process.start()
+    process.join(TIMEOUT_S)
+    assert process.exitcode in (0, KILLED)
+    return process.exitcode == 0
 
-        def before_write() -> None:
-            nonlocal count
-            count += 1
-            if count == at:
-                os._exit(KILLED)
 
-        code = 1
-        try:
-            hook(before_write)
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in (0, KILLED)
-    return code == 0
+def _live(hook: Hook, at: int, work: Callable[[], object]) -> None:
+    count = 0
+
+    def before_write() -> None:
+        nonlocal count
+        count += 1
+        if count == at:
+            os._exit(KILLED)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        without_what_takes_long(monkeypatch)
+        hook(before_write)
+        work()
+
+
+def without_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And writes nothing here."""
+    monkeypatch.setattr(restoring, "sync_all", lambda: None)
+    monkeypatch.setattr(restoring, "migrate", lambda *_: None)
+    monkeypatch.setattr(postgresql_copy, "migrate", lambda *_: None)
+    # PostgreSQL may take a moment to notice that a process is gone.
+    monkeypatch.setattr(restoring, "store_kept_alone", partial(store_kept_alone, wait_s=TIMEOUT_S))
 
 
 def files_hook(before_write: Callable[[], None]) -> None:
@@ -122,9 +132,7 @@ def backup(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without what takes most of the time and writes nothing here."""
-    monkeypatch.setattr(restoring, "sync_all", lambda: None)
-    monkeypatch.setattr(restoring, "migrate", lambda *_: None)
+    without_what_takes_long(monkeypatch)
 
 
 async def refused_by_all(url: str, folder: Path) -> None:
@@ -242,13 +250,8 @@ def old_on_postgresql(postgres: PostgresServer) -> Iterator[str]:
         yield url
 
 
-async def test_a_restore_into_postgresql_that_is_killed(
-    old_on_postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(restoring, "sync_all", lambda: None)
-    monkeypatch.setattr("bot.backups.postgresql_copy.migrate", lambda *_: None)
-    # The server may take a moment to notice that a process is gone.
-    monkeypatch.setattr(restoring, "store_kept_alone", partial(store_kept_alone, wait_s=TIMEOUT_S))
+@pytest.mark.usefixtures("quick")
+async def test_a_restore_into_postgresql_that_is_killed(old_on_postgresql: str, tmp_path: Path) -> None:
     url, find = old_on_postgresql, "SELECT name FROM things"
     backup = make_backup(url, tmp_path / "none", tmp_path / "backup.tar").file
     run_sql(url, "UPDATE things SET name = 'old'")

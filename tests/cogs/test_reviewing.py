@@ -316,7 +316,7 @@ async def test_pictures_that_wait_keep_their_room(open_stage: OpenStage, caplog:
         await ask(stage)
         await posted(stage)
         stage.app.bot.services.pictures._max_bytes = 3 * 4096
-        assert "have to wait for moderators, and I could not keep them" in (await ask(stage)).text
+        assert "has no room left for its pictures" in (await ask(stage)).text
         await stage.job(JobState.FAILED)
         assert "Raise store.max_picture_bytes" in caplog.text
         await moderate(stage, "click Approve")

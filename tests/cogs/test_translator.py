@@ -113,7 +113,7 @@ async def test_a_resumed_job_goes_on_in_its_language(open_stage: OpenStage) -> N
         edits = [e.payload["content"].splitlines() for e in stage.sandbox.requests if e.method == "PATCH"]
     said = [content[1] for content in edits]
     assert "Der Bot geht offline. Dieser Auftrag geht weiter, wenn er wieder da ist." in said
-    assert "Nach einem Neustart wieder aufgenommen: in der Warteschlange, Platz 1." in said
+    assert "Wieder aufgenommen: in der Warteschlange, Platz 1." in said
     assert said[-1].startswith("2 Bilder für <@")
 
 

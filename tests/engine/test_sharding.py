@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 _CACHE = "/jax/compilation_cache/"
 REQUESTS, HITS, MISSES = (_CACHE + name for name in ("compile_requests_use_cache", "cache_hits", "cache_misses"))
 MAX_DEVICES = 4
@@ -47,7 +49,6 @@ def test_devices_share_the_slots_and_draw_the_same(
     np.testing.assert_allclose(many["scores"], one["scores"], atol=1e-3)
 
 
-@pytest.mark.slow
 def test_a_second_start_compiles_nothing(tiny_model: Path, first: tuple[dict[str, Any], Path]) -> None:
     told, data_dir = first
     again = start(tiny_model, data_dir, 1)

@@ -9,6 +9,7 @@ D: delivered, once. F: failed, and its user told. W: it waits in the store, and 
     kill -9 of the store at each legal move of the table any                  D F   faults/test_kills.py
     kill -9 at the moves of a review                     in review            D F   faults/test_review_kills.py
     kill -9 on PostgreSQL, once for each part of the way any but in review    D F   faults/test_kills_postgresql.py
+    kill -9 of one of three processes, while it draws    from queued on       D     faults/test_shards.py
     a job that ends the process, while it is read        queued               F     faults/test_deadly_jobs.py
     ... or drawn                                         running              F     faults/test_deadly_jobs.py
     ... and what was beside and behind it                queued, running      D     faults/test_deadly_jobs.py
