@@ -18,7 +18,7 @@ import discord
 from bot.catalogues import Languages
 from bot.client import DalleBot
 from bot.cogs.privacy_policy import PrivacyPolicy
-from bot.config import TOKEN_VARIABLE, DiscordSettings, EngineSettings, Settings
+from bot.config import TOKEN_VARIABLE, DiscordSettings, Settings
 from bot.engine.base import Engine
 from bot.errors import ConfigError, DalleBotError, EngineHungError, StartCancelledError
 from bot.executor.base import EngineState, Executor
@@ -205,19 +205,10 @@ async def serve(settings: Settings, engine_factory: Callable[[], Engine], start_
             if connection.done():
                 connection.result()
             _log.info("stopping")
-            if app.executor.status.has_hung:
-                raise _hung(app.executor, settings.engine)
+            if (because := app.executor.status.hung_because) is not None:
+                raise EngineHungError(because)
             if lost.done() and not lost.cancelled():
                 raise reasons[0] if reasons else DalleBotError("The image engine failed and could not recover.")
-
-
-def _hung(executor: Executor, settings: EngineSettings) -> EngineHungError:
-    if executor.status.info is not None:
-        return EngineHungError(f"The device did not answer for {settings.hang_timeout_s:g} s.")
-    return EngineHungError(
-        f"The model did not load: nothing was heard of it for {settings.load_timeout_s:g} s. The log says where it is; "
-        "if it only needs longer, raise engine.load_timeout_s."
-    )
 
 
 async def _first_of(event: asyncio.Event, *tasks: asyncio.Task[None], timeout_s: float | None = None) -> None:

@@ -20,7 +20,7 @@
     │   ├── JobCancelledError
     │   ├── JobFailedError            the engine could not finish it; others go on
     │   └── ExecutorClosedError       the program is stopping, or the engine never came up
-    ├── EngineHungError               the device stopped answering; only the end of the process helps (exit code 1)
+    ├── EngineHungError               device or Ray stopped answering; only the end of the process helps (exit code 1)
     ├── StartCancelledError           the program is told to stop while it opens its engine or waits for shards
     └── StoreError                    the database refused, or the disk
         ├── IllegalMoveError          a job can't go from the state in which it is to that one
@@ -137,8 +137,8 @@ class ExecutorClosedError(JobError):
 
 
 class EngineHungError(DalleBotError):
-    """The device stopped answering, and a thread waits for it inside its driver, which nothing can end. Whoever catches
-    this leaves the process without waiting for that thread."""
+    """The device or Ray stopped answering, and a thread waits for it inside of its code, which nothing can end. Whoever
+    catches this leaves the process without waiting for that thread."""
 
 
 class StartCancelledError(DalleBotError):

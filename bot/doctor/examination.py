@@ -17,9 +17,10 @@ from bot.doctor.discord_checks import (
     check_sessions,
     check_token,
 )
-from bot.doctor.finding import Finding, Outcome, Status, failed, in_thread, look, ok, skipped
+from bot.doctor.finding import Finding, Outcome, Status, failed, look, ok, skipped
 from bot.doctor.host_checks import Host, check_device, check_disk, check_memory, check_weights
 from bot.doctor.store_checks import check_queue, check_running, check_shards, check_store
+from bot.lone_thread import in_thread
 from bot.store.inspection import Inspection, inspect_database
 
 CHECKS: Final = (

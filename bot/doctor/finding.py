@@ -1,17 +1,13 @@
 """What a check has found, and how checks are run: each within a bound, none taking the others along. Event loop."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from bot.errors import DalleBotError
-
-_T = TypeVar("_T")
 
 
 class Status(StrEnum):
@@ -75,29 +71,3 @@ async def look(name: str, check: Callable[[], Awaitable[Outcome]], *, timeout_s:
     except Exception as error:
         outcome = failed(f"It could not be found out ({type(error).__name__}: {error}).", if_late)
     return Finding(name, outcome.status, outcome.found, outcome.fix, time.monotonic() - began_s)
-
-
-async def in_thread(work: Callable[[], _T]) -> _T:
-    """What `work` returns, from a thread that nobody waits for at the end: a driver or a disk may hang for ever."""
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[_T] = loop.create_future()
-
-    def settle(value: _T | None, error: BaseException | None) -> None:
-        if result.done():
-            return
-        if error is not None:
-            result.set_exception(error)
-        else:
-            result.set_result(value)  # type: ignore[arg-type]
-
-    def run() -> None:
-        value, error = None, None
-        try:
-            value = work()
-        except BaseException as raised:
-            error = raised
-        with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, value, error)
-
-    threading.Thread(target=run, name="check", daemon=True).start()
-    return await result

@@ -26,15 +26,15 @@ class EngineState(StrEnum):
 class ExecutorStatus:
     """num_queued: accepted and waiting. num_running: jobs that hold slots. info: None until READY.
 
-    has_hung: it is FAILED because the device stopped answering, or never did; a thread of this process waits for it for
-    good. others: what else is drawn with while a cluster changes its model.
+    hung_because: it is FAILED as something stopped answering, or never did, and a thread of this process waits for it
+    for good; a sentence for whoever runs the bot. others: what else is drawn with while a cluster changes its model.
     """
 
     state: EngineState
     num_queued: int
     num_running: int
     info: ModelInfo | None
-    has_hung: bool = False
+    hung_because: str | None = None
     others: tuple[ModelInfo, ...] = ()
 
     def model(self, name: str) -> ModelInfo | None:

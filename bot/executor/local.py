@@ -130,7 +130,7 @@ class LocalExecutor(QueuedExecutor):
         self._refuse_answers(STOPPING)
         self._start_up.cancel()
         await self._end_tasks()
-        if self._thread is None or self._has_hung:
+        if self._thread is None or self._hung_because is not None:
             return
         await asyncio.to_thread(self._thread.join, self._close_timeout_s)
         if self._thread.is_alive():
@@ -161,15 +161,23 @@ class LocalExecutor(QueuedExecutor):
 
     async def _watch(self, limit_s: float, thread: threading.Thread) -> None:
         await until_hung(self._pulse, limit_s, thread)
-        self._end_with(Text("The image engine does not answer any more: the bot has to be restarted."))
+        self._end_with(
+            Text("The image engine does not answer any more: the bot has to be restarted."),
+            f"The device did not answer for {limit_s:g} s.",
+        )
 
     async def _watch_start(self, limit_s: float, thread: threading.Thread) -> None:
         if await stays_silent(self._start_up, limit_s, thread, lambda: self._state is EngineState.LOADING):
-            self._end_with(Text("The image model does not load: the bot has to be restarted."))
+            self._end_with(
+                Text("The image model does not load: the bot has to be restarted."),
+                f"The model did not load: nothing was heard of it for {limit_s:g} s. The log says where it is; if it "
+                "only needs longer, raise engine.load_timeout_s.",
+            )
 
-    def _end_with(self, sentence: Text) -> None:
-        """The thread is inside the engine for good; should it come back, it is not listened to."""
-        self._has_hung = True
+    def _end_with(self, sentence: Text, because: str) -> None:
+        """The thread is inside the engine for good; should it come back, it is not listened to. because: see
+        ExecutorStatus.hung_because."""
+        self._hung_because = because
         self._backlog.close(sentence)
         self._refuse_answers(sentence)
         self._fail_for_good(sentence)
@@ -184,7 +192,7 @@ class LocalExecutor(QueuedExecutor):
             self._backlog.close(Text("The event loop is closed."))
 
     def _on_event(self, event: Event) -> None:
-        if self._state is EngineState.CLOSED or self._has_hung:
+        if self._state is EngineState.CLOSED or self._hung_because is not None:
             if isinstance(event, AloneChanged):
                 event.may_go_on.set()
             return

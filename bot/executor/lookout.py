@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
+from bot.errors import EngineHungError
 from bot.executor.replicas import ClusterLostError, Replicas, ReplicaState
 
 LOOK_TIMEOUT_S: Final = 10.0
@@ -18,7 +19,8 @@ class Lookout:
         self._saw_some = True
 
     async def states(self) -> Sequence[ReplicaState]:
-        """Those that can draw; none where the cluster can't be asked, and the first time in a row the log says why."""
+        """Those that can draw; none where the cluster can't be asked, and the first time in a row the log says why.
+        Raises EngineHungError where it can't be asked ever again."""
         states: Sequence[ReplicaState] = ()
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
@@ -26,6 +28,8 @@ class Lookout:
         except (TimeoutError, ClusterLostError) as error:
             if self._saw_some:
                 _log.warning("The cluster does not answer. %s", str(error) or f"Not within {LOOK_TIMEOUT_S:g} s.")
+        except EngineHungError:
+            raise
         except Exception:
             if self._saw_some:
                 _log.exception("The cluster can't be asked which replicas it has.")

@@ -52,7 +52,7 @@ class QueuedExecutor(ABC):
         self._state = EngineState.LOADING
         self._info: ModelInfo | None = None
         self._others: tuple[ModelInfo, ...] = ()
-        self._has_hung = False
+        self._hung_because: str | None = None
         self._has_none_left = asyncio.Event()
         self._metrics = metrics or Metrics()
         self._load: EngineLoad | None = None
@@ -106,7 +106,7 @@ class QueuedExecutor(ABC):
     @property
     def status(self) -> ExecutorStatus:
         num_queued, num_running = self._backlog.counts()
-        return ExecutorStatus(self._state, num_queued, num_running, self._info, self._has_hung, self._others)
+        return ExecutorStatus(self._state, num_queued, num_running, self._info, self._hung_because, self._others)
 
     async def submit(
         self,

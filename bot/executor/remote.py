@@ -14,7 +14,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Final
 
-from bot.errors import ExecutorClosedError, JobFailedError, NotReadyError
+from bot.errors import EngineHungError, ExecutorClosedError, JobFailedError, NotReadyError
 from bot.executor.asking import Asking
 from bot.executor.base import EngineState, TextVector
 from bot.executor.course import Course, OtherModelError
@@ -168,6 +168,8 @@ class RemoteExecutor(QueuedExecutor):
         if task.cancelled() or (error := task.exception()) is None:
             return
         _log.critical("The task “%s” has failed.", task.get_name(), exc_info=error)
+        if isinstance(error, EngineHungError):
+            self._hung_because = str(error)
         sentence = Text("The image engine failed and could not recover: restart the bot. Its log holds the reason.")
         self._backlog.close(sentence)
         self._fail_for_good(sentence)

@@ -69,7 +69,8 @@ class Replicas(Protocol):
     """All replicas of one model. Everything is called on the event loop, and nothing blocks it."""
 
     async def states(self) -> Sequence[ReplicaState]:
-        """Those that can draw now. Raises ClusterLostError."""
+        """Those that can draw now. Raises ClusterLostError, and EngineHungError where only the end of the process
+        helps."""
 
     def draw(self, request: GenerationRequest, *, client: str, replica_id: str) -> AsyncGenerator[Sign]:
         """Draws one job, on this replica if it is still there: Accepted, then its updates, the last one Finished or

@@ -1,12 +1,12 @@
 """How a check ends that takes too long, raises or hangs in a thread."""
 
-import asyncio
 import threading
 
 import pytest
 
-from bot.doctor.finding import Finding, Outcome, Status, in_thread, look, ok
+from bot.doctor.finding import Finding, Outcome, Status, look, ok
 from bot.errors import StoreError
+from bot.lone_thread import in_thread
 
 
 async def found(check: object, timeout_s: float = 5.0) -> Finding:
@@ -44,13 +44,3 @@ async def test_what_a_check_raises_is_a_failure_with_a_fix(error: Exception, sen
 
     finding = await found(check)
     assert (finding.status, finding.found, finding.fix) == (Status.FAILED, sentence, "Look at the disk.")
-
-
-async def test_what_a_thread_raises_comes_back() -> None:
-    def work() -> Outcome:
-        raise OSError("no disk")
-
-    with pytest.raises(OSError, match="no disk"):
-        await in_thread(work)
-    assert await in_thread(lambda: threading.current_thread().daemon)
-    await asyncio.sleep(0)

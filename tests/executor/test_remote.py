@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from bot.engine.fake import FakeEngine, Faults, Gate
-from bot.errors import JobFailedError, NotReadyError, QueueFullError
+from bot.errors import EngineHungError, JobFailedError, NotReadyError, QueueFullError
 from bot.executor.base import EngineState
 from bot.executor.remote import MAX_LOSSES, RemoteExecutor
 from bot.executor.replicas import ReplicaState, Sign
@@ -229,6 +229,18 @@ async def test_a_cluster_that_can_not_be_asked_is_asked_again(
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
         "The cluster can't be asked which replicas it has."
     ]
+
+
+async def test_a_cluster_that_can_never_be_asked_again_ends_the_executor(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with near(SLOW) as (executor, replicas):
+        await until_seen(executor, 2)
+
+        async def hang() -> list[ReplicaState]:
+            raise EngineHungError("Ray does not come back.")
+
+        monkeypatch.setattr(replicas, "states", hang)
+        await eventually(lambda: executor.status.state is EngineState.FAILED)
+        assert executor.status.hung_because == "Ray does not come back."
 
 
 async def test_two_bots_share_the_slots_of_one_replica() -> None:

@@ -57,7 +57,8 @@ async def test_a_call_that_does_not_return_ends_the_executor(verb: Verb, caplog:
             outcome = await soon(read(stream))
             assert isinstance(outcome.error, ExecutorClosedError)
             assert "does not answer any more" in str(outcome.error)
-        assert (executor.status.state, executor.status.has_hung) == (EngineState.FAILED, True)
+        status = executor.status
+        assert (status.state, status.hung_because) == (EngineState.FAILED, "The device did not answer for 0.2 s.")
         with pytest.raises(ExecutorClosedError, match="does not answer any more"):
             await executor.submit(ask("too late"))
         (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
@@ -70,7 +71,7 @@ async def test_a_text_that_is_never_read_ends_the_executor() -> None:
         await eventually(lambda: executor.status.state is EngineState.READY)
         with pytest.raises(ExecutorClosedError, match="does not answer any more"):
             await soon(executor.text_vector("a red circle", timeout_s=30.0))
-        assert executor.status.has_hung
+        assert executor.status.hung_because is not None
 
 
 async def test_closing_does_not_wait_for_what_hangs() -> None:
@@ -115,7 +116,8 @@ async def test_a_model_that_does_not_load_ends_the_executor(caplog: pytest.LogCa
         assert "does not load" in str(outcome.error)
         may_load.set()
         await eventually(lambda: not any(thread.name == "engine" for thread in threading.enumerate()))
-        assert (executor.status.state, executor.status.has_hung) == (EngineState.FAILED, True)
+        assert executor.status.state is EngineState.FAILED
+        assert "nothing was heard of it for 0.2 s" in str(executor.status.hung_because)
         assert executor.status.info is None
         (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
         assert "may_load.wait" in record.getMessage()
@@ -166,4 +168,4 @@ async def test_neither_an_idle_engine_nor_one_that_loads_counts_as_hung() -> Non
         info = executor.status.info
         assert info is not None
         check_result(outcome.result, request, info)
-        assert not executor.status.has_hung
+        assert executor.status.hung_because is None
