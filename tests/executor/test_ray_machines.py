@@ -6,7 +6,7 @@ The machines are namespaces on this one; see machines.py.
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -28,9 +28,11 @@ def folder() -> Iterator[Path]:
 
 
 def test_cut_off_from_its_cluster_and_from_one_that_was_started_anew_a_bot_delivers_each_job_once(folder: Path) -> None:
-    with closing(Cable()) as cable, closing(Bot(folder / "bot.log", "--rejoin-after-s", "4")) as bot:
+    with closing(Cable()) as cable, ExitStack() as stack:
         with closing(Head(folder)) as head:
             head.wait()
+            # Only now, as it gives up at once where no cluster is.
+            bot = stack.enter_context(closing(Bot(folder / "bot.log", "--rejoin-after-s", "4")))
             bot.wait(lambda: bot.told("there") != [], PATIENCE_S)
             # Two are drawn, and one waits.
             bot.draw(1, 2, 3)
