@@ -6,7 +6,7 @@ The routes run on the sandbox's event loop, `ControlClient` on the caller's; a r
 import json
 import secrets
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -51,17 +51,20 @@ class ControlRoutes:
         order = await request.json()
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
+        with suppress(ConnectionResetError):  # whoever listened has heard enough
+            await self._stream(response, order["player"], order["line"], order["timeout_s"])
+        return response
+
+    async def _stream(self, response: web.StreamResponse, name: str, line: str, timeout_s: float) -> None:
         last: dict[str, Any] = {}
         try:
-            player = self._server.player(order["player"])
-            async with aclosing(player.play(order["line"], order["timeout_s"])) as events:
+            async with aclosing(self._server.player(name).play(line, timeout_s)) as events:
                 async for event in events:
                     await _write(response, {"event": event.to_json()})
         except LineError as error:
             last = {"error": str(error)}
         await _write(response, last)
         await response.write_eof()
-        return response
 
     async def _advance(self, request: web.Request) -> web.Response:
         self._check(request)
