@@ -33,6 +33,7 @@ from tests.store.postgres import PostgresServer, binaries, postgres_server
 _COMPILE_CACHE = "JAX_COMPILATION_CACHE_DIR"
 
 TIMEOUT_S = 30.0
+COLD_START_S = 300.0  # of a process that compiles everything, on a machine with other things to do
 ACK_LIMIT_S = 3.0
 PATIENCE = Patience(moment_s=0.1, short_s=0.3, long_s=1.5)
 
@@ -112,9 +113,16 @@ def limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> L
     return found
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Tests of the whole bot wait for half of their time, so that two keep a processor busy."""
-    return 2 * (os.cpu_count() or 1)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is slow may be slower still on a busy machine."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(COLD_START_S + TIMEOUT_S))
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Tests of the whole bot wait for half of their time, so that two keep a processor busy; the slow ones draw."""
+    return (os.cpu_count() or 1) * (2 if config.getoption("markexpr") == "not slow" else 1)
 
 
 async def eventually(is_so: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:

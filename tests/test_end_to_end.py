@@ -19,6 +19,7 @@ from bot.collage import make_collage, read_metadata
 from bot.demo.grammar import parse
 from bot.demo.verify import verify
 from bot.fetch.locate import DEMO_FOLDER
+from tests.conftest import COLD_START_S
 from tests.test_readme import set_up
 
 pytestmark = pytest.mark.slow
@@ -44,7 +45,7 @@ def dalle_bot(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     environment |= {"DALLE_BOT_DATA_DIR": str(folder / "data"), "JAX_PLATFORMS": "cpu", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", "bot", *args]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=110, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=COLD_START_S, check=False
     )
 
 

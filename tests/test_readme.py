@@ -24,6 +24,7 @@ from bot.demo.grammar import COLOURS, RELATIONS, SHAPES, SIZES
 from bot.fetch.source import DEFAULT_CLIP, DEFAULT_VQGAN, RELEASED
 from bot.moderation.authority import COMMANDS, MENUS, PRESSES, Need
 from tests.cogs.test_authority import PEOPLE
+from tests.conftest import COLD_START_S
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -85,7 +86,7 @@ def test_the_main_command_draws_in_the_sandbox(tmp_path: Path) -> None:
         env=environment | {"DALLE_BOT_DATA_DIR": str(tmp_path / "data"), "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=COLD_START_S,
         check=True,
     )
     transcript: list[dict[str, Any]] = json.loads(done.stdout)["transcript"]

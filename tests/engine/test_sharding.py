@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.conftest import COLD_START_S
+
 pytestmark = pytest.mark.slow
 
 _CACHE = "/jax/compilation_cache/"
@@ -21,7 +23,9 @@ def start(model: Path, data_dir: Path, *num_devices: int) -> dict[str, Any]:
     """What tests/engine/one_start.py tells."""
     args = [sys.executable, "-m", "tests.engine.one_start", str(model), str(data_dir), *map(str, num_devices)]
     env = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={MAX_DEVICES}"}
-    done = subprocess.run(args, env=env, capture_output=True, text=True, timeout=110, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        args, env=env, capture_output=True, text=True, timeout=COLD_START_S, cwd=Path(__file__).parents[2]
+    )
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
     return told
