@@ -120,9 +120,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(COLD_START_S + TIMEOUT_S))
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Tests of the whole bot wait for half of their time, so that two keep a processor busy; the slow ones draw."""
-    return (os.cpu_count() or 1) * (2 if config.getoption("markexpr") == "not slow" else 1)
+def pytest_xdist_auto_num_workers() -> int:
+    """Tests of the whole bot wait for half of their time, so that two keep a processor busy."""
+    return 2 * (os.cpu_count() or 1)
 
 
 async def eventually(is_so: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
