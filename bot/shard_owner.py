@@ -80,7 +80,7 @@ class ShardOwner:
             async with asyncio.timeout(RENEW_TIMEOUT_S):
                 await self._leases.release(self.name)
         except (StoreError, TimeoutError) as error:
-            _log.warning("the shards could not be given back, others wait for them: %s", error or "not in time")
+            _log.warning("the shards could not be given back, others wait for them: %s", str(error) or "not in time")
 
     async def renew(self) -> None:
         """Once. Raises StoreError and TimeoutError."""

@@ -203,7 +203,9 @@ class AppealCog(commands.Cog):
                 channel = await self._client.create_dm(discord.Object(sanction.user_id))
                 await channel.send(said, allowed_mentions=discord.AllowedMentions.none())
         except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
-            _log.info("user %d could not be told of a decision: %s", sanction.user_id, error or type(error).__name__)
+            _log.info(
+                "user %d could not be told of a decision: %s", sanction.user_id, str(error) or type(error).__name__
+            )
 
 
 def _form_line(sanction: SanctionRecord, language: Language) -> str:

@@ -235,7 +235,7 @@ class JobDesk:
                     sentence, ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
                 )
         except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
-            _log.info("user %d could not be warned: %s", interaction.user.id, error or type(error).__name__)
+            _log.info("user %d could not be warned: %s", interaction.user.id, str(error) or type(error).__name__)
 
     async def _commit(self, jobs: Sequence[NewJob], *, num_to_draw: int) -> None:
         def check(num_drawn: int) -> None:

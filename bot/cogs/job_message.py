@@ -99,7 +99,7 @@ class JobMessage:
             if _is_gone(error):
                 self._gone = True
                 return Shown.GONE
-            _log.warning("message %d could not be edited: %s", self._message.id, error or type(error).__name__)
+            _log.warning("message %d could not be edited: %s", self._message.id, str(error) or type(error).__name__)
             return _outcome(error)
         self._shown = rendered
         return Shown.DONE

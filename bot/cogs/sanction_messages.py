@@ -47,6 +47,6 @@ class SanctionMessages:
                     allowed_mentions=discord.AllowedMentions.none(),
                 )
         except (StoreError, discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
-            _log.info("user %d could not be told of a sanction: %s", user_id, error or type(error).__name__)
+            _log.info("user %d could not be told of a sanction: %s", user_id, str(error) or type(error).__name__)
             return False
         return True

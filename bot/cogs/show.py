@@ -107,7 +107,7 @@ class ShowCog(commands.Cog):
             async with asyncio.timeout(SUGGEST_TIMEOUT_S):
                 latest = await self._jobs.latest_of(interaction.user.id, MAX_READ, guild_id=interaction.guild_id)
         except (StoreError, TimeoutError) as error:
-            _log.warning("results could not be suggested: %s", error or type(error).__name__)
+            _log.warning("results could not be suggested: %s", str(error) or type(error).__name__)
             return []
         begun = typed.strip().lower()
         fitting = [
@@ -196,5 +196,5 @@ async def _promised(interaction: discord.Interaction[Any], *, is_private: bool) 
         try:
             await interaction.delete_original_response()
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-            _log.warning("a promised message could not be removed: %s", error or type(error).__name__)
+            _log.warning("a promised message could not be removed: %s", str(error) or type(error).__name__)
         raise

@@ -85,7 +85,7 @@ class VariantQuestions:
             async with asyncio.timeout(REMOVE_TIMEOUT_S):
                 await question.interaction.delete_original_response()
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-            _log.info("a question that was answered could not be removed: %s", error or type(error).__name__)
+            _log.info("a question that was answered could not be removed: %s", str(error) or type(error).__name__)
 
     async def press_forget(self, interaction: discord.Interaction[Any], pressed: CustomId) -> None:
         """Makes none. Raises JobEndedError if the question is no longer open."""

@@ -50,7 +50,7 @@ class DiscordApi:
                 took_s = time.monotonic() - began_s
                 body = await _json(response)
         except (aiohttp.ClientError, OSError) as error:
-            raise UnreachableError(f"Discord can't be reached: {error or type(error).__name__}.") from error
+            raise UnreachableError(f"Discord can't be reached: {str(error) or type(error).__name__}.") from error
         return Answer(
             status=response.status,
             body=body,

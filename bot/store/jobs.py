@@ -106,12 +106,9 @@ class JobStore:
 
     async def outlines(self) -> list[JobOutline]:
         """Of every job of this process that is in no final state, nor in review."""
-        query = select(jobs.c.id, jobs.c.guild_id, jobs.c.state)
-        query = query.where(_is_unfinished(JobState.IN_REVIEW), self._is_served)
+        query = select(jobs.c.id, jobs.c.state).where(_is_unfinished(JobState.IN_REVIEW), self._is_served)
         async with self._database.reading() as connection:
-            return [
-                JobOutline(id_, guild_id, JobState(state)) for id_, guild_id, state in await connection.execute(query)
-            ]
+            return [JobOutline(id_, JobState(state)) for id_, state in await connection.execute(query)]
 
     async def unfinished_ids(self) -> frozenset[str]:
         """Of all jobs that are in no final state."""

@@ -79,10 +79,9 @@ class JobRecord(NewJob):
 
 @dataclass(frozen=True, slots=True)
 class JobOutline:
-    """Which job, whose and how far. guild_id: None in a direct message."""
+    """Which job, and how far."""
 
     id: str
-    guild_id: int | None
     state: JobState
 
 

@@ -83,7 +83,7 @@ class MemoryJobs:
 
     async def outlines(self) -> list[JobOutline]:
         unfinished = await self.unfinished(len(self.records), but=JobState.IN_REVIEW)
-        return [JobOutline(job.id, job.guild_id, job.state) for job in unfinished]
+        return [JobOutline(job.id, job.state) for job in unfinished]
 
     async def just_cancelled(self, within: timedelta) -> list[JobRecord]:
         return []
