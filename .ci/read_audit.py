@@ -45,6 +45,9 @@ def _nothing_found_out(log: str, *, is_strict: bool) -> int:
 
 def _verdict(packages: list[dict[str, Any]], *, is_strict: bool) -> int:
     """packages: of pip-audit's report. Those that it could not look up have no `vulns`."""
+    if not packages:
+        print(f"{ALARM} NOT AUDITED: pip-audit was shown no package. {ALARM}")
+        return 1
     known = [package for package in packages if "vulns" in package]
     unknown = [package["name"] for package in packages if "vulns" not in package and package["name"] != OWN]
     bad = [(package, flaw) for package in known for flaw in package["vulns"]]

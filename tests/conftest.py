@@ -49,7 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(2**34)
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     if config.getoption("markexpr") == "not slow":
-        # LLVM's optimising is nearly half of what these tests of models cost. The slow ones run what users run.
+        # LLVM's optimising is nearly half of what these tests of models cost. The slow ones, and .ci/parity, run what
+        # users run.
         os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 

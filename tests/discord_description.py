@@ -32,7 +32,7 @@ _URI: Final = "urn:discord"
 _LOCAL: Final = "#/components/schemas/"
 _OPEN: Final = "__open"
 _FILE_FIELD: Final = re.compile(r"files\[(\d)\]")
-_SNOWFLAKE: Final = re.compile(r"\d{17,20}")
+_SNOWFLAKE: Final = re.compile(r'"[1-9]\d{16,19}"')
 _KEPT_ATTACHMENT: Final = ("url", "proxy_url", "size", "width", "height", "content_type", "spoiler")
 _REFUSALS: Final = {50006, 50035, 50109, 40005}
 
@@ -152,8 +152,14 @@ class Description:
                 yield f"{place} parameter {name}: {complaint}"
 
     def _mismatches(self, key: str, schema: dict[str, Any], instance: Any) -> list[str]:
-        """What has been found faultless is not looked at again; all snowflakes of a length are one to a schema."""
-        known = (key, _SNOWFLAKE.sub(lambda found: "1" * len(found[0]), json.dumps(instance)))
+        """What has been found faultless is not looked at again. Which snowflakes it names, does not matter to a schema,
+        but for their lengths and which of them are the same."""
+        numbers: dict[str, int] = {}
+
+        def numbered(snowflake: re.Match[str]) -> str:
+            return f'"{numbers.setdefault(snowflake[0], len(numbers)):0{len(snowflake[0]) - 2}}"'
+
+        known = (key, _SNOWFLAKE.sub(numbered, json.dumps(instance)))
         if known in self._faultless:
             return []
         if key not in self._validators:

@@ -40,6 +40,7 @@ def read(tmp_path: Path, packages: list[dict[str, Any]] | None, log: str, *optio
         ([package(FLAW)], "", (1, 1), "aiohttp 1.0: PYSEC-1 (CVE-1), mended in 1.1"),
         ([package(), UNKNOWN], "", (0, 1), "NOT AUDITED: obscure"),
         ([OWN, UNKNOWN], "", (0, 1), "NOT AUDITED: none of 2 packages is known to whoever was asked."),
+        ([], "", (1, 1), "NOT AUDITED: pip-audit was shown no package."),
         (None, UNREACHED, (0, 1), "NOT AUDITED: nobody could be asked about vulnerabilities. ERROR: nobody answers"),
         (None, "pip-audit ended with 124", (0, 1), "NOT AUDITED: nobody could be asked"),
         (None, "KeyError: 'vulns'\npip-audit ended with 1", (1, 1), "NOT AUDITED: pip-audit failed."),

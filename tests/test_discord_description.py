@@ -106,6 +106,19 @@ def test_what_is_checked_by_hand(exchange: Exchange, complaint: str) -> None:
         check_exchange([exchange])
 
 
+def test_what_was_faultless_hides_no_fault() -> None:
+    """Of which snowflakes are the same, and of their form, schemas know."""
+
+    def mentioning(*users: str) -> Exchange:
+        return replace(SENT, payload={"content": "hello", "allowed_mentions": {"users": list(users)}})
+
+    one, two = "100000000000000001", "100000000000000002"
+    check_exchange([mentioning(one, two), mentioning(two, one)])
+    for wrong in (mentioning(one, one), mentioning(one, "0" + two), mentioning(one, two + "x")):
+        with pytest.raises(AssertionError, match="allowed_mentions"):
+            check_exchange([wrong])
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [

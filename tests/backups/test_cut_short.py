@@ -31,7 +31,9 @@ from tests.store.samples import run_sql, url_of
 
 __all__ = ["programs"]
 
-KILLED: Final = 9
+pytestmark = pytest.mark.fault
+
+GONE: Final = 9
 JOB: Final = "0123456789ab"
 MOST: Final = 100  # writes of one restore
 
@@ -46,7 +48,7 @@ def ends_alive(hook: Hook, at: int, work: Callable[[], object]) -> bool:
     process = PROCESSES.Process(target=_live, args=(hook, at, work))
     process.start()
     process.join(TIMEOUT_S)
-    assert process.exitcode in (0, KILLED)
+    assert process.exitcode in (0, GONE)
     return process.exitcode == 0
 
 
@@ -57,7 +59,7 @@ def _live(hook: Hook, at: int, work: Callable[[], object]) -> None:
         nonlocal count
         count += 1
         if count == at:
-            os._exit(KILLED)
+            os._exit(GONE)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         without_what_takes_long(monkeypatch)
@@ -164,6 +166,8 @@ async def test_a_restore_into_sqlite_that_is_killed(backup: Path, tmp_path: Path
             seen.append("refused")
         restore(url, folder, backup)
         check_restored(folder)
+    else:
+        raise AssertionError("it never ended")
     assert list(dict.fromkeys(seen)) == ["old", "refused"], "the mark is the first write, and its removal the last"
     assert seen.count("refused") > 10
     check_restored(folder)
@@ -188,6 +192,7 @@ def check_restored(folder: Path) -> None:
 @pytest.mark.usefixtures("quick")
 async def test_where_nothing_was_before_a_start_makes_no_new_database(backup: Path, tmp_path: Path) -> None:
     """As it would in the moment between the making of the folder and the putting in place."""
+    num_refused = 0
     for at in range(1, MOST):
         folder = tmp_path / f"store {at}"
         folder.mkdir()
@@ -195,8 +200,11 @@ async def test_where_nothing_was_before_a_start_makes_no_new_database(backup: Pa
             break
         if list(folder.glob("pictures/*")):
             await refused_by_all(url_of(folder), folder)
+            num_refused += 1
     else:
         raise AssertionError("it never ended")
+    assert num_refused > 1
+    assert things_in(folder / "data" / "bot.sqlite3") == ["new"]
 
 
 def test_what_fails_before_anything_was_moved_leaves_no_mark(

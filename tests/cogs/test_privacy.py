@@ -90,7 +90,10 @@ async def ban(stage: Stage, job: JobRecord) -> SanctionRecord:
 def exports(stage: Stage) -> list[Exchange]:
     """The direct messages with files of an export, as Discord has taken them."""
     requests = stage.sandbox.requests
-    return [each for each in requests if any(name.startswith(EXPORT_PREFIX) for _, name, _ in each.files)]
+    sent = [each for each in requests if any(name.startswith(EXPORT_PREFIX) for _, name, _ in each.files)]
+    direct = {f"/channels/{each.answer['id']}/messages" for each in requests if each.path == "/users/@me/channels"}
+    assert direct.issuperset(each.path for each in sent)
+    return sent
 
 
 async def unpacked(stage: Stage) -> zipfile.ZipFile:

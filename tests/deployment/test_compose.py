@@ -115,6 +115,7 @@ def test_nobody_waits_for_the_health_of_what_does_not_tell(file: dict[str, Any])
 def test_services_find_each_other(file: dict[str, Any]) -> None:
     services, configs = file["services"], file["configs"]
     scraped = yaml.safe_load(configs["prometheus"]["content"])
+    assert scraped["scrape_configs"][0]["job_name"] == "dalle-bot", "by that the alerts select"
     assert scraped["scrape_configs"][0]["static_configs"] == [{"targets": [f"bot:{TelemetrySettings().port}"]}]
     (source,) = yaml.safe_load(configs["grafana-datasources"]["content"])["datasources"]
     ((host, port),) = re.findall(r"http://(\w+):(\d+)", source["url"])

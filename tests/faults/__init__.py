@@ -20,6 +20,7 @@ D: delivered, once. F: failed, and its user told. W: it waits in the store, and 
     ... at any call, commits that nobody hears of        any but in review    D F   faults/test_machine.py
     ... at its moves, one by one                         from queued on       D F   cogs/test_job_recorder.py
     a PostgreSQL server that cuts its connections        none                 -     store/test_database.py
+    kill -9 of a restore before each of its writes       none: does not start W     backups/test_cut_short.py
     a damaged database, or migration                     none: does not start W     store/test_migrate.py
     gateway: drops, invalid sessions, resume refused     running              D     cogs/test_discord_faults.py
     a connection that only looks alive                   running              D     cogs/test_discord_faults.py
