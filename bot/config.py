@@ -3,14 +3,15 @@ config_loading.py reads them."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Final, Literal, Self
 from urllib.parse import unquote, unquote_plus
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import PydanticBaseSettingsSource as Source
 
+from bot.config_values import Environment, LocalPath, Section, Snowflake
 from bot.requests import MAX_IMAGES
 from bot.shards import ALL_SHARDS, MAX_SHARDS, Shards, format_ids, parse_ids
 
@@ -18,21 +19,22 @@ ENV_PREFIX: Final = "DALLE_BOT_"
 TOKEN_VARIABLE: Final = "DISCORD_TOKEN"  # noqa: S105 - a variable's name
 STORE_FILE: Final = "dalle-bot.sqlite3"
 
-Snowflake = Annotated[int, Field(ge=1, lt=2**63)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class DiscordSettings(_Section):
+class DiscordSettings(Section):
     """token: the bot's. source_url: of its code, for /about. dev_guild_id: a guild that gets changed commands at once,
     for development."""
 
     token: SecretStr | None = None
-    source_url: str | None = Field(None, pattern=r"^https?://\S+$", max_length=512)
+    source_url: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        max_length=512,
+        description="an http or https address of 512 characters at most",
+    )
     dev_guild_id: Snowflake | None = None
-    allowed_guilds: tuple[Snowflake, ...] | None = None
+    allowed_guilds: tuple[Snowflake, ...] | None = Field(
+        None, description="a list of ids of servers such as [81384788765712384]"
+    )
     direct_messages: bool = False
     user_installs: bool = False
 
@@ -44,12 +46,12 @@ class DiscordSettings(_Section):
         return SecretStr(text) if text else None
 
 
-class ShardingSettings(_Section):
+class ShardingSettings(Section):
     """How a large bot is divided. count: of all its shards; None is what Discord recommends. ids: this process's,
     ascending; None for all, in one process."""
 
     count: int | None = Field(None, ge=1, le=MAX_SHARDS)
-    ids: tuple[int, ...] | None = None
+    ids: tuple[int, ...] | None = Field(None, description='shards such as "0-3" or [0, 1, 2, 3]')
 
     @field_validator("ids", mode="before")
     @classmethod
@@ -65,7 +67,7 @@ class ShardingSettings(_Section):
         return self
 
 
-class ModelSettings(_Section):
+class ModelSettings(Section):
     """Which weights. Strings only: bot.checkpoints knows what they mean. None means what belongs to the model."""
 
     name: str = Field("demo", min_length=1)
@@ -78,7 +80,7 @@ class ModelSettings(_Section):
     weights: Literal["same", "int8"] = "same"
 
 
-class EngineSettings(_Section):
+class EngineSettings(Section):
     """num_slots: images drawn at once; None is what the memory plan finds. chunk_tokens: image tokens per dispatch.
     deterministic: the company of a picture never changes it, at the price of speed.
     num_devices: None is all. memory_fraction: of a device's memory. compile_cache: keep compiled code.
@@ -95,7 +97,7 @@ class EngineSettings(_Section):
     load_timeout_s: float = Field(1800.0, ge=1.0, le=86_400.0)
 
 
-class ExecutorSettings(_Section):
+class ExecutorSettings(Section):
     """Where engines run. kind: "local" for one in this process, "ray" for a cluster's. address: of the cluster, "auto"
     for the one on this machine. application: what Serve calls the engines there. connect_timeout_s: for the first of
     them, at the start. silence_timeout_s: how long one may say nothing of a job before it counts as lost.
@@ -116,7 +118,7 @@ class ExecutorSettings(_Section):
         return address
 
 
-class QueueSettings(_Section):
+class QueueSettings(Section):
     """Unfinished jobs, waiting and running. max_jobs: of all users. max_jobs_per_user: of one user.
     max_jobs_per_guild: of one guild; None for no limit of its own. max_picture_bytes: in memory, of finished pictures
     that Discord has not taken. drain_s: how long those that run may go on once the bot is told to stop."""
@@ -128,7 +130,7 @@ class QueueSettings(_Section):
     drain_s: float = Field(20.0, ge=0.0, le=86_400.0)
 
 
-class ImagineSettings(_Section):
+class ImagineSettings(Section):
     """How many images /imagine draws when nobody says, and at most."""
 
     default_images: int = Field(9, ge=1, le=MAX_IMAGES)
@@ -144,7 +146,7 @@ class ImagineSettings(_Section):
         return self
 
 
-class StoreSettings(_Section):
+class StoreSettings(Section):
     """url: SQLAlchemy's form, with an async driver. None is a SQLite file in data_dir. It may hold a password.
     max_picture_bytes: for the pictures of finished jobs, in data_dir."""
 
@@ -152,31 +154,21 @@ class StoreSettings(_Section):
     max_picture_bytes: int = Field(10 * 2**30, ge=2**20)
 
 
-class PrivacySettings(_Section):
+class PrivacySettings(Section):
     """policy_file: what /privacy policy shows in the place of the shipped text."""
 
-    policy_file: Path | None = None
-
-    @field_validator("policy_file", mode="after")
-    @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        return None if path is None else _expanded(path)
+    policy_file: LocalPath | None = None
 
 
-class ModerationSettings(_Section):
+class ModerationSettings(Section):
     """rules_file: rules for prompts that count everywhere; None for none. image_categories_file: what pictures may be
     asked to look like; None for the shipped categories."""
 
-    rules_file: Path | None = None
-    image_categories_file: Path | None = None
-
-    @field_validator("rules_file", "image_categories_file", mode="after")
-    @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        return None if path is None else _expanded(path)
+    rules_file: LocalPath | None = None
+    image_categories_file: LocalPath | None = None
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """level: of the bot's own log. as_json (key `json`): JSON lines instead of text."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -188,21 +180,12 @@ class LogSettings(_Section):
         return level.lower() if isinstance(level, str) else level
 
 
-class TelemetrySettings(_Section):
+class TelemetrySettings(Section):
     """enabled: whether metrics and probes are served over HTTP. host, port: where; port 0 is any free one."""
 
     enabled: bool = False
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(9464, ge=0, le=65535)
-
-
-def _expanded(path: Path) -> Path:
-    try:
-        if "\0" not in str(path):
-            return path.expanduser().absolute()
-    except RuntimeError:
-        pass  # a ~ before a name that this machine doesn't know
-    raise ValueError("a path of this machine")
 
 
 def default_data_dir() -> Path:
@@ -222,7 +205,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
     )
 
-    data_dir: Path = Field(default_factory=default_data_dir)
+    data_dir: LocalPath = Field(default_factory=default_data_dir)
     discord: DiscordSettings = DiscordSettings()
     sharding: ShardingSettings = ShardingSettings()
     model: ModelSettings = ModelSettings()
@@ -235,11 +218,6 @@ class Settings(BaseSettings):
     moderation: ModerationSettings = ModerationSettings()
     log: LogSettings = LogSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
-
-    @field_validator("data_dir", mode="after")
-    @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return _expanded(path)
 
     @model_validator(mode="after")
     def _database_for_many(self) -> Self:
@@ -295,4 +273,4 @@ class Settings(BaseSettings):
         file_secret_settings: Source,
     ) -> tuple[Source, ...]:
         """The environment above what the file said; no other source."""
-        return env_settings, init_settings
+        return Environment(settings_cls), init_settings

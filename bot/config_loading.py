@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
-from pydantic_settings import SettingsError
 
 from bot.config import ENV_PREFIX, TOKEN_VARIABLE, Settings
+from bot.config_words import expected
 from bot.errors import ConfigError
 from bot.log import redact
 from bot.toml_file import read_toml
 
 _SECRET_KEYS: Final = frozenset({"discord.token", "store.url"})
 _CLOSING_KEYS: Final = ("discord.allowed_guilds",)
+_MAX_SHOWN: Final = 200
 
 
 def load_settings(path: Path | None = None) -> Settings:
@@ -31,24 +32,21 @@ def load_settings(path: Path | None = None) -> Settings:
     data = {} if path is None else _read_toml(path)
     source = "The settings" if path is None else str(path)
     problems = [f"{source}: {_unknown_key(key)}" for key in _unknown_keys(data)]
-    problems += _unknown_variables(os.environ)
-    problems += _blank_variables(os.environ)
-    if problems:
-        raise ConfigError("\n".join(problems))
+    problems += _unknown_variables(os.environ).values()
+    problems += _blank_variables(os.environ).values()
+    known = _without_unknown_keys(data)
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
-    section = data.setdefault("discord", {})
+    section = known.setdefault("discord", {})
     if token and isinstance(section, dict):
         section["token"] = token
     try:
-        return Settings(**data)
+        settings = Settings(**known)
     except ValidationError as error:
-        sentences = [_wrong_value(source, dict(details)) for details in error.errors(include_url=False)]
-    except SettingsError as error:
-        sentences = [
-            f"The environment: {redact(str(error))}. Use {ENV_PREFIX}SECTION__KEY variables with plain values."
-        ]
-    # Outside the except blocks, so that the original, which may hold secret input, isn't chained to it.
-    raise ConfigError("\n".join(sentences))
+        problems += _wrong_values(source, error)
+    if problems:
+        # Outside the except block, so that the original, which may hold secret input, isn't chained to it.
+        raise ConfigError("\n".join(problems))
+    return settings
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -85,6 +83,17 @@ def _unknown_keys(data: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{name}.{key}" for key in value if key not in known[name])
 
 
+def _without_unknown_keys(data: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = set(_unknown_keys(data))
+    return {
+        name: {key: each for key, each in value.items() if f"{name}.{key}" not in unknown}
+        if isinstance(value, Mapping)
+        else value
+        for name, value in data.items()
+        if name not in unknown
+    }
+
+
 def _unknown_key(key: str) -> str:
     suggestion = _nearest(key)
     if suggestion:
@@ -109,46 +118,79 @@ def _variable(path: str) -> str:
     return ENV_PREFIX + path.replace(".", "__").upper()
 
 
-def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """Sentences on variables with our prefix that set nothing.
+def _unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables with our prefix that set nothing, and a sentence on each.
 
     Those without `__` may be somebody else's: Kubernetes gives every pod DALLE_BOT_PORT and its like if a service is
     called dalle-bot. They are refused only when they are nearly one of ours.
     """
     known = {_variable(path): path for path in (*key_paths(), *filter(None, _keys()))}
-    sentences = []
+    sentences = {}
     for name in sorted(environ):
         if not name.upper().startswith(ENV_PREFIX) or name.upper() in known:
             continue
         close = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.9)
         if close:
-            sentences.append(f"The environment variable {name} sets nothing; did you mean {close[0]}?")
+            sentences[name] = f"The environment variable {name} sets nothing; did you mean {close[0]}?"
         elif "__" in name:
-            sentences.append(f"The environment variable {name} sets nothing: no setting has that name.")
+            sentences[name] = f"The environment variable {name} sets nothing: no setting has that name."
     return sentences
 
 
-def _blank_variables(environ: Mapping[str, str]) -> list[str]:
-    """Sentences on empty variables that would open what their key closes. Elsewhere an empty one counts as none."""
+def _blank_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Empty variables that would open what their key closes, and a sentence on each. Elsewhere an empty one counts as
+    none."""
     known = {_variable(path): path for path in _CLOSING_KEYS}
-    return [
-        f"The environment variable {name} is empty; expected a list such as [81384788765712384], [] for no server, or "
-        "no such variable for every server."
+    return {
+        name: f"The environment variable {name} is empty; expected {expected(known[name.upper()])}, [] for no server, "
+        "or no such variable for every server."
         for name, value in environ.items()
         if name.upper() in known and not value.strip()
+    }
+
+
+def _wrong_values(source: str, error: ValidationError) -> list[str]:
+    """A sentence for each value, without those that come from variables on which there is one already."""
+    told = [name.upper() for name in (*_unknown_variables(os.environ), *_blank_variables(os.environ))]
+    sentences = [
+        _wrong_value(source, details)
+        for details in error.errors(include_url=False)
+        if not any(_sets(name, _path(details)) for name in told)
     ]
+    return list(dict.fromkeys(sentences))
+
+
+def _sets(variable: str, path: str) -> bool:
+    """Whether a variable sets a key or something below it."""
+    return "." in path and f"{variable}__".startswith(f"{_variable(path)}__")
+
+
+def _path(details: Mapping[str, Any]) -> str:
+    """Of a key, however deep the fault is in its value, or of a section."""
+    return ".".join(str(part) for part in details["loc"][:2])
 
 
 def _wrong_value(source: str, details: Mapping[str, Any]) -> str:
-    path = ".".join(str(part) for part in details["loc"])
-    given = details["input"]
-    expected = str(details["msg"]).removeprefix("Value error, ")
-    for prefix in ("Input should be ", "String should have "):
-        expected = expected.removeprefix(prefix)
-    variable = next((name for name in os.environ if name.upper() == _variable(path)), None)
-    where = f"the environment variable {variable}" if variable else source
-    if details["type"] == "value_error" and path not in key_paths():
-        return f"{where}: {expected}."
-    if isinstance(given, Mapping | list) or path in _SECRET_KEYS or path not in key_paths():
-        return f"{where}: {path} has a wrong value (not shown); expected {expected}."
-    return f"{where}: {path} is {redact(repr(given))}; expected {expected}."
+    path, given = _path(details), details["input"]
+    section = path.partition(".")[0]
+    variables = [name for name in os.environ if name.upper() in (_variable(path), _variable(section))]
+    where = f"The environment variable {max(variables, key=len)}" if variables else source
+    if details["type"] == "extra_forbidden":
+        return f"{where}: {_unknown_key(path)}"
+    own = str(details["msg"]).removeprefix("Value error, ") if details["type"] == "value_error" else None
+    if own is not None and path not in key_paths():
+        return f"{where}: {own}."
+    shown = _shown(path, given, is_whole=len(details["loc"]) <= 2)
+    return f"{where}: {path} {shown}; expected {own or expected(path)}."
+
+
+def _shown(path: str, given: object, *, is_whole: bool) -> str:
+    if not is_whole or path in _SECRET_KEYS or path not in key_paths() or isinstance(given, Mapping | list):
+        return "has a wrong value (not shown)"
+    if isinstance(given, bool):
+        return f"is {str(given).lower()}"
+    # Python refuses to write numbers of thousands of digits.
+    if isinstance(given, int) and given.bit_length() > _MAX_SHOWN:
+        return "is too large"
+    text = redact(repr(given))
+    return f"is {text}" if len(text) <= _MAX_SHOWN else "is too long"

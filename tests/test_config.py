@@ -10,6 +10,7 @@ from pydantic import SecretStr, ValidationError
 
 from bot.config import Settings, default_data_dir
 from bot.config_loading import key_paths, load_settings
+from bot.config_words import expected
 from bot.errors import ConfigError
 from bot.shards import ALL_SHARDS, Shards
 
@@ -159,19 +160,19 @@ def test_settings_are_frozen() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[queue]\nmax_jobs = 0\n", "queue.max_jobs is 0; expected greater than or equal to 1."),
-        ("[queue]\nmax_jobs = 'many'\n", "queue.max_jobs is 'many'; expected a valid integer"),
-        ("[log]\njson = 'perhaps'\n", "log.json is 'perhaps'; expected a valid boolean"),
+        ("[queue]\nmax_jobs = 0\n", "queue.max_jobs is 0; expected a whole number from 1 to 100000."),
+        ("[queue]\nmax_jobs = 'many'\n", "queue.max_jobs is 'many'; expected a whole number from 1 to 100000."),
+        ("[log]\njson = 'perhaps'\n", "log.json is 'perhaps'; expected true or false."),
         ("[log]\nlevel = 'loud'\n", "log.level is 'loud'; expected 'debug', 'info', 'warning' or 'error'."),
         ("[model]\ndtype = 'int4'\n", "model.dtype is 'int4'; expected 'auto', 'float32', 'bfloat16' or 'float16'."),
-        ("[model]\nname = ''\n", "model.name is ''; expected at least 1 character."),
+        ("[model]\nname = ''\n", "model.name is ''; expected text in quotes, not empty."),
         (
             "[imagine]\nmax_images = 4\n",
             "imagine.default_images is 9; expected at most imagine.max_images, which is 4.",
         ),
         (
             "[store]\nmax_picture_bytes = 10\n",
-            "store.max_picture_bytes is 10; expected greater than or equal to 1048576.",
+            "store.max_picture_bytes is 10; expected a whole number of at least 1048576.",
         ),
         ("[sharding]\nids = '0-3'\n", "sharding.ids needs sharding.count, the number of all shards"),
         ("[sharding]\ncount = 3\nids = '0-3'\n", "sharding.ids is 0-3; expected less than the count, 3."),
@@ -191,6 +192,22 @@ def test_settings_are_frozen() -> None:
         ),
         ("zzz = 3\n", "there is no setting zzz; there are data_dir, discord, sharding,"),
         ("_env_file = '.env'\n", "there is no setting _env_file;"),
+        ("[queue]\nmax_jobs = true\n", "queue.max_jobs is true; expected a whole number from 1 to 100000."),
+        ("[queue]\ndrain_s = true\n", "queue.drain_s is true; expected a number from 0 to 86400."),
+        (
+            "[engine]\nmemory_fraction = nan\n",
+            "engine.memory_fraction is nan; expected a number above 0 and at most 1.",
+        ),
+        (f"[engine]\nnum_slots = 0x{'F' * 5000}\n", "engine.num_slots is too large; expected a whole number from 1 to"),
+        (f"[log]\nlevel = '{'a' * 500}'\n", "log.level is too long; expected 'debug', 'info',"),
+        (
+            "[discord]\nallowed_guilds = [true]\n",
+            "discord.allowed_guilds has a wrong value (not shown); expected a list",
+        ),
+        (
+            "[discord]\nallowed_guilds = [5, 0]\n",
+            "discord.allowed_guilds has a wrong value (not shown); expected a list",
+        ),
     ],
 )
 def test_wrong_keys_and_values_are_named(text: str, sentence: str, tmp_path: Path) -> None:
@@ -214,22 +231,45 @@ def test_all_shards_in_one_process_need_no_postgresql(tmp_path: Path) -> None:
     assert settings.shards.are_all
 
 
-def test_every_problem_gets_a_line(tmp_path: Path) -> None:
-    path = write(tmp_path, "[queue]\nmax_jobs = 0\n[engine]\nnum_slots = -1\n")
-    assert [line.split(" is ")[0] for line in refusal(path).splitlines()] == [
+def test_every_problem_gets_a_line_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = "[queue]\nmax_jobs = 0\nmax_job = 3\n[engine]\nnum_slots = -1\n[discord]\nallowed_guilds = [0, -1]\n"
+    path = write(tmp_path, f"zzz = 1\n{tables}[imagine]\nmax_images = 4\n")
+    for name in ("LOG__LEVEL", "LOG__ZZZ", "TELEMETRY__PORT__ZZZ"):
+        monkeypatch.setenv(f"DALLE_BOT_{name}", "x")
+    assert [re.split(" is | has | sets ", line)[0] for line in refusal(path).splitlines()] == [
+        f"{path}: there",
+        f"{path}: there",
+        "The environment variable DALLE_BOT_LOG__ZZZ",
+        "The environment variable DALLE_BOT_TELEMETRY__PORT__ZZZ",
+        f"{path}: discord.allowed_guilds",
         f"{path}: engine.num_slots",
         f"{path}: queue.max_jobs",
+        f"{path}: imagine.default_images",
+        "The environment variable DALLE_BOT_LOG__LEVEL: log.level",
     ]
+
+
+@pytest.mark.parametrize("key", key_paths())
+def test_what_a_key_may_be_is_said_in_our_words(key: str, tmp_path: Path) -> None:
+    section, _, last = key.rpartition(".")
+    path = write(tmp_path, f"{f'[{section}]' if section else ''}\n{last} = 2026-01-01\n")
+    assert refusal(path).endswith(f"; expected {expected(key)}.")
 
 
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("DALLE_BOT_QUEUE__MAX_JOBS", "x", "the environment variable DALLE_BOT_QUEUE__MAX_JOBS: queue.max_jobs is 'x'"),
+        ("DALLE_BOT_QUEUE__MAX_JOBS", "x", "The environment variable DALLE_BOT_QUEUE__MAX_JOBS: queue.max_jobs is 'x'"),
         ("DALLE_BOT_QUEUE__MAX_JOB", "1", "DALLE_BOT_QUEUE__MAX_JOB sets nothing; did you mean DALLE_BOT_QUEUE__MAX_J"),
         ("DALLE_BOT_QUEUE_MAX_JOBS", "1", "DALLE_BOT_QUEUE_MAX_JOBS sets nothing; did you mean DALLE_BOT_QUEUE__MAX_J"),
         ("DALLE_BOT_ZZZ__ZZZ", "1", "DALLE_BOT_ZZZ__ZZZ sets nothing: no setting has that name."),
-        ("DALLE_BOT_QUEUE", "{", "The environment: "),
+        (
+            "DALLE_BOT_QUEUE",
+            "{",
+            "The environment variable DALLE_BOT_QUEUE: queue has a wrong value (not shown); expected a ",
+        ),
+        ("DALLE_BOT_QUEUE", '{"zz": 1}', "The environment variable DALLE_BOT_QUEUE: there is no setting queue.zz; "),
+        ("DALLE_BOT_QUEUE", '{"max_jobs": 0}', "The environment variable DALLE_BOT_QUEUE: queue.max_jobs is 0; "),
     ],
 )
 def test_wrong_variables_are_named(name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +317,9 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["", "  "])
 def test_an_empty_variable_does_not_open_every_server(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("DALLE_BOT_DISCORD__ALLOWED_GUILDS", value)
-    with pytest.raises(ConfigError, match="DALLE_BOT_DISCORD__ALLOWED_GUILDS is empty; expected a list such as"):
+    with pytest.raises(
+        ConfigError, match="DALLE_BOT_DISCORD__ALLOWED_GUILDS is empty; expected a list of ids of servers such as"
+    ):
         load_settings()
 
 
@@ -292,7 +334,10 @@ def test_allowed_guilds_from_the_environment(
 @pytest.mark.parametrize("value", ["5, 7", "[5, 'x']", '["Sandbox"]', "[0]", "{}"])
 def test_a_list_of_guilds_that_cannot_be_read_starts_nothing(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("DALLE_BOT_DISCORD__ALLOWED_GUILDS", value)
-    with pytest.raises(ConfigError, match=r"allowed_guilds|The environment"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^The environment variable \S+: discord.allowed_guilds (is|has) .* expected a list of ids of servers",
+    ):
         load_settings()
 
 

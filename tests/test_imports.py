@@ -42,6 +42,8 @@ FLOORS: Final = {
         "bot.catalogues",
         "bot.config",
         "bot.config_loading",
+        "bot.config_values",
+        "bot.config_words",
         "bot.deployment",
         "bot.errors",
         "bot.guild_settings",

@@ -100,7 +100,7 @@ def test_what_the_parser_refuses(call: Call, args: list[str], complaint: str) ->
     ("text", "complaint"),
     [
         ("[queue]\nmax_jbs = 3", "config.toml: there is no setting queue.max_jbs; did you mean queue.max_jobs?"),
-        ("[queue]\nmax_jobs = 0", "config.toml: queue.max_jobs is 0; expected greater than or equal to 1."),
+        ("[queue]\nmax_jobs = 0", "config.toml: queue.max_jobs is 0; expected a whole number from 1 to 100000."),
         ("[queue\nmax_jobs = 3", "config.toml is not valid TOML"),
     ],
 )
