@@ -28,7 +28,7 @@ from bot.errors import StoreError
 
 MAX_DESCRIPTION_BYTES: Final = 64 * 1024
 _BLOCK_BYTES: Final = 1024 * 1024
-_END: Final = bytes(2 * tarfile.BLOCKSIZE)  # what tar closes with
+_END: Final = bytes(2 * tarfile.BLOCKSIZE)  # what tar closes with, and fills up to a whole record
 
 
 class ArchiveReader:
@@ -104,7 +104,7 @@ class ArchiveReader:
             raise self._no_backup(f"it holds {extra.name!r:.80} after its end")
         if DATABASE not in digests:
             raise self._no_backup("it holds no database")
-        self._check_end(archive, name, is_listed=listed is not None)
+        self._check_end(archive.offset, name, is_listed=listed is not None)
         if description_digest(digests[DATABASE]) != self.description.digest:
             raise self._damaged(f"{DATABASE} is not what was backed up")
         if listed is not None:
@@ -123,13 +123,17 @@ class ArchiveReader:
         if not is_known or not _is_plain(entry) or entry.name in before:
             raise self._no_backup(f"it holds {entry.name!r:.80}")
 
-    def _check_end(self, archive: tarfile.TarFile, name: str, *, is_listed: bool) -> None:
+    def _check_end(self, offset: int, name: str, *, is_listed: bool) -> None:
         """A tar that was cut between two members reads like a whole one, and so does one where a member's head is
-        damaged."""
-        self._stream.seek(archive.offset)
-        is_whole = is_listed if self.has_digests else self._stream.read(len(_END)) == _END
+        damaged. offset: where the last member, which is called `name`, ends."""
+        end = _END + bytes(-(offset + len(_END)) % tarfile.RECORDSIZE)
+        self._stream.seek(offset)
+        found = self._stream.read(len(end) + 1)
+        is_whole = is_listed if self.has_digests else found.startswith(_END)
         if not is_whole:
             raise self._damaged(f"it ends after {name}, and more was backed up")
+        if found != end:
+            raise self._damaged("its end is cut off" if end.startswith(found) else "it goes on after its end")
 
     def _compare(self, digests: Mapping[str, str], listed: bytes) -> None:
         if listed == digests_text(digests):

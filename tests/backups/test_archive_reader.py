@@ -113,6 +113,26 @@ def test_a_backup_that_was_cut_is_refused(backup: Path, name: str) -> None:
         check_backup(backup)
 
 
+@pytest.mark.parametrize("is_old", [False, True])
+def test_an_end_that_is_cut_or_followed_by_something_is_refused(is_old: bool, backup: Path) -> None:
+    """Whatever tar itself makes of what comes after the last member."""
+    if is_old:
+        rewrite(backup, as_before)
+    whole = backup.read_bytes()
+    end = len(whole.rstrip(b"\0"))
+    end += -end % tarfile.BLOCKSIZE
+    assert check_backup(backup).num_pictures == 2
+    for length in (len(whole) - 1, len(whole) - tarfile.BLOCKSIZE, end + 2 * tarfile.BLOCKSIZE):
+        backup.write_bytes(whole[:length])
+        with pytest.raises(StoreError, match="is damaged: its end is cut off"):
+            check_backup(backup)
+    more = (b"x", b"\0", bytes(tarfile.RECORDSIZE), b"x" * tarfile.RECORDSIZE, whole)
+    for changed in (*(whole + each for each in more), whole[:-1] + b"x"):
+        backup.write_bytes(changed)
+        with pytest.raises(StoreError, match="is damaged: it goes on after its end"):
+            check_backup(backup)
+
+
 def test_one_byte_that_is_flipped_anywhere_is_refused_or_was_not_of_the_backup(backup: Path, tmp_path: Path) -> None:
     """Between what a member holds and the next one's head, tar fills up with bytes that nobody reads."""
     good, members = backup.read_bytes(), members_of(backup)
