@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from bot.errors import StoreError
 from bot.shards import ALL_SHARDS, Shards
-from bot.store.refusals import POOL_TIMEOUT_S, refusals_of
+from bot.store.refusals import POOL_TIMEOUT_S, blame_lock, refusals_of
 from bot.store.turns import WriteTurns
 
 # Discord allows 3 seconds for an answer, the job is stored first, and a wait inside SQLite can't be cut short.
@@ -45,21 +45,34 @@ class Database:
         self._engine = engine
         self._writing = engine.execution_options(**{_WRITES: True})
         self._turns = WriteTurns()
+        self._at_lock: object | None = None  # the transaction that is kept from its beginning, or was the last one
         self._file = file
-        self._inode = None if file is None else os.stat(file).st_ino
+        self._identity = None if file is None else _identity(file)
 
     @asynccontextmanager
     async def transaction(self, *, is_urgent: bool = False) -> AsyncIterator[AsyncConnection]:
         """One transaction: committed at the end, rolled back if anything raises. Raises StoreError.
 
-        is_urgent: somebody waits for an answer; it comes before others that only keep records.
+        is_urgent: somebody waits for an answer; it comes before others that only keep records. Whoever gives up
+        while another program's lock keeps it waiting has that noted at the CancelledError.
         """
-        async with self._turns.turn(is_urgent=is_urgent):
-            if self._file is not None:
-                await asyncio.to_thread(self._check_file)
-            with refusals_of(self._name):
-                async with self._writing.begin() as connection:
-                    yield connection
+        this, has_turn = object(), False
+        try:
+            async with self._turns.turn(is_urgent=is_urgent):
+                has_turn = True
+                if self._file is not None:
+                    await asyncio.to_thread(self._check_file)
+                with refusals_of(self._name):
+                    async with self._writing.connect() as connection:
+                        self._at_lock = this
+                        async with connection.begin():
+                            self._at_lock = None
+                            yield connection
+        except asyncio.CancelledError as error:
+            # Those that wait for their turn wait for the same lock.
+            if self._at_lock is this or (self._at_lock is not None and not has_turn):
+                blame_lock(error, self._name)
+            raise
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -82,7 +95,7 @@ class Database:
         """SQLite goes on writing to a file that was deleted, and nobody would ever see it again."""
         assert self._file is not None
         try:
-            is_ours = os.stat(self._file).st_ino == self._inode
+            is_ours = _identity(self._file) == self._identity
         except OSError:
             is_ours = False
         if not is_ours:
@@ -90,6 +103,11 @@ class Database:
                 f"{self._name} was moved, deleted or replaced while the bot runs: stop the bot, put the file back or "
                 "run `dalle-bot restore FILE`, and start again."
             )
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    found = os.stat(file)
+    return found.st_dev, found.st_ino
 
 
 def parse_url(url: str) -> URL:

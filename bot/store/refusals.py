@@ -17,6 +17,10 @@ DAMAGED: Final = (
 )
 FULL: Final = "can't grow: the disk is full. Free some space."
 UNREACHED: Final = "can't be reached: start its server, or check store.url and the network."
+READ_ONLY: Final = (
+    "can't be written: give this user the right to write the file and its folder, or connect to a server that takes "
+    "writes."
+)
 UNOPENED: Final = "can't be opened: check that its folder exists and that this user may write there."
 _SAME_INTERACTION: Final = "already holds a job of this interaction."
 _SAME_ID: Final = "already holds a job with this id."
@@ -28,7 +32,7 @@ _PHRASES: Final = (
     ("file is not a database", DAMAGED),
     ("malformed", DAMAGED),
     ("unable to open", UNOPENED),
-    ("readonly", "can't be written: give this user the right to write the file and its folder."),
+    ("readonly", READ_ONLY),
     ("disk is full", FULL),
     ("disk I/O error", "can't be read or written: check the disk and how full it is."),
     ("UNIQUE constraint failed: jobs.interaction_id", _SAME_INTERACTION),
@@ -49,9 +53,12 @@ _PHRASES: Final = (
 
 # PostgreSQL's codes say more than its words, which may be in any language.
 _CODES: Final = {
+    "25006": READ_ONLY,
     "53100": FULL,
     "53300": "takes no more connections: raise its max_connections, or stop other programs.",
     "55P03": LOCKED,
+    "57P01": UNREACHED,
+    "57P02": UNREACHED,
     "57P03": UNREACHED,
     "XX001": DAMAGED,
     "XX002": DAMAGED,
@@ -80,3 +87,13 @@ def reason_of(error: DBAPIError) -> str:
         return UNREACHED
     known = (sentence for phrase, sentence in _PHRASES if phrase in refusal)
     return next(known, f"refused the operation: {refusal.splitlines()[0] if refusal else 'no reason given'}.")
+
+
+def blame_lock(error: BaseException, name: str) -> None:
+    """Notes at a call that was given up what kept it waiting, so that its traceback says so. name: as above."""
+    error.add_note(f"{name} {LOCKED}")
+
+
+def is_lock_blamed(error: BaseException) -> bool:
+    """Whether that was noted."""
+    return any(note.endswith(LOCKED) for note in getattr(error, "__notes__", ()))

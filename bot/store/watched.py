@@ -1,6 +1,7 @@
 """The database as metrics see it: how long transactions take and why they fail. Made by `Store.open`; event loop."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,16 +15,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bot.errors import StoreError
 from bot.shards import ALL_SHARDS, Shards
 from bot.store.database import Database
-from bot.store.refusals import DAMAGED, FULL, LOCKED, UNOPENED, UNREACHED, reason_of
+from bot.store.refusals import DAMAGED, FULL, LOCKED, READ_ONLY, UNOPENED, UNREACHED, is_lock_blamed, reason_of
 from bot.telemetry.metrics import Metrics
 
 _KINDS: Final = {
     LOCKED: "locked",
     DAMAGED: "damaged",
     FULL: "full",
+    READ_ONLY: "read_only",
     UNOPENED: "unreachable",
     UNREACHED: "unreachable",
 }
+
+_log = logging.getLogger(__name__)
 
 
 class WatchedDatabase(Database):
@@ -64,8 +68,13 @@ class WatchedDatabase(Database):
             if kind is not None:
                 self._metrics.store_errors.labels(kind).inc()
             raise
-        except asyncio.CancelledError:
-            self._metrics.store_errors.labels("abandoned").inc()
+        except asyncio.CancelledError as error:
+            is_locked = is_lock_blamed(error)
+            if is_locked:
+                # Not everybody who gives up logs a traceback.
+                waited_s = time.monotonic() - began_s
+                _log.warning("a %s was given up after %.1f s: %s %s", access, waited_s, self._name, LOCKED)
+            self._metrics.store_errors.labels("locked" if is_locked else "abandoned").inc()
             raise
         finally:
             self._metrics.store_transaction.labels(access).observe(time.monotonic() - began_s)

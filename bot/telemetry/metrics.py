@@ -29,7 +29,7 @@ DISCORD_ERRORS: Final = (
     "timeout",
     "connection",
 )
-STORE_ERRORS: Final = ("locked", "busy", "full", "damaged", "unreachable", "abandoned", "other")
+STORE_ERRORS: Final = ("locked", "busy", "full", "read_only", "damaged", "unreachable", "abandoned", "other")
 JOB_STATES: Final = (
     "received",
     "acknowledged",

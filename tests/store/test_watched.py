@@ -2,16 +2,20 @@
 
 import asyncio
 import sqlite3
+import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from bot.errors import StoreError
-from bot.store import JobState, NewJob, Store
+from bot.store import JobState, NewJob, Store, watched
+from bot.store.database import create_blocking_engine, describe
 from bot.store.watched import kind_of
 from bot.telemetry.metrics import STORE_ERRORS, Metrics
+from tests.conftest import TIMEOUT_S, eventually
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float:
@@ -95,6 +99,34 @@ async def test_whoever_gives_up_waiting_is_counted(store: Store, metrics: Metric
     assert errors(metrics) == {"abandoned": 1}
 
 
+async def test_whoever_gives_up_on_a_locked_database_was_locked_out(
+    store_url: str, metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The one whose turn it is, and those that wait behind it."""
+
+    async def give_up(number: int) -> str:
+        try:
+            await store.jobs.create(new_job(f"{number:012x}"))
+        except asyncio.CancelledError as error:
+            return "".join(traceback.format_exception(error))
+        return "nothing kept it waiting"
+
+    url = make_url(store_url)
+    async with Store.open(store_url, busy_timeout_s=TIMEOUT_S, metrics=metrics) as store:
+        with create_blocking_engine(url, TIMEOUT_S).begin():
+            writing = [asyncio.create_task(give_up(number)) for number in (1, 2)]
+            await eventually(lambda: store.jobs._database._at_lock is not None)
+            for each in writing:
+                each.cancel()
+        tracebacks = await asyncio.gather(*writing)
+        await store.jobs.create(new_job("0000000000aa"))
+    sentence = f"{describe(url)} is locked by another program: stop that one, or try again."
+    assert all(f"CancelledError\n{sentence}\n" in each for each in tracebacks), tracebacks
+    warnings = [record.getMessage().split(" s: ")[1] for record in caplog.records if record.name == watched.__name__]
+    assert warnings == [sentence, sentence]
+    assert errors(metrics) == {"locked": 2}
+
+
 async def test_states_are_counted_once_they_are_committed(store: Store, metrics: Metrics) -> None:
     await store.jobs.create(new_job("0000000000aa"), new_job("0000000000bb"))
     await store.jobs.acknowledge("0000000000aa", 2, 9)
@@ -114,10 +146,13 @@ async def test_a_file_that_was_taken_away_is_counted(store: Store, metrics: Metr
     assert errors(metrics) == {"unreachable": 1}
 
 
-def test_postgresql_is_understood_by_its_codes_whatever_its_language() -> None:
-    class FullError(Exception):
-        sqlstate = "53100"
+@pytest.mark.parametrize(
+    ("code", "kind"), [("53100", "full"), ("25006", "read_only"), ("55P03", "locked"), ("57P01", "unreachable")]
+)
+def test_postgresql_is_understood_by_its_codes_whatever_its_language(code: str, kind: str) -> None:
+    class RefusalError(Exception):
+        sqlstate = code
 
-    error = StoreError("The database is full.")
-    error.__cause__ = DBAPIError("INSERT", None, FullError("Auf dem Gerät ist kein Speicherplatz mehr verfügbar"))
-    assert kind_of(error) == "full"
+    error = StoreError("The database refuses.")
+    error.__cause__ = DBAPIError("INSERT", None, RefusalError("Auf dem Gerät geht das nicht"))
+    assert kind_of(error) == kind
