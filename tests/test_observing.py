@@ -13,12 +13,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.app import telemetry
-from bot.config import EngineSettings, Settings, TelemetrySettings
+from bot.config import STORE_FILE, EngineSettings, Settings, TelemetrySettings
 from bot.engine.fake import FakeEngine, Gate
-from bot.errors import ConfigError, StoreError
+from bot.errors import ConfigError
 from bot.executor.base import EngineState
 from bot.moderation.cases import CaseKind
-from bot.store import JobState, NewCase, ValueStore
+from bot.store import JobState, NewCase
 from tests.conftest import OpenStage, Stage, eventually
 from tests.sandbox_guild import guild_of
 
@@ -93,6 +93,7 @@ async def test_a_scrape_shows_what_has_happened(open_stage: OpenStage, served: S
         "dalle_bot_gateway_shards_connected": 1,
         "dalle_bot_guilds": 1,
         "dalle_bot_review_open_cases": 1,
+        "dalle_bot_store_ready": 1,
         "dalle_bot_resumed_jobs_total": 0,
     }
     assert {name: found[name] for name in expected} == expected
@@ -190,19 +191,24 @@ async def test_a_device_that_does_not_answer_is_seen(open_stage: OpenStage, serv
     assert wrong["engine"].startswith("at work without a sign of life for ")
 
 
-async def test_a_store_that_fails_is_seen_and_its_reason_is_not_told(
-    open_stage: OpenStage, served: Settings, monkeypatch: pytest.MonkeyPatch
+async def test_a_store_that_takes_no_writes_is_seen_and_its_reason_is_not_told(
+    open_stage: OpenStage, served: Settings
 ) -> None:
-    async def fail(self: ValueStore, key: str) -> str | None:
-        raise StoreError("The database /srv/secret/place is damaged.")
-
+    """It still answers whoever only reads."""
+    file = served.data_dir / STORE_FILE
     async with open_stage() as stage, probing(stage, served) as probe:
         await guild_of(stage)
         await eventually(lambda: stage.app.executor.status.state is EngineState.READY)
-        monkeypatch.setattr(ValueStore, "get", fail)
-        assert await probe.verdict("/readyz") == (503, {"store": "does not answer"})
+        await asyncio.to_thread(file.rename, file.with_suffix(".aside"))
+        status, body = await probe.get("/readyz")
+        assert (status, json.loads(body)["checks"]["store"]) == (503, {"ok": False, "found": "takes no writes"})
+        assert str(file.parent) not in body
         assert (await probe.verdict("/healthz"))[0] == 200
-        assert (await probe.samples())["dalle_bot_log_records_total[warning]"] >= 1
+        found = await probe.samples()
+        assert found["dalle_bot_store_ready"] == 0
+        assert found["dalle_bot_store_errors_total[unreachable]"] >= 1
+        assert found["dalle_bot_log_records_total[warning]"] >= 1
+        await asyncio.to_thread(file.with_suffix(".aside").rename, file)
 
 
 async def test_a_bot_that_has_left_discord_is_not_ready(open_stage: OpenStage, served: Settings) -> None:

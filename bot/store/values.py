@@ -18,9 +18,9 @@ class ValueStore:
             value: str | None = await connection.scalar(select(settings.c.value).where(settings.c.key == key))
             return value
 
-    async def set(self, key: str, value: str) -> None:
-        """Stores a text under a key of at most 100 characters, over what was there."""
-        async with self._database.transaction() as connection:
+    async def set(self, key: str, value: str, *, is_urgent: bool = False) -> None:
+        """Stores a text under a key of at most 100 characters, over what was there. is_urgent: as for a transaction."""
+        async with self._database.transaction(is_urgent=is_urgent) as connection:
             changed = await connection.execute(update(settings).where(settings.c.key == key).values(value=value))
             if not changed.rowcount:
                 await connection.execute(insert(settings).values(key=key, value=value))

@@ -117,6 +117,7 @@ class Metrics:
             buckets=_SHORT_S,
             registry=self.registry,
         )
+        self.store_ready = self._gauge("store_ready", "1 if the database takes what is written to it, 0 if not.")
         self.store_errors = self._counter("store_errors", "Transactions that failed.", "kind", STORE_ERRORS)
         self.review_open_cases = self._gauge("review_open_cases", "Cases that moderators have not decided.")
         self.review_oldest_age = self._gauge("review_oldest_age_seconds", "How long the oldest of them has waited.")

@@ -104,7 +104,7 @@ async def test_whoever_gives_up_on_a_locked_database_was_locked_out(
 ) -> None:
     """The one whose turn it is, and those that wait behind it."""
 
-    async def give_up(number: int) -> str:
+    async def give_up(store: Store, number: int) -> str:
         try:
             await store.jobs.create(new_job(f"{number:012x}"))
         except asyncio.CancelledError as error:
@@ -114,7 +114,7 @@ async def test_whoever_gives_up_on_a_locked_database_was_locked_out(
     url = make_url(store_url)
     async with Store.open(store_url, busy_timeout_s=TIMEOUT_S, metrics=metrics) as store:
         with create_blocking_engine(url, TIMEOUT_S).begin():
-            writing = [asyncio.create_task(give_up(number)) for number in (1, 2)]
+            writing = [asyncio.create_task(give_up(store, number)) for number in (1, 2)]
             await eventually(lambda: store.jobs._database._at_lock is not None)
             for each in writing:
                 each.cancel()
