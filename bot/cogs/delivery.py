@@ -4,7 +4,8 @@ The job desk starts deliveries, and so does whatever takes jobs up again; their 
 them. All on the event loop.
 
 A delivery records its job's state, has a Follower show how far it is, and ends with pictures (handing_over.py) or with
-one sentence (final_words.py). A store that fails meanwhile delays the record, not the pictures.
+one sentence (final_words.py). A store that fails meanwhile delays the record, not the pictures, unless other processes
+may cancel its job there.
 """
 
 import asyncio
@@ -39,7 +40,8 @@ class Deliveries(JobsUnderWay):
 
     threads: to render on. check: whether a result is shown; None shows all. clock: seconds, as time.monotonic.
     retry_pauses_s: waits between attempts to show a finished job while Discord can't be reached. record_pauses_s:
-    between attempts at what the end of a job needs of the store, while that can't.
+    between attempts at what the end of a job needs of the store, while that can't. is_shared: other processes use the
+    store, and may cancel a job there before the store knows that its pictures are on their way.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Deliveries(JobsUnderWay):
         edit_interval_s: float = EDIT_INTERVAL_S,
         retry_pauses_s: tuple[float, ...] = PAUSES_S,
         record_pauses_s: tuple[float, ...] = STORE_PAUSES_S,
+        is_shared: bool = False,
     ) -> None:
         super().__init__(max_deliveries, max_picture_bytes)
         self._store = store
@@ -71,6 +74,7 @@ class Deliveries(JobsUnderWay):
             threads=threads,
             words=self.words,
             patience=StorePatience(self._closing, record_pauses_s),
+            is_shared=is_shared,
         )
 
     def start(self, job: AcceptedJob) -> None:
@@ -106,6 +110,14 @@ class Deliveries(JobsUnderWay):
             raise JobEndedError("It is too late to cancel this job: its pictures are on their way.")
         return True
 
+    async def cancelled_elsewhere(self, job_id: str, sentence: str | None) -> None:
+        """Ends a job that another process has cancelled in the store. sentence: what its message says of it, if the
+        store knows. Nothing happens if it isn't being delivered here."""
+        entry = self._under_way.get(job_id)
+        if entry is not None and entry.recorder is not None:
+            entry.recorder.cancelled_elsewhere(sentence)
+            await self._executor.cancel(job_id)
+
     def reject(
         self, job_id: str, prompt: str, state: JobState, sentence: str, *, message: JobMessage | None = None
     ) -> None:
@@ -137,10 +149,10 @@ class Deliveries(JobsUnderWay):
     async def _deliver(self, job: AcceptedJob) -> None:
         request = job.request
         entry = self._under_way[request.job_id]
-        recorder = self._recorder(request.job_id, job.stored, job.message.ids)
+        recorder = entry.recorder = self._recorder(request.job_id, job.stored, job.message.ids)
         try:
             result = await self._follower(job, entry, recorder).follow()
-            if result is None and entry.cancelled_by is not None:
+            if result is None and (entry.cancelled_by, recorder.cancellation) != (None, None):
                 raise JobCancelledError("The job was cancelled.")
             if result is None:
                 await self._interrupt(job, recorder)
@@ -148,15 +160,7 @@ class Deliveries(JobsUnderWay):
                 entry.num_bytes = sum(image.pixels.nbytes for image in result.images)
                 await self._handing_over.hand_over(job, result, recorder)
         except JobCancelledError as error:
-            if entry.cancelled_by is None:
-                sentence = job.language.tell(error)
-                await self.words.give_up(recorder, request.prompt, JobState.CANCELLED, sentence, job.message)
-            else:
-                # Here the record comes first: what somebody cancelled must not come back with a restart.
-                sentence = job.language.tell(cancelled_text(entry.cancelled_by))
-                await recorder.record(JobState.CANCELLED, error=sentence, is_final=False)
-                await self.words.show(job.message, render_failure(request.prompt, sentence))
-                await recorder.record(JobState.CANCELLED)
+            await self._end_cancelled(job, error, entry, recorder)
         except ExecutorClosedError:
             # The engine is lost and the program about to end: the job stays in the store for the next start.
             await self._interrupt(job, recorder)
@@ -168,21 +172,43 @@ class Deliveries(JobsUnderWay):
             del self._under_way[request.job_id]
             await job.updates.aclose()
 
+    async def _end_cancelled(
+        self, job: AcceptedJob, error: JobCancelledError, entry: UnderWay, recorder: JobRecorder
+    ) -> None:
+        request = job.request
+        if entry.cancelled_by is not None:
+            # Here the record comes first: what somebody cancelled must not come back with a restart.
+            sentence = job.language.tell(cancelled_text(entry.cancelled_by))
+            await recorder.record(JobState.CANCELLED, error=sentence, is_final=False)
+            await self.words.show(job.message, render_failure(request.prompt, sentence))
+            await recorder.record(JobState.CANCELLED)
+        elif recorder.cancellation is not None:
+            await self._executor.cancel(request.job_id)
+            sentence = job.language.tell(recorder.cancellation)
+            await self.words.show(job.message, render_failure(request.prompt, sentence))
+        else:
+            sentence = job.language.tell(error)
+            await self.words.give_up(recorder, request.prompt, JobState.CANCELLED, sentence, job.message)
+
     async def _interrupt(self, job: AcceptedJob, recorder: JobRecorder) -> None:
         """Says that the job goes on after the next start. A message that the store doesn't know keeps its controls, by
         which that start finds it."""
-        if await recorder.catch_up():
+        if await recorder.catch_up() and recorder.cancellation is None:
             await job.message.show(render_interrupted(job.request.prompt, language=job.language))
 
     def _follower(self, job: AcceptedJob, entry: UnderWay, recorder: JobRecorder) -> Follower:
         def tell(standing: Standing) -> None:
             entry.standing = standing
 
+        async def record(state: JobState) -> None:
+            await recorder.record(state)
+            recorder.check()
+
         return Follower(
             job,
             executor=self._executor,
             closing=self._closing,
-            record=recorder.record,
+            record=record,
             tell=tell,
             threads=self._threads,
             clock=self._clock,

@@ -63,7 +63,7 @@ class AcceptedJob:
 class Follower:
     """Follows one job.
 
-    closing: done once the bot closes. record: stores a state. tell: told how far the job is whenever that changes.
+    closing: done once the bot closes. record: stores a state, or raises JobCancelledError. tell: told how far the job is whenever that changes.
     threads: for previews. clock: seconds. edit_interval_s: between two edits.
     """
 

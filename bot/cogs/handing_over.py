@@ -3,7 +3,8 @@ on the event loop; rendering goes to the threads for pictures.
 
 A store that fails meanwhile delays what depends on it and costs no job: whether pictures may be shown is asked until it
 answers, and records are made later. Where no room is left for pictures that moderators should see, waiting would not
-help: those are refused.
+help: those are refused. Where other processes may cancel a job in the store, its pictures wait until that has them as on
+their way, after which nobody can.
 """
 
 import logging
@@ -39,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 class HandingOver:
-    """check: whether a result is shown; None shows all. threads: to render on."""
+    """check: whether a result is shown; None shows all. threads: to render on. is_shared: as for Deliveries."""
 
     def __init__(
         self,
@@ -49,16 +50,19 @@ class HandingOver:
         threads: PictureThreads,
         words: FinalWords,
         patience: StorePatience,
+        is_shared: bool,
     ) -> None:
         self._check = check
         self._keeper = keeper
         self._threads = threads
         self._words = words
         self._patience = patience
+        self._is_shared = is_shared
 
     async def hand_over(self, job: AcceptedJob, result: Result, recorder: JobRecorder) -> None:
-        """Raises JobFailedError if it may not be shown, ExecutorClosedError if the bot closes before anybody can say.
-        The job stays unfinished where Discord can't be reached."""
+        """Raises JobFailedError if it may not be shown, JobCancelledError if another process was faster,
+        ExecutorClosedError if the bot closes before anybody can say. The job stays unfinished where Discord can't be
+        reached."""
         passed = await self._passed(job, result)
         if isinstance(passed, Held):
             await self._hold(job, result, passed, recorder)
@@ -69,7 +73,11 @@ class HandingOver:
             JobState.DELIVERING,
             result=_summary(result, passed.warning, job.language),
             is_spoiler=passed.is_spoiler,
+            is_final=self._is_shared,
         )
+        if recorder.cancellation is not None:
+            await self._keeper.drop(job.request.job_id)
+        recorder.check(is_stored=self._is_shared)
         shown, max_bytes = Shown.TOO_LARGE, job.max_bytes
         while shown is Shown.TOO_LARGE and max_bytes >= MIN_BYTES:
             rendered = await self._rendered(job, result, passed, is_kept=is_kept, max_bytes=max_bytes)
@@ -138,6 +146,7 @@ class HandingOver:
             begin, name=f"job {job.request.job_id}", on_fault=partial(self._tell_delay, job)
         )
         await recorder.record(JobState.IN_REVIEW, result=_summary(result, None, job.language), is_final=True)
+        recorder.check()
         check.opened()
         waiting = render_waiting(number, language=job.language, user_id=job.user_id, prompt=job.request.prompt)
         await self._words.show(job.message, waiting)

@@ -3,6 +3,8 @@
 A database that is locked, full or gone for a while costs no move. What it did not take waits here and goes first the
 next time; the last move of a job is tried again and again until the bot closes. A stop before that leaves the job
 unfinished in the store, where it is found, and delivered to the same message once more.
+
+Where several processes share the database, each of them may cancel a job. Then the store refuses its next move here.
 """
 
 import asyncio
@@ -12,8 +14,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from bot.cogs.store_patience import PAUSES_S, repeated
-from bot.errors import IllegalMoveError, StoreError
+from bot.cogs.store_patience import GOING_OFFLINE, PAUSES_S, repeated
+from bot.errors import ExecutorClosedError, IllegalMoveError, JobCancelledError, StoreError
+from bot.language import Text
 from bot.store import FINAL_STATES, JobRecord, JobState, JobStore
 
 STORE_TIMEOUT_S: Final = 10.0
@@ -44,6 +47,7 @@ class JobRecorder:
         self._closing = closing
         self._pauses_s = pauses_s
         self._missing: deque[tuple[JobState, _Move]] = deque()
+        self._cancellation: Text | None = None
         if state is JobState.RECEIVED and message is not None:
             self._add(JobState.ACKNOWLEDGED, partial(store.acknowledge, job_id, *message))
 
@@ -73,6 +77,23 @@ class JobRecorder:
             if await self.catch_up() or self._closing.done():
                 return
 
+    def cancelled_elsewhere(self, sentence: str | None) -> None:
+        """The store has the job as cancelled, and not by this process. sentence: what it says of it; None if nothing."""
+        self._cancellation = Text("The job was cancelled.") if sentence is None else Text.verbatim(sentence)
+
+    @property
+    def cancellation(self) -> Text | None:
+        """What is to be said of it; None for a job that no other process has cancelled, as far as this one knows."""
+        return self._cancellation
+
+    def check(self, *, is_stored: bool = False) -> None:
+        """Raises JobCancelledError if another process has cancelled the job. is_stored: the store must know of every
+        move; ExecutorClosedError if the bot closes before that."""
+        if self._cancellation is not None:
+            raise JobCancelledError(self._cancellation)
+        if is_stored and self._missing:
+            raise ExecutorClosedError(GOING_OFFLINE)
+
     def _add(self, state: JobState, move: _Move) -> None:
         self._missing.append((state, move))
         self._state = state
@@ -83,13 +104,21 @@ class JobRecorder:
             state, move = self._missing[0]
             try:
                 async with asyncio.timeout(STORE_TIMEOUT_S):
-                    await move()
-            except IllegalMoveError as refusal:
-                # It was committed by a call that timed out, or somebody else has moved the job.
-                _log.warning("job %s could not be recorded as %s: %s", self.job_id, state, refusal)
+                    await self._make(state, move)
             except (StoreError, TimeoutError) as refusal:
                 reason = str(refusal) or type(refusal).__name__
                 _log.warning("job %s could not be recorded as %s yet: %s", self.job_id, state, reason)
                 return False
             self._missing.popleft()
         return True
+
+    async def _make(self, state: JobState, move: _Move) -> None:
+        try:
+            await move()
+        except IllegalMoveError as refusal:
+            # It was committed by a call that timed out, or somebody else has moved the job.
+            if state not in FINAL_STATES:
+                job = await self._store.get(self.job_id)
+                if job is None or job.state is JobState.CANCELLED:
+                    self.cancelled_elsewhere(None if job is None else job.error)
+            _log.warning("job %s could not be recorded as %s: %s", self.job_id, state, refusal)

@@ -9,6 +9,7 @@ from bot.cogs.admin_notices import AdminNotices
 from bot.cogs.admission import Admission
 from bot.cogs.audit_mirror import AuditMirror
 from bot.cogs.audit_notes import AuditNotes
+from bot.cogs.cancel_watch import CancelWatch
 from bot.cogs.delivery import Deliveries
 from bot.cogs.discord_clock import DiscordClock
 from bot.cogs.erasing import Erasing
@@ -85,7 +86,9 @@ class Services:
             max_deliveries=max_deliveries,
             max_picture_bytes=max_picture_bytes,
             check=self.check,
+            is_shared=not store.shards.are_all,
         )
+        self.cancel_watch = CancelWatch(store.jobs, self.deliveries)
         self.admission = Admission(store, images=images, clock=self.clock)
         guilds = GuildLookup(client, store.shards)
         self.notices = AdminNotices(client, store.values, guilds, languages)
@@ -164,7 +167,7 @@ class Services:
 
     def start(self) -> None:
         """Begins what goes on in the background, for the guilds of this process; the mirror goes on in one process for
-        all."""
+        all, and cancellations are watched for where there are others."""
         for background in (
             self.unfinished,
             self.erasing,
@@ -176,6 +179,8 @@ class Services:
             background.start()
         if self.store.shards.has_first:
             self.mirror.start()
+        if not self.store.shards.are_all:
+            self.cancel_watch.start()
 
     async def aclose(self) -> None:
         """Ends it, lets deliveries end within their bound, and frees the threads. Safe to call twice."""
@@ -191,6 +196,7 @@ class Services:
         ):
             await background.aclose()
         await self.deliveries.aclose()
+        await self.cancel_watch.aclose()
         await self.fatal_jobs.aclose()
         await self.notes.aclose()
         self.threads.close()

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bot.cogs.job_recorder import JobRecorder
 from bot.cogs.standing import Standing
 from bot.cogs.store_patience import GOING_OFFLINE
 from bot.errors import ExecutorClosedError, QueueFullError
@@ -22,13 +23,14 @@ MAX_FROM_DISK: Final = 8  # whose pictures are in memory at once
 
 @dataclass(eq=False, slots=True)
 class UnderWay:
-    """A job between its acceptance and its end. standing: None until its delivery has begun. cancelled_by: who did.
-    num_bytes: of its finished pictures, in memory. is_from_disk: they came from there."""
+    """A job between its acceptance and its end. standing, recorder: None until its delivery has begun. cancelled_by: who
+    did. num_bytes: of its finished pictures, in memory. is_from_disk: they came from there."""
 
     has_started: bool = False
     num_bytes: int = 0
     is_from_disk: bool = False
     standing: Standing | None = None
+    recorder: JobRecorder | None = None
     cancelled_by: int | None = None
 
 
@@ -116,6 +118,15 @@ class JobsUnderWay:
         """How far a job is; None if it isn't under way here."""
         entry = self._under_way.get(job_id)
         return None if entry is None else entry.standing
+
+    @property
+    def followed(self) -> list[str]:
+        """The ids of jobs that are being delivered and that nobody has cancelled, as far as this process knows."""
+        return [
+            job_id
+            for job_id, entry in self._under_way.items()
+            if entry.cancelled_by is None and entry.recorder is not None and entry.recorder.cancellation is None
+        ]
 
     async def aclose(self) -> None:
         """Lets finished jobs reach their messages and tells the others that they wait for the restart; bounded.

@@ -1,6 +1,6 @@
 """Jobs with their states and message ids, each call one transaction. Used by the cogs, on the event loop."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -19,6 +19,7 @@ from bot.store.states import FINAL_STATES, JobState, sources_of
 UNANSWERED_FOR: Final = timedelta(minutes=2)
 """A job that is `received` for longer was never promised to anybody, or its message is about to be found."""
 
+_MAX_IDS: Final = 500  # in one statement
 _TO_BE_DRAWN: Final = (JobState.RECEIVED, JobState.ACKNOWLEDGED, JobState.QUEUED, JobState.RUNNING)
 
 
@@ -115,6 +116,20 @@ class JobStore:
         query = select(jobs.c.id).where(_is_unfinished(None))
         async with self._database.reading() as connection:
             return frozenset(await connection.scalars(query))
+
+    async def cancelled(self, job_ids: Sequence[str]) -> dict[str, str | None]:
+        """Those of these jobs that are cancelled, with what their messages say of it; None for those that are gone too,
+        as their user has everything deleted."""
+        found: dict[str, str | None] = dict.fromkeys(job_ids)
+        async with self._database.reading() as connection:
+            for first in range(0, len(job_ids), _MAX_IDS):
+                these = jobs.c.id.in_(job_ids[first : first + _MAX_IDS])
+                for row in await connection.execute(select(jobs.c.id, jobs.c.state, jobs.c.error).where(these)):
+                    if row.state == JobState.CANCELLED:
+                        found[row.id] = row.error
+                    else:
+                        del found[row.id]
+        return found
 
     async def just_cancelled(self, within: timedelta, limit: int = 20) -> list[JobRecord]:
         """This process's jobs that were cancelled so shortly before the last change of any of its jobs, newest first,

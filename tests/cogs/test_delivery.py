@@ -9,15 +9,12 @@ from unittest.mock import AsyncMock, MagicMock
 import discord
 import pytest
 
-from bot.cogs.follower import AcceptedJob
-from bot.cogs.job_message import UNKNOWN_MESSAGE, JobMessage
-from bot.cogs.updates import UpdateReader
+from bot.cogs.job_message import UNKNOWN_MESSAGE
 from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import ExecutorClosedError, JobEndedError, QueueFullError, StoreError
-from bot.language import ENGLISH
-from bot.requests import GenerationRequest, Queued, new_job_id
+from bot.requests import GenerationRequest, new_job_id
 from bot.store import JobRecord, JobState, JobStore
-from tests.cogs.desk import TEN_MIB, TIMEOUT_S, Recorded, open_desk, refusal
+from tests.cogs.desk import TIMEOUT_S, Recorded, open_desk, refusal
 from tests.conftest import eventually
 
 JOB_ID = "0123456789ab"
@@ -229,18 +226,16 @@ async def test_a_bug_while_rendering_gives_an_id_to_the_user_and_the_log(
 async def test_a_store_that_fails_costs_the_record_and_not_the_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with open_desk(tmp_path) as desk:
-        request = GenerationRequest("not stored", 1, seed=1, requester="1")
-        updates = UpdateReader(await desk.executor.submit(request))
-        partial = MagicMock(spec=discord.PartialMessage, id=30, edit=desk.recorded.edit)
-        message = JobMessage(partial, request.job_id, ENGLISH)
-        desk.deliveries.start(
-            AcceptedJob(request, 1, message, updates, Queued(1), ENGLISH, JobState.ACKNOWLEDGED, TEN_MIB)
-        )
+    gate = Gate()
+    async with open_desk(tmp_path, lambda: FakeEngine(gate=gate)) as desk:
+        request = await desk.accept()
+        await desk.wait_for(request, JobState.RUNNING)
+        monkeypatch.setattr(JobStore, "_move", AsyncMock(side_effect=StoreError("It is full.")))
+        gate.open()
         async with asyncio.timeout(TIMEOUT_S):
             await desk.recorded.has_picture.wait()
         await desk.deliveries.aclose()
-    assert f"job {request.job_id} could not be recorded as delivered" in caplog.text
+    assert f"job {request.job_id} could not be recorded as delivering yet: It is full." in caplog.text
 
 
 async def test_a_cancelled_job_is_recorded_before_its_message_says_so(tmp_path: Path) -> None:
