@@ -1,6 +1,7 @@
 """Ending a job by button: what is too late for it, and the press of the button on the job's message.
 
-Called on the event loop by the presses of controls, which have asked whether the one who pressed may.
+Called on the event loop by the presses of controls, which have asked whether the one who pressed may. A job of
+another process is cancelled in the store, where that process sees it (cancel_watch.py).
 """
 
 import asyncio
@@ -90,7 +91,7 @@ class Cancelling:
         return job
 
     async def _cancel_in_store(self, job: JobRecord, user_id: int) -> None:
-        """For a job that waits for another start of the bot, or has just ended."""
+        """For a job that waits for another start of the bot, that another process has, or that has just ended."""
         language = self._languages.of(job.locale)
         sentence = language.tell(cancelled_text(user_id))
         try:

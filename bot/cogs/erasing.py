@@ -2,6 +2,7 @@
 
 What is to be done stands in the store, so a restart goes on with it. Each step may be done twice. Of several processes
 of a bot each deletes the jobs of its own guilds; the one where it was asked for waits for the others and does the rest.
+It comes first in one thing: what others are still to draw it cancels at once (cancel_watch.py).
 """
 
 import asyncio
@@ -17,9 +18,10 @@ from bot.cogs.delivery import Deliveries
 from bot.cogs.discord_clock import DiscordClock
 from bot.cogs.message_removal import Left, MessageRemoval
 from bot.cogs.progress_note import ProgressNote, write_to
-from bot.errors import JobEndedError, StoreError
+from bot.errors import IllegalMoveError, JobEndedError, StoreError
 from bot.language import Language
 from bot.pictures import PictureFolder
+from bot.render import cancelled_text
 from bot.store import FINAL_STATES, Erasure, JobRecord, JobState, Kept, Store
 
 INTERVAL_S: Final = 5 * 60.0
@@ -92,6 +94,7 @@ class Erasing:
 
     async def _erase(self, erasure: Erasure) -> None:
         language = self._languages.of(erasure.locale or "")
+        await self._cancel_elsewhere(erasure)
         total = erasure.num_jobs + await self._store.erasures.count(erasure)
         num_done, num_pauses = erasure.num_jobs, 0
         while jobs := await self._store.erasures.jobs(erasure, BATCH_JOBS):
@@ -146,6 +149,15 @@ class Erasing:
             if case.channel_id is not None
         ]
         return [each for each in left if each is not None]
+
+    async def _cancel_elsewhere(self, erasure: Erasure) -> None:
+        """Nobody need see pictures that are to be deleted, and other processes come to that only after a while."""
+        for job in await self._store.erasures.unfinished_elsewhere(erasure, BATCH_JOBS):
+            sentence = self._languages.of(job.locale).tell(cancelled_text(job.user_id))
+            try:
+                await self._store.jobs.move(job.id, JobState.CANCELLED, error=sentence)
+            except IllegalMoveError as error:
+                _log.info("job %s can't be cancelled: %s", job.id, error)
 
     async def _cancel(self, job: JobRecord) -> None:
         try:

@@ -63,8 +63,8 @@ class AcceptedJob:
 class Follower:
     """Follows one job.
 
-    closing: done once the bot closes. record: stores a state, or raises JobCancelledError. tell: told how far the job is whenever that changes.
-    threads: for previews. clock: seconds. edit_interval_s: between two edits.
+    closing: done once the bot closes. record: stores a state, or raises JobCancelledError. tell: told how far the job
+    is whenever that changes. threads: for previews. clock: seconds. edit_interval_s: between two edits.
     """
 
     def __init__(

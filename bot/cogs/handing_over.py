@@ -3,8 +3,8 @@ on the event loop; rendering goes to the threads for pictures.
 
 A store that fails meanwhile delays what depends on it and costs no job: whether pictures may be shown is asked until it
 answers, and records are made later. Where no room is left for pictures that moderators should see, waiting would not
-help: those are refused. Where other processes may cancel a job in the store, its pictures wait until that has them as on
-their way, after which nobody can.
+help: those are refused. Where other processes may cancel a job in the store, its pictures wait until the store has them
+as on their way, after which nobody can.
 """
 
 import logging

@@ -78,7 +78,7 @@ class JobRecorder:
                 return
 
     def cancelled_elsewhere(self, sentence: str | None) -> None:
-        """The store has the job as cancelled, and not by this process. sentence: what it says of it; None if nothing."""
+        """The store has the job as cancelled, and not by this process. sentence: what it says there, if anything."""
         self._cancellation = Text("The job was cancelled.") if sentence is None else Text.verbatim(sentence)
 
     @property

@@ -27,8 +27,7 @@ MAX_SAID_UNITS: Final = 120
 
 
 class QueueCog(commands.Cog):
-    """The command and its buttons. shards: of this process: only it can end the jobs of its servers, so that others are
-    listed there."""
+    """The command and its buttons. shards: of this process; of jobs in other servers it knows what the store does."""
 
     def __init__(
         self,
@@ -84,9 +83,9 @@ class QueueCog(commands.Cog):
         except TimeoutError as error:
             raise StoreError("The jobs could not be read in time.") from error
         return [
-            ListedJob(job, self._deliveries.standing(job.id))
+            ListedJob(job, self._deliveries.standing(job.id), is_elsewhere=not self._shards.serves(job.guild_id))
             for job in reversed(newest)
-            if job.state not in FINAL_STATES and self._shards.serves(job.guild_id)
+            if job.state not in FINAL_STATES
         ]
 
 

@@ -9,7 +9,7 @@ from bot.cogs.standing import Standing
 from bot.executor.base import EngineState, ExecutorStatus
 from bot.language import Language, Text
 from bot.render import escape_shortened, status_line
-from bot.requests import Finished
+from bot.requests import Finished, Started
 from bot.store import JobRecord, JobState
 
 MAX_LISTED: Final = 5
@@ -18,17 +18,21 @@ MAX_PROMPT_UNITS: Final = 120
 
 @dataclass(frozen=True, slots=True)
 class ListedJob:
-    """An unfinished job. standing: None if it isn't under way in this run of the bot."""
+    """An unfinished job. standing: None if it isn't under way in this run of the bot. is_elsewhere: it is another
+    process's, and what its record says is all that is known."""
 
     record: JobRecord
     standing: Standing | None
+    is_elsewhere: bool = False
 
     @property
     def may_be_cancelled(self) -> bool:
         """Whether it isn't too late."""
         if self.standing is not None:
             return not isinstance(self.standing.update, Finished)
-        return self.record.state is not JobState.DELIVERING
+        # One that is only just being answered has nothing yet that could tell of its end.
+        is_unanswered = self.is_elsewhere and self.record.state is JobState.RECEIVED
+        return self.record.state is not JobState.DELIVERING and not is_unanswered
 
 
 def listed(jobs: Sequence[ListedJob]) -> Sequence[ListedJob]:
@@ -62,12 +66,16 @@ _INDENT: Final = "   "  # within the item of the list
 
 
 def _status(job: ListedJob, status: ExecutorStatus, language: Language) -> str:
-    if not job.may_be_cancelled:
-        return language.text("Finished: its pictures are on their way.")
     if job.standing is None and job.record.state in (JobState.RECEIVED, JobState.ACKNOWLEDGED):
         return language.text("Just accepted.")
+    if not job.may_be_cancelled:
+        return language.text("Finished: its pictures are on their way.")
     if job.standing is None and job.record.state is JobState.IN_REVIEW:
         return language.text("Waiting for review.")
+    if job.standing is None and job.is_elsewhere and job.record.state is JobState.QUEUED:
+        return language.text("Waiting for its turn.")
+    if job.standing is None and job.is_elsewhere:
+        return status_line(job.record.num_images, Started(), language=language, loading=False)
     if job.standing is None:
         return language.text("Waiting to be taken up again.")
     loading = status.state is EngineState.LOADING

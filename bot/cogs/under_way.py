@@ -23,8 +23,10 @@ MAX_FROM_DISK: Final = 8  # whose pictures are in memory at once
 
 @dataclass(eq=False, slots=True)
 class UnderWay:
-    """A job between its acceptance and its end. standing, recorder: None until its delivery has begun. cancelled_by: who
-    did. num_bytes: of its finished pictures, in memory. is_from_disk: they came from there."""
+    """A job between its acceptance and its end.
+
+    standing, recorder: None until its delivery has begun. cancelled_by: who
+    did it. num_bytes: of its finished pictures, in memory. is_from_disk: they came from there."""
 
     has_started: bool = False
     num_bytes: int = 0

@@ -15,7 +15,7 @@ from bot.store.jobs import record_of
 from bot.store.personal import NOBODY, PERSONAL, Fate, is_running
 from bot.store.records import JobRecord
 from bot.store.schema import audit, cases, erasures, jobs, reports, sanctions
-from bot.store.states import FINAL_STATES
+from bot.store.states import FINAL_STATES, JobState, sources_of
 
 MAX_READ: Final = 100
 MAX_REMEMBERED: Final = 8
@@ -77,6 +77,15 @@ class ErasureStore:
     async def jobs(self, erasure: Erasure, limit: int) -> list[JobRecord]:
         """The oldest ones of this process that are still to be deleted, at most `limit`; unfinished ones among them."""
         theirs = _jobs_of(erasure) & is_served(jobs.c.guild_id, self._database.shards)
+        query = select(jobs).where(theirs).order_by(jobs.c.created_at, jobs.c.id).limit(limit)
+        async with self._database.reading() as connection:
+            return [record_of(row._mapping) for row in await connection.execute(query)]
+
+    async def unfinished_elsewhere(self, erasure: Erasure, limit: int) -> list[JobRecord]:
+        """The oldest ones of other processes that can be cancelled, at most `limit`. Those that are only just being
+        answered are left to them."""
+        cancellable = jobs.c.state.in_(sources_of(JobState.CANCELLED) - {JobState.RECEIVED})
+        theirs = _jobs_of(erasure) & cancellable & ~is_served(jobs.c.guild_id, self._database.shards)
         query = select(jobs).where(theirs).order_by(jobs.c.created_at, jobs.c.id).limit(limit)
         async with self._database.reading() as connection:
             return [record_of(row._mapping) for row in await connection.execute(query)]

@@ -21,6 +21,7 @@ from bot.executor.local import LocalExecutor
 from bot.language import ENGLISH
 from bot.pictures import PictureFolder
 from bot.requests import GenerationRequest, Queued, new_job_id
+from bot.shards import ALL_SHARDS, Shards
 from bot.store import ImageStore, JobRecord, JobState, JobStore, NewJob, Store
 
 TEN_MIB = 10 * 1024 * 1024
@@ -131,9 +132,10 @@ async def open_desk(
     retry_pauses_s: tuple[float, ...] = (0.0,),
     record_pauses_s: tuple[float, ...] = (0.0, 0.01),
     check: PictureCheck | None = None,
+    shards: Shards = ALL_SHARDS,
 ) -> AsyncIterator[Desk]:
     async with (
-        Store.open(f"sqlite+aiosqlite:///{folder / 'store.sqlite3'}") as store,
+        Store.open(f"sqlite+aiosqlite:///{folder / 'store.sqlite3'}", shards=shards) as store,
         LocalExecutor(engine_factory, max_jobs=10, max_jobs_per_user=5, chunk_tokens=4) as executor,
     ):
         threads = PictureThreads()
@@ -148,6 +150,7 @@ async def open_desk(
             retry_pauses_s=retry_pauses_s,
             record_pauses_s=record_pauses_s,
             check=check,
+            is_shared=not shards.are_all,
         )
         try:
             yield Desk(store.jobs, store.images, executor, deliveries)

@@ -15,9 +15,10 @@ from bot.cogs.discord_clock import DiscordClock
 from bot.cogs.erasing import ASKED_LATELY, Erasing
 from bot.cogs.message_removal import MessageRemoval
 from bot.cogs.progress_note import ProgressNote
+from bot.moderation.cases import CaseKind
 from bot.pictures import PictureFolder
 from bot.shards import Shards
-from bot.store import JobState, Store
+from bot.store import JobRecord, JobState, NewCase, Store
 from tests.store.samples import SNOWFLAKE, new_job, url_of
 
 SHARDS = (1, 2)
@@ -105,3 +106,44 @@ async def test_where_it_was_asked_for_nothing_is_left_of_what_another_one_ended(
     assert await store.erasures.under_way() == []
     await asked._work()
     assert asked._notes == {SNOWFLAKE + 1: lasting}
+
+
+async def begun(store: Store, number: int, shard: int, *, user_id: int = SNOWFLAKE) -> JobRecord:
+    """A job that is acknowledged."""
+    job = await store.jobs.create(new_job(number, guild_id=shard << 22, user_id=user_id))
+    return await store.jobs.acknowledge(job.id, 1, number)
+
+
+async def test_what_other_processes_are_still_to_draw_is_cancelled_at_once(
+    processes: list[tuple[Erasing, Store]],
+) -> None:
+    (asked, store), _ = processes
+    other_shard = SHARDS[1]
+    drawn, held = await begun(store, 10, other_shard), await begun(store, 11, other_shard)
+    for state in (JobState.QUEUED, JobState.RUNNING):
+        await store.jobs.move(drawn.id, state)
+    await store.cases.open(
+        NewCase(
+            guild_id=other_shard << 22,
+            kind=CaseKind.HELD_PROMPT,
+            job_id=held.id,
+            user_id=SNOWFLAKE,
+            deadline_at=datetime.now(UTC),
+        )
+    )
+    arriving = await store.jobs.create(new_job(12, guild_id=other_shard << 22))
+    somebody_elses = await begun(store, 13, other_shard, user_id=SNOWFLAKE + 1)
+    await asked.record(SNOWFLAKE, "en-US")
+    later = await begun(store, 14, other_shard)
+    asked._notes[SNOWFLAKE] = note_of(is_over=False)
+    await asked._work()
+    found = [await store.jobs.get(job.id) for job in (drawn, held, arriving, somebody_elses, later)]
+    assert [job and job.state for job in found] == [
+        "cancelled",
+        "acknowledged",
+        "received",
+        "acknowledged",
+        "acknowledged",
+    ]
+    assert found[0] is not None
+    assert found[0].error == f"Cancelled by <@{SNOWFLAKE}>."

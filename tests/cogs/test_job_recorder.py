@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from bot.cogs.job_recorder import JobRecorder
-from bot.errors import StoreError
+from bot.errors import ExecutorClosedError, JobCancelledError, StoreError
 from bot.store import JobRecord, JobState, JobStore, NewJob, Store
 
 pytestmark = pytest.mark.fault
@@ -100,3 +101,54 @@ async def test_a_job_that_somebody_else_has_ended_stays_ended(tmp_path: Path) ->
         job = await jobs.get(JOB.id)
     assert job is not None
     assert job.state is JobState.CANCELLED
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.DELIVERING])
+async def test_a_job_that_another_process_has_cancelled_is_not_gone_on_with(tmp_path: Path, state: JobState) -> None:
+    async with failing_store(tmp_path) as jobs:
+        recording = recorder(jobs, JobState.ACKNOWLEDGED)
+        await jobs.move(JOB.id, JobState.CANCELLED, error="Cancelled by <@7>.")
+        recording.check()
+        await recording.record(state)
+        with pytest.raises(JobCancelledError, match=r"Cancelled by <@7>\."):
+            recording.check()
+        job = await jobs.get(JOB.id)
+    assert job is not None
+    assert job.state is JobState.CANCELLED
+
+
+async def test_nor_is_one_that_is_gone(tmp_path: Path) -> None:
+    async with failing_store(tmp_path) as jobs:
+        recording = JobRecorder(jobs, "0" * 12, JobState.QUEUED, closing=asyncio.get_running_loop().create_future())
+        await recording.record(JobState.RUNNING)
+        with pytest.raises(JobCancelledError, match=r"The job was cancelled\."):
+            recording.check()
+
+
+async def test_whether_it_was_cancelled_is_asked_again_if_the_store_does_not_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with failing_store(tmp_path) as jobs:
+        await jobs.move(JOB.id, JobState.CANCELLED)
+        recording = recorder(jobs, JobState.ACKNOWLEDGED)
+        with monkeypatch.context() as patched:
+            patched.setattr(jobs, "get", AsyncMock(side_effect=StoreError("It is locked.")))
+            await recording.record(JobState.QUEUED)
+            recording.check()
+        await recording.record(JobState.RUNNING)
+        with pytest.raises(JobCancelledError):
+            recording.check()
+
+
+async def test_what_must_be_stored_first_is_not_done_if_the_bot_closes_before(tmp_path: Path) -> None:
+    async with failing_store(tmp_path) as jobs:
+        closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        closing.set_result(None)
+        recording = recorder(jobs, JobState.ACKNOWLEDGED, closing=closing)
+        jobs.refusals = 2
+        await recording.record(JobState.QUEUED, is_final=True)
+        recording.check()
+        with pytest.raises(ExecutorClosedError):
+            recording.check(is_stored=True)
+        await recording.catch_up()
+        recording.check(is_stored=True)

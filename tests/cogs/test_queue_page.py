@@ -35,6 +35,10 @@ RECORD = JobRecord(
 )
 
 
+def elsewhere(state: JobState) -> ListedJob:
+    return ListedJob(replace(RECORD, state=state), None, is_elsewhere=True)
+
+
 def test_nobody_waits() -> None:
     text = render_queue([], replace(READY, num_queued=0, num_running=0), language=ENGLISH)
     assert text == "You have no unfinished jobs.\nEverybody's jobs: 0 waiting, 0 being drawn."
@@ -69,6 +73,12 @@ def test_a_job_with_its_place_its_start_and_its_message() -> None:
             "Finished: its pictures are on their way.",
             False,
         ),
+        (elsewhere(JobState.RECEIVED), READY, "Just accepted.", False),
+        (elsewhere(JobState.ACKNOWLEDGED), READY, "Just accepted.", True),
+        (elsewhere(JobState.QUEUED), LOADING, "Waiting for its turn.", True),
+        (elsewhere(JobState.RUNNING), LOADING, "Drawing 4 images…", True),
+        (elsewhere(JobState.IN_REVIEW), READY, "Waiting for review.", True),
+        (elsewhere(JobState.DELIVERING), READY, "Finished: its pictures are on their way.", False),
     ],
 )
 def test_how_far_a_job_is(job: ListedJob, status: ExecutorStatus, said: str, may_be_cancelled: bool) -> None:

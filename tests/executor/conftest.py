@@ -11,6 +11,7 @@ from bot.executor.local import LocalExecutor
 
 from .near import near
 from .ray_engines import Engines
+from .ray_modules import ray_module
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -73,7 +74,7 @@ def no_blocking_calls() -> Iterator[None]:
 def engines() -> Iterator[Engines]:
     """A Ray cluster; for tests with the marker `ray`."""
     # Ray's own import warns of what pydantic is going to drop; this lets it.
-    connecting = pytest.importorskip("bot.executor.ray.connecting")
-    own_cluster = pytest.importorskip("bot.executor.ray.own_cluster")
+    connecting = ray_module("bot.executor.ray.connecting")
+    own_cluster = ray_module("bot.executor.ray.own_cluster")
     with own_cluster.own_cluster(4):
         yield Engines(connecting.connect, own_cluster.deploy)

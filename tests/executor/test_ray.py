@@ -20,6 +20,7 @@ from bot.errors import ConfigError
 from . import test_contract as contract
 from .conftest import ExecutorFactory
 from .ray_engines import Engines
+from .ray_modules import ray_module
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
 
@@ -48,7 +49,7 @@ async def test_the_contract(engines: Engines, promise: Callable[[ExecutorFactory
 
 def test_a_cluster_that_can_not_be_joined_is_named(engines: Engines) -> None:
     """In another process: this one is in a cluster, and stays there."""
-    ray = pytest.importorskip("ray")
+    ray = ray_module("ray")
     address = ray.get_runtime_context().gcs_address
     program = f"""
 import asyncio
@@ -81,7 +82,7 @@ say("{address}")
 
 
 async def test_a_cluster_that_asks_for_a_token_is_said_to(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
-    ray = pytest.importorskip("ray")
+    ray = ray_module("ray")
 
     def refuse(**_: object) -> None:
         raise ConnectionError("Failed to connect to Ray cluster at auto") from ray.exceptions.AuthenticationError(
@@ -108,7 +109,7 @@ async def test_engines_of_another_version_of_this_project_are_named(engines: Eng
 
 
 async def test_a_cluster_with_too_few_gpus_is_said_to_have_none(engines: Engines) -> None:
-    serving, serve = (pytest.importorskip(name) for name in ("bot.executor.ray.serving", "ray.serve"))
+    serving, serve = (ray_module(name) for name in ("bot.executor.ray.serving", "ray.serve"))
     spec = partial(serving.EngineSpec, FakeEngine, 4)
     # Serve waits as long for a replica that never came up, too.
     application = serving.application(spec, ray_actor_options={"num_gpus": 1}, graceful_shutdown_timeout_s=0.0)
@@ -131,7 +132,7 @@ async def test_an_application_that_is_not_deployed_is_named(engines: Engines) ->
 
 
 def test_replicas_are_as_many_as_are_three_quarters_busy() -> None:
-    serving = pytest.importorskip("bot.executor.ray.serving")
+    serving = ray_module("bot.executor.ray.serving")
 
     def desired(demand: dict[str, float], *, low: int = 1, high: int = 9) -> int:
         context = SimpleNamespace(
@@ -152,7 +153,7 @@ def test_replicas_are_as_many_as_are_three_quarters_busy() -> None:
 
 
 def test_a_replica_is_set_up_as_its_own_machine_says(tmp_path: Path) -> None:
-    serving = pytest.importorskip("bot.executor.ray.serving")
+    serving = ray_module("bot.executor.ray.serving")
     file = tmp_path / "config.toml"
     file.write_text("[engine]\nchunk_tokens = 7\nhang_timeout_s = 9.0\n")
     spec = serving._configured(str(file))

@@ -13,12 +13,14 @@ from bot.executor.replicas import ClusterLostError
 from bot.executor.scheduler import Scheduler
 from tests.conftest import eventually
 
+from .ray_modules import ray_module
+
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(60)]
 
 
 @pytest.fixture
 def connecting(monkeypatch: pytest.MonkeyPatch) -> Any:
-    module = pytest.importorskip("bot.executor.ray.connecting")
+    module = ray_module("bot.executor.ray.connecting")
     monkeypatch.setattr(module, "REJOIN_AFTER_S", 0.0)
     monkeypatch.setattr(module, "REJOIN_TIMEOUT_S", 0.05)
     return module

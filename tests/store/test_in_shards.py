@@ -57,6 +57,18 @@ async def test_so_do_jobs_that_were_just_cancelled(store_url: str) -> None:
         assert [[job.guild_id for job in jobs] for jobs in found] == [[], [GUILDS[1]], [GUILDS[2]]]
 
 
+async def test_each_process_sees_which_of_its_jobs_another_one_has_cancelled(store_url: str) -> None:
+    async with AsyncExitStack() as stack:
+        processes = await opened(stack, store_url)
+        ids = [(await processes.of_all.jobs.create(new_job(number, guild_id=GUILDS[1]))).id for number in range(3)]
+        await processes.each[0].jobs.move(ids[0], JobState.CANCELLED, error="It was cancelled.")
+        await processes.each[2].jobs.move(ids[1], JobState.FAILED, error="It failed.")
+        gone = "0" * 12
+        assert await processes.each[1].jobs.cancelled([*ids, gone]) == {ids[0]: "It was cancelled.", gone: None}
+        many = [f"{number:012x}" for number in range(1200)]
+        assert await processes.each[1].jobs.cancelled([ids[2], *many]) == dict.fromkeys(many)
+
+
 async def test_so_do_cases_and_guilds(store_url: str) -> None:
     now = datetime.now(UTC)
     async with AsyncExitStack() as stack:

@@ -1,0 +1,180 @@
+"""Jobs that one process of a bot cancels while another one draws them: parts of two processes over one database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import AsyncMock, MagicMock
+
+import discord
+import pytest
+
+from bot.catalogues import Languages
+from bot.cogs.cancel_watch import CancelWatch
+from bot.cogs.cancelling import Cancelling
+from bot.cogs.delivery import Deliveries
+from bot.engine.fake import FakeEngine, Gate
+from bot.errors import JobEndedError, StoreError
+from bot.requests import GenerationRequest
+from bot.shards import Shards
+from bot.store import AuditStore, JobRecord, JobState, JobStore
+from tests.cogs.desk import Desk, open_desk, refusal
+from tests.conftest import eventually
+
+CANCELLED = "**a red circle**\nCancelled by <@7>."
+
+
+@dataclass
+class Processes:
+    """drawing: the one whose jobs they are. watch: its own. asked: the other one's part that is told to cancel."""
+
+    drawing: Desk
+    engine: FakeEngine
+    gate: Gate
+    watch: CancelWatch
+    asked: Cancelling
+
+    async def begin(self) -> GenerationRequest:
+        """A job that is being drawn."""
+        request = await self.drawing.accept()
+        await self.drawing.wait_for(request, JobState.RUNNING)
+        return request
+
+    async def cancel(self, request: GenerationRequest) -> JobRecord:
+        """In the other process; what the store has then."""
+        await self.asked.cancel(MagicMock(spec=discord.Interaction, user=MagicMock(id=7)), request.job_id)
+        job = await self.drawing.store.get(request.job_id)
+        assert job is not None
+        return job
+
+    async def end(self, request: GenerationRequest) -> None:
+        """Returns once the process that draws has nothing to do with a job any more."""
+        await eventually(lambda: not self.drawing.deliveries.is_under_way(request.job_id))
+
+
+@asynccontextmanager
+async def two_processes(folder: Path, **options: Any) -> AsyncIterator[Processes]:
+    gate = Gate()
+    engine = FakeEngine(num_slots=2, gate=gate)
+    options = {"edit_interval_s": 60.0, **options}
+    async with (
+        open_desk(folder, lambda: engine, shards=Shards(2, (1,)), **options) as drawing,
+        open_desk(folder, shards=Shards(2, (0,))) as other,
+    ):
+        # Its own message would be the same one; only the drawing process's is looked at.
+        client = MagicMock(spec=discord.Client)
+        partial = client.get_partial_messageable.return_value.get_partial_message.return_value
+        partial.edit = AsyncMock()
+        asked = Cancelling(
+            client,
+            store=other.store,
+            audit=MagicMock(spec=AuditStore),
+            deliveries=other.deliveries,
+            languages=Languages.load(),
+            on_withdrawn=MagicMock(),
+        )
+        watch = CancelWatch(drawing.store, drawing.deliveries)
+        try:
+            yield Processes(drawing, engine, gate, watch, asked)
+        finally:
+            gate.open()
+            await watch.aclose()
+
+
+async def test_a_job_that_another_process_draws_ends_and_frees_its_slots(tmp_path: Path) -> None:
+    async with two_processes(tmp_path) as processes:
+        request = await processes.begin()
+        processes.watch.start()
+        job = await processes.cancel(request)
+        assert (job.state, job.error) == (JobState.CANCELLED, "Cancelled by <@7>.")
+        await processes.end(request)
+        assert processes.drawing.executor.status.num_running == 0
+        processes.gate.open()
+        await eventually(lambda: processes.engine.num_occupied == 0)
+    assert processes.drawing.recorded.contents == [CANCELLED]
+    assert sum(processes.drawing.recorded.num_files) == 0
+
+
+async def test_so_does_one_that_waits_there(tmp_path: Path) -> None:
+    async with two_processes(tmp_path) as processes:
+        await processes.begin()
+        waiting = await processes.drawing.accept()
+        await processes.drawing.wait_for(waiting, JobState.QUEUED)
+        await processes.cancel(waiting)
+        await processes.watch.look()
+        await processes.end(waiting)
+        assert processes.drawing.executor.status.num_queued == 0
+        assert processes.drawing.recorded.contents == [CANCELLED]
+
+
+async def test_pictures_that_are_drawn_before_it_is_noticed_are_not_shown(tmp_path: Path) -> None:
+    async with two_processes(tmp_path) as processes:
+        request = await processes.begin()
+        await processes.cancel(request)
+        processes.gate.open()
+        await processes.end(request)
+        assert processes.drawing.recorded.contents == [CANCELLED]
+        assert sum(processes.drawing.recorded.num_files) == 0
+        assert await processes.drawing.images.of(request.job_id) == []
+        assert not list((tmp_path / "pictures").glob("**/*.png"))
+
+
+async def test_pictures_that_are_on_their_way_are_delivered_and_whoever_cancels_is_told(tmp_path: Path) -> None:
+    async with two_processes(tmp_path, retry_pauses_s=(600.0,)) as processes:
+        processes.gate.open()
+        processes.drawing.recorded.refusals = [refusal(503, 0)]
+        request = await processes.drawing.accept()
+        await processes.drawing.wait_for(request, JobState.DELIVERING)
+        with pytest.raises(JobEndedError, match="its pictures are on their way"):
+            await processes.cancel(request)
+        await processes.watch.look()
+        assert (await processes.drawing.wait_for(request, JobState.DELIVERING)).error is None
+
+
+async def test_no_picture_is_shown_before_the_store_has_it_as_on_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the process that draws can't reach the database, another one may have cancelled its job there."""
+    async with two_processes(tmp_path) as processes:
+        request = await processes.begin()
+        move, refused = JobStore._move, asyncio.Event()
+
+        async def refusing(store: JobStore, job_id: str, to: JobState, *rest: Any, **more: Any) -> JobRecord:
+            if store is processes.drawing.store:
+                refused.set()
+                raise StoreError("It can't be reached.")
+            return await move(store, job_id, to, *rest, **more)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(JobStore, "_move", refusing)
+            processes.gate.open()
+            await refused.wait()
+            await processes.cancel(request)
+            assert processes.drawing.deliveries.is_under_way(request.job_id)
+        await processes.end(request)
+    assert processes.drawing.recorded.contents == [CANCELLED]
+    assert sum(processes.drawing.recorded.num_files) == 0
+
+
+async def test_a_store_that_does_not_answer_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    store = MagicMock(spec=JobStore, cancelled=AsyncMock(side_effect=StoreError("It can't be reached.")))
+    deliveries = MagicMock(spec=Deliveries, followed=["0123456789ab"])
+    watch = CancelWatch(store, deliveries)
+    for _ in range(3):
+        await watch.look()
+    assert caplog.text.count("It can't be reached.") == 1
+    store.cancelled.side_effect = None
+    store.cancelled.return_value = {}
+    await watch.look()
+    store.cancelled.side_effect = StoreError("It can't be reached.")
+    await watch.look()
+    assert caplog.text.count("It can't be reached.") == 2
+    assert deliveries.cancelled_elsewhere.await_count == 0
+
+
+async def test_nothing_is_asked_while_nothing_is_delivered() -> None:
+    store = MagicMock(spec=JobStore)
+    await CancelWatch(store, MagicMock(spec=Deliveries, followed=[])).look()
+    assert store.cancelled.await_count == 0
