@@ -1,7 +1,7 @@
 """The command line, `dalle-bot` or `python -m bot`: its commands and how they end.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, configuration or model files. Commands import what they need themselves, so
-that `--help` does not wait for JAX.
+Exit codes: 0 done, 1 failed, 2 wrong usage, configuration, model files or database. Commands import what they need
+themselves, so that `--help` does not wait for JAX.
 """
 
 import os
@@ -22,7 +22,15 @@ from bot.commands.imagine import imagine
 from bot.commands.run import run
 from bot.commands.sandbox import sandbox
 from bot.commands.train_demo import train_demo
-from bot.errors import CheckpointError, ConfigError, DalleBotError, EngineHungError, FetchError, RequestError
+from bot.errors import (
+    CheckpointError,
+    ConfigError,
+    DalleBotError,
+    EngineHungError,
+    FetchError,
+    RequestError,
+    StoreFaultError,
+)
 from bot.log import redact_for_terminal
 
 app = typer.Typer(
@@ -55,9 +63,16 @@ def main() -> None:
         os._exit(1)
     except DalleBotError as error:
         print(f"dalle-bot: {redact_for_terminal(str(error))}", file=sys.stderr)
-        # What could not be fetched may come another time: a supervisor that starts the bot anew is right then.
-        is_wrong_usage = isinstance(error, (ConfigError, RequestError, CheckpointError))
-        sys.exit(2 if is_wrong_usage and not isinstance(error, FetchError) else 1)
+        sys.exit(2 if _is_lasting(error) else 1)
+
+
+def _is_lasting(error: DalleBotError) -> bool:
+    """Whether the same command would fail again until somebody has mended something. A supervisor starts a bot anew
+    for the rest alone."""
+    if isinstance(error, StoreFaultError):
+        return error.is_lasting
+    # What could not be fetched may come another time.
+    return isinstance(error, (ConfigError, RequestError, CheckpointError)) and not isinstance(error, FetchError)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@
     ├── EngineHungError               device or Ray stopped answering; only the end of the process helps (exit code 1)
     ├── StartCancelledError           the program is told to stop while it opens its engine or waits for shards
     └── StoreError                    the database refused, or the disk
+        ├── StoreFaultError           the database can't be used as it is (exit code 2 where no new start mends that)
         ├── IllegalMoveError          a job can't go from the state in which it is to that one
         └── NoRoomError               what others wait for takes all the room that pictures may take
 
@@ -147,6 +148,20 @@ class StartCancelledError(DalleBotError):
 
 class StoreError(DalleBotError):
     """The database refused an operation, or the disk did."""
+
+
+class StoreFaultError(StoreError):
+    """The database can't be used as it is; the message is both sentences.
+
+    found: what is wrong. cure: what to do about it. is_lasting: a new start meets the same, until somebody has done
+    that.
+    """
+
+    def __init__(self, found: str, cure: str, *, is_lasting: bool = False) -> None:
+        super().__init__(f"{found} {cure}")
+        self.found = found
+        self.cure = cure
+        self.is_lasting = is_lasting
 
 
 class IllegalMoveError(StoreError):

@@ -125,6 +125,37 @@ def test_a_token_is_not_told(call: Call, monkeypatch: pytest.MonkeyPatch) -> Non
     assert token not in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("url", "code", "sentence"),
+    [
+        ("mysql://bot@host/bot", 2, "store.url names mysql"),
+        ("sqlite+aiosqlite:///damaged", 2, "The database damaged is damaged. Run `dalle-bot restore FILE`"),
+        ("sqlite+aiosqlite:///empty", 2, "The database empty is a file of 0 bytes"),
+        ("postgresql+psycopg://bot@127.0.0.1:9/bot", 1, "The database bot on 127.0.0.1 can't be reached. Start"),
+    ],
+)
+def test_a_supervisor_starts_a_bot_anew_where_that_may_help(
+    call: Call, monkeypatch: pytest.MonkeyPatch, url: str, code: int, sentence: str
+) -> None:
+    Path("damaged").write_bytes(b"no database" * 500)
+    Path("empty").touch()
+    monkeypatch.setenv("DISCORD_TOKEN", "some.token.here")
+    monkeypatch.setenv("DALLE_BOT_STORE__URL", url)
+    outcome = call("run")
+    assert (outcome.code, outcome.out) == (code, "")
+    assert outcome.err.startswith(f"dalle-bot: {sentence}")
+    assert outcome.err.count("\n") == 1
+
+
+def test_the_words_of_a_database_are_for_the_log_at_debug(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("damaged").write_bytes(b"no database" * 500)
+    monkeypatch.setenv("DISCORD_TOKEN", "some.token.here")
+    monkeypatch.setenv("DALLE_BOT_STORE__URL", "sqlite+aiosqlite:///damaged")
+    assert "file is not a database" not in call("run").err
+    monkeypatch.setenv("DALLE_BOT_LOG__LEVEL", "debug")
+    assert "The database damaged says: file is not a database" in call("run").err
+
+
 def test_ctrl_c(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(settings: Settings, engine_factory: object, start_up: object) -> None:
         raise KeyboardInterrupt

@@ -12,6 +12,7 @@ from bot.backups.postgresql_copy import dump_database
 from bot.backups.sqlite_copy import copy_database
 from bot.errors import StoreError
 from bot.store.database import parse_url, sqlite_file
+from bot.store.explaining import refuse_remains
 from bot.store.restore_mark import refuse_half_restored
 
 
@@ -36,6 +37,7 @@ def make_backup(store_url: str, pictures: Path, path: Path) -> BackupReport:
     """
     url = parse_url(store_url)
     refuse_half_restored(url)
+    refuse_remains(url)
     now = datetime.now(UTC)
     file = path / f"dalle-bot-{now:%Y%m%dT%H%M%SZ}.tar" if path.is_dir() else path
     if file.exists():
@@ -46,7 +48,7 @@ def make_backup(store_url: str, pictures: Path, path: Path) -> BackupReport:
         if source is None:
             dump_database(url, database)
         else:
-            copy_database(source, database)
+            copy_database(url, source, database)
         archive.describe(
             Description(
                 database=url.get_backend_name(),

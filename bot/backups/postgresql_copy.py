@@ -9,12 +9,13 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import URL
+from sqlalchemy import URL, inspect
 
 from bot.errors import StoreError
 from bot.store.database import BUSY_TIMEOUT_S, create_blocking_engine, describe
+from bot.store.explaining import explained_refusals_of
 from bot.store.migrate import migrate
-from bot.store.refusals import refusals_of
+from bot.store.refusals import STRANGE
 
 # What a connection's arguments are called → the environment variable of PostgreSQL's programs.
 _VARIABLES: Final = {
@@ -33,6 +34,10 @@ _VARIABLES: Final = {
 
 def dump_database(url: URL, target: Path) -> None:
     """A copy as of one moment; writers go on meanwhile. Raises StoreError."""
+    engine = create_blocking_engine(url, BUSY_TIMEOUT_S, is_writing=False)
+    with explained_refusals_of(url), engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version", schema="public"):
+            raise STRANGE.error(describe(url))
     _run(url, "pg_dump", "--format=custom", "--schema=public", "--no-owner", f"--file={target}")
 
 
@@ -44,7 +49,7 @@ def aside_schema(stamp: str) -> str:
 def is_aside(url: URL, stamp: str) -> bool:
     """Whether it is there already. Raises StoreError."""
     engine = create_blocking_engine(url, BUSY_TIMEOUT_S, is_writing=False)
-    with refusals_of(describe(url)), engine.connect() as connection:
+    with explained_refusals_of(url), engine.connect() as connection:
         find = "SELECT count(*) FROM pg_namespace WHERE nspname = %s"
         return bool(connection.exec_driver_sql(find, (aside_schema(stamp),)).scalar())
 
@@ -71,7 +76,7 @@ def load_database(url: URL, dump: Path, stamp: str) -> str:
 
 
 def _execute(url: URL, *statements: str) -> None:
-    with refusals_of(describe(url)), create_blocking_engine(url, BUSY_TIMEOUT_S).begin() as connection:
+    with explained_refusals_of(url), create_blocking_engine(url, BUSY_TIMEOUT_S).begin() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
 

@@ -15,7 +15,8 @@ from bot.backups import postgresql_copy, sqlite_copy
 from bot.backups.archive_reader import ArchiveReader, open_archive
 from bot.errors import StoreError
 from bot.lasting_file import sync_all
-from bot.store.database import BUSY_TIMEOUT_S, make_folder, parse_url, sqlite_file
+from bot.store.database import BUSY_TIMEOUT_S, close_log, make_folder, parse_url, sqlite_file
+from bot.store.explaining import explained_refusals_of
 from bot.store.in_use import store_kept_alone
 from bot.store.migrate import migrate
 from bot.store.restore_mark import restore_mark
@@ -89,6 +90,8 @@ def _into_sqlite(url: URL, file: Path, archive: ArchiveReader, pictures: Path) -
         archive.take_pictures(pictures)
         # Before it is there: a backup of a newer version must not take the place of what works.
         migrate(url.set(database=str(new)), BUSY_TIMEOUT_S)
+        with explained_refusals_of(url):
+            close_log(new)
         moved = sqlite_copy.put_in_place(new, file, stamp)
     return None if moved is None else str(moved)
 

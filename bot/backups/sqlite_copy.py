@@ -6,37 +6,44 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import URL
+
 from bot.errors import StoreError
+from bot.store.database import describe
+from bot.store.explaining import explained_refusals_of
+from bot.store.refusals import DAMAGED, FULL, STRANGE, refusal_of
 
 BUSY_TIMEOUT_S: Final = 30.0
 _BESIDE: Final = ("", "-wal", "-shm")  # what belongs to a database file in WAL mode
 
 
-def copy_database(file: Path, target: Path) -> None:
-    """A copy as of one moment; writers go on meanwhile. Raises StoreError."""
+def copy_database(url: URL, file: Path, target: Path) -> None:
+    """A copy as of one moment; writers go on meanwhile. file: of `url`. Raises StoreError."""
     if not file.is_file():
         raise StoreError(f"There is no database {file} yet: start the bot once.")
-    try:
-        with (
-            closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)) as source,
-            closing(sqlite3.connect(target)) as copy,
-        ):
-            source.backup(copy)
-            check(copy, target)
-            # The copy of a database in WAL mode is in it too, and a backup is one file.
-            copy.execute("PRAGMA journal_mode = DELETE")
-    except sqlite3.Error as error:
-        raise StoreError(f"The database {file} can't be backed up: {error}.") from error
+    with (
+        explained_refusals_of(url),
+        closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)) as source,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        _copy(source, copy, target)
+        if copy.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise DAMAGED.error(describe(url))
+        if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchall():
+            raise STRANGE.error(describe(url))
 
 
-def check(connection: sqlite3.Connection, file: Path) -> None:
-    """Raises StoreError for a damaged database, or for something else."""
+def _copy(source: sqlite3.Connection, copy: sqlite3.Connection, target: Path) -> None:
     try:
-        ((said,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
-    except sqlite3.DatabaseError as error:
-        said = str(error)
-    if said != "ok":
-        raise StoreError(f"The database {file} is damaged: {said}.")
+        source.backup(copy)
+        # The copy of a database in WAL mode is in it too, and a backup is one file.
+        copy.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError as error:
+        if refusal_of(error) is FULL:
+            raise StoreError(
+                f"The disk of {target.parent.parent} is too full for a backup: make room on it."
+            ) from error
+        raise
 
 
 def aside_file(file: Path, stamp: str) -> Path:

@@ -27,8 +27,9 @@ def doctor(
 ) -> None:
     """Check what the bot needs, and say what to do where something is wrong. Needs no running bot."""
     settings = read_settings(config, model)
-    # What is found is this command's output; the log need not say it too.
-    logging.getLogger("bot").setLevel(logging.CRITICAL)
+    # What is found is this command's output; the log need not say it too, but for others' own words.
+    if settings.log.level != "debug":
+        logging.getLogger("bot").setLevel(logging.CRITICAL)
     from bot.doctor.discord_api import DISCORD_API
     from bot.doctor.examination import examine
     from bot.doctor.finding import Status

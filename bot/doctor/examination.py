@@ -36,10 +36,7 @@ STORE_TIMEOUT_S: Final = 30.0
 
 _REACH: Final = "Check the network, a proxy or firewall in between, and discordstatus.com."
 _DRIVER: Final = "See whether the device answers others (nvidia-smi), and restart the machine if it doesn't."
-_STORE: Final = (
-    "See whether its server or disk is there and store.url is right; stop what else uses it. If it is damaged, restore "
-    "a backup."
-)
+_STORE: Final = "See whether its server or its disk answers others, and whether store.url names the right one."
 
 
 async def examine(settings: Settings, *, api: str = DISCORD_API) -> AsyncIterator[Finding]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from bot.errors import DalleBotError
+from bot.errors import DalleBotError, StoreFaultError
 
 
 class Status(StrEnum):
@@ -66,6 +66,8 @@ async def look(name: str, check: Callable[[], Awaitable[Outcome]], *, timeout_s:
             outcome = await check()
     except TimeoutError:
         outcome = failed(f"It was not known within {timeout_s:g} s.", if_late)
+    except StoreFaultError as error:
+        outcome = failed(error.found, error.cure)
     except DalleBotError as error:
         outcome = failed(str(error), if_late)
     except Exception as error:

@@ -9,6 +9,7 @@ from bot.config import TelemetrySettings
 from bot.doctor.finding import Outcome, failed, ok, warned
 from bot.shards import Shards, format_ids
 from bot.store.inspection import Inspection
+from bot.store.refusals import NEWER
 
 STUCK_AFTER: Final = timedelta(minutes=30)
 REVIEW_AFTER: Final = timedelta(days=1)
@@ -19,10 +20,7 @@ def check_store(seen: Inspection) -> Outcome:
     if not seen.is_there:
         return ok(f"{seen.name} is made at the first start.")
     if not seen.is_known:
-        return failed(
-            f"{seen.name} has the schema {seen.revision}, which this version doesn't know.",
-            "Update dalle-bot: a newer one has used this database. Or restore a backup from before that.",
-        )
+        return failed(f"{seen.name} {NEWER.found}", NEWER.cure)
     if seen.revision != seen.newest:
         return warned(
             f"{seen.name} has the schema {seen.revision}, and this version uses {seen.newest}.",

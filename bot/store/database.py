@@ -6,8 +6,9 @@ has one writer at a time, over all processes: what a transaction reads, nobody c
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -17,7 +18,7 @@ from sqlalchemy import create_engine as create_sync_engine
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from bot.errors import StoreError
+from bot.errors import StoreError, StoreFaultError
 from bot.shards import ALL_SHARDS, Shards
 from bot.store.refusals import POOL_TIMEOUT_S, blame_lock, refusals_of
 from bot.store.turns import WriteTurns
@@ -28,7 +29,7 @@ CONNECT_TIMEOUT_S: Final = 5
 _DRIVERS: Final = ("sqlite+aiosqlite", "postgresql+psycopg")
 _WRITES: Final = "writes"
 # PostgreSQL's advisory locks belong to one database, so any number will do.
-_WRITERS_LOCK: Final = 0x64616C6C65
+WRITERS_LOCK: Final = 0x64616C6C65
 _TAKE_WRITERS_LOCK: Final = "SELECT set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s)"
 
 
@@ -111,16 +112,24 @@ def _identity(file: Path) -> tuple[int, int]:
 
 
 def parse_url(url: str) -> URL:
-    """Raises StoreError if `url` isn't one of a database that can be kept. The URL itself is never shown."""
+    """Raises StoreFaultError if `url` isn't one of a database that can be kept. The URL itself is never shown."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise StoreError("store.url is not a database URL such as sqlite+aiosqlite:////srv/bot.sqlite3.") from None
+        raise _wrong_url("store.url is not the URL of a database.") from None
     if parsed.drivername not in _DRIVERS:
-        raise StoreError(f"store.url names {parsed.drivername}; it must begin with {' or '.join(_DRIVERS)}.")
+        raise _wrong_url(f"store.url names {parsed.drivername}, which is no driver of the bot's.")
     if parsed.get_backend_name() == "sqlite" and sqlite_file(parsed) is None:
-        raise StoreError("store.url names no file: an SQLite database in memory would lose its jobs at a restart.")
+        raise _wrong_url("store.url names no file: an SQLite database in memory would lose its jobs at a restart.")
     return parsed
+
+
+def _wrong_url(found: str) -> StoreFaultError:
+    return StoreFaultError(
+        found,
+        "Write it like sqlite+aiosqlite:////srv/bot.sqlite3 or postgresql+psycopg://user:password@host/name.",
+        is_lasting=True,
+    )
 
 
 def sqlite_file(url: URL) -> Path | None:
@@ -131,11 +140,22 @@ def sqlite_file(url: URL) -> Path | None:
 
 
 def make_folder(file: Path) -> None:
-    """The one that an SQLite file is in. Raises StoreError."""
+    """The one that an SQLite file is in. Raises StoreFaultError."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"The folder {file.parent} can't be made: {error.strerror}.") from error
+        raise StoreFaultError(
+            f"The folder {file.parent} can't be made.", "Make it, and give this user the right to write there."
+        ) from error
+
+
+def close_log(file: Path) -> None:
+    """Puts what is in the log beside an SQLite file into it, so that all of it is one file; nobody else uses it. The
+    end of the last connection does so too, but tells nobody if it can't. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(file, timeout=0.0)) as connection:
+        is_busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            raise sqlite3.OperationalError("database is locked")
 
 
 def describe(url: URL) -> str:
@@ -149,7 +169,7 @@ def describe(url: URL) -> str:
 def create_engine(url: URL, busy_timeout_s: float) -> AsyncEngine:
     """An engine that connects on first use and makes no database. busy_timeout_s: how long it waits for other writers.
 
-    Blocks for a moment, since it imports the driver. Raises StoreError if that isn't installed.
+    Blocks for a moment, since it imports the driver. Raises StoreFaultError if that isn't installed.
     """
     file = sqlite_file(url)
     # A connection that is opened later must not make a new file in place of one that was moved away.
@@ -181,9 +201,10 @@ def _driver_of(url: URL) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise StoreError(
-            f"store.url needs the driver {url.get_driver_name()}, which is not installed: "
-            "`pip install -e '.[postgres]'`."
+        raise StoreFaultError(
+            f"store.url needs the driver {url.get_driver_name()}, which is not installed.",
+            "Run `pip install -e '.[postgres]'`.",
+            is_lasting=True,
         ) from error
 
 
@@ -221,7 +242,7 @@ def _prepare(engine: Engine, busy_timeout_s: float) -> None:
         if is_sqlite:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
         elif writes:
-            connection.exec_driver_sql(_TAKE_WRITERS_LOCK, (timeout, _WRITERS_LOCK))
+            connection.exec_driver_sql(_TAKE_WRITERS_LOCK, (timeout, WRITERS_LOCK))
 
     if is_sqlite:
         event.listen(engine, "connect", prepare_sqlite)

@@ -15,9 +15,10 @@ from typing import Final
 from filelock import FileLock, Timeout
 from sqlalchemy import URL, func, select
 
-from bot.errors import StoreError
+from bot.errors import StoreFaultError
 from bot.store.database import BUSY_TIMEOUT_S, create_blocking_engine, describe, make_folder, sqlite_file
-from bot.store.refusals import refusals_of
+from bot.store.explaining import explained_refusals_of, refuse_place
+from bot.store.lock_holders import holders_of_files
 
 WAIT_S: Final = 30.0  # a predecessor may still be saying goodbye
 _POLL_S: Final = 0.2
@@ -58,31 +59,52 @@ def store_kept_alone(url: URL, *, wait_s: float = 0.0) -> Iterator[None]:
         release()
 
 
-def _refusal(url: URL) -> StoreError:
-    return StoreError(f"{describe(url)} is used by a bot that runs: stop that one first.")
+def is_in_use(url: URL) -> bool:
+    """Whether a bot runs on it, or a restore. Takes it for a moment. Raises StoreError."""
+    file = sqlite_file(url)
+    if file is not None and not _lock_file(file).exists():
+        return False
+    release = _take(url)
+    if release is not None:
+        release()
+    return release is None
+
+
+def _refusal(url: URL) -> StoreFaultError:
+    file = sqlite_file(url)
+    holders = None if file is None else holders_of_files(_lock_file(file))
+    by = "a bot that runs" if holders is None else f"a bot that runs, {holders}"
+    return StoreFaultError(f"{describe(url)} is used by {by}.", "Stop that one first.")
 
 
 def _take(url: URL, is_shared: bool = False) -> Release | None:
     """What lets go again; None if somebody else has it."""
     file = sqlite_file(url)
-    return _take_postgresql(url, is_shared) if file is None else _take_file(file)
+    if file is None:
+        return _take_postgresql(url, is_shared)
+    refuse_place(url)
+    make_folder(file)
+    return _take_file(_lock_file(file))
+
+
+def _lock_file(file: Path) -> Path:
+    return file.with_name(f"{file.name}.lock")
 
 
 def _take_file(file: Path) -> Release | None:
-    make_folder(file)
     # It is taken on one thread and let go on another.
-    lock = FileLock(f"{file}.lock", thread_local=False)
+    lock = FileLock(file, thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         return None
     except OSError as error:
-        raise StoreError(f"{lock.lock_file} can't be written: {error.strerror}. Check the rights.") from error
+        raise StoreFaultError(f"{file} can't be written.", "Give this user the right to do so.") from error
     return lock.release
 
 
 def _take_postgresql(url: URL, is_shared: bool) -> Release | None:
-    with refusals_of(describe(url)):
+    with explained_refusals_of(url):
         connection = create_blocking_engine(url, BUSY_TIMEOUT_S).connect()
         try:
             connection = connection.execution_options(isolation_level="AUTOCOMMIT")

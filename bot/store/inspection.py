@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import Final
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, column, func, inspect, select, table
+from sqlalchemy import URL, Connection, column, func, inspect, select, table
 
-from bot.errors import StoreError
 from bot.store.database import create_blocking_engine, describe, parse_url, sqlite_file
+from bot.store.explaining import explained_refusals_of, refuse_full_disk, refuse_place, refuse_remains
+from bot.store.in_use import is_in_use
 from bot.store.migrate import migration_config
-from bot.store.refusals import refusals_of
+from bot.store.refusals import DAMAGED, Refusal
 from bot.store.restore_mark import refuse_half_restored
 from bot.store.schema import jobs, shard_leases
 from bot.store.states import FINAL_STATES, JobState
@@ -51,28 +52,38 @@ class Inspection:
 
 _NONE: Final = Waiting(0, None)
 _REVIEW: Final = frozenset({JobState.IN_REVIEW})
+_VANISHED: Final = Refusal(
+    "is gone, and a bot that runs uses it still.",
+    "Stop that bot. Then put what was there back, or run `dalle-bot restore FILE` with the newest backup.",
+    is_lasting=True,
+)
 
 
 def inspect_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Inspection:
-    """Raises StoreError if the database can't be used: unreachable, damaged, half restored, locked for longer than
-    that."""
+    """Raises StoreError if the database can't be used: unreachable, damaged, half restored, gone, or locked for longer
+    than that."""
     parsed = parse_url(url)
+    refuse_place(parsed)
+    refuse_full_disk(parsed)
     refuse_half_restored(parsed)
     name, file = describe(parsed), sqlite_file(parsed)
     script = ScriptDirectory.from_config(migration_config())
     newest = script.get_current_head() or ""
     if file is not None and not file.exists():
+        _refuse_vanished(parsed)
+    refuse_remains(parsed)
+    if file is not None and not file.exists():
         return Inspection(name, False, None, newest, True, _NONE, _NONE)
     engine = create_blocking_engine(parsed, busy_timeout_s)
     try:
         # For SQLite this waits until nobody else writes.
-        with refusals_of(name), engine.begin() as connection:
+        with explained_refusals_of(parsed), engine.begin() as connection:
             if file is not None:
                 _check_pages(name, connection)
             revision = _revision(connection)
             is_known = revision is None or revision in {known.revision for known in script.walk_revisions()}
             reads_jobs = revision is not None and is_known
-            return Inspection(
+            seen = Inspection(
                 name=name,
                 is_there=revision is not None,
                 revision=revision,
@@ -84,12 +95,19 @@ def inspect_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Ins
             )
     finally:
         engine.dispose()
+    if not seen.is_there:
+        _refuse_vanished(parsed)
+    return seen
+
+
+def _refuse_vanished(url: URL) -> None:
+    if is_in_use(url):
+        raise _VANISHED.error(describe(url))
 
 
 def _check_pages(name: str, connection: Connection) -> None:
-    said = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-    if said != "ok":
-        raise StoreError(f"{name} is damaged: {said}")
+    if connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
+        raise DAMAGED.error(name)
 
 
 def _revision(connection: Connection) -> str | None:

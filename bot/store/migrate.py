@@ -1,6 +1,7 @@
 """Brings a database to the present schema. `Store.open` calls it at every start, in a thread of its own."""
 
 import threading
+from pathlib import Path
 from typing import Final
 
 from alembic import command
@@ -8,9 +9,11 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection
 
-from bot.errors import StoreError
-from bot.store.database import create_blocking_engine, describe
-from bot.store.refusals import DAMAGED, refusals_of
+from bot.lasting_file import sync_folder
+from bot.store.database import close_log, create_blocking_engine, describe, sqlite_file
+from bot.store.explaining import explained_refusals_of
+from bot.store.file_faults import LOG_ENDS
+from bot.store.refusals import DAMAGED, NEWER
 
 # Alembic's `context` and `op` are proxies shared by the whole process.
 _ALEMBIC: Final = threading.Lock()
@@ -29,22 +32,44 @@ def migrate(url: URL, busy_timeout_s: float) -> None:
     Of two programs that start on one database together, one waits and then finds nothing to do. Raises StoreError
     if the database can't be used, is damaged or was written by a newer version of this program.
     """
-    engine = create_blocking_engine(url, busy_timeout_s)
-    config = migration_config()
-    with _ALEMBIC, refusals_of(describe(url)):
+    file = sqlite_file(url)
+    with _ALEMBIC, explained_refusals_of(url):
         try:
-            with engine.begin() as connection:
-                _check(connection, url)
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+            if file is None or file.exists():
+                _upgrade(url, busy_timeout_s)
+            else:
+                _make_anew(url, file.resolve(), busy_timeout_s)
         except CommandError as error:
-            raise StoreError(
-                f"{describe(url)} has a schema that this version doesn't know: it was used by a newer dalle-bot. "
-                "Update this one, or restore a backup from before."
-            ) from error
+            raise NEWER.error(describe(url)) from error
+
+
+def _make_anew(url: URL, file: Path, busy_timeout_s: float) -> None:
+    """Under another name first, so that an SQLite file is there as a whole or not at all."""
+    new = file.with_name(f"{file.name}.new")
+    _remove(new)  # of a start that was killed
+    try:
+        _upgrade(url.set(database=str(new)), busy_timeout_s)
+        close_log(new)
+        new.replace(file)
+    finally:
+        _remove(new)
+    sync_folder(file.parent)
+
+
+def _remove(file: Path) -> None:
+    for end in ("", *LOG_ENDS):
+        file.with_name(file.name + end).unlink(missing_ok=True)
+
+
+def _upgrade(url: URL, busy_timeout_s: float) -> None:
+    config = migration_config()
+    with create_blocking_engine(url, busy_timeout_s).begin() as connection:
+        _check(connection, url)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
 def _check(connection: Connection, url: URL) -> None:
     """Raises StoreError for an SQLite file with damaged pages. It reads the whole file: some seconds for each GB."""
     if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
-        raise StoreError(f"{describe(url)} {DAMAGED}")
+        raise DAMAGED.error(describe(url))

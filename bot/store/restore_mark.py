@@ -16,10 +16,10 @@ from typing import Final, Protocol
 from sqlalchemy import DDL, URL
 from sqlalchemy.schema import CreateSchema, DropSchema, ExecutableDDLElement
 
-from bot.errors import StoreError
+from bot.errors import StoreError, StoreFaultError
 from bot.lasting_file import sync_folder, write_lasting
 from bot.store.database import BUSY_TIMEOUT_S, create_blocking_engine, describe, sqlite_file
-from bot.store.refusals import refusals_of
+from bot.store.explaining import explained_refusals_of
 
 SCHEMA: Final = "dalle_bot_restoring"
 _FIND: Final = "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s"
@@ -49,9 +49,10 @@ def restore_mark(url: URL) -> RestoreMark:
 def refuse_half_restored(url: URL) -> None:
     """Raises StoreError if a restore of this database was cut short, or is under way."""
     if restore_mark(url).read() is not None:
-        raise StoreError(
-            f"{describe(url)} is half restored: `dalle-bot restore FILE` did not come to its end. Run it again with "
-            "that backup or another one."
+        raise StoreFaultError(
+            f"{describe(url)} is half restored: `dalle-bot restore FILE` did not come to its end.",
+            "Run it again, with that backup or another one.",
+            is_lasting=True,
         )
 
 
@@ -91,7 +92,7 @@ class _SchemaMark:
 
     def read(self) -> str | None:
         engine = create_blocking_engine(self._url, BUSY_TIMEOUT_S, is_writing=False)
-        with refusals_of(describe(self._url)), engine.connect() as connection:
+        with explained_refusals_of(self._url), engine.connect() as connection:
             stamp: str | None = connection.exec_driver_sql(_FIND, (SCHEMA,)).scalar()
         return None if stamp is None else _checked(stamp, f"The comment of the schema {SCHEMA}")
 
@@ -104,7 +105,7 @@ class _SchemaMark:
 
     def _execute(self, *statements: ExecutableDDLElement) -> None:
         engine = create_blocking_engine(self._url, BUSY_TIMEOUT_S)
-        with refusals_of(describe(self._url)), engine.begin() as connection:
+        with explained_refusals_of(self._url), engine.begin() as connection:
             for statement in statements:
                 connection.execute(statement)
 

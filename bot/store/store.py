@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Self
 
+from sqlalchemy import URL
+
 from bot.shards import ALL_SHARDS, Shards
 from bot.store.audit import AuditStore
 from bot.store.blocked_hashes import BlockedHashStore
 from bot.store.cases import CaseStore
 from bot.store.database import BUSY_TIMEOUT_S, create_engine, describe, make_folder, parse_url, sqlite_file
 from bot.store.erasures import ErasureStore
+from bot.store.explaining import refuse_place, refuse_remains
 from bot.store.exports import ExportStore
 from bot.store.favourites import FavouriteStore
 from bot.store.galleries import GalleryStore
@@ -81,18 +84,15 @@ class Store:
         shards: Shards = ALL_SHARDS,
     ) -> AsyncIterator[Self]:
         """Opens the database at `url`, creates or upgrades its tables, closes it at the end. Raises StoreError, also
-        for one that is half restored.
+        for one that is half restored, or of which only a part is left.
 
         busy_timeout_s: how long a call waits while another program writes to the same database. metrics: of
         transactions and jobs; None for nobody's. shards: as above.
         """
         parsed = parse_url(url)
         file = sqlite_file(parsed)
-        if file is not None:
-            await asyncio.to_thread(make_folder, file)
-        await asyncio.to_thread(refuse_half_restored, parsed)
         # Processes of one bot may start together, and one of them makes all tables.
-        await asyncio.to_thread(migrate, parsed, busy_timeout_s if shards.are_all else MIGRATION_TIMEOUT_S)
+        await asyncio.to_thread(_make_ready, parsed, busy_timeout_s if shards.are_all else MIGRATION_TIMEOUT_S)
         engine = await asyncio.to_thread(create_engine, parsed, busy_timeout_s)
         metrics = metrics or Metrics()
         database = await asyncio.to_thread(WatchedDatabase, describe(parsed), engine, file, metrics, shards)
@@ -124,3 +124,13 @@ class Store:
             )
         finally:
             await database.aclose()
+
+
+def _make_ready(url: URL, busy_timeout_s: float) -> None:
+    refuse_place(url)
+    file = sqlite_file(url)
+    if file is not None:
+        make_folder(file)
+    refuse_half_restored(url)
+    refuse_remains(url)
+    migrate(url, busy_timeout_s)

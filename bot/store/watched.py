@@ -15,14 +15,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bot.errors import StoreError
 from bot.shards import ALL_SHARDS, Shards
 from bot.store.database import Database
-from bot.store.refusals import DAMAGED, FULL, LOCKED, READ_ONLY, UNOPENED, UNREACHED, is_lock_blamed, reason_of
+from bot.store.refusals import (
+    DAMAGED,
+    FULL,
+    LOCKED,
+    STANDBY,
+    UNOPENED,
+    UNREACHED,
+    UNWRITABLE,
+    is_lock_blamed,
+    refusal_of,
+)
 from bot.telemetry.metrics import Metrics
 
 _KINDS: Final = {
     LOCKED: "locked",
     DAMAGED: "damaged",
     FULL: "full",
-    READ_ONLY: "read_only",
+    UNWRITABLE: "read_only",
+    STANDBY: "read_only",
     UNOPENED: "unreachable",
     UNREACHED: "unreachable",
 }
@@ -73,7 +84,7 @@ class WatchedDatabase(Database):
             if is_locked:
                 # Not everybody who gives up logs a traceback.
                 waited_s = time.monotonic() - began_s
-                _log.warning("a %s was given up after %.1f s: %s %s", access, waited_s, self._name, LOCKED)
+                _log.warning("a %s was given up after %.1f s: %s", access, waited_s, LOCKED.error(self._name))
             self._metrics.store_errors.labels("locked" if is_locked else "abandoned").inc()
             raise
         finally:
@@ -87,4 +98,4 @@ def kind_of(error: StoreError) -> str | None:
         return None
     if isinstance(cause, PoolTimeoutError):
         return "busy"
-    return _KINDS.get(reason_of(cause), "other") if isinstance(cause, DBAPIError) else "other"
+    return _KINDS.get(refusal_of(cause), "other") if isinstance(cause, DBAPIError) else "other"

@@ -24,7 +24,7 @@ FIRST, SECOND = f"pictures/01/{JOB}/1.png", f"pictures/01/{JOB}/2.png"
 def backup(tmp_path: Path) -> Path:
     """Of a small database and two pictures."""
     with closing(sqlite3.connect(tmp_path / "bot.sqlite3")) as connection, connection:
-        connection.execute("CREATE TABLE things (name TEXT)")
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
     job = tmp_path / "pictures" / "01" / JOB
     job.mkdir(parents=True)
     (job / "1.png").write_bytes(b"first" * 200)

@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import json
 import os
+import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from sqlalchemy import make_url
 
 from bot.backups import make_backup, restore_backup
 from bot.backups.archive import digests_text
-from bot.errors import StoreError
+from bot.errors import StoreError, StoreFaultError
 from bot.store import JobState, Store
 from bot.store.in_use import store_in_use, store_kept_alone
 from tests.backups.archives import programs, rewrite
@@ -47,7 +49,7 @@ async def test_a_backup_of_a_store_in_use_comes_back_whole(store_url: str, pictu
         await store.jobs.move(job.id, JobState.FAILED)
         assert report.num_pictures == 1
         assert report.num_bytes == os.stat(report.file).st_size
-        with pytest.raises(StoreError, match="is used by a bot that runs: stop that one first"):
+        with pytest.raises(StoreError, match=r"is used by a bot that runs\. Stop that one first"):
             await asyncio.to_thread(restore_backup, store_url, pictures, report.file)
     (pictures / "01" / "0123456789ab" / "1.png").unlink()
     restored = await asyncio.to_thread(restore_backup, store_url, pictures, report.file)
@@ -147,6 +149,22 @@ def test_what_is_no_backup_changes_nothing(
     assert not list(database.parent.glob("*before-restore*"))
 
 
+@pytest.mark.fault
+def test_what_is_no_database_of_the_bots_is_not_backed_up(tmp_path: Path, postgres: PostgresServer) -> None:
+    other = tmp_path / "other"
+    with closing(sqlite3.connect(other)) as connection, connection:
+        connection.execute("CREATE TABLE things (name TEXT)")
+    with postgres.database() as empty_url:
+        for url in (f"sqlite+aiosqlite:///{other}", empty_url):
+            with pytest.raises(StoreFaultError, match="has no tables of the bot's") as caught:
+                make_backup(url, tmp_path / "none", tmp_path / "backup.tar")
+            assert "which database store.url and data_dir name" in caught.value.cure
+    other.write_bytes(b"")
+    with pytest.raises(StoreFaultError, match="is a file of 0 bytes"):
+        make_backup(f"sqlite+aiosqlite:///{other}", tmp_path / "none", tmp_path / "backup.tar")
+    assert not list(tmp_path.glob("backup.tar*"))
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"SQLite format 3\x00" * 300])
 def test_any_other_file_is_refused(content: bytes, store_of_sqlite: str, tmp_path: Path) -> None:
     file = tmp_path / "file"
@@ -172,9 +190,9 @@ def test_a_backup_of_a_newer_version_does_not_take_the_place_of_what_works(
 def test_a_damaged_database_is_restored_and_kept_aside(whole: Path, store_of_sqlite: str, tmp_path: Path) -> None:
     database = Path(store_of_sqlite.removeprefix("sqlite+aiosqlite:///"))
     database.write_bytes(b"\xff" * 5000)
-    with pytest.raises(StoreError, match=r"is damaged: run `dalle-bot restore FILE`"):
+    with pytest.raises(StoreError, match=r"is damaged\. Run `dalle-bot restore FILE`"):
         make_again(store_of_sqlite)
-    with pytest.raises(StoreError, match="can't be backed up"):
+    with pytest.raises(StoreError, match=r"is damaged\. Run `dalle-bot restore FILE`"):
         make_backup(store_of_sqlite, tmp_path / "none", tmp_path / "other.tar")
     assert not list(tmp_path.glob("other.tar*"))
     report = restore_backup(store_of_sqlite, tmp_path / "pictures", whole)

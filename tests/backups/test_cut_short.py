@@ -125,6 +125,7 @@ def backup(tmp_path: Path) -> Path:
     with closing(sqlite3.connect(tmp_path / "new")) as connection, connection:
         connection.execute("CREATE TABLE things (name TEXT)")
         connection.execute("INSERT INTO things VALUES ('new')")
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
     job = tmp_path / "pictures" / "01" / JOB
     job.mkdir(parents=True)
     for rank in (1, 2):
@@ -255,6 +256,7 @@ def old_on_postgresql(postgres: PostgresServer) -> Iterator[str]:
     with postgres.database() as url:
         run_sql(url, "CREATE TABLE things (name TEXT)")
         run_sql(url, "INSERT INTO things VALUES ('new')")
+        run_sql(url, "CREATE TABLE alembic_version (version_num TEXT)")
         yield url
 
 

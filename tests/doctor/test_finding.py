@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from bot.doctor.finding import Finding, Outcome, Status, look, ok
-from bot.errors import StoreError
+from bot.errors import StoreError, StoreFaultError
 from bot.lone_thread import in_thread
 
 
@@ -29,6 +29,14 @@ async def test_a_check_that_hangs_fails_in_time_and_holds_nobody_up() -> None:
     assert (finding.status, finding.fix) == (Status.FAILED, "Look at the disk.")
     assert "0.05 s" in finding.found
     assert finding.seconds < 5
+
+
+async def test_a_fault_that_names_its_own_cure_is_told_with_that() -> None:
+    async def check() -> Outcome:
+        raise StoreFaultError("The disk is full.", "Make room.")
+
+    finding = await found(check)
+    assert (finding.status, finding.found, finding.fix) == (Status.FAILED, "The disk is full.", "Make room.")
 
 
 @pytest.mark.parametrize(

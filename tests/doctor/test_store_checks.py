@@ -1,20 +1,26 @@
 """The database and its jobs, failure by failure, with real files."""
 
+import asyncio
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
 from aiohttp import web
+from sqlalchemy import make_url
 
 from bot.config import TelemetrySettings
 from bot.doctor.finding import Outcome, Status
 from bot.doctor.store_checks import check_queue, check_running, check_shards, check_store
-from bot.errors import StoreError
+from bot.errors import StoreError, StoreFaultError
 from bot.shards import Shards
 from bot.store import JobState, NewJob, Store
+from bot.store.file_faults import EMPTY
+from bot.store.in_use import store_in_use
 from bot.store.inspection import Inspection, Waiting, inspect_database
+from bot.store.refusals import DAMAGED, FULL, LOCKED
 from tests.store.postgres import PostgresServer
 
 JOB_ID = "0123456789ab"
@@ -76,8 +82,8 @@ async def test_a_database_of_a_newer_version(file: Path) -> None:
     execute(file, "UPDATE alembic_version SET version_num = '9999'")
     outcome = store_of(file)
     assert outcome.status is Status.FAILED
-    assert "schema 9999, which this version doesn't know" in outcome.found
-    assert "Update dalle-bot" in (outcome.fix or "")
+    assert "has a schema that this version doesn't know: it was used by a newer dalle-bot" in outcome.found
+    assert "Update this one, or restore a backup" in (outcome.fix or "")
     assert queue_of(file).status is Status.OK, "nothing is read from it"
 
 
@@ -93,8 +99,14 @@ async def test_a_database_of_an_older_version_is_not_upgraded_by_looking(file: P
 
 def test_a_file_that_is_no_database(file: Path) -> None:
     file.write_bytes(b"not a database" * 100)
-    with pytest.raises(StoreError, match=r"damaged|not an SQLite database"):
-        inspect_database(url(file))
+    assert fault_of(file) == (DAMAGED.found, DAMAGED.cure)
+
+
+def fault_of(file: Path) -> tuple[str, str]:
+    """What is wrong, without the database's name, and what to do."""
+    with pytest.raises(StoreFaultError) as caught:
+        inspect_database(url(file), busy_timeout_s=0.05)
+    return caught.value.found.removeprefix(f"The database {file} "), caught.value.cure
 
 
 def spoil(file: Path) -> None:
@@ -106,8 +118,44 @@ def spoil(file: Path) -> None:
 async def test_a_damaged_database(file: Path) -> None:
     await fill(file, JobState.RECEIVED)
     spoil(file)
-    with pytest.raises(StoreError, match="damaged"):
-        inspect_database(url(file))
+    assert fault_of(file) == (DAMAGED.found, DAMAGED.cure)
+
+
+def test_a_database_that_was_emptied(file: Path) -> None:
+    file.touch()
+    assert fault_of(file) == (EMPTY.found, EMPTY.cure)
+
+
+async def test_a_database_that_is_gone_while_a_bot_runs(file: Path) -> None:
+    async with store_in_use(make_url(url(file))), Store.open(url(file)):
+        await asyncio.to_thread(file.unlink)
+        found, cure = await asyncio.to_thread(fault_of, file)
+        assert found == "is gone, and a bot that runs uses it still."
+        assert cure.startswith("Stop that bot. Then put what was there back, or run `dalle-bot restore FILE`")
+    for part in file.parent.glob("*-*"):
+        part.unlink()
+    assert (await asyncio.to_thread(store_of, file)).status is Status.OK, "its lock file alone says nothing"
+
+
+def test_a_database_of_which_only_the_log_is_there(file: Path) -> None:
+    file.with_name(f"{file.name}-wal").write_bytes(b"log")
+    found, cure = fault_of(file)
+    assert found.startswith("is gone, but what belongs to it is still there")
+    assert "`dalle-bot restore FILE`" in cure
+
+
+async def test_an_empty_server_that_a_running_bot_has_filled(postgres: PostgresServer) -> None:
+    with postgres.database() as address:
+        assert not inspect_database(address).is_there
+        async with store_in_use(make_url(address)):
+            with pytest.raises(StoreFaultError, match="is gone, and a bot that runs uses it still"):
+                await asyncio.to_thread(inspect_database, address)
+
+
+async def test_a_disk_without_room(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await fill(file)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+    assert fault_of(file) == (FULL.found, f"Make room on the disk of {file.parent}, which has 0 kB left.")
 
 
 async def test_a_database_that_another_program_holds(file: Path) -> None:
@@ -115,8 +163,7 @@ async def test_a_database_that_another_program_holds(file: Path) -> None:
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     try:
-        with pytest.raises(StoreError, match="is locked by another program"):
-            inspect_database(url(file), busy_timeout_s=0.05)
+        assert fault_of(file) == (LOCKED.found, LOCKED.cure)
     finally:
         other.close()
 

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import os
 import sqlite3
 import sys
@@ -15,7 +16,7 @@ from bot.errors import StoreError
 from bot.sanction_ladder import SanctionKind
 from bot.store import AuditAction, AuditRecord, NewJob, NewSanction, SanctionRecord, Store
 from bot.store.database import create_blocking_engine, create_engine, describe, parse_url
-from bot.store.refusals import refusals_of
+from bot.store.refusals import UNKNOWN, refusals_of
 from tests.store.full_disk import full_disk
 from tests.store.postgres import PostgresServer
 from tests.store.samples import new_job
@@ -107,8 +108,8 @@ def test_a_corrupt_file_is_named(content: bytes, file: Path) -> None:
     with pytest.raises(StoreError) as caught:
         asyncio.run(open_and_close(url_of(file)))
     assert str(caught.value) == (
-        f"The database {file} is damaged: run `dalle-bot restore FILE` with the newest backup, or move the database "
-        "away to start anew."
+        f"The database {file} is damaged. Run `dalle-bot restore FILE` with the newest backup. Without one, move what "
+        "is there away to start anew."
     )
     assert file.read_bytes() == content
 
@@ -116,14 +117,14 @@ def test_a_corrupt_file_is_named(content: bytes, file: Path) -> None:
 @pytest.mark.fault
 def test_a_folder_in_place_of_the_file(file: Path) -> None:
     file.mkdir()
-    with pytest.raises(StoreError, match="can't be opened: check that its folder exists"):
+    with pytest.raises(StoreError, match="can't be opened: a folder has its name"):
         asyncio.run(open_and_close(url_of(file)))
 
 
 @pytest.mark.fault
 def test_a_file_in_place_of_the_folder(file: Path) -> None:
     file.write_text("")
-    with pytest.raises(StoreError, match=f"The folder {file} can't be made"):
+    with pytest.raises(StoreError, match=f"can't be made: {file} is a file, not a folder"):
         asyncio.run(open_and_close(url_of(file / "bot.sqlite3")))
 
 
@@ -137,10 +138,10 @@ async def test_folders_with_odd_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("hunter2", "store.url is not a database URL"),
+        ("hunter2", "store.url is not the URL of a database"),
         ("sqlite+aiosqlite:///:memory:", "store.url names no file"),
         ("sqlite+aiosqlite://", "store.url names no file"),
-        ("sqlite:////tmp/hunter2/x.sqlite3", "store.url names sqlite; it must begin with sqlite.aiosqlite or postgr"),
+        ("sqlite:////tmp/hunter2/x.sqlite3", "store.url names sqlite, which is no driver of the bot's. Write it"),
     ],
 )
 def test_unusable_urls(url: str, sentence: str) -> None:
@@ -153,19 +154,22 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(StoreError) as caught:
         create_engine(parse_url("postgresql+psycopg://bot:hunter2@host/x"), 1)
-    assert str(caught.value).startswith("store.url needs the driver psycopg, which is not installed: `pip install")
+    assert str(caught.value).startswith("store.url needs the driver psycopg, which is not installed. Run `pip install")
 
 
-def test_refusals_show_neither_password_nor_statement() -> None:
+def test_refusals_show_neither_password_nor_statement(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "bot.store")
     name = describe(make_url("postgresql+psycopg://bot:hunter2@db.example/jobs"))
     with pytest.raises(StoreError) as caught, refusals_of(name):
-        raise OperationalError("SELECT secret", {"a": "b"}, RuntimeError("server closed\nDETAIL"))
-    assert str(caught.value) == "The database jobs on db.example refused the operation: server closed."
+        raise OperationalError("SELECT secret", {"a": "b"}, RuntimeError("server closed\nDETAIL: hunter3"))
+    assert str(caught.value) == f"The database jobs on db.example {UNKNOWN.found} {UNKNOWN.cure}"
+    assert "The database jobs on db.example says: server closed" in caplog.text
+    assert "hunter" not in caplog.text
 
 
 @pytest.mark.fault
 def test_network_errors_are_store_errors() -> None:
-    with pytest.raises(StoreError, match="The database x can't be used"), refusals_of("The database x"):
+    with pytest.raises(StoreError, match="The database x refused"), refusals_of("The database x"):
         raise ConnectionRefusedError
 
 
@@ -236,7 +240,7 @@ async def test_a_full_disk_is_named_and_what_is_stored_stays(file: Path) -> None
             long = NewJob(prompt="x" * 50_000, num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=4)
             with pytest.raises(StoreError) as caught:
                 await store.jobs.create(long)
-            assert str(caught.value) == f"The database {file} can't grow: the disk is full. Free some space."
+            assert str(caught.value) == f"The database {file} can't grow: the disk is full. Make room on it."
             assert await store.jobs.unfinished() == [kept]
         assert (await store.jobs.create(long)).id == long.id
 
@@ -249,9 +253,9 @@ async def test_a_server_that_is_gone_is_named_and_found_again(postgres: Postgres
             postgres.disconnect_all()
             assert await store.jobs.unfinished() == [kept], "a connection that was cut is replaced"
         gone = url.replace(str(postgres.folder), str(postgres.folder / "nowhere"))
-        with pytest.raises(StoreError, match="can't be reached: start its server, or check"):
+        with pytest.raises(StoreError, match=r"can't be reached\. Start its server"):
             await open_and_close(gone)
-        with pytest.raises(StoreError, match="lacks what store"):
+        with pytest.raises(StoreError, match="its server has no database of that name"):
             await open_and_close(postgres.url("missing"))
 
 

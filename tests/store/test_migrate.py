@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from bot.errors import StoreError
 from bot.store import Store
-from bot.store.database import create_blocking_engine
+from bot.store.database import close_log, create_blocking_engine
 from bot.store.migrate import migrate, migration_config
 from bot.store.schema import metadata
 from tests.store.postgres import PostgresServer
@@ -190,6 +190,43 @@ def test_only_backups_lead_back(file: Path, revision: str) -> None:
         run_alembic(command.downgrade, url_of(file), "-1")
 
 
+@pytest.mark.fault
+def test_a_new_file_is_there_as_a_whole_or_not_at_all(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of 0 bytes, or one whose tables are in a log beside it, would be taken for what is left of another."""
+    upgrade = command.upgrade
+
+    def look(*args: Any) -> None:
+        assert not file.exists()
+        upgrade(*args)
+
+    def fail(_: Path) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(command, "upgrade", look)
+    with monkeypatch.context() as patched:
+        patched.setattr("bot.store.migrate.close_log", fail)
+        with pytest.raises(StoreError, match="the disk is full"):
+            migrate_file(file)
+    assert list(file.parent.iterdir()) == []
+    file.with_name(f"{file.name}.new").write_bytes(b"of a start that was killed")
+    file.with_name(f"{file.name}.new-wal").write_bytes(b"the same")
+    migrate_file(file)
+    assert list(file.parent.iterdir()) == [file]
+    assert "jobs" in tables(file)
+
+
+@pytest.mark.fault
+def test_a_log_that_does_not_fit_into_its_file_is_not_lost(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as writing, closing(sqlite3.connect(file)) as reading:
+        writing.execute("PRAGMA journal_mode = WAL")
+        writing.execute("CREATE TABLE things (name TEXT)")
+        writing.commit()
+        reading.execute("BEGIN")
+        assert reading.execute("SELECT * FROM things").fetchall() == []
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            close_log(file)
+
+
 def test_migrating_twice_changes_nothing(file: Path) -> None:
     migrate_file(file)
     before = file.read_bytes()
@@ -210,7 +247,7 @@ def test_damaged_pages_are_found_before_anything_is_changed(file: Path) -> None:
     migrate_file(file)
     pages = file.read_bytes()
     file.write_bytes(pages[: 4096 * 5] + b"\xff" * 4096 * 3 + pages[4096 * 8 :])
-    with pytest.raises(StoreError, match=r"is damaged: run `dalle-bot restore FILE` with the newest backup"):
+    with pytest.raises(StoreError, match=r"is damaged. Run `dalle-bot restore FILE` with the newest backup"):
         migrate_file(file)
 
 

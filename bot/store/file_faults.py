@@ -1,0 +1,113 @@
+"""What is wrong with the place of an SQLite file, as it can be seen from outside: rights, disk, remains. Used before
+one is opened, and where that fails. Blocks.
+"""
+
+import os
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from bot.store.refusals import FULL, UNWRITABLE, Refusal
+
+LEAST_FREE_BYTES: Final = 4_000_000  # what the log beside a database takes before it is emptied
+LOG_ENDS: Final = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
+
+READ_ONLY_DISK: Final = Refusal(
+    "can't be written: its disk can only be read.",
+    "Mount it to be written, or set data_dir to a place that may be: under systemd that of StateDirectory, in a "
+    "container a volume.",
+    is_lasting=True,
+)
+EMPTY: Final = Refusal(
+    "is a file of 0 bytes, and the bot never leaves one: something has emptied it.",
+    "Run `dalle-bot restore FILE` with the newest backup. If nothing of it is to be kept, delete the file to start "
+    "anew.",
+    is_lasting=True,
+)
+
+
+def fault_of_place(file: Path) -> Refusal | None:
+    """Whether this user could keep a database there."""
+    if file.is_dir():
+        return Refusal(
+            "can't be opened: a folder has its name.", "Move the folder away, or name another file.", is_lasting=True
+        )
+    folder = file.parent
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    if not there.is_dir():
+        return Refusal(
+            f"can't be made: {there} is a file, not a folder.", "Move it away, or name another place.", is_lasting=True
+        )
+    if _is_read_only(there):
+        return READ_ONLY_DISK
+    shut = [path for path in (there, *_parts(file)) if not _may_use(path)]
+    return _no_rights(folder, there, shut) if shut else None
+
+
+def fault_of_disk(file: Path) -> Refusal | None:
+    """Whether there is no room for it."""
+    folder = next(path for path in (file.parent, *file.parents) if os.path.exists(path))
+    free = shutil.disk_usage(folder).free
+    if free >= LEAST_FREE_BYTES:
+        return None
+    return Refusal(FULL.found, f"Make room on the disk of {folder}, which has {free // 1000} kB left.")
+
+
+def fault_of_remains(file: Path) -> Refusal | None:
+    """Whether what is there, or what is beside it, says that there was more."""
+    file = file.resolve()
+    if file.exists():
+        return EMPTY if file.stat().st_size == 0 else None
+    remains = [str(path) for path in _parts(file) if path.name.removeprefix(file.name) in LOG_ENDS]
+    if not remains:
+        return None
+    return Refusal(
+        f"is gone, but what belongs to it is still there: {', '.join(remains)}.",
+        "Put the file back beside that, or run `dalle-bot restore FILE` with the newest backup. If nothing of it is to "
+        "be kept, delete what is left to start anew.",
+        is_lasting=True,
+    )
+
+
+def _parts(file: Path) -> Iterator[Path]:
+    """What there is of a database."""
+    for end in ("", *LOG_ENDS, ".lock"):
+        part = file.with_name(file.name + end)
+        if os.path.exists(part):
+            yield part
+
+
+def _may_use(path: Path) -> bool:
+    wanted = os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
+    return os.access(path, wanted, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _is_read_only(folder: Path) -> bool:
+    return hasattr(os, "statvfs") and bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+
+
+def _no_rights(folder: Path, there: Path, shut: list[Path]) -> Refusal:
+    """shut: what this user may not use. there: `folder`, or what there is of the way to it."""
+    if not hasattr(os, "geteuid"):
+        return UNWRITABLE  # Windows
+    user, owner = _user_name(os.geteuid()), _user_name(os.stat(shut[0]).st_uid)
+    found = f"can't be written: {shut[0]} belongs to the user {owner}, and this is {user}."
+    if there != folder:
+        do = f"As root, run `install -d -o {user} {shlex.quote(str(folder))}`, or set data_dir to a folder of {user}."
+    elif owner == user:
+        found = f"can't be written: the rights of {shut[0]} don't let its owner, {user}, do so."
+        do = f"Run `chmod u+rwX {shlex.join(map(str, shut))}`."
+    else:
+        do = f"As root, run `chown {user} {shlex.join(map(str, shut))}`, or run dalle-bot as {owner}."
+    return Refusal(found, do, is_lasting=True)
+
+
+def _user_name(uid: int) -> str:
+    import pwd  # which Windows lacks
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,148 @@
+"""Where an SQLite database can't be kept: who has to do what about it."""
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bot.store.file_faults import READ_ONLY_DISK, fault_of_disk, fault_of_place, fault_of_remains
+from bot.store.refusals import FULL, Refusal
+
+NOBODY = 65534
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "bot.sqlite3"
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """One that every user may enter, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def told(refusal: Refusal | None) -> tuple[str, str]:
+    assert refusal is not None
+    assert refusal.is_lasting
+    return refusal.found, refusal.cure
+
+
+def test_nothing_is_wrong_with_a_new_place(file: Path) -> None:
+    place = file.parent / "new" / "folder" / file.name
+    assert [fault(place) for fault in (fault_of_place, fault_of_remains, fault_of_disk)] == [None] * 3
+
+
+@needs_root
+def test_the_files_of_another_user_are_named_with_what_gives_them(open_folder: Path) -> None:
+    file = open_folder / "my bot.sqlite3"
+    file.touch(0o644)
+    with as_nobody():
+        found, cure = told(fault_of_place(file))
+    assert found == f"can't be written: {open_folder} belongs to the user root, and this is nobody."
+    assert cure == f"As root, run `chown nobody {open_folder} '{file}'`, or run dalle-bot as root."
+    os.chmod(open_folder, 0o777)
+    with as_nobody():
+        assert told(fault_of_place(file))[1].startswith(f"As root, run `chown nobody '{file}'`")
+    os.chown(file, NOBODY, NOBODY)
+    with as_nobody():
+        assert fault_of_place(file) is None
+
+
+@needs_root
+def test_a_lock_file_or_a_log_of_another_user_is_named_too(open_folder: Path) -> None:
+    os.chmod(open_folder, 0o777)
+    file = open_folder / "bot.sqlite3"
+    for end in ("-wal", ".lock"):
+        part = file.with_name(file.name + end)
+        part.touch(0o600)
+        with as_nobody():
+            assert told(fault_of_place(file))[1].startswith(f"As root, run `chown nobody {part}`")
+        part.unlink()
+
+
+@needs_root
+def test_rights_that_the_owner_has_taken_away(open_folder: Path) -> None:
+    file = open_folder / "bot.sqlite3"
+    file.touch(0o400)
+    for path in (open_folder, file):
+        os.chown(path, NOBODY, NOBODY)
+    with as_nobody():
+        found, cure = told(fault_of_place(file))
+    assert found == f"can't be written: the rights of {file} don't let its owner, nobody, do so."
+    assert cure == f"Run `chmod u+rwX {file}`."
+
+
+@needs_root
+def test_a_folder_that_can_not_be_made(open_folder: Path) -> None:
+    folder = open_folder / "data"
+    with as_nobody():
+        cure = told(fault_of_place(folder / "bot.sqlite3"))[1]
+    assert cure == f"As root, run `install -d -o nobody {folder}`, or set data_dir to a folder of nobody."
+
+
+def test_a_disk_that_can_only_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY | os.ST_NOSUID))
+    assert fault_of_place(file) is READ_ONLY_DISK
+
+
+def test_a_full_disk(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=12_345))
+    fault = fault_of_disk(file)
+    assert fault is not None
+    assert (fault.found, fault.is_lasting) == (FULL.found, False), "room may come by itself"
+    assert fault.cure == f"Make room on the disk of {file.parent}, which has 12 kB left."
+
+
+def test_what_has_the_name_of_the_file_or_of_its_folder(file: Path) -> None:
+    file.mkdir()
+    assert told(fault_of_place(file))[0] == "can't be opened: a folder has its name."
+    file.rmdir()
+    file.touch()
+    assert told(fault_of_place(file / "bot.sqlite3"))[0] == f"can't be made: {file} is a file, not a folder."
+
+
+def test_an_empty_file_is_what_is_left_of_a_database(file: Path) -> None:
+    file.touch()
+    found, cure = told(fault_of_remains(file))
+    assert found.startswith("is a file of 0 bytes, and the bot never leaves one")
+    assert "`dalle-bot restore FILE`" in cure
+    file.write_bytes(b"x")
+    assert fault_of_remains(file) is None
+
+
+@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
+def test_a_log_without_its_file_is_what_is_left_of_a_database(file: Path, end: str) -> None:
+    log = file.with_name(file.name + end)
+    log.touch()
+    file.with_name(f"{file.name}.lock").touch()
+    found, cure = told(fault_of_remains(file))
+    assert found == f"is gone, but what belongs to it is still there: {log}."
+    assert re.match(r"Put the file back beside that, or run `dalle-bot restore FILE`", cure)
+
+
+def test_a_log_lies_beside_the_file_that_a_link_leads_to(file: Path, tmp_path: Path) -> None:
+    far = tmp_path / "far" / "store"
+    far.parent.mkdir()
+    file.symlink_to(far)
+    assert fault_of_remains(file) is None
+    far.with_name("store-wal").touch()
+    assert "is gone" in told(fault_of_remains(file))[0]
