@@ -22,6 +22,7 @@ from bot.store.refusals import (
     STANDBY,
     UNOPENED,
     UNREACHED,
+    UNREADY,
     UNWRITABLE,
     is_lock_blamed,
     refusal_of,
@@ -36,6 +37,7 @@ _KINDS: Final = {
     STANDBY: "read_only",
     UNOPENED: "unreachable",
     UNREACHED: "unreachable",
+    UNREADY: "unreachable",
 }
 
 _log = logging.getLogger(__name__)

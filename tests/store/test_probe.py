@@ -114,11 +114,11 @@ async def test_a_server_that_takes_no_writes_is_seen_and_so_is_one_whose_databas
             postgres.disconnect_all()
             clock.now_s += EVERY_S
             assert await probe.check() == Check("store", False, "takes no writes")
-            assert "can't be written: give this user the right" in caplog.text
+            assert "can only be read: its server is a standby" in caplog.text
             assert metrics.registry.get_sample_value("dalle_bot_store_errors_total", {"kind": "read_only"}) == 1
         clock.now_s += EVERY_S
         assert await probe.check() == Check("store", False, "takes no writes")
-        assert "lacks what store.url" in caplog.text
+        assert "its server has no database of that name" in caplog.text
 
 
 async def test_however_many_ask_it_is_written_to_once_in_a_while(tmp_path: Path, clock: Clock) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from bot.errors import StoreError
 from bot.store import JobState, NewJob, Store, watched
 from bot.store.database import create_blocking_engine, describe
+from bot.store.refusals import LOCKED
 from bot.store.watched import kind_of
 from bot.telemetry.metrics import STORE_ERRORS, Metrics
 from tests.conftest import TIMEOUT_S, eventually
@@ -120,7 +121,7 @@ async def test_whoever_gives_up_on_a_locked_database_was_locked_out(
                 each.cancel()
         tracebacks = await asyncio.gather(*writing)
         await store.jobs.create(new_job("0000000000aa"))
-    sentence = f"{describe(url)} is locked by another program: stop that one, or try again."
+    sentence = str(LOCKED.error(describe(url)))
     assert all(f"CancelledError\n{sentence}\n" in each for each in tracebacks), tracebacks
     warnings = [record.getMessage().split(" s: ")[1] for record in caplog.records if record.name == watched.__name__]
     assert warnings == [sentence, sentence]
