@@ -1,5 +1,5 @@
 """The executor with its engines in other processes, perhaps on other machines: the same queue as LocalExecutor's, and
-each job goes to a replica as soon as one has a free slot. Event loop only.
+each job goes to a replica as soon as one has a free slot, or this process its turn among others. Event loop only.
 
 A job whose replica is lost starts again on another one, before any that waits: with the same model while there is one,
 else as a whole with what there is. Only what its last replica says counts, so nothing is delivered twice.
@@ -30,7 +30,7 @@ from bot.executor.replicas import (
     ReplicaState,
 )
 from bot.executor.scheduler import Job, Scheduler
-from bot.executor.sharing import share_of
+from bot.executor.sharing import may_take
 from bot.language import Text
 from bot.requests import Finished, Preview, Progress, Queued, Started, Update
 from bot.telemetry.metrics import Metrics
@@ -124,8 +124,14 @@ class RemoteExecutor(QueuedExecutor):
 
     @property
     def _has_room(self) -> bool:
-        share = share_of(self._fleet.num_slots, self.demand, self._demand_elsewhere)
-        return self._fleet.has_room and self._fleet.num_held < share
+        fleet = self._fleet
+        return may_take(
+            fleet.num_slots,
+            fleet.num_held,
+            has_free=fleet.has_room,
+            own=self.demand,
+            others=self._demand_elsewhere,
+        )
 
     @property
     def _is_closed(self) -> bool:

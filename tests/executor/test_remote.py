@@ -260,6 +260,28 @@ async def test_two_bots_share_the_slots_of_one_replica() -> None:
                 assert (await read(stream)).error is None
 
 
+@pytest.mark.parametrize("others", [0.0, 1.0])
+async def test_a_bot_that_fills_each_slot_again_at_once_leaves_others_their_turns(others: float) -> None:
+    """others: what is known of what waits in the other one, which may have another database."""
+    gate = Gate()
+    async with near(lambda: FakeEngine(num_slots=2, gate=gate)) as (executor, replicas):
+        await until_seen(executor, 2)
+        busy = [await executor.submit(ask(requester=f"user {number}")) for number in range(6)]
+        await at_gate(gate, 1)
+        assert executor.status.num_running == 2
+        other = RemoteExecutor(replicas, Scheduler(max_jobs=9, max_jobs_per_user=9), client="another", look_s=0.02)
+        async with other:
+            await until_seen(other, 2)
+            other.share_with(others)
+            first, second = ask(requester="bob", guild="theirs"), ask(requester="eve", guild="theirs")
+            theirs = [await other.submit(request) for request in (first, second)]
+            await eventually(lambda: first.job_id in [job for job, _ in replicas.drawn_by])
+            assert (executor.status.num_running, other.status.num_running) == (2, 1)
+            gate.open()
+            for stream in (*theirs, *busy):
+                assert (await read(stream)).error is None
+
+
 async def test_codes_of_a_model_that_is_not_there_are_refused_and_not_lost() -> None:
     async with near(SLOW, num_replicas=2) as (executor, replicas):
         request = ask(num_images=2, image_tokens=[1, 2, 3], codes_of="another model")

@@ -1,4 +1,5 @@
-"""Three processes of one bot on one PostgreSQL, of which one is killed (kill -9) in the middle of its work.
+"""Three processes of one bot on one PostgreSQL, of which one is killed (kill -9) in the middle of its work, and one is
+told to cancel what another one is to draw.
 
 The processes, the database and the gateway are real; only Discord and the pictures are pretended.
 """
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.fault
 
 COUNT = 3
 KILLED_SHARD = 1
+CANCELLED_SHARD = 2
 
 
 class Bot:
@@ -60,6 +62,17 @@ class Bot:
         query = "SELECT DISTINCT state FROM jobs WHERE (guild_id >> 22) % :count = :shard"
         return {state for (state,) in run_sql(self._url, query, count=COUNT, shard=shard)}
 
+    async def cancel_one(self, shard: int, town: Town) -> str:
+        """Has a waiting job of a shard cancelled by another one's process; its id, once that is stored."""
+        waiting = "SELECT id, user_id FROM jobs WHERE (guild_id >> 22) % :count = :shard AND state = 'queued' LIMIT 1"
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                for job_id, user_id in run_sql(self._url, waiting, count=COUNT, shard=shard):
+                    await town.cancel_from(Shards(COUNT, ((shard + 1) % COUNT,)), user_id)
+                    if states_of(self._url)[job_id] is JobState.CANCELLED:
+                        return str(job_id)
+                await asyncio.sleep(0.02)
+
     def let_leases_end(self, owner: str) -> None:
         """As thirty seconds do in which nobody renews them."""
         run_sql(self._url, "UPDATE shard_leases SET expires_at = clock_timestamp() WHERE owner = :owner", owner=owner)
@@ -69,7 +82,7 @@ async def set_soon(ready: ReadyEvent) -> None:
     assert await asyncio.to_thread(ready.wait, TIMEOUT_S)
 
 
-async def test_one_of_three_processes_is_killed_and_no_job_is_lost_or_doubled(
+async def test_one_of_three_processes_is_killed_and_one_cancels_for_another_and_no_job_is_lost_or_doubled(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:
     url = postgres.empty_database()
@@ -97,13 +110,17 @@ async def test_one_of_three_processes_is_killed_and_no_job_is_lost_or_doubled(
             assert bot.owner_of(KILLED_SHARD) not in (victim, "")
 
             await busy
-            await there.keep_busy(25)
+            busy = asyncio.create_task(there.keep_busy(25))
+            cancelled = await bot.cancel_one(CANCELLED_SHARD, there)
+            await busy
             record = await there.drain()
             assert all(process.is_alive() for process in (running[0][0], running[2][0], standby))
         accounts = judge(record)
         # Nobody answers while a shard has no process, and none in time on a machine that has too much to do.
         jobs = [account for account in accounts if account.outcome not in (Outcome.UNANSWERED, Outcome.REFUSED)]
-        assert [account for account in jobs if account.outcome is not Outcome.DELIVERED] == []
+        (ended,) = (account for account in jobs if account.outcome is not Outcome.DELIVERED)
+        (*_, last) = (seen for seen in record.seen if seen.interaction_id == ended.sent.interaction_id)
+        assert last.content == f"**{ended.sent.prompt}**\nCancelled by <@{ended.sent.user_id}>."
         assert len(jobs) >= 25
         assert [account for account in accounts if account.is_doubled or account.wrong] == []
         assert strays(record) == []
@@ -115,5 +132,6 @@ async def test_one_of_three_processes_is_killed_and_no_job_is_lost_or_doubled(
     check_store(url, is_settled=True)
     # What was stored and not yet answered when its process died was promised to nobody.
     states = Counter(states_of(url).values())
-    assert states[JobState.DELIVERED] == len(jobs)
-    assert set(states) <= {JobState.DELIVERED, JobState.EXPIRED, JobState.FAILED}
+    assert (states[JobState.DELIVERED], states[JobState.CANCELLED]) == (len(jobs) - 1, 1)
+    assert states_of(url)[cancelled] is JobState.CANCELLED
+    assert set(states) <= {JobState.DELIVERED, JobState.CANCELLED, JobState.EXPIRED, JobState.FAILED}
