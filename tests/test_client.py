@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import AsyncMock, MagicMock
 
 import discord
 import pytest
@@ -12,6 +12,7 @@ from discord import app_commands
 
 from bot.catalogues import Languages
 from bot.client import DalleBot
+from bot.cogs.cancel_watch import CancelWatch
 from bot.engine.fake import FakeEngine
 from bot.errors import ConfigError, InvalidPromptError, StoreError
 from bot.executor.local import LocalExecutor
@@ -162,10 +163,12 @@ async def test_a_store_that_fails_costs_a_registration_and_nothing_else(
     assert len(registrations(sandbox)) == 2
 
 
-async def test_of_several_processes_one_registers_and_the_others_read_the_ids(
-    tmp_path: Path, executor: LocalExecutor, sandbox: Sandbox
+async def test_of_several_processes_one_registers_and_the_others_read_the_ids_and_look_for_cancelled_jobs(
+    tmp_path: Path, executor: LocalExecutor, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'shared.sqlite3'}"
+    looking = AsyncMock()
+    monkeypatch.setattr(CancelWatch, "look", looking)
     async with (
         Store.open(url, shards=Shards(3, (1, 2))) as later,
         Store.open(url, shards=Shards(3, (0,))) as first,
@@ -175,6 +178,7 @@ async def test_of_several_processes_one_registers_and_the_others_read_the_ids(
         assert (other.shard_count, other.shard_ids) == (3, [1, 2])
         await other.login(sandbox.token)
         assert registrations(sandbox) == []
+        await eventually(lambda: looking.await_count > 0)
         await registrar.login(sandbox.token)
         assert len(registrations(sandbox)) == 1
         reading = other._registration._reading
