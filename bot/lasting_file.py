@@ -5,12 +5,14 @@ promise it.
 import os
 from pathlib import Path
 
+from bot.private_files import open_private
+
 
 def write_lasting(file: Path, data: bytes) -> None:
-    """The file is there as a whole or not at all. A power cut may still take its name, until `sync_folder` on the
-    folder that it is in. Raises OSError."""
+    """The file is there as a whole or not at all, for its owner alone. A power cut may still take its name, until
+    `sync_folder` on the folder that it is in. Raises OSError."""
     part = file.with_name(f"{file.name}.part")
-    with part.open("wb") as stream:
+    with open_private(part) as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())

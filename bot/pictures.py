@@ -2,7 +2,7 @@
 
 Every method blocks: callers use a worker thread, and may use several at once. Other processes may write to the folder
 and remove from it at any time. A picture is a file that is whole or isn't there, and outlives a power cut once it was
-saved; one that a disk has damaged counts as missing.
+saved; one that a disk has damaged counts as missing. Only their owner may read them.
 """
 
 import os
@@ -16,6 +16,7 @@ from typing import Final
 
 from bot.errors import NoRoomError, StoreError
 from bot.lasting_file import sync_folder, write_lasting
+from bot.private_files import make_private_folder
 
 _JOB_ID: Final = re.compile(r"[0-9a-f]{12}")
 _PNG_END: Final = b"IEND\xaeB`\x82"
@@ -81,7 +82,7 @@ class PictureFolder:
         return self._folder / job_id[:2] / job_id
 
     def _write(self, folder: Path, pngs: Sequence[bytes]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         for rank, png in enumerate(pngs, 1):
             write_lasting(folder / f"{rank}.png", png)
         for holder in (folder, folder.parent, self._folder):

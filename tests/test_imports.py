@@ -54,6 +54,7 @@ FLOORS: Final = {
         "bot.log_context",
         "bot.lone_thread",
         "bot.messages",
+        "bot.private_files",
         "bot.requests",
         "bot.role_limits",
         "bot.sanction_ladder",

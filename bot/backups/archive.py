@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from bot.errors import StoreError
+from bot.private_files import open_private
 
 FORMAT: Final = 2
 FORMAT_WITHOUT_DIGESTS: Final = 1
@@ -122,7 +123,7 @@ def new_archive(file: Path) -> Iterator[ArchiveWriter]:
     """A new file, there as a whole at the end or not at all. Raises StoreError."""
     part = file.with_name(f"{file.name}.part")
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+        with open_private(part) as stream:
             with tarfile.open(fileobj=stream, mode="w") as archive:
                 writer = ArchiveWriter(archive)
                 yield writer

@@ -25,6 +25,7 @@ from bot.backups.archive import (
     digests_text,
 )
 from bot.errors import StoreError
+from bot.private_files import make_private_folder, open_private
 
 MAX_DESCRIPTION_BYTES: Final = 64 * 1024
 _BLOCK_BYTES: Final = 1024 * 1024
@@ -59,7 +60,7 @@ class ArchiveReader:
             place = PICTURE.fullmatch(entry.name)
             assert place is not None, "it was looked through"
             job = folder / place[1] / place[2]
-            job.mkdir(parents=True, exist_ok=True)
+            make_private_folder(job)
             part = job / f"{place[3]}.png.part"
             self._take(entry, part)
             part.replace(job / f"{place[3]}.png")
@@ -195,7 +196,7 @@ def _digest(content: IO[bytes]) -> str:
 def _copy(content: IO[bytes], target: Path) -> str:
     """The SHA-256 of what was written."""
     digest = hashlib.sha256()
-    with target.open("wb") as stream:
+    with open_private(target) as stream:
         while block := content.read(_BLOCK_BYTES):
             digest.update(block)
             stream.write(block)

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 
 from bot.engine.state import SLOTS
 from bot.errors import ConfigError
+from bot.private_files import make_private_folder
 
 _INSTALL_CUDA: Final = "install JAX's CUDA plugin, in the checkout: pip install -e '.[cuda]'"
 _MEMORY_FRACTIONS: Final = ("XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION")
@@ -78,7 +79,7 @@ def use_compile_cache(folder: Path | None) -> None:
     if folder is None:
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
     except OSError as error:
         raise ConfigError(
             f"data_dir: the folder {folder} can't be made ({error.strerror}): choose another data_dir, or keep no "

@@ -8,7 +8,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.errors import StoreError, StoreFaultError
+from bot.private_files import make_private_file, make_private_folder
 from bot.shards import ALL_SHARDS, Shards
 from bot.store.refusals import POOL_TIMEOUT_S, blame_lock, refusals_of
 from bot.store.turns import WriteTurns
@@ -142,7 +143,7 @@ def sqlite_file(url: URL) -> Path | None:
 def make_folder(file: Path) -> None:
     """The one that an SQLite file is in. Raises StoreFaultError."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(file.parent)
     except OSError as error:
         raise StoreFaultError(
             f"The folder {file.parent} can't be made.", "Make it, and give this user the right to write there."
@@ -185,15 +186,24 @@ def _existing(url: URL, file: Path) -> URL:
 
 
 def create_blocking_engine(url: URL, busy_timeout_s: float, *, is_writing: bool = True) -> Engine:
-    """The same database without asyncio, for migrations; it makes an SQLite file.
+    """The same database without asyncio, for migrations; it makes an SQLite file, for its owner alone.
 
     is_writing: every transaction keeps other writers out, from its beginning.
     """
+    file = sqlite_file(url)
     with _driver_of(url):
-        sync_url = url.set(drivername="sqlite+pysqlite") if sqlite_file(url) else url
+        sync_url = url if file is None else url.set(drivername="sqlite+pysqlite")
         engine = create_sync_engine(sync_url, poolclass=NullPool, **_options(url, busy_timeout_s))
     _prepare(engine, busy_timeout_s)
+    if file is not None:
+        event.listen(engine, "do_connect", lambda *_: _make_file(file))
     return engine.execution_options(**{_WRITES: is_writing})
+
+
+def _make_file(file: Path) -> None:
+    """SQLite would go by the umask. Its log and index get the rights of the file."""
+    with suppress(OSError):  # SQLite meets the same, and says it in its own words
+        make_private_file(file)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import URL, func, select
 
 from bot.errors import StoreFaultError
+from bot.private_files import FILE_MODE
 from bot.store.database import BUSY_TIMEOUT_S, create_blocking_engine, describe, make_folder, sqlite_file
 from bot.store.explaining import explained_refusals_of, refuse_place
 from bot.store.lock_holders import holders_of_files
@@ -93,7 +94,7 @@ def _lock_file(file: Path) -> Path:
 
 def _take_file(file: Path) -> Release | None:
     # It is taken on one thread and let go on another.
-    lock = FileLock(file, thread_local=False)
+    lock = FileLock(file, mode=FILE_MODE, thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:
