@@ -19,6 +19,7 @@ from bot.errors import StoreError, StoreFaultError
 from bot.store import JobState, Store
 from bot.store.in_use import store_in_use, store_kept_alone
 from tests.backups.archives import programs, rewrite
+from tests.conftest import TIMEOUT_S
 from tests.store.conftest import store_url
 from tests.store.postgres import PostgresServer
 from tests.store.samples import new_job, picture, run_sql, url_of
@@ -238,7 +239,8 @@ async def test_processes_of_one_bot_share_a_store_and_keep_others_out(postgres: 
                 pass
         with pytest.raises(StoreError, match="is used by a bot that runs"), store_kept_alone(url):
             pass
-    async with store_in_use(url, wait_s=0.0):
+    # A server learns a moment later that a connection is closed.
+    async with store_in_use(url, wait_s=TIMEOUT_S):
         with pytest.raises(StoreError, match="is used by a bot that runs"):
             async with store_in_use(url, is_shared=True, wait_s=0.0):
                 pass
