@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -71,7 +72,7 @@ def bot_commands() -> Iterator[list[str]]:
         for command in line.split(" && "):
             program, *words = shlex.split(command)
             if Path(program).name == "dalle-bot":
-                yield words
+                yield list(takewhile(lambda word: word != ">", words))
 
 
 @pytest.mark.slow

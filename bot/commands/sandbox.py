@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,9 +13,6 @@ from bot.commands.options import Config, Json, Model, engine_factory, read_setti
 from bot.errors import ConfigError
 from bot.startup import StartUp
 
-if TYPE_CHECKING:
-    from bot.sandbox import Sandbox
-
 
 def sandbox(
     say: Annotated[list[str] | None, typer.Option(help="A line to play; may be repeated.", metavar="LINE")] = None,
@@ -23,19 +20,24 @@ def sandbox(
     page: Annotated[
         Path | None, typer.Option(help="Write the conversation there, as a page to look at.", metavar="FILE.html")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Keep everything there, and go on with what it holds.", metavar="DIR")
+    ] = None,
     model: Model = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Try the bot on a pretended Discord: no token, nothing leaves this machine."""
     settings = read_settings(config, model)
+    from bot.sandbox.examining import doctor_line
     from bot.sandbox.play import play, stay_up
     from bot.sandbox.termination import termination_interrupts
     from bot.sandbox.transcript import Event, EventKind, print_event, to_json
 
-    # The transcript is the output; only trouble belongs between its lines.
-    logging.getLogger().setLevel(logging.WARNING)
-    logging.getLogger("bot").setLevel(logging.WARNING)
+    if "level" not in settings.log.model_fields_set:
+        # The transcript is the output; only trouble belongs between its lines.
+        logging.getLogger().setLevel(logging.WARNING)
+        logging.getLogger("bot").setLevel(logging.WARNING)
     console = Console()
     events: list[Event] = []
 
@@ -53,6 +55,8 @@ def sandbox(
             raise ConfigError(
                 "--json needs at least one --say LINE: without, the sandbox stays up and takes lines typed."
             )
+        options = [] if config is None else ["--config", str(config)]
+        options += [] if model is None else ["--model", model]
         console.print("Connecting. Then type lines such as  /imagine prompt:a red circle  (Ctrl+C ends).", style="dim")
         with termination_interrupts():
             asyncio.run(
@@ -63,7 +67,14 @@ def sandbox(
                     on_event=on_event,
                     out=out,
                     page=page,
-                    on_ready=lambda sandbox: _tell_address(console, sandbox),
+                    data_dir=data,
+                    on_ready=lambda online: console.print(
+                        f"Connected. To examine this bot: {doctor_line(settings, online, options)}",
+                        style="dim",
+                        soft_wrap=True,
+                        highlight=False,
+                        markup=False,
+                    ),
                 )
             )
         return
@@ -79,6 +90,7 @@ def sandbox(
                     start_up=start_up,
                     out=out,
                     page=page,
+                    data_dir=data,
                     on_event=on_event,
                 )
             )
@@ -88,9 +100,3 @@ def sandbox(
             print(json.dumps({"transcript": to_json(events)}))
     if any(event.kind in (EventKind.FAILURE, EventKind.TIMEOUT) for event in events):
         raise typer.Exit(1)
-
-
-def _tell_address(console: Console, sandbox: "Sandbox") -> None:
-    """The token is good for this sandbox alone, and ends with it."""
-    words = f"DISCORD_TOKEN={sandbox.token} dalle-bot doctor --api {sandbox.address}/api/v10"
-    console.print(f"Connected. To examine this bot: {words}", style="dim", soft_wrap=True, highlight=False)

@@ -12,7 +12,8 @@ from bot.sandbox.errors import LineError
 from bot.sandbox.files import FileShelf, UploadedFile
 from bot.sandbox.forms import filled_in
 from bot.sandbox.guild import Channel, Member
-from bot.sandbox.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction, InteractionDesk
+from bot.sandbox.interaction import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction
+from bot.sandbox.interactions import InteractionDesk
 from bot.sandbox.lines import Action, Choose, Click, Menu, Slash, Submit, Type
 from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import Message, MessageJson

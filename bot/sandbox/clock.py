@@ -13,21 +13,21 @@ DISCORD_EPOCH_S = 1_420_070_400
 
 
 class Clock:
-    """Seconds since 1970 that can be advanced. `source` gives the unshifted time."""
+    """Seconds since 1970 that can be advanced. `source` gives the unshifted time. shift_s: how far it was advanced."""
 
     def __init__(self, source: Callable[[], float] = time.time) -> None:
         self._source = source
-        self._shift_s = 0.0
+        self.shift_s = 0.0
         self._moved = asyncio.Event()
 
     def now(self) -> float:
-        return self._source() + self._shift_s
+        return self._source() + self.shift_s
 
     def advance(self, seconds: float) -> None:
         """Moves time forward and wakes every sleeper. Raises ValueError for a negative step."""
         if not seconds >= 0:
             raise ValueError(f"the clock only moves forward, not by {seconds}")
-        self._shift_s += seconds
+        self.shift_s += seconds
         self._moved.set()
         self._moved = asyncio.Event()
 
@@ -45,18 +45,19 @@ def iso(moment: float) -> str:
 
 
 class Snowflakes:
-    """Discord ids: 42 bits of milliseconds since 2015, then 22 bits that keep ids of one millisecond apart."""
+    """Discord ids: 42 bits of milliseconds since 2015, then 22 bits that keep ids of one millisecond apart. last: the
+    newest that was given."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._last = 0
+        self.last = 0
 
     def new(self) -> str:
         """A fresh id, greater than all before."""
-        self._last = max(self._last + 1, int((self._clock.now() - DISCORD_EPOCH_S) * 1000) << 22)
-        return str(self._last)
+        self.last = max(self.last + 1, int((self._clock.now() - DISCORD_EPOCH_S) * 1000) << 22)
+        return str(self.last)
 
     def later(self) -> str:
         """A fresh id of a later millisecond than all before: by that, guilds belong to shards."""
-        self._last = ((self._last >> 22) + 1) << 22
+        self.last = ((self.last >> 22) + 1) << 22
         return self.new()

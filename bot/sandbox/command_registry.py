@@ -27,6 +27,12 @@ class CommandRegistry:
         """The commands of a guild, or the global ones, as REST gives them."""
         return self._scopes[guild_id]
 
+    def restore(self, guild_id: str | None, commands: Sequence[dict[str, Any]]) -> None:
+        """A scope has these commands, as `in_scope` gave them, and no client need register them again."""
+        self._scopes[guild_id] = list(commands)
+        if commands:
+            self.registered.set()
+
     def usable(self, place: Place) -> list[dict[str, Any]]:
         """What people can choose from in such a place."""
         own = self._scopes[self._guild_id] if place is Place.GUILD else []

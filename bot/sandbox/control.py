@@ -63,12 +63,15 @@ class ControlRoutes:
                     await _write(response, {"event": event.to_json()})
         except LineError as error:
             last = {"error": str(error)}
+        finally:
+            await self._server.keep()
         await _write(response, last)
         await response.write_eof()
 
     async def _advance(self, request: web.Request) -> web.Response:
         self._check(request)
         self._server.clock.advance((await request.json())["seconds"])
+        await self._server.keep()
         return web.json_response({})
 
     async def _connected(self, request: web.Request) -> web.Response:
@@ -87,6 +90,7 @@ class ControlRoutes:
             self._server.mishaps.happen(**await request.json())
         except LineError as error:
             return web.json_response({"error": str(error)})
+        await self._server.keep()
         return web.json_response({})
 
     async def _refuse(self, request: web.Request) -> web.Response:

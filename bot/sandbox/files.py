@@ -52,12 +52,16 @@ class FileShelf:
             width_px=size_px and size_px[0],
             height_px=size_px and size_px[1],
         )
-        self._files[attachment.id] = (attachment, file.data)
-        self._num_bytes += len(file.data)
-        while self._num_bytes > self._max_bytes:
-            _, (_, data) = self._files.popitem(last=False)
-            self._num_bytes -= len(data)
+        self.put(attachment, file.data)
         return attachment
+
+    def put(self, attachment: Attachment, data: bytes) -> None:
+        """Stores what an attachment stands for."""
+        self._files[attachment.id] = (attachment, data)
+        self._num_bytes += len(data)
+        while self._num_bytes > self._max_bytes:
+            _, (_, oldest) = self._files.popitem(last=False)
+            self._num_bytes -= len(oldest)
 
     def url(self, channel_id: str, attachment: Attachment) -> str:
         """An address that works for URL_LIFE_S from now."""

@@ -45,14 +45,14 @@ class Judge:
 
     def see_before(self, message: Message) -> None:
         """What was clicked on, as it was then."""
-        if self._is_at_work(message):
+        if is_at_work(message):
             self._were_at_work.add(message.id)
 
     def see(self, message: Message, now_s: float) -> None:
         """A message was sent or edited."""
         self._last_s, self._awaits_update = now_s, False
         self._messages[message.id] = message
-        if self._is_at_work(message):
+        if is_at_work(message):
             self._were_at_work.add(message.id)
 
     def see_deleted(self, message: Message, now_s: float) -> None:
@@ -71,7 +71,7 @@ class Judge:
         """When the answer becomes final if nothing more happens; None while something is at work or awaited."""
         if self._is_over:
             return 0.0
-        if self._last_s is None or any(self._is_at_work(message) for message in self._messages.values()):
+        if self._last_s is None or any(is_at_work(message) for message in self._messages.values()):
             return None
         waits = [self._silence_s(message) for message in self._messages.values()]
         if self._awaits_update:
@@ -84,12 +84,14 @@ class Judge:
         is_short = message.viewer_id is not None or message.id in self._were_at_work
         return self.patience.short_s if is_short else self.patience.long_s
 
-    def _is_at_work(self, message: Message) -> bool:
-        if _WAITS_FOR_SOMEBODY.search(shown_text(message)):
-            return False
-        buttons = (c for c in parts.walk(message.components) if c["type"] == parts.BUTTON and not c.get("disabled"))
-        can_cancel = any(
-            parts.button_label(button) in _CANCEL_LABELS or _CANCEL_ID.search(button.get("custom_id") or "")
-            for button in buttons
-        )
-        return message.is_loading or can_cancel or _AT_WORK.search(shown_text(message)) is not None
+
+def is_at_work(message: Message) -> bool:
+    """Whether the bot has promised to change it."""
+    if _WAITS_FOR_SOMEBODY.search(shown_text(message)):
+        return False
+    buttons = (c for c in parts.walk(message.components) if c["type"] == parts.BUTTON and not c.get("disabled"))
+    can_cancel = any(
+        parts.button_label(button) in _CANCEL_LABELS or _CANCEL_ID.search(button.get("custom_id") or "")
+        for button in buttons
+    )
+    return message.is_loading or can_cancel or _AT_WORK.search(shown_text(message)) is not None

@@ -6,8 +6,8 @@ The player opens them, the routes answer them; all on the sandbox's event loop.
 import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice, takewhile
 from typing import Any, Final
 
 from discord import Permissions
@@ -22,12 +22,13 @@ from bot.sandbox.errors import (
     too_many_follow_ups,
     unknown,
 )
-from bot.sandbox.files import MAX_FILE_BYTES, UploadedFile
+from bot.sandbox.files import UploadedFile
 from bot.sandbox.guild import Channel, Member, Place
 from bot.sandbox.happenings import Board, Happening, HappeningKind
+from bot.sandbox.interaction import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction, interaction_json
 from bot.sandbox.message_store import MessageStore, Placement
-from bot.sandbox.messages import DEFAULT_MESSAGE, EPHEMERAL, MENU_ANSWER, SLASH_ANSWER, Message, Origin
-from bot.sandbox.objects import channel_json, member_json, user_json
+from bot.sandbox.messages import DEFAULT_MESSAGE, EPHEMERAL, Message, Origin
+from bot.sandbox.objects import user_json
 from bot.sandbox.world import World
 
 ACKNOWLEDGE_S: Final = 3.0
@@ -36,41 +37,8 @@ MAX_INTERACTIONS: Final = 10_000
 MAX_FOLLOW_UPS_BROUGHT: Final = 5
 NOT_RESPONDING: Final = "The application did not respond"
 
-COMMAND, COMPONENT, AUTOCOMPLETE, MODAL_SUBMIT = 2, 3, 4, 5
 MESSAGE, DEFERRED_MESSAGE, DEFERRED_UPDATE, UPDATE, CHOICES, MODAL = 4, 5, 6, 7, 8, 9
 MAX_CHOICES: Final = 25
-
-
-@dataclass(slots=True)
-class Interaction:
-    """One thing that a member did. kind: Discord's interaction type; source: the message whose component was used.
-
-    acknowledgement: the callback type that answered it, None until then. original_id: the message that `@original`
-    means. modal: the form that answered it.
-    """
-
-    id: str
-    kind: int
-    member: Member
-    channel: Channel
-    created_s: float
-    data: dict[str, Any]
-    origin: Origin
-    source: Message | None = None
-    # As Discord's begin: "interaction:" in base64.
-    token: str = field(default_factory=lambda: f"aW50ZXJhY3Rpb246{secrets.token_urlsafe(84)}", repr=False)
-    acknowledgement: int | None = None
-    is_dead: bool = False
-    original_id: str | None = None
-    modal: dict[str, Any] | None = None
-    num_follow_ups: int = 0
-
-    @property
-    def placement(self) -> Placement:
-        """Where its first answer goes, if everybody may see it."""
-        is_menu = self.kind == COMMAND and self.data["type"] != 1
-        kind = DEFAULT_MESSAGE if self.kind != COMMAND else MENU_ANSWER if is_menu else SLASH_ANSWER
-        return Placement(self.channel.id, kind, self.origin)
 
 
 class InteractionDesk:
@@ -125,17 +93,35 @@ class InteractionDesk:
             metadata["triggering_interaction_metadata"] = opener.origin.metadata
         origin = Origin(interaction_id, metadata)
         interaction = Interaction(interaction_id, kind, member, channel, self._clock.now(), data, origin, source)
-        self._by_id[interaction.id] = interaction
-        self._by_token[interaction.token] = interaction
-        if len(self._by_id) > MAX_INTERACTIONS:
-            _, oldest = self._by_id.popitem(last=False)
-            del self._by_token[oldest.token]
+        self._keep(interaction)
         return interaction
 
     def deliver(self, interaction: Interaction) -> None:
         """Sends it to the client and starts its clock."""
         self.before_delivery()
-        self._dispatch("INTERACTION_CREATE", self._payload(interaction))
+        self._dispatch("INTERACTION_CREATE", interaction_json(self._world, interaction, self._message_json))
+        self._start_clock(interaction)
+
+    def alive(self, limit: int) -> tuple[Interaction, ...]:
+        """The newest whose tokens still count, at most that many, oldest first."""
+        newest = islice(reversed(self._by_id.values()), limit)
+        after_s = self._clock.now() - TOKEN_LIFE_S
+        return tuple(reversed(tuple(takewhile(lambda interaction: interaction.created_s > after_s, newest))))
+
+    def restore(self, interactions: Iterable[Interaction]) -> None:
+        """Has these interactions, oldest first; their clocks go on where they were."""
+        for interaction in interactions:
+            self._keep(interaction)
+            self._start_clock(interaction)
+
+    def _keep(self, interaction: Interaction) -> None:
+        self._by_id[interaction.id] = interaction
+        self._by_token[interaction.token] = interaction
+        if len(self._by_id) > MAX_INTERACTIONS:
+            _, oldest = self._by_id.popitem(last=False)
+            del self._by_token[oldest.token]
+
+    def _start_clock(self, interaction: Interaction) -> None:
         watcher = asyncio.create_task(self._watch(interaction), name=f"deadline of interaction {interaction.id}")
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
@@ -267,36 +253,3 @@ class InteractionDesk:
                 return
             if original.is_loading:
                 self._publish(HappeningKind.FAILURE, interaction, NOT_RESPONDING)
-
-    def _payload(self, interaction: Interaction) -> dict[str, Any]:
-        """The INTERACTION_CREATE object."""
-        world, channel, member = self._world, interaction.channel, interaction.member
-        permissions, guild_id = str(world.permissions(member, channel)), world.guild_of(channel)
-        payload: dict[str, Any] = {
-            "id": interaction.id,
-            "application_id": world.application_id,
-            "type": interaction.kind,
-            "token": interaction.token,
-            "version": 1,
-            "data": interaction.data,
-            "channel_id": channel.id,
-            "channel": channel_json(world, channel) | {"permissions": permissions},
-            "locale": member.locale,
-            "app_permissions": str(world.app_permissions(channel)),
-            "entitlements": [],
-            "authorizing_integration_owners": world.owners(channel, member),
-            "context": channel.place.context,
-            "attachment_size_limit": MAX_FILE_BYTES,
-        }
-        if channel.place.context == 0:
-            payload |= {
-                "guild_id": guild_id,
-                "guild": {"id": guild_id, "locale": "en-US", "features": []},
-                "guild_locale": "en-US",
-                "member": member_json(world, member) | {"permissions": permissions},
-            }
-        else:
-            payload["user"] = user_json(member)
-        if interaction.source is not None:
-            payload["message"] = self._message_json(interaction.source)
-        return payload

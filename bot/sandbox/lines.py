@@ -18,8 +18,11 @@ automod WORD, *WORD*, /REGEX/, -WORD     the guild gets an AutoMod rule with the
 take ROLE                                the member loses it
 in CHANNEL                               go on in another channel; in `direct messages`, or where one brings the bot as
                                          an app of one's own: `abroad` and `abroad-closed` in another server, `friends`
+look                                     the channel's newest messages; what is at work in one is watched to its end
 wait SECONDS                             watch the channel for a while
 happens WHAT                             a mishap (mishaps.py): connection dropped, session invalidated, …
+happens WHAT: NAME                       one of those about somebody or something else than the channel where one is:
+                                         `member left: alice`, `permission revoked: attach files`
 faults SEED                              from now on a plan of faults, of requests and connection; `faults off` ends it
 begin LINE                               what makes an interaction, without waiting for more than its first answer
 """
@@ -115,13 +118,21 @@ class In:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Happens:
+    """name: whom or what it is about; None for the channel where the player is, or nobody."""
+
     what: str
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +153,7 @@ class Begin:
     action: Action
 
 
-Line = Action | As | Give | Take | AutoMod | In | Say | Wait | Begin | Happens | FollowFaults
+Line = Action | As | Give | Take | AutoMod | In | Say | Look | Wait | Begin | Happens | FollowFaults
 
 _VERBS: Final[dict[str, Callable[[str], Line]]] = {
     "click": Click,
@@ -152,7 +163,6 @@ _VERBS: Final[dict[str, Callable[[str], Line]]] = {
     "automod": AutoMod,
     "take": Take,
     "in": In,
-    "happens": Happens,
 }
 
 
@@ -173,8 +183,13 @@ def parse_line(line: str) -> Line:
     if verb == "menu" and rest:
         name, separator, member = rest.rpartition(" on ")
         return Menu(name, member.strip(" ")) if separator else Menu(rest)
+    if text == "look":
+        return Look()
     if verb == "wait":
         return Wait(_seconds(rest))
+    if verb == "happens" and rest:
+        what, _, name = rest.partition(":")
+        return Happens(what.strip(" "), name.strip(" ") or None)
     if verb == "faults" and (rest == "off" or rest.isdecimal()):
         return FollowFaults(None if rest == "off" else int(rest))
     if verb == "begin":
@@ -187,7 +202,7 @@ def parse_line(line: str) -> Line:
     raise LineError(
         f"Can't play the line {line!r}; a line is one of: {forms}, menu NAME on MEMBER, submit LABEL:text, say TEXT, "
         "as NAME, as NAME in LOCALE, give ROLE, give ROLE to NAME, take ROLE, automod WORDS, in CHANNEL, "
-        "wait SECONDS, begin LINE, happens WHAT, faults SEED, faults off."
+        "look, wait SECONDS, begin LINE, happens WHAT, faults SEED, faults off."
     )
 
 

@@ -4,6 +4,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final
 
 from discord import Permissions
@@ -54,6 +55,15 @@ class MessageStore:
     def newest_first(self, channel_id: str) -> Iterable[Message]:
         """The channel's messages, ephemeral ones too."""
         return (message for message in reversed(self._messages.values()) if message.channel_id == channel_id)
+
+    def newest(self, limit: int) -> tuple[Message, ...]:
+        """Of all channels, at most that many, oldest first."""
+        return tuple(reversed(tuple(islice(reversed(self._messages.values()), limit))))
+
+    def restore(self, messages: Iterable[Message]) -> None:
+        """Has these messages, oldest first, without telling anybody."""
+        for message in messages:
+            self._keep(message)
 
     def with_nonce(self, channel_id: str, nonce: str | int) -> Message | None:
         """The message of that channel that was lately sent with this `nonce`, for `enforce_nonce`."""

@@ -45,6 +45,16 @@ class Mishaps:
             "identifies limited": self._limit_identifies,
         }
 
+    def happen_to(self, what: str, name: str | None, channel_name: str) -> None:
+        """As a player says it. name: of a member, a permission or a channel; None for the channel of the
+        player."""
+        if what == "permission revoked":
+            self.happen(what, channel_name, (name or "").replace(" ", "_"))
+        elif what == "member left" and name is None:
+            raise LineError("Say who has left: happens member left: NAME.")
+        else:
+            self.happen(what, name or channel_name, "")
+
     def happen(self, what: str, name: str, permission: str) -> None:
         """what: which of them. name: of a channel or member. permission: as discord.Permissions names it."""
         if what in self._of_the_connection:
@@ -129,11 +139,15 @@ class Mishaps:
         for channel in self._world.channels_of(self._world.guild_id):
             self._world.close_channel(channel)
             self._messages.forget(channel.id)
+        self._world.guilds.pop(self._world.guild_id, None)
         self._dispatch("GUILD_DELETE", {"id": self._world.guild_id}, _GUILDS)
 
     def _revoke(self, channel_name: str, permission: str) -> None:
         if permission not in Permissions.VALID_FLAGS:
-            raise LineError(f"{permission!r} is no permission that could be revoked.")
+            raise LineError(
+                f"{permission!r} is no permission that could be revoked: say one as in  happens permission revoked: "
+                "attach files."
+            )
         denied = Permissions(**{permission: True})
         channel = self._world.deny_bot(self._world.channel_named(channel_name), denied.value)
         self._dispatch("CHANNEL_UPDATE", channel_json(self._world, channel), _GUILDS)

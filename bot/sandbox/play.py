@@ -1,7 +1,8 @@
 """`dalle-bot sandbox`: the real client against the stand-in, which runs in a process of its own.
 
 Called by the command line, on the client's event loop. Unless a data folder is given, the store lives in a temporary
-one: the jobs of a real bot have no business in a pretended Discord.
+one: the jobs of a real bot have no business in a pretended Discord. In a data folder both are kept, the store and the
+pretended Discord, and what was left unfinished there is watched to its end before the first line.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +34,13 @@ CONNECT_TIMEOUT_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Online:
-    """A bot that is connected to a sandbox. connection: ends when the client loses it for good."""
+    """A bot that is connected to a sandbox. connection: ends when the client loses it for good. settings: the bot's,
+    as they are here. looking: at what an earlier sandbox left; ends when that is final."""
 
     sandbox: Sandbox
     connection: asyncio.Task[None]
+    settings: Settings
+    looking: asyncio.Task[None]
 
 
 async def play(
@@ -53,11 +58,12 @@ async def play(
 
     A line without a meaning is found before anything starts. One that turns out to be impossible, with an unknown
     option or button, ends the play after a note. out: folder for the attachments; None saves none. page: file for the
-    conversation as HTML. data_dir: keeps the store there; None forgets it.
+    conversation as HTML. data_dir: keeps the store and the sandbox there, and goes on with what it holds; None forgets
+    them.
 
-    Raises ConfigError if `out` or `page` can't be written to, LineError for a line that can't be played, SandboxError
-    if the sandbox doesn't start or the client doesn't connect; after the last line what kept the engine from starting,
-    or ExecutorClosedError if it failed later.
+    Raises ConfigError if `out`, `page` or `data_dir` can't be used, LineError for a line that can't be played,
+    SandboxError if the sandbox doesn't start or the client doesn't connect; after the last line what kept the engine
+    from starting, or ExecutorClosedError if it failed later.
     """
     lines = list(lines)
     for line in lines:
@@ -69,8 +75,9 @@ async def play(
         if on_event is not None:
             on_event(event)
 
-    async with _online(settings, engine_factory, start_up, out, data_dir) as online:
+    async with _online(settings, engine_factory, start_up, out, data_dir, note) as online:
         try:
+            await online.looking
             for line in lines:
                 await _play_line(online.sandbox, line, note)
         finally:
@@ -87,7 +94,7 @@ async def stay_up(
     out: Path | None = None,
     page: Path | None = None,
     data_dir: Path | None = None,
-    on_ready: Callable[[Sandbox], None] | None = None,
+    on_ready: Callable[[Online], None] | None = None,
 ) -> None:
     """Plays the lines of standard input and returns at its end; a line that can't be played is noted.
 
@@ -95,9 +102,10 @@ async def stay_up(
     cancelled or the client loses its connection. on_ready: told when the client is connected. The other arguments are
     those of `play`, and so are the errors but LineError.
     """
-    async with _online(settings, engine_factory, start_up, out, data_dir) as online:
+    async with _online(settings, engine_factory, start_up, out, data_dir, on_event) as online:
         if on_ready is not None:
-            on_ready(online.sandbox)
+            on_ready(online)
+        await online.looking
         was_typed = False
         async for line in _typed_lines():
             was_typed = True
@@ -115,6 +123,7 @@ async def _online(
     start_up: StartUp | None,
     out: Path | None,
     data_dir: Path | None,
+    on_event: Callable[[Event], None],
 ) -> AsyncIterator[Online]:
     if out is not None:
         await asyncio.to_thread(make_folder, out)
@@ -129,18 +138,20 @@ async def _online(
             raise
 
     async with AsyncExitStack() as stack:
+        kept_in = data_dir
         if data_dir is None:
             data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dalle-bot-sandbox-")))
         pretended = settings.discord.model_copy(update={"token": None, "dev_guild_id": None, "allowed_guilds": None})
         here = {
-            "data_dir": data_dir,
+            "data_dir": data_dir.absolute(),
             "store": StoreSettings(),
             "sharding": ShardingSettings(),
             "discord": pretended,
         }
-        sandbox = await stack.enter_async_context(Sandbox.start(process=True, out=out))
+        sandbox = await stack.enter_async_context(Sandbox.start(process=True, out=out, data=kept_in))
         stack.enter_context(sandbox.patch_discord())
         settings = settings.model_copy(update=here)
+        looking = await stack.enter_async_context(_looking(sandbox, on_event))
         app = await stack.enter_async_context(open_app(settings, build, start_up))
         await stack.enter_async_context(telemetry(app, settings))
         connection = await stack.enter_async_context(serving(app, sandbox.token))
@@ -150,10 +161,22 @@ async def _online(
             connected.cancel()
             connection.result()
         await connected
-        yield Online(sandbox, connection)
+        yield Online(sandbox, connection, settings, looking)
         # The player saw a sentence for members of a guild; whoever started the sandbox needs the engine's own.
         if app.executor.status.state is EngineState.FAILED:
             raise failure
+
+
+@asynccontextmanager
+async def _looking(sandbox: Sandbox, on_event: Callable[[Event], None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Looks at what an earlier sandbox has left, if there was one, from before the bot goes on with it."""
+    look = _play_line(sandbox, "look", on_event) if sandbox.goes_on else asyncio.sleep(0)
+    looking = asyncio.create_task(look, name="look")
+    try:
+        yield looking
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
 
 
 async def _play_line(sandbox: Sandbox, line: str, on_event: Callable[[Event], None]) -> None:
@@ -183,7 +206,7 @@ async def _typed_lines() -> AsyncGenerator[str, None]:
     lines: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1)
 
     def read() -> None:
-        with suppress(RuntimeError):  # the loop has been closed
+        with suppress(RuntimeError, CancelledError):  # the loop has been closed, or is about to be
             for line in sys.stdin:
                 asyncio.run_coroutine_threadsafe(lines.put(line.strip()), loop).result()
             asyncio.run_coroutine_threadsafe(lines.put(None), loop).result()

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from itertools import islice
 from typing import Any, Final
 
-from discord import Intents, Permissions
+from discord import Permissions
 
 from bot.sandbox.actions import Actions
 from bot.sandbox.album import Album
@@ -14,22 +15,25 @@ from bot.sandbox.errors import ApiError, LineError
 from bot.sandbox.fault_injector import FaultInjector
 from bot.sandbox.fault_plan import FaultPlan
 from bot.sandbox.files import read_uploads
-from bot.sandbox.finality import Judge, Patience
+from bot.sandbox.finality import Judge, Patience, is_at_work
 from bot.sandbox.forms import modal_text
 from bot.sandbox.guild import Place
 from bot.sandbox.happenings import Board, Happening, HappeningKind
-from bot.sandbox.interactions import DEFERRED_UPDATE, UPDATE, Interaction, InteractionDesk
-from bot.sandbox.lines import As, AutoMod, Begin, FollowFaults, Give, Happens, In, Say, Take, Wait, parse_line
+from bot.sandbox.interaction import Interaction
+from bot.sandbox.interactions import DEFERRED_UPDATE, UPDATE, InteractionDesk
+from bot.sandbox.lines import As, AutoMod, Begin, FollowFaults, Give, Happens, In, Look, Say, Take, Wait, parse_line
 from bot.sandbox.markdown import as_read
 from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import Message, shown_text
 from bot.sandbox.mishaps import Mishaps
-from bot.sandbox.objects import role_json
+from bot.sandbox.role_changes import change_roles
 from bot.sandbox.scrapbook import Entry, Form, Remark, Said, Scrapbook
 from bot.sandbox.transcript import Event, EventKind
-from bot.sandbox.world import BOT_NAME, World
+from bot.sandbox.watching import see, until_final
+from bot.sandbox.world import World
 
 MAX_TIMEOUT_S: Final = 3600.0
+MAX_LOOKED_AT: Final = 10
 _KINDS: Final = {
     HappeningKind.MESSAGE: EventKind.MESSAGE,
     HappeningKind.EDIT: EventKind.EDIT,
@@ -70,7 +74,7 @@ class Player:
         self._patience = patience
         self._dispatch = dispatch
         self._member = world.member_named("user")
-        self._channel = world.channel_named("general")
+        self._channel = world.first_channel(self._member)
         self._form: Interaction | None = None
         self._is_playing = False
         self._scrapbook = Scrapbook()
@@ -107,7 +111,8 @@ class Player:
                 note += f" in {action.locale}"
             yield Event(0.0, EventKind.NOTE, note)
         elif isinstance(action, Give | Take):
-            yield Event(0.0, EventKind.NOTE, self._change_roles(action))
+            self._member, note = change_roles(action, self._member, self._world, self._dispatch)
+            yield Event(0.0, EventKind.NOTE, note)
         elif isinstance(action, AutoMod):
             self._world.automod_rules.append(automod_rule(self._world, self._member, action.text))
             yield Event(0.0, EventKind.NOTE, f"AutoMod looks for {action.text}")
@@ -115,13 +120,16 @@ class Player:
             self._channel = self._world.place_named(action.channel, self._member)
             yield Event(0.0, EventKind.NOTE, f"now in {self._channel.name}")
         elif isinstance(action, Happens):
-            self._mishaps.happen(action.what, self._channel.name, "")
-            yield Event(0.0, EventKind.NOTE, action.what)
+            self._mishaps.happen_to(action.what, action.name, self._channel.name)
+            yield Event(0.0, EventKind.NOTE, line.strip(" ").removeprefix("happens").strip(" "))
         elif isinstance(action, FollowFaults):
             self._faults.follow(None if action.seed is None else FaultPlan(action.seed))
             yield Event(0.0, EventKind.NOTE, "no more faults" if action.seed is None else "faults from now on")
         elif isinstance(action, Say):
             yield self._say(action.text)
+        elif isinstance(action, Look):
+            async for event in self._look(start_s, timeout_s):
+                yield event
         elif isinstance(action, Wait):
             async for event in self._watch(start_s, min(action.seconds, timeout_s)):
                 yield event
@@ -154,25 +162,6 @@ class Player:
         seen = as_read(shown_text(message), self._world.name_of, self._world.now())
         return Event(0.0, EventKind.MESSAGE, seen, message_id=message.id)
 
-    def _change_roles(self, action: Give | Take) -> str:
-        """What became of the member."""
-        name = action.role.removeprefix("@")
-        is_known = any(role.name == name for role in self._world.roles.values())
-        if isinstance(action, Give) and not is_known:
-            role = self._world.new_role(name)
-            created = {"guild_id": self._world.guild_id, "role": role_json(role)}
-            self._dispatch("GUILD_ROLE_CREATE", created, Intents(guilds=True).value)
-        role = self._world.role_named(name)
-        named = action.member if isinstance(action, Give) else None
-        if named == BOT_NAME:
-            self._world.bot = self._world.with_role(self._world.bot, role, has_it=True)
-        elif named is not None:
-            self._world.with_role(self._world.member_named(named), role, has_it=True)
-        else:
-            self._member = self._world.with_role(self._member, role, has_it=isinstance(action, Give))
-        name = named or self._member.name
-        return f"{name} {'has' if isinstance(action, Give) else 'no longer has'} the role {role.name}"
-
     async def _watch(self, start_s: float, seconds: float) -> AsyncGenerator[Event, None]:
         """Everything that can be seen in the channel for a while."""
         with self._board.subscription() as queue:
@@ -194,20 +183,39 @@ class Player:
         loop = asyncio.get_running_loop()
         with self._board.subscription() as queue:
             self._desk.deliver(interaction)
-            while True:
-                final_s = judge.final_at_s()
-                end_s = start_s + timeout_s
-                try:
-                    async with asyncio.timeout_at(end_s if final_s is None else min(final_s, end_s)):
-                        happening = await queue.get()
-                except TimeoutError:
-                    if final_s is None or final_s > end_s:
-                        yield Event(timeout_s, EventKind.TIMEOUT, f"No final answer within {timeout_s:g} s.")
-                    return
-                if self._concerns(happening, interaction, related):
-                    self._judge(judge, happening, interaction, loop.time())
-                    for event in await self._seen(happening, start_s):
-                        yield event
+            async with aclosing(until_final(judge, queue, start_s, timeout_s)) as happenings:
+                async for happening in happenings:
+                    if isinstance(happening, Event):
+                        yield happening
+                    elif self._concerns(happening, interaction, related):
+                        self._judge(judge, happening, interaction, loop.time())
+                        for event in await self._seen(happening, start_s):
+                            yield event
+
+    async def _look(self, start_s: float, timeout_s: float) -> AsyncGenerator[Event, None]:
+        """The newest messages of the channel, and what becomes of those that the bot is at work on."""
+        judge, loop = Judge(self._patience), asyncio.get_running_loop()
+        with self._board.subscription() as queue:
+            visible = (m for m in self._messages.newest_first(self._channel.id) if m.is_visible_to(self._member.id))
+            newest = tuple(islice(visible, MAX_LOOKED_AT))
+            # A bot that was killed while it was thinking may never have heard what about.
+            awaited = {message.id for message in newest if is_at_work(message) and not message.is_loading}
+            for message in reversed(newest):
+                if message.id in awaited:
+                    judge.see(message, loop.time())
+                for event in await self._seen(Happening(HappeningKind.MESSAGE, message), start_s):
+                    yield event
+            if not awaited:
+                return
+            async with aclosing(until_final(judge, queue, start_s, timeout_s)) as happenings:
+                async for happening in happenings:
+                    if isinstance(happening, Event):
+                        yield happening
+                    elif happening.message is not None and self._can_see(happening.message):
+                        if happening.message.id in awaited:
+                            see(judge, happening.kind, happening.message, loop.time())
+                        for event in await self._seen(happening, start_s):
+                            yield event
 
     def _concerns(self, happening: Happening, interaction: Interaction, related: set[str]) -> bool:
         """Whether a happening belongs to the answer; `related` collects the ids of its messages."""
@@ -231,11 +239,13 @@ class Player:
             judge.see_end()
         elif message is None:
             judge.see_deferred_update(now_s)
-        elif happening.kind is HappeningKind.DELETE:
-            judge.see_deleted(message, now_s)
         # The progress of a job must not hold up the answer to a click on its message.
-        elif message.id not in _targets(interaction) or interaction.acknowledgement in (UPDATE, DEFERRED_UPDATE):
-            judge.see(message, now_s)
+        elif (
+            happening.kind is HappeningKind.DELETE
+            or message.id not in _targets(interaction)
+            or interaction.acknowledgement in (UPDATE, DEFERRED_UPDATE)
+        ):
+            see(judge, happening.kind, message, now_s)
 
     def _can_see(self, message: Message) -> bool:
         is_here = message.channel_id == self._channel.id

@@ -7,7 +7,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from email.utils import formatdate
 from typing import Any, Final
 
@@ -24,14 +24,24 @@ API_ROOT: Final = "/api/v10"
 
 
 class RestApi:
-    """Serves `routes` below API_ROOT. Literal paths must come before templated ones that match them too."""
+    """Serves `routes` below API_ROOT. Literal paths must come before templated ones that match them too.
 
-    def __init__(self, routes: Iterable[Route], bot_token: str, recorder: Recorder, clock: Clock) -> None:
+    keep: awaited before the answer to each request that may have changed something."""
+
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        bot_token: str,
+        recorder: Recorder,
+        clock: Clock,
+        keep: Callable[[], Awaitable[None]],
+    ) -> None:
         self._routes = tuple(routes)
         self._clock = clock
         self.refusals = Refusals()
         self._authorization = f"Bot {bot_token}"
         self._recorder = recorder
+        self._keep = keep
 
     def install(self, app: web.Application) -> None:
         """Adds the routes to a web application, and Discord's 404 and 405 for everything else below the root."""
@@ -84,6 +94,8 @@ class RestApi:
                 is_mishap=refusal is not None,
             )
         )
+        if request.method != "GET":
+            await self._keep()
         if refusal is not None and refusal.delay_s:
             await asyncio.sleep(refusal.delay_s)
         if refusal is not None and refusal.is_reset:

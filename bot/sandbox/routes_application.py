@@ -122,7 +122,7 @@ class ApplicationRoutes:
         if call.params["application_id"] != self._world.application_id:
             raise unknown("Application")
         guild_id = call.params.get("guild_id")
-        if guild_id not in (None, self._world.guild_id):
+        if guild_id is not None and (guild_id != self._world.guild_id or guild_id not in self._world.guilds):
             raise unknown("Guild")
         return guild_id
 

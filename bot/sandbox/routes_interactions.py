@@ -4,7 +4,8 @@ from typing import Any
 
 from bot.sandbox.calls import Call, Route
 from bot.sandbox.errors import unknown
-from bot.sandbox.interactions import MESSAGE, UPDATE, Interaction, InteractionDesk
+from bot.sandbox.interaction import Interaction
+from bot.sandbox.interactions import MESSAGE, UPDATE, InteractionDesk
 from bot.sandbox.message_store import MessageStore
 from bot.sandbox.messages import Message, MessageJson
 

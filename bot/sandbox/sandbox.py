@@ -17,6 +17,7 @@ from typing import Final, Self, TypeVar
 
 import aiohttp
 
+from bot.errors import ConfigError
 from bot.sandbox.control import ControlClient
 from bot.sandbox.errors import SandboxError
 from bot.sandbox.finality import Patience
@@ -51,19 +52,28 @@ class Sandbox:
 
     @classmethod
     def start(
-        cls, *, process: bool = False, out: Path | None = None, port: int = 0, patience: Patience | None = None
+        cls,
+        *,
+        process: bool = False,
+        out: Path | None = None,
+        port: int = 0,
+        patience: Patience | None = None,
+        data: Path | None = None,
     ) -> AbstractAsyncContextManager[Self]:
         """`async with Sandbox.start(...) as sandbox`: up inside, gone outside.
 
         process: a process of its own instead of a thread. out: folder for attachments that players see.
-        Raises SandboxError if it doesn't come up within START_TIMEOUT_S."""
-        return cls._running(process, out, port, patience or Patience())
+        data: folder in which everything is kept, for the next one; None forgets it. Raises SandboxError if it doesn't
+        come up within START_TIMEOUT_S, ConfigError if `data` can't be used."""
+        return cls._running(process, out, port, patience or Patience(), data)
 
     @classmethod
     @asynccontextmanager
-    async def _running(cls, process: bool, out: Path | None, port: int, patience: Patience) -> AsyncIterator[Self]:
+    async def _running(
+        cls, process: bool, out: Path | None, port: int, patience: Patience, data: Path | None
+    ) -> AsyncIterator[Self]:
         host = _in_process if process else _in_thread
-        async with host(port, out, patience) as hosted, aiohttp.ClientSession() as session:
+        async with host(port, out, patience, data) as hosted, aiohttp.ClientSession() as session:
             handshake = hosted.handshake
             yield cls(hosted, ControlClient(session, handshake.address, handshake.control_token))
 
@@ -76,6 +86,11 @@ class Sandbox:
     def address(self) -> str:
         """http://127.0.0.1:PORT"""
         return self._handshake.address
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it pretends what an earlier sandbox did, which its folder held."""
+        return self._handshake.goes_on
 
     @contextmanager
     def patch_discord(self) -> Iterator[None]:
@@ -134,7 +149,7 @@ class Sandbox:
 
 
 @asynccontextmanager
-async def _in_thread(port: int, out: Path | None, patience: Patience) -> AsyncIterator[_Hosted]:
+async def _in_thread(port: int, out: Path | None, patience: Patience, data: Path | None) -> AsyncIterator[_Hosted]:
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
     ready: Future[_Hosted] = Future()
@@ -145,7 +160,9 @@ async def _in_thread(port: int, out: Path | None, patience: Patience) -> AsyncIt
     def run() -> None:
         try:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                runner.run(serve(port, out, patience, stop, on_ready))
+                runner.run(serve(port, out, patience, stop, on_ready, data))
+        except ConfigError as error:
+            ready.set_exception(error)
         except OSError as error:
             ready.set_exception(SandboxError(f"The sandbox can't listen on port {port}: {error.strerror}."))
 
@@ -154,7 +171,7 @@ async def _in_thread(port: int, out: Path | None, patience: Patience) -> AsyncIt
     try:
         yield await _within(START_TIMEOUT_S, asyncio.wrap_future(ready))
     finally:
-        with suppress(RuntimeError):  # the loop is closed already: it could not listen
+        with suppress(RuntimeError):  # the loop is closed already: it could not begin
             loop.call_soon_threadsafe(stop.set)
         await asyncio.to_thread(thread.join, STOP_TIMEOUT_S)
 
@@ -167,11 +184,13 @@ async def _within(timeout_s: float, started: Awaitable[_T]) -> _T:
 
 
 @asynccontextmanager
-async def _in_process(port: int, out: Path | None, patience: Patience) -> AsyncIterator[_Hosted]:
+async def _in_process(port: int, out: Path | None, patience: Patience, data: Path | None) -> AsyncIterator[_Hosted]:
     arguments = ["--port", str(port), "--moment", str(patience.moment_s), "--short", str(patience.short_s)]
     arguments += ["--long", str(patience.long_s)]
     if out is not None:
         arguments += ["--out", str(out)]
+    if data is not None:
+        arguments += ["--data", str(data)]
     # A session of its own: Ctrl-C in a terminal is for the client, which then closes the sandbox's input.
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -186,7 +205,10 @@ async def _in_process(port: int, out: Path | None, patience: Patience) -> AsyncI
         first_line = await _within(START_TIMEOUT_S, child.stdout.readline())
         if not first_line:
             raise SandboxError(f"The sandbox's process ended at once: is port {port} free? Its own message is above.")
-        yield _Hosted(Handshake(**json.loads(first_line)), None)
+        told = json.loads(first_line)
+        if "error" in told:
+            raise ConfigError(told["error"])
+        yield _Hosted(Handshake(**told), None)
     finally:
         child.stdin.close()
         try:

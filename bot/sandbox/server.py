@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -39,39 +40,42 @@ MAX_PLAYERS: Final = 1000
 
 
 class SandboxServer:
-    """Everything wired together. port: where it will be served, since addresses are part of its answers."""
+    """Everything wired together. port: where it will be served, since addresses are part of its answers. world: the
+    guilds that it pretends."""
 
-    def __init__(self, port: int, out: Path | None, patience: Patience, clock: Clock) -> None:
+    def __init__(self, port: int, out: Path | None, patience: Patience, clock: Clock, world: World) -> None:
         self.address = f"http://127.0.0.1:{port}"
         gateway_url = f"ws://127.0.0.1:{port}{GATEWAY_PATH}"
         self.clock = clock
-        self.world = World(clock)
+        self.world = world
         self.recorder = Recorder()
         self._patience = patience
         self.board = Board()
         self.files = FileShelf(clock, self.world.snowflakes, self.address + CDN_ROOT)
-        self._messages = MessageStore(self.world, clock, self.files, self.board)
+        self.messages = MessageStore(self.world, clock, self.files, self.board)
         self._json = MessageJson(self.world, self.files.url)
         self.commands = CommandRegistry(self.world.application_id, self.world.guild_id, self.world.snowflakes)
         self.gateway = Gateway(self.world, gateway_url, self._json.gateway_message)
         self.board.listen(self.gateway.on_happening)
         self.desk = InteractionDesk(
-            self.world, clock, self.board, self._messages, self._json.message, self.gateway.dispatch
+            self.world, clock, self.board, self.messages, self._json.message, self.gateway.dispatch
         )
-        self.actions = Actions(self.world, self.commands, self.desk, self._messages, self._json, self.files)
+        self.actions = Actions(self.world, self.commands, self.desk, self.messages, self._json, self.files)
         self._album = Album(self.files, out)
         self._players: dict[str, Player] = {}
         routes = [
             *ApplicationRoutes(
                 self.world, self.commands, gateway_url, lambda: self.gateway.faults.starts_left
             ).routes(),
-            *ChannelRoutes(self.world, self._messages, self._json).routes(),
-            *InteractionRoutes(self.desk, self._messages, self._json).routes(),
+            *ChannelRoutes(self.world, self.messages, self._json).routes(),
+            *InteractionRoutes(self.desk, self.messages, self._json).routes(),
         ]
-        self.rest = RestApi(routes, self.world.bot_token, self.recorder, clock)
-        self.mishaps = Mishaps(self.world, self._messages, self.gateway)
+        self.rest = RestApi(routes, self.world.bot_token, self.recorder, clock, self._keep_now)
+        self.mishaps = Mishaps(self.world, self.messages, self.gateway)
         self.faults = FaultInjector(self.mishaps, self.rest.refusals)
         self.desk.before_delivery = self.faults.next_interaction
+        self.keep: Callable[[], Awaitable[None]] = _nothing
+        """Returns once what the server is now will outlive it."""
 
     @property
     def token(self) -> str:
@@ -88,7 +92,7 @@ class SandboxServer:
                 self.desk,
                 self.actions,
                 self.board,
-                self._messages,
+                self.messages,
                 self._album,
                 self._patience,
                 self.gateway.dispatch,
@@ -119,6 +123,9 @@ class SandboxServer:
         app.on_shutdown.append(self._shut_down)
         return app
 
+    async def _keep_now(self) -> None:
+        await self.keep()
+
     async def _shut_down(self, _: Any) -> None:
         await self.gateway.aclose()
         await self.desk.aclose()
@@ -131,3 +138,7 @@ class SandboxServer:
             return web.Response(status=404, text="This content is no longer available.")
         attachment, data = found
         return web.Response(body=data, content_type=attachment.content_type)
+
+
+async def _nothing() -> None:
+    """What a sandbox does that nobody keeps."""

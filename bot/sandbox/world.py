@@ -64,15 +64,15 @@ class World:
         # Id → name.
         self.guilds = {self.guild_id: "Sandbox"}
         self.everyone = Role(self.guild_id, "@everyone", _EVERYONE.value, 0)
-        self.moderator_role = Role(new(), "Moderator", _MODERATOR.value, 1)
-        self.warden_role = Role(new(), "Warden", _WARDEN.value, 2)
-        self.roles = {role.id: role for role in (self.everyone, self.moderator_role, self.warden_role)}
+        moderator_role = Role(new(), "Moderator", _MODERATOR.value, 1)
+        warden_role = Role(new(), "Warden", _WARDEN.value, 2)
+        self.roles = {role.id: role for role in (self.everyone, moderator_role, warden_role)}
         self.bot = Member(new(), BOT_NAME, is_bot=True)
         self.owner = Member(new(), "owner")
         known = (
             Member(new(), "user"),
-            Member(new(), "moderator", (self.moderator_role.id,)),
-            Member(new(), "warden", (self.warden_role.id,)),
+            Member(new(), "moderator", (moderator_role.id,)),
+            Member(new(), "warden", (warden_role.id,)),
             self.owner,
             self.bot,
         )
@@ -90,8 +90,8 @@ class World:
                 4,
                 (
                     Overwrite(self.everyone.id, 0, deny=seeing),
-                    Overwrite(self.moderator_role.id, 0, allow=seeing),
-                    Overwrite(self.warden_role.id, 0, allow=seeing),
+                    Overwrite(moderator_role.id, 0, allow=seeing),
+                    Overwrite(warden_role.id, 0, allow=seeing),
                     Overwrite(self.bot.id, 1, allow=seeing),
                 ),
             ),
@@ -104,9 +104,9 @@ class World:
             Channel(new(), "abroad-closed", 1, (alone,), guild_id=foreign, place=Place.FOREIGN),
             Channel(new(), "friends", 0, place=Place.GROUP),
         )
-        self._elsewhere = {channel.id: channel for channel in elsewhere}
-        self._direct: dict[str, Channel] = {}
-        self._gone: set[str] = set()
+        self.elsewhere = {channel.id: channel for channel in elsewhere}
+        self.direct: dict[str, Channel] = {}
+        self.gone: set[str] = set()
         self.automod_rules: list[dict[str, Any]] = []
         """Of the first guild, as REST gives them."""
         # A bot's id is its application's id, as for every application since 2016.
@@ -179,8 +179,13 @@ class World:
     def place_named(self, name: str, member: Member) -> Channel:
         """Where a member may go: as `channel_named`, and to what is elsewhere, and to the member's direct messages."""
         direct = self.direct_channel(member)
-        known = {channel.name: channel for channel in (direct, *self._elsewhere.values())}
+        known = {channel.name: channel for channel in (direct, *self.elsewhere.values())}
         return known.get(name.removeprefix("#")) or self.channel_named(name)
+
+    def first_channel(self, member: Member) -> Channel:
+        """Where a member begins."""
+        channels = self.channels_of(self.guild_id)
+        return channels[0] if channels else self.direct_channel(member)
 
     def channel_named(self, name: str) -> Channel:
         """A channel of the first guild. Raises LineError if there is none of that name."""
@@ -193,26 +198,26 @@ class World:
 
     def channel(self, channel_id: str) -> Channel | None:
         """A channel of the guild, of direct messages or elsewhere."""
-        direct = (channel for channel in self._direct.values() if channel.id == channel_id)
-        return self.channels.get(channel_id) or self._elsewhere.get(channel_id) or next(direct, None)
+        direct = (channel for channel in self.direct.values() if channel.id == channel_id)
+        return self.channels.get(channel_id) or self.elsewhere.get(channel_id) or next(direct, None)
 
     def direct_channel(self, member: Member) -> Channel:
         """Where the bot and the member write to each other."""
-        if member.id not in self._direct:
+        if member.id not in self.direct:
             channel = Channel(self.snowflakes.new(), DIRECT_MESSAGES, 0, recipient_id=member.id, place=Place.DIRECT)
-            self._direct[member.id] = channel
-        return self._direct[member.id]
+            self.direct[member.id] = channel
+        return self.direct[member.id]
 
     def takes_direct_messages(self, member_id: str) -> bool:
         """Whether the bot may write to the member."""
-        return self.members[member_id].name != HERMIT and member_id not in self._gone
+        return self.members[member_id].name != HERMIT and member_id not in self.gone
 
     def lose_member(self, member: Member) -> None:
         """The member leaves the guild; what mentions them still has their name."""
-        self._gone.add(member.id)
+        self.gone.add(member.id)
 
     def is_member(self, user_id: str) -> bool:
-        return user_id in self.members and user_id not in self._gone
+        return user_id in self.members and user_id not in self.gone
 
     def close_channel(self, channel: Channel) -> None:
         """The channel is gone for good."""

@@ -12,7 +12,8 @@ from bot.sandbox.errors import ApiError, LineError
 from bot.sandbox.files import FileShelf, UploadedFile
 from bot.sandbox.finality import Patience
 from bot.sandbox.happenings import Board, Happening, HappeningKind
-from bot.sandbox.interactions import COMMAND, InteractionDesk
+from bot.sandbox.interaction import COMMAND
+from bot.sandbox.interactions import InteractionDesk
 from bot.sandbox.message_store import MessageStore, Placement
 from bot.sandbox.messages import MessageJson
 from bot.sandbox.recorder import MAX_EXCHANGES, Exchange, Recorder
@@ -85,7 +86,7 @@ def test_members_and_players_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(LineError, match="at most 6 members"):
         guild.member_named("bob")
     monkeypatch.setattr(server, "MAX_PLAYERS", 1)
-    sandbox = SandboxServer(1, None, Patience(), CLOCK)
+    sandbox = SandboxServer(1, None, Patience(), CLOCK, World(CLOCK))
     assert sandbox.player("main") is sandbox.player("main")
     with pytest.raises(LineError, match="1 players already"):
         sandbox.player("second")

@@ -99,7 +99,7 @@ async def test_staying_up_plays_what_is_typed_to_the_end_of_the_input(
             settings=settings,
             engine_factory=FakeEngine,
             on_event=seen.append,
-            on_ready=lambda sandbox: addresses.append(sandbox.address),
+            on_ready=lambda online: addresses.append(online.sandbox.address),
         )
     assert [event.kind for event in seen] == [EventKind.SAY, EventKind.NOTE, EventKind.SAY, EventKind.NOTE]
     assert "Can't play the line 'dance'" in seen[1].text
@@ -115,7 +115,7 @@ async def test_staying_up_without_any_input(settings: Settings, monkeypatch: pyt
             settings=settings,
             engine_factory=FakeEngine,
             on_event=lambda event: None,
-            on_ready=lambda sandbox: ready.set(),
+            on_ready=lambda online: ready.set(),
         )
     )
     async with asyncio.timeout(TIMEOUT_S):

@@ -5,7 +5,7 @@ import pytest
 
 from bot.sandbox import LineError, Refusal, Sandbox
 from bot.sandbox.refusals import Refusals
-from tests.sandbox.tiny_bot import TinyBot
+from tests.sandbox.tiny_bot import TinyBot, picture
 
 GET = "/channels/{channel_id}/messages"
 
@@ -88,6 +88,27 @@ async def test_permissions_that_are_revoked(sandbox: Sandbox, bot: TinyBot) -> N
     assert guild.me is not None
 
 
+async def test_mishaps_as_a_player_says_them(sandbox: Sandbox, bot: TinyBot) -> None:
+    channel = await channel_of(bot, "general")
+    said = await sandbox.play("happens permission revoked: attach files")
+    assert said[-1].text == "permission revoked: attach files"
+    await channel.send("words are allowed")
+    with pytest.raises(discord.Forbidden):
+        await channel.send(file=picture())
+    with pytest.raises(LineError, match="'rain' is no permission that could be revoked: say one as in"):
+        await sandbox.play("happens permission revoked: rain")
+    with pytest.raises(LineError, match="Say who has left"):
+        await sandbox.play("happens member left")
+    await sandbox.play("as alice")
+    await sandbox.play("say hello")
+    (guild,) = bot.guilds
+    alice = (await anext(channel.history(limit=1))).author
+    assert (await guild.fetch_member(alice.id)).name == "alice"
+    await sandbox.play("happens member left: alice")
+    with pytest.raises(discord.NotFound):
+        await guild.fetch_member(alice.id)
+
+
 async def test_a_member_who_leaves_and_a_guild_that_goes(sandbox: Sandbox, bot: TinyBot) -> None:
     await sandbox.play("as alice")
     (guild,) = bot.guilds
@@ -97,5 +118,8 @@ async def test_a_member_who_leaves_and_a_guild_that_goes(sandbox: Sandbox, bot: 
     removed = bot.wait_for("guild_remove", timeout=5)
     await sandbox.happens("guild deleted")
     assert (await removed).id == guild.id
+    assert [guild async for guild in bot.fetch_guilds()] == [], "the doctor asks for these"
+    with pytest.raises(discord.NotFound):
+        await bot.fetch_guild(guild.id)
     with pytest.raises(LineError, match="'meteor'"):
         await sandbox.happens("meteor")

@@ -21,11 +21,15 @@ main()
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without telling it")
 @pytest.mark.parametrize(
-    ("number", "start"),
-    [(signal.SIGTERM, ""), (signal.SIGINT, ""), (signal.SIGTERM, "signal.signal(signal.SIGINT, signal.SIG_IGN)")],
-    ids=["SIGTERM", "SIGINT", "SIGTERM where SIGINT is ignored"],
+    ("number", "start", "waiting"),
+    [
+        (signal.SIGTERM, "", "wait 60\nas bob\nas carol\n"),
+        (signal.SIGINT, "", ""),
+        (signal.SIGTERM, "signal.signal(signal.SIGINT, signal.SIG_IGN)", ""),
+    ],
+    ids=["SIGTERM with lines that wait", "SIGINT", "SIGTERM where SIGINT is ignored"],
 )
-def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals, start: str) -> None:
+def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals, start: str, waiting: str) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("DALLE_BOT_", "DISCORD_"))}
@@ -42,7 +46,7 @@ def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals, start: s
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write("as alice\n")
+            process.stdin.write(f"as alice\n{waiting}")
             process.stdin.flush()
             assert any("now playing as alice" in line for line in process.stdout)
             assert list(temporary.glob("dalle-bot-sandbox-*"))

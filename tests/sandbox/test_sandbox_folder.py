@@ -1,0 +1,58 @@
+"""Whose folder it is, and who has it now."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from bot.errors import ConfigError
+from bot.sandbox import sandbox_folder
+from bot.sandbox.sandbox_folder import SandboxFolder
+
+
+def test_a_new_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
+    folder = SandboxFolder.open(tmp_path / "new" / "folder")
+    assert folder.state() is None
+    folder.save(b"state", {"1": b"one"}, ["1"])
+    folder.close()
+    if os.name != "nt":
+        assert stat.S_IMODE((tmp_path / "new" / "folder" / "discord").stat().st_mode) == 0o700
+    again = SandboxFolder.open(tmp_path / "new" / "folder")
+    assert (again.state(), again.attachment("1"), again.attachment("../lock")) == (b"state", b"one", None)
+    again.close()
+
+
+def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "dalle-bot.sqlite3").touch()
+    with pytest.raises(ConfigError, match=r"--data: .* holds dalle-bot.sqlite3 and is no sandbox's: name an empty"):
+        SandboxFolder.open(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["dalle-bot.sqlite3"]
+    with pytest.raises(ConfigError, match="sqlite3 is a file; name a folder"):
+        SandboxFolder.open(tmp_path / "dalle-bot.sqlite3")
+    with pytest.raises(ConfigError, match="can't be used"):
+        SandboxFolder.open(tmp_path / "dalle-bot.sqlite3" / "below")
+
+
+def test_a_first_start_that_was_cut_short_is_begun_again(tmp_path: Path) -> None:
+    SandboxFolder.open(tmp_path).close()
+    folder = SandboxFolder.open(tmp_path)
+    assert folder.state() is None
+    folder.close()
+
+
+def test_one_sandbox_at_a_time(tmp_path: Path) -> None:
+    first = SandboxFolder.open(tmp_path)
+    with pytest.raises(ConfigError, match=r"another sandbox uses .*: stop it, or name another folder"):
+        SandboxFolder.open(tmp_path, wait_s=0)
+    first.close()
+    SandboxFolder.open(tmp_path, wait_s=0).close()
+
+
+def test_a_state_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = SandboxFolder.open(tmp_path)
+    folder.save(b"12345", {}, [])
+    monkeypatch.setattr(sandbox_folder, "MAX_STATE_BYTES", 4)
+    with pytest.raises(ConfigError, match=r"is damaged \(it has more than 4 bytes"):
+        folder.state()
+    folder.close()
