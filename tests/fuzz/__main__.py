@@ -5,10 +5,10 @@ A failing input is made as small as possible and put into the corpus, where the 
 
 import argparse
 import sys
-import time
 import traceback
 
 from tests.fuzz.fuzzing import fuzz, replay
+from tests.fuzz.progress import Progress
 from tests.fuzz.targets import TARGETS
 
 
@@ -20,15 +20,12 @@ def main() -> int:
     options = parser.parse_args()
     target = TARGETS[options.target]
     num_kept = replay(target)
-    began_s = time.monotonic()
-
-    def tell(count: int) -> None:
-        print(f"\r{target.name}: {count:,} inputs, {time.monotonic() - began_s:.0f} s", end="", flush=True)
-
-    report = fuzz(target, options.inputs, options.seed, on_batch=tell)
+    progress = Progress(target.name, sys.stderr)
+    report = fuzz(target, options.inputs, options.seed, on_batch=progress.tell)
+    progress.end()
     print(
-        f"\r{target.name}: {report.num_inputs:,} inputs and {num_kept} kept ones, seed {options.seed}, "
-        f"{time.monotonic() - began_s:.0f} s, the slowest {report.slowest_s * 1000:.1f} ms"
+        f"{target.name}: {report.num_inputs:,} inputs and {num_kept} kept ones, seed {options.seed}, "
+        f"{progress.seconds:.0f} s, the slowest {report.slowest_s * 1000:.1f} ms"
     )
     if report.found is None:
         return 0
