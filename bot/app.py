@@ -15,6 +15,7 @@ from typing import Final
 import aiohttp
 import discord
 
+from bot.c_heap import share_freed_memory
 from bot.catalogues import Languages
 from bot.client import DalleBot
 from bot.cogs.privacy_policy import PrivacyPolicy
@@ -77,6 +78,7 @@ async def open_app(
     Raises StoreError if the database can't be used or another bot uses it, ConfigError if a catalogue, the privacy
     policy or the file of rules is damaged, or a cluster can't be used.
     """
+    share_freed_memory()
     languages = await asyncio.to_thread(Languages.load)
     policy = PrivacyPolicy(settings.privacy.policy_file)
     await asyncio.to_thread(policy.read, ENGLISH.code)

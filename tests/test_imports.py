@@ -39,6 +39,7 @@ FLOORS: Final = {
     2: {"bot.checkpoints", "bot.demo", "bot.fetch"},
     1: {"bot.models"},
     0: {
+        "bot.c_heap",
         "bot.catalogues",
         "bot.config",
         "bot.config_loading",

@@ -4,7 +4,6 @@ Whatever a stage learns lives in one pytree, its state. The state is saved as a 
 at the step that it was saved at and draws the batches that it would have drawn.
 """
 
-import ctypes
 import json
 import math
 import os
@@ -30,10 +29,6 @@ Metrics = dict[str, Any]
 
 SAVE_EVERY_S = 60.0
 LOG_EVERY_STEPS = 20
-
-# Parameters of mallopt, from glibc's malloc.h.
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_MAX = -4
 
 
 @dataclass(frozen=True)
@@ -98,15 +93,6 @@ def use_every_core() -> None:
         jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     except RuntimeError:
         pass  # JAX runs already, with the devices that it has
-
-
-def keep_freed_memory() -> None:
-    """Has the C library, where it is glibc, keep what a step frees for the next one: to get hundreds of megabytes from
-    the kernel anew costs up to half of a step of the VQGAN."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def spread(batch: Any) -> Any:

@@ -12,6 +12,7 @@ from PIL import Image
 from rich.console import Console
 from safetensors import SafetensorError, safe_open
 
+from bot.c_heap import keep_freed_memory
 from bot.checkpoints import clip, dalle_bart, vqgan
 from bot.checkpoints.arrays import write_msgpack
 from bot.checkpoints.places import Places, extract, places_by_name
@@ -19,7 +20,7 @@ from bot.checkpoints.tokenizers import ClipTokenizer, PromptTokenizer
 from bot.demo import train_clip, train_dalle_bart, train_vqgan
 from bot.demo.codebook import Codebook
 from bot.demo.folder import FolderPictures
-from bot.demo.loop import Stage, keep_freed_memory, run_stage, use_every_core
+from bot.demo.loop import Stage, run_stage, use_every_core
 from bot.demo.pictures import DrawnPictures, Pictures
 from bot.demo.samples import clip_samples, dalle_bart_samples, vqgan_samples
 from bot.demo.stage_name import StageName
