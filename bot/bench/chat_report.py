@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -14,7 +14,7 @@ from bot.bench.chat_accounts import Account, ExpectedPixels, Outcome, judge, str
 from bot.bench.chat_bot_report import BotReport
 from bot.bench.chat_plan import ChatPlan
 from bot.bench.chat_record import ChatRecord
-from bot.bench.goal_table import goal_table
+from bot.bench.goal_table import Row, goal_table
 from bot.sandbox.interactions import ACKNOWLEDGE_S
 
 MAX_ACK_P99_S: Final = 0.5
@@ -159,9 +159,15 @@ class ChatReport:
             "missed": self.misses(),
         }
 
+    def _rows(self) -> Iterable[Row]:
+        """What is shown to people, with the goals."""
+        return _ROWS
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         figures = self.to_json()
-        yield goal_table(f"{self.plan.users} users for {self.plan.seconds:g} s, {self.bot.model}", _ROWS, figures)
+        yield goal_table(
+            f"{self.plan.users} users for {self.plan.seconds:g} s, {self.bot.model}", self._rows(), figures
+        )
         for told, number in sorted(self.refusals.items()):
             yield f"Refused {number} times: {told}"
         for block in figures["loop_blocks_worst"]:
@@ -182,7 +188,7 @@ def _percentile(values: Sequence[float], percent: float) -> float | None:
     return float(np.percentile(values, percent)) if values else None
 
 
-_ROWS: Final = (
+_ROWS: Final[Sequence[Row]] = (
     ("commands sent", "sent", "{}".format, ""),
     ("  refused by the limits", "refused", "{}".format, ""),
     ("  not answered in time", "unanswered", "{}".format, "0"),

@@ -1,6 +1,6 @@
 """What `bench chat --faults` found: the figures of `bench chat`, the faults that came, and goals of its own. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,8 +9,10 @@ from rich.table import Table
 
 from bot.bench.chat_accounts import Outcome
 from bot.bench.chat_report import MAX_EXAMPLES, ChatReport
+from bot.bench.goal_table import Row
 
 KILLED: Final = "bot killed and started anew"
+_GOALS: Final = frozenset({"lost", "doubled", "wrong"})  # of those of `bench chat`
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class FaultReport(ChatReport):
                 yield f"{number} {what}; the goal is none."
         if not self.jobs:
             yield "no command became a job."
+
+    def _rows(self) -> Iterable[Row]:
+        for label, key, form, goal in super()._rows():
+            yield label, key, form, goal if key in _GOALS else ""
+        yield "problems of the store", "store_problems", "{}".format, "0"
 
     def to_json(self) -> dict[str, Any]:
         """As its base, with the faults."""

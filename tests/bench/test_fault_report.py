@@ -1,7 +1,10 @@
 """What a soak counts, and what it does not."""
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime
+
+from rich.console import Console
 
 from bot.bench.chat_accounts import Account, Outcome, judge
 from bot.bench.chat_plan import ChatPlan
@@ -27,6 +30,18 @@ def test_what_is_slow_is_no_miss() -> None:
     assert figures["faults"] == {"429": 2, "500": 3}
     assert figures["faults_injected"] == 5
     assert (figures["lost"], figures["doubled"], figures["wrong"]) == (0, 0, 0)
+
+
+def test_the_table_has_the_goals_of_a_soak_and_no_others() -> None:
+    console = Console(width=120, file=io.StringIO())
+    with console.capture() as said:
+        console.print(report(faults={"500": 3}, store_problems=("job a is still queued",)))
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.get().splitlines() if "│" in line]
+    rows = [row for row in cells if len(row) == 3]
+    goals = {label: goal for label, _, goal in rows if goal}
+    assert goals == {"lost": "0", "doubled": "0", "wrong": "0", "problems of the store": "0"}
+    assert ["answer, 99 %", "0.100 s", ""] in rows
+    assert ["problems of the store", "1", "0"] in rows
 
 
 def test_a_failure_that_is_told_is_no_miss_and_one_that_is_not_is_lost() -> None:
