@@ -12,8 +12,22 @@ import pytest
 CI = Path(__file__).parents[1] / ".ci"
 FLAW = {"id": "PYSEC-1", "aliases": ["CVE-1"], "fix_versions": ["1.1"]}
 OWN = {"name": "dalle-bot", "skip_reason": "not there"}
-UNKNOWN = {"name": "obscure", "skip_reason": "not there"}
-UNREACHED = "urllib3.exceptions.NewConnectionError: refused\nERROR: nobody answers"
+UNKNOWN = {"name": "obscure", "skip_reason": "Dependency not found on PyPI: obscure (1.0)"}
+NO_PIP_AUDIT = (
+    "WARNING: Retrying after connection broken by 'NewConnectionError'\n"
+    "ERROR: Could not find a version that satisfies the requirement pip-audit==2.10.1 (from versions: {versions})\n"
+    "ERROR: No matching distribution found for pip-audit==2.10.1"
+)
+BLOCKED = (
+    "ERROR:pip_audit._cli:Could not connect to PyPI's vulnerability feed\n"
+    "ERROR:pip_audit._cli:Tip: your network may be blocking this service. Try another service with `-s SERVICE`\n"
+    "pip-audit ended with 1"
+)
+OFFLINE = "urllib3.exceptions.MaxRetryError: no\nrequests.exceptions.ConnectionError: Pool\npip-audit ended with 1"
+HANDLED = (
+    "requests.exceptions.ConnectTimeout: Pool\nDuring handling of that\nTypeError: no version\npip-audit ended with 1"
+)
+QUOTED = "ValueError: CVE-1, a ReadTimeout after which a ConnectionError timed out\npip-audit ended with 1"
 
 
 def package(*flaws: dict[str, Any]) -> dict[str, Any]:
@@ -39,11 +53,34 @@ def read(tmp_path: Path, packages: list[dict[str, Any]] | None, log: str, *optio
         ([package(), OWN], "", (0, 0), "1 of 2 packages were looked up, 0 vulnerabilities are known of them."),
         ([package(FLAW)], "", (1, 1), "aiohttp 1.0: PYSEC-1 (CVE-1), mended in 1.1"),
         ([package(), UNKNOWN], "", (0, 1), "NOT AUDITED: obscure"),
+        ([package(), UNKNOWN], "", (0, 1), "\nDependency not found on PyPI: obscure (1.0)\nLook where they come from "),
         ([OWN, UNKNOWN], "", (0, 1), "NOT AUDITED: none of 2 packages is known to whoever was asked."),
+        (
+            [OWN, UNKNOWN],
+            "",
+            (0, 1),
+            "\nDependency not found on PyPI: obscure (1.0)\nA mirror may have packages and no ",
+        ),
         ([], "", (1, 1), "NOT AUDITED: pip-audit was shown no package."),
-        (None, UNREACHED, (0, 1), "NOT AUDITED: nobody could be asked about vulnerabilities. ERROR: nobody answers"),
-        (None, "pip-audit ended with 124", (0, 1), "NOT AUDITED: nobody could be asked"),
-        (None, "KeyError: 'vulns'\npip-audit ended with 1", (1, 1), "NOT AUDITED: pip-audit failed."),
+        (None, NO_PIP_AUDIT.format(versions="none"), (0, 1), "nobody could be asked about vulnerabilities. ERROR: No "),
+        (None, NO_PIP_AUDIT.format(versions="1.0, 2.0"), (1, 1), "pip-audit failed. ERROR: No matching distribution"),
+        (None, BLOCKED, (0, 1), "nobody could be asked about vulnerabilities. ERROR:pip_audit._cli:Tip: "),
+        (
+            None,
+            OFFLINE,
+            (0, 1),
+            "nobody could be asked about vulnerabilities. requests.exceptions.ConnectionError: Pool",
+        ),
+        (None, HANDLED, (1, 1), "NOT AUDITED: pip-audit failed. TypeError: no version"),
+        (None, QUOTED, (1, 1), "NOT AUDITED: pip-audit failed. ValueError: CVE-1,"),
+        (
+            None,
+            "pip-audit ended with 124",
+            (0, 1),
+            "nobody could be asked about vulnerabilities. pip-audit ended with 124.",
+        ),
+        (None, "pip-audit ended with 1", (1, 1), "NOT AUDITED: pip-audit failed. pip-audit ended with 1."),
+        (None, "KeyError: 'vulns'\npip-audit ended with 1", (1, 1), "NOT AUDITED: pip-audit failed. KeyError: 'vulns'"),
         (None, "", (1, 1), "NOT AUDITED: pip-audit failed. no word about why"),
     ],
 )
@@ -62,9 +99,10 @@ def offline(tmp_path: Path) -> dict[str, str]:
     """The environment of a machine on which pip reaches nobody."""
     programs = tmp_path / "programs"
     programs.mkdir()
-    pip = "echo 'ERROR: No matching distribution found (from versions: none)' >&2; exit 1"
-    make = f'mkdir -p "$3/bin"; ln -s {sys.executable} "$3/bin/python"; printf "#!/bin/sh\\n{pip}\\n" > "$3/bin/pip"'
-    (programs / "python3").write_text(f'#!/bin/sh\n{make}\nchmod +x "$3/bin/pip"\n')
+    (programs / "pip").write_text(f'#!/bin/sh\necho "{NO_PIP_AUDIT.format(versions="none")}" >&2\nexit 1\n')
+    (programs / "pip").chmod(0o755)
+    make = f'mkdir -p "$3/bin"; ln -s {sys.executable} "$3/bin/python"; ln -s {programs}/pip "$3/bin/pip"'
+    (programs / "python3").write_text(f"#!/bin/sh\n{make}\n")
     (programs / "python3").chmod(0o755)
     return {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
 
