@@ -28,8 +28,7 @@ from tests.sandbox_guild import guild_of
 pytestmark = pytest.mark.fault
 
 LASTS_S: Final = 2.0
-# The second one on a machine that is very busy.
-REFUSALS: Final = ("The bot's database has a problem (id ", "The application did not respond")
+REFUSAL: Final = "The bot's database has a problem (id "
 
 Fault = Callable[[Path, Store], AbstractContextManager[None]]
 
@@ -68,6 +67,8 @@ async def test_jobs_in_every_state_end_once(
     fault: Fault,
 ) -> None:
     monkeypatch.setattr("bot.cogs.services.Deliveries", partial(Deliveries, record_pauses_s=(0.1,)))
+    # It is the bot that must know when to give up, on a busy machine too.
+    monkeypatch.setattr("bot.sandbox.interactions.ACKNOWLEDGE_S", TIMEOUT_S)
     may_arrive = hold_pictures_back(monkeypatch)
     roomy = settings.model_copy(update={"queue": QueueSettings(max_jobs=9, max_jobs_per_user=9)})
     gate = Gate()
@@ -93,7 +94,7 @@ async def test_jobs_in_every_state_end_once(
             gate.open()
             for line, player in (("/imagine prompt:a tree images:1", "main"), ("click Approve", "moderator")):
                 refused = await sandbox.play(line, TIMEOUT_S, player)
-                assert refused[-1].text.startswith(REFUSALS), refused
+                assert refused[-1].text.startswith(REFUSAL), refused
             await asyncio.sleep(LASTS_S)
         for index in range(3):
             await stage.job(JobState.DELIVERED, index=index)
