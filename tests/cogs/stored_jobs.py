@@ -31,6 +31,7 @@ from bot.language import ENGLISH
 from bot.requests import Finished, Queued, Result, Sampling, Update
 from bot.shards import ALL_SHARDS
 from bot.store import FINAL_STATES, CaseRecord, JobOutline, JobRecord, JobState, JobStore, Store, may_move
+from tests.clock import Clock
 from tests.cogs.desk import refusal
 from tests.store.samples import new_job
 
@@ -140,14 +141,6 @@ class IdleExecutor:
 
     async def cancel(self, job_id: str) -> bool:
         return False
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 class StoredJobs:

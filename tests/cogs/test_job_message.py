@@ -9,18 +9,11 @@ import pytest
 from bot.cogs.job_message import TOKEN_LIFE_S, UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, JobMessage, Shown
 from bot.language import ENGLISH
 from bot.render import Controls, Picture, Rendered
+from tests.clock import Clock
 
 JOB_ID = "0123456789ab"
 TEXT = Rendered("Queued, place 2.")
 PICTURE = Rendered("done", Picture("a.png", b"png", "A picture"))
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Setup:
@@ -99,7 +92,7 @@ async def test_the_same_words_are_sent_again_to_drop_a_picture_and_then_no_more(
 
 async def test_the_bots_own_token_takes_over_before_the_interactions_dies() -> None:
     setup = Setup()
-    setup.clock.now += TOKEN_LIFE_S
+    setup.clock.now_s += TOKEN_LIFE_S
     assert await setup.message.show(TEXT) is Shown.DONE
     assert setup.counts() == (0, 1)
 
@@ -147,7 +140,7 @@ async def test_failures_of_the_last_way_are_logged_and_may_be_tried_again(
     error: Exception, shown: Shown, caplog: pytest.LogCaptureFixture
 ) -> None:
     setup = Setup()
-    setup.clock.now += TOKEN_LIFE_S
+    setup.clock.now_s += TOKEN_LIFE_S
     setup.by_bot.side_effect = [error, None]
     assert await setup.message.show(TEXT) is shown
     assert "message 99 could not be edited" in caplog.text

@@ -2,17 +2,10 @@ from pathlib import Path
 
 from bot.cogs.mirror_backlog import FIRST_PAUSE_S, LONGEST_PAUSE_S, MirrorBacklog, Part
 from bot.store import Store
+from tests.clock import Clock
 from tests.store.samples import url_of
 
 GUILD, OTHER = 7, 8
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 async def test_what_is_left_outlives_a_restart(tmp_path: Path) -> None:

@@ -6,15 +6,8 @@ import discord
 
 from bot.cogs.job_message import TOKEN_LIFE_S
 from bot.cogs.progress_note import EDIT_INTERVAL_S, ProgressNote, write_to
+from tests.clock import Clock
 from tests.cogs.desk import refusal
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def make_note(*outcomes: Exception | None) -> tuple[ProgressNote, Clock, AsyncMock]:
