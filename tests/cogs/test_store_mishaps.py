@@ -1,7 +1,5 @@
 """A database that is locked, full or moved away under the real client in a sandbox: sentences, and nothing lost."""
 
-import sqlite3
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ from bot.sandbox import Sandbox
 from bot.store import JobState, JobStore, NewJob
 from tests.conftest import OpenStage, eventually
 from tests.store.full_disk import full_disk
+from tests.store.samples import locked
 
 pytestmark = pytest.mark.fault
 
@@ -32,8 +31,7 @@ async def test_a_locked_database_refuses_new_jobs_and_loses_no_old_one(
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
         await stage.begin("/imagine prompt:a red circle images:2", player="first")
         await stage.job(JobState.RUNNING)
-        with closing(sqlite3.connect(settings.data_dir / STORE_FILE, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with locked(settings.data_dir / STORE_FILE):
             gate.open()
             assert (await stage.answer("/imagine prompt:a blue star")).text.startswith(PROBLEM)
             await eventually(lambda: num_pictures(sandbox) > 0)

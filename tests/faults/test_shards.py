@@ -23,7 +23,7 @@ from tests.faults.lives import KILLED, PROCESSES, Order, live
 from tests.faults.town import Town, town
 from tests.invariants import check_store, states_of
 from tests.store.postgres import PostgresServer
-from tests.store.samples import run_sql
+from tests.store.samples import let_leases_end, run_sql
 
 pytestmark = pytest.mark.fault
 
@@ -75,7 +75,7 @@ class Bot:
 
     def let_leases_end(self, owner: str) -> None:
         """As thirty seconds do in which nobody renews them."""
-        run_sql(self._url, "UPDATE shard_leases SET expires_at = clock_timestamp() WHERE owner = :owner", owner=owner)
+        let_leases_end(self._url, owner)
 
 
 async def set_soon(ready: ReadyEvent) -> None:

@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -24,6 +23,7 @@ from tests.conftest import TIMEOUT_S, Limits, OpenStage, Stage
 from tests.faults.store_faults import StoreFaults
 from tests.invariants import check_store, states_of
 from tests.sandbox_guild import guild_of
+from tests.store.samples import locked
 
 pytestmark = pytest.mark.fault
 
@@ -33,11 +33,8 @@ REFUSAL: Final = "The bot's database has a problem (id "
 Fault = Callable[[Path, Store], AbstractContextManager[None]]
 
 
-@contextmanager
-def locked(file: Path, store: Store) -> Iterator[None]:
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
+def locked_out(file: Path, store: Store) -> AbstractContextManager[None]:
+    return locked(file)
 
 
 @contextmanager
@@ -57,7 +54,7 @@ def missing(file: Path, store: Store) -> Iterator[None]:
     os.rename(aside, file)
 
 
-@pytest.mark.parametrize("fault", [locked, full, missing])
+@pytest.mark.parametrize("fault", [locked_out, full, missing])
 async def test_jobs_in_every_state_end_once(
     open_stage: OpenStage,
     sandbox: Sandbox,

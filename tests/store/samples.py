@@ -1,5 +1,8 @@
-"""Jobs and pictures for the tests of the store."""
+"""Jobs and pictures for the tests of the store, and what other programs do to its database."""
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,19 @@ def run_sql(url: str, statement: str, **values: Any) -> list[Any]:
     with engine.begin() as connection:
         result = connection.execute(text(statement), values)
         return list(result) if result.returns_rows else []
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Another program writes to an SQLite database, and doesn't end."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def let_leases_end(url: str, owner: str) -> None:
+    """As the time does in which an owner of shards doesn't renew them."""
+    run_sql(url, "UPDATE shard_leases SET expires_at = clock_timestamp() WHERE owner = :owner", owner=owner)
 
 
 def new_job(number: int = 1, **changes: Any) -> NewJob:

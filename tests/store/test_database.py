@@ -1,10 +1,8 @@
 import asyncio
 import logging
 import os
-import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from bot.store.database import create_blocking_engine, create_engine, describe, 
 from bot.store.refusals import UNKNOWN, refusals_of
 from tests.store.full_disk import full_disk
 from tests.store.postgres import PostgresServer
-from tests.store.samples import new_job
+from tests.store.samples import locked, new_job
 
 JOB = NewJob(prompt="a red circle", num_images=1, seed=1, user_id=1, channel_id=2, interaction_id=3)
 
@@ -36,13 +34,6 @@ def url_of(file: Path) -> str:
 async def open_and_close(url: str, busy_timeout_s: float = 5) -> None:
     async with Store.open(url, busy_timeout_s=busy_timeout_s):
         pass
-
-
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
 
 
 @pytest.mark.fault

@@ -8,7 +8,7 @@ import pytest
 from bot.shards import Shards
 from bot.store import LeaseStore, Store
 from tests.store.postgres import PostgresServer
-from tests.store.samples import run_sql
+from tests.store.samples import let_leases_end
 
 LEASE_S = 600.0
 LOW, HIGH = Shards(4, (0, 1)), Shards(4, (2, 3))
@@ -27,11 +27,6 @@ async def leases(url: str) -> AsyncIterator[LeaseStore]:
 
 async def holders(leases: LeaseStore) -> dict[int, str]:
     return {lease.shard: lease.owner for lease in await leases.held()}
-
-
-def let_pass(url: str, owner: str) -> None:
-    """All of an owner's time."""
-    run_sql(url, "UPDATE shard_leases SET expires_at = clock_timestamp() WHERE owner = :owner", owner=owner)
 
 
 async def test_each_shard_has_one_owner(leases: LeaseStore) -> None:
@@ -62,7 +57,7 @@ async def test_of_many_that_want_the_same_at_once_one_gets_it(url: str) -> None:
 async def test_what_is_not_renewed_is_over_and_goes_to_others(leases: LeaseStore, url: str) -> None:
     await leases.take("low", LOW, LEASE_S)
     await leases.take("high", HIGH, LEASE_S)
-    let_pass(url, "low")
+    let_leases_end(url, "low")
     assert await leases.renew("low", LOW, LEASE_S, 0.0) is None
     assert await holders(leases) == {2: "high", 3: "high"}
     assert await leases.take("standby", LOW, LEASE_S)
@@ -80,7 +75,7 @@ async def test_renewing_puts_the_end_off_and_tells_what_others_want(leases: Leas
     assert after[2] == before[2]
     # A process with two shards wants it once.
     assert await leases.renew("high", HIGH, LEASE_S, 0.0) == 2.5
-    let_pass(url, "low")
+    let_leases_end(url, "low")
     assert await leases.renew("high", HIGH, LEASE_S, 0.0) == 0.0
 
 
@@ -97,5 +92,5 @@ async def test_another_number_of_shards_is_in_the_way(leases: LeaseStore, url: s
     assert not await leases.take("other", Shards(3, (2,)), LEASE_S)
     in_the_way = await leases.in_the_way("other", Shards(3, (2,)))
     assert {(each.owner, each.count) for each in in_the_way} == {("low", 4)}
-    let_pass(url, "low")
+    let_leases_end(url, "low")
     assert await leases.take("other", Shards(3, (2,)), LEASE_S)

@@ -1,7 +1,6 @@
 """Transactions as metrics: what is timed, what counts as a failure and what does not."""
 
 import asyncio
-import sqlite3
 import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from bot.store.refusals import LOCKED
 from bot.store.watched import kind_of
 from bot.telemetry.metrics import STORE_ERRORS, Metrics
 from tests.conftest import TIMEOUT_S, eventually
+from tests.store.samples import locked
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float:
@@ -62,13 +62,8 @@ async def test_transactions_are_timed_by_what_they_do(store: Store, metrics: Met
 
 
 async def test_a_locked_database_is_counted_once(store: Store, metrics: Metrics, file: Path) -> None:
-    other = sqlite3.connect(file, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        with pytest.raises(StoreError, match="locked"):
-            await store.jobs.create(new_job("0000000000aa"))
-    finally:
-        other.close()
+    with locked(file), pytest.raises(StoreError, match="locked"):
+        await store.jobs.create(new_job("0000000000aa"))
     assert errors(metrics) == {"locked": 1}
     await store.jobs.create(new_job("0000000000aa"))
     assert errors(metrics) == {"locked": 1}
