@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import aiohttp
 import pytest
 from blockbuster import blockbuster_ctx
 from sqlalchemy import URL
@@ -22,7 +23,7 @@ from bot.app import App, open_app, serving
 from bot.catalogues import Languages
 from bot.config import QueueSettings, Settings
 from bot.engine.base import Engine
-from bot.engine.fake import FakeEngine
+from bot.engine.fake import FakeEngine, Gate
 from bot.sandbox import Event, EventKind, Patience, Sandbox
 from bot.store import JobRecord, JobState, JobStore, NewJob
 from bot.store.database import BUSY_TIMEOUT_S, parse_url, sqlite_file
@@ -160,6 +161,29 @@ class Stage:
                     assert event.t_s < ACK_LIMIT_S
                     return event
         raise AssertionError(f"{line!r} was not answered")
+
+    async def begin_running(self, line: str, *, player: str = "main") -> Event:
+        """The same of a line whose job is being drawn then."""
+        acknowledged = await self.begin(line, player=player)
+        await self.job(JobState.RUNNING)
+        return acknowledged
+
+    async def leave_running(self, line: str, gate: Gate) -> Event:
+        """The same, and the bot goes offline. gate: of the engine, which may end."""
+        acknowledged = await self.begin_running(line)
+        await self.app.bot.close()
+        gate.open()
+        return acknowledged
+
+    async def messages(self, channel_id: str) -> list[dict[str, Any]]:
+        """What everybody sees in a channel, newest first."""
+        headers = {"Authorization": f"Bot {self.sandbox.token}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.get(f"{self.sandbox.address}/api/v10/channels/{channel_id}/messages?limit=100") as response,
+        ):
+            found: list[dict[str, Any]] = await response.json()
+            return found
 
     async def job(self, state: JobState, *, index: int = -1) -> JobRecord:
         """The newest job, or another one, once it is in `state`."""

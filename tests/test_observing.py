@@ -135,8 +135,7 @@ async def test_a_queue_shows_its_length_and_age(open_stage: OpenStage, served: S
 async def test_jobs_of_an_earlier_run_count_as_resumed(open_stage: OpenStage, served: Settings) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin(DRAW)
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running(DRAW)
     gate.open()
     async with open_stage() as stage, probing(stage, served) as probe:
         await stage.job(JobState.DELIVERED)

@@ -224,10 +224,7 @@ async def test_a_restart_keeps_to_the_settings(open_stage: OpenStage) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
         await change(stage, language="de")
-        await stage.begin(DRAW)
-        await stage.job(JobState.RUNNING)
-        await stage.app.bot.close()
-        gate.open()
+        await stage.leave_running(DRAW, gate)
         await change(stage, result_format="webp", max_condition_scale=0.5)
     async with open_stage() as stage:
         job = await stage.job(JobState.DELIVERED)

@@ -13,7 +13,7 @@ from bot.cogs.log_page import PAGE_SIZE
 from bot.engine.fake import FakeEngine, Gate
 from bot.errors import StoreError
 from bot.sandbox.errors import LineError
-from bot.store import AuditAction, AuditRecord, AuditStore, JobState
+from bot.store import AuditAction, AuditRecord, AuditStore
 from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 from tests.sandbox_guild import guild_of
 
@@ -65,8 +65,7 @@ def direct_messages(stage: Stage) -> list[str]:
 async def test_what_moderators_do_with_others_jobs_is_recorded_and_shown(open_stage: OpenStage) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin("/imagine prompt:a red circle images:2")
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running("/imagine prompt:a red circle images:2")
         await stage.play("as moderator")
         await stage.play("click Cancel")
         gate.open()

@@ -4,7 +4,6 @@ acknowledged is delivered once, or failed with its user told, and the store says
 import asyncio
 from typing import Any
 
-import aiohttp
 import discord
 import pytest
 
@@ -40,17 +39,6 @@ def impatient(stage: Stage) -> None:
     stage.app.bot.services.deliveries.words.pauses_s = (0.02,) * 5
 
 
-async def messages(stage: Stage, channel: str) -> list[dict[str, Any]]:
-    """What everybody sees in a channel, newest first."""
-    headers = {"Authorization": f"Bot {stage.sandbox.token}"}
-    async with (
-        aiohttp.ClientSession(headers=headers) as session,
-        session.get(f"{stage.sandbox.address}/api/v10/channels/{channel}/messages?limit=100") as response,
-    ):
-        found: list[dict[str, Any]] = await response.json()
-        return found
-
-
 async def ended(stage: Stage, job_id: str) -> JobRecord:
     """A job in its last state."""
     async with asyncio.timeout(20):
@@ -66,7 +54,7 @@ async def check(stage: Stage, *, delivered: int, failed: int = 0) -> None:
     jobs = [await ended(stage, job_id) for job_id in stage.job_ids]
     assert [job.state for job in jobs].count(JobState.DELIVERED) == delivered
     assert [job.state for job in jobs].count(JobState.FAILED) == failed
-    seen = [m for channel in {str(job.channel_id) for job in jobs} for m in await messages(stage, channel)]
+    seen = [m for channel in {str(job.channel_id) for job in jobs} for m in await stage.messages(channel)]
     shown = [file["filename"] for message in seen for file in message["attachments"]]
     assert sorted(shown) == sorted(f"dalle-bot-{job.id}.png" for job in jobs if job.state is JobState.DELIVERED)
     controls = [match for message in seen for match in map(CONTROL.fullmatch, _custom_ids(message)) if match]
@@ -94,8 +82,7 @@ def _custom_ids(message: dict[str, Any]) -> list[str]:
 async def test_a_connection_that_is_lost_costs_no_job(open_stage: OpenStage, happenings: tuple[str, ...]) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin(DRAW)
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running(DRAW)
         for what in happenings:
             await stage.sandbox.happens(what)
         gate.open()
@@ -171,7 +158,7 @@ async def test_an_answer_that_nobody_can_find_again_is_told_that_its_job_failed(
         await stage.sandbox.refuse(reset(EDIT_BY_TOKEN, is_applied=False, times=2))
         await stage.begin(DRAW)
         await check(stage, delivered=0, failed=1)
-        (message,) = await messages(stage, str((await stage.job(JobState.FAILED)).channel_id))
+        (message,) = await stage.messages(str((await stage.job(JobState.FAILED)).channel_id))
     assert message["content"] == "**a red circle**\nDiscord did not take the answer to the command."
 
 
@@ -202,8 +189,7 @@ async def test_uploads_with_the_bots_own_token_too(open_stage: OpenStage, monkey
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
         impatient(stage)
-        await stage.begin(DRAW)
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running(DRAW)
         await stage.sandbox.advance_clock(TOKEN_LIFE_S)
         await stage.sandbox.refuse(Refusal(*EDIT_BY_BOT, 503))
         await stage.sandbox.refuse(reset(EDIT_BY_BOT, is_applied=False, min_bytes=1))
@@ -220,8 +206,7 @@ async def test_giving_up_at_the_global_rate_limit_does_not_hold_up_others(
     monkeypatch.setattr(job_message, "EDIT_TIMEOUT_S", 0.6)
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
         impatient(stage)
-        await stage.begin(DRAW)
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running(DRAW)
         await stage.sandbox.advance_clock(TOKEN_LIFE_S)
         limit = Refusal(*EDIT_BY_BOT, 429, is_global=True, retry_after_s=1000.0)
         await stage.sandbox.refuse(limit)
@@ -239,7 +224,7 @@ async def test_a_failure_is_told_before_it_is_recorded(open_stage: OpenStage) ->
         await stage.begin(DRAW)
         await check(stage, delivered=0, failed=1)
         job = await stage.job(JobState.FAILED)
-        (message,) = await messages(stage, str(job.channel_id))
+        (message,) = await stage.messages(str(job.channel_id))
         assert message["content"] == f"**a red circle**\n{job.error}"
 
 
@@ -263,7 +248,7 @@ async def test_a_further_message_that_discord_took_is_not_sent_twice(open_stage:
         await stage.sandbox.refuse(fault)
         await stage.begin("/imagine prompt:a red circle prompt2:a blue star images:1")
         await check(stage, delivered=2)
-        assert len(await messages(stage, str((await stage.job(JobState.DELIVERED)).channel_id))) == 2
+        assert len(await stage.messages(str((await stage.job(JobState.DELIVERED)).channel_id))) == 2
 
 
 async def test_a_further_message_that_discord_did_not_take_is_told(open_stage: OpenStage) -> None:

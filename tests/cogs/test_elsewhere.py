@@ -83,10 +83,7 @@ async def test_a_restart_edits_the_message_in_direct_messages(open_stage: OpenSt
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate), settings=everywhere) as stage:
         await stage.play(DIRECT)
-        await stage.begin(DRAW)
-        await stage.job(JobState.RUNNING)
-        await stage.app.bot.close()
-        gate.open()
+        await stage.leave_running(DRAW, gate)
     async with open_stage(settings=everywhere) as stage:
         await stage.job(JobState.DELIVERED)
         assert posts_by_bot(stage) == []
@@ -123,8 +120,7 @@ async def test_after_fifteen_minutes_it_comes_as_a_direct_message(open_stage: Op
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate), settings=everywhere) as stage:
         await stage.play(FRIENDS)
-        await stage.begin(DRAW)
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running(DRAW)
         await stage.sandbox.advance_clock(16 * 60)
         gate.open()
         job = await stage.job(JobState.DELIVERED)
@@ -136,10 +132,7 @@ async def test_after_a_restart_it_comes_as_a_direct_message(open_stage: OpenStag
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate), settings=everywhere) as stage:
         await stage.play(ABROAD)
-        await stage.begin(DRAW)
-        await stage.job(JobState.RUNNING)
-        await stage.app.bot.close()
-        gate.open()
+        await stage.leave_running(DRAW, gate)
     async with open_stage(settings=everywhere) as stage:
         await stage.job(JobState.DELIVERED)
         assert len(posts_by_bot(stage)) == 1
@@ -160,8 +153,7 @@ async def test_help_about_and_queue(open_stage: OpenStage, everywhere: Settings,
         assert about.is_ephemeral
         assert "in 1 server." in about.text
         await stage.sandbox.play(place, player="one")
-        await stage.begin(DRAW, player="one")
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running(DRAW, player="one")
         page = await stage.answer("/queue")
         assert page.is_ephemeral
         assert page.text.startswith("1. a red circle")
@@ -226,8 +218,7 @@ async def test_no_more_messages_than_discord_takes(open_stage: OpenStage, everyw
 async def test_a_result_in_direct_messages_makes_no_jobs_where_they_are_off(open_stage: OpenStage) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin(f"{DRAW} private:true")
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running(f"{DRAW} private:true")
         await stage.sandbox.advance_clock(16 * 60)
         gate.open()
         await stage.job(JobState.DELIVERED)
@@ -291,10 +282,7 @@ async def test_forms_and_forged_controls_are_refused_too(open_stage: OpenStage, 
 async def test_a_job_goes_on_where_the_bot_was_closed_meanwhile(open_stage: OpenStage, settings: Settings) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin(DRAW)
-        await stage.job(JobState.RUNNING)
-        await stage.app.bot.close()
-        gate.open()
+        await stage.leave_running(DRAW, gate)
     async with open_stage(settings=closed_to(settings, 1)) as stage:
         await stage.job(JobState.DELIVERED)
         await guild_of(stage)

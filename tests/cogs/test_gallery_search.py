@@ -185,8 +185,7 @@ async def test_a_search_that_the_model_is_too_busy_for_is_a_sentence(
     monkeypatch.setattr(gallery_search, "TEXT_TIMEOUT_S", 0.05)
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin("/imagine prompt:a red circle images:1", player="another")
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running("/imagine prompt:a red circle images:1", player="another")
         said = (await stage.play("/gallery prompt:a circle"))[-1]
         assert said.text == "The model is too busy to read this now. Try again in a minute."
         gate.open()

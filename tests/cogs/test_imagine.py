@@ -192,8 +192,7 @@ async def test_a_failed_job_says_why_in_its_message_and_the_next_one_works(open_
 async def test_after_the_tokens_fifteen_minutes_the_bots_own_token_delivers(open_stage: OpenStage) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        acknowledged = await stage.begin("/imagine prompt:a red circle")
-        await stage.job(JobState.RUNNING)
+        acknowledged = await stage.begin_running("/imagine prompt:a red circle")
         await stage.sandbox.advance_clock(16 * 60)
         gate.open()
         job = await stage.job(JobState.DELIVERED)
@@ -254,8 +253,7 @@ async def test_an_answer_that_comes_too_late_ends_the_job(
 async def test_a_shutdown_during_a_job_tells_its_message(open_stage: OpenStage) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin("/imagine prompt:a red circle")
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running("/imagine prompt:a red circle")
         await stage.app.bot.close()
         last = edits(stage.sandbox.requests, BY_TOKEN)[-1]
         assert last.payload["content"].endswith("The bot is going offline. This job goes on when it is back.")

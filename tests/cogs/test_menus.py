@@ -87,8 +87,7 @@ async def test_of_a_result_its_prompt_is_drawn_also_where_it_is_shown_once_more(
 async def test_what_is_unfinished_or_deleted(open_stage: OpenStage) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin("/imagine prompt:a red circle images:1", player="another")
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running("/imagine prompt:a red circle images:1", player="another")
         for menu in ("Draw this", "Remix"):
             assert await answer_alone(stage, f"menu {menu}") == "This job is not finished yet."
         gate.open()

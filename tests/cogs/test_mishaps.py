@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bot.engine.fake import FakeEngine, Gate
-from bot.sandbox import Event, Exchange, Refusal
+from bot.sandbox import Exchange, Refusal
 from bot.store import JobState
 from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 
@@ -19,13 +19,6 @@ TOKEN_LIFE_S = 15 * 60
 LARGE_BYTES = 2000
 
 
-async def begin_running(stage: Stage, player: str = "main") -> Event:
-    """A job that a gate holds while it is drawn."""
-    acknowledged = await stage.begin(DRAW, player=player)
-    await stage.job(JobState.RUNNING)
-    return acknowledged
-
-
 def edits(stage: Stage, template: str) -> list[Exchange]:
     return [e for e in stage.sandbox.requests if e.method == "PATCH" and e.path_template == template]
 
@@ -37,7 +30,7 @@ async def test_a_job_whose_message_is_gone_ends_without_one(
 ) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await begin_running(stage)
+        await stage.begin_running(DRAW)
         await stage.sandbox.happens(what)
         if is_token_dead:
             await stage.sandbox.advance_clock(TOKEN_LIFE_S)
@@ -55,7 +48,7 @@ async def test_a_job_of_somebody_who_left_is_delivered(open_stage: OpenStage) ->
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
         await stage.play("as alice")
-        await begin_running(stage)
+        await stage.begin_running(DRAW)
         await stage.sandbox.happens("member left", "alice")
         await stage.sandbox.advance_clock(TOKEN_LIFE_S)
         gate.open()
@@ -69,7 +62,7 @@ async def test_a_permission_that_is_revoked_is_not_missed_while_the_token_lives(
 ) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await begin_running(stage)
+        await stage.begin_running(DRAW)
         await stage.sandbox.happens("permission revoked", permission=permission)
         gate.open()
         await stage.job(JobState.DELIVERED)
@@ -85,7 +78,7 @@ async def test_a_permission_that_is_missing_later_is_told_where_it_can_be(
 ) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        acknowledged = await begin_running(stage)
+        acknowledged = await stage.begin_running(DRAW)
         await stage.sandbox.happens("permission revoked", permission=permission)
         await stage.sandbox.advance_clock(TOKEN_LIFE_S)
         gate.open()
@@ -127,7 +120,7 @@ async def test_every_way_to_a_job_names_what_is_missing_before_it(open_stage: Op
 async def test_a_token_that_dies_while_the_job_waits(open_stage: OpenStage) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(num_slots=3, gate=gate)) as stage:
-        await begin_running(stage)
+        await stage.begin_running(DRAW)
         waiting = await stage.begin(DRAW, player="second")
         assert "Queued, place 1" in waiting.text
         await stage.sandbox.advance_clock(TOKEN_LIFE_S)

@@ -66,10 +66,7 @@ async def test_what_a_start_could_not_read_is_read_later(
 ) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin(DRAW)
-        await stage.job(JobState.RUNNING)
-        await stage.app.bot.close()
-        gate.open()
+        await stage.leave_running(DRAW, gate)
     outlines, faults = JobStore.outlines, [StoreError("It is locked.")] * 3
 
     async def locked(store: JobStore) -> Any:

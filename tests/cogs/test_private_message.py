@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
-import aiohttp
 import discord
 import pytest
 
@@ -58,8 +57,7 @@ async def test_a_repeated_job_stays_private(open_stage: OpenStage) -> None:
 async def test_after_fifteen_minutes_the_pictures_come_as_a_direct_message(open_stage: OpenStage) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin(DRAW)
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running(DRAW)
         await stage.sandbox.advance_clock(16 * 60)
         gate.open()
         job = await stage.job(JobState.DELIVERED)
@@ -74,8 +72,7 @@ async def test_closed_direct_messages_are_recorded(open_stage: OpenStage, caplog
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
         await stage.play("as hermit")
-        await stage.begin(DRAW)
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running(DRAW)
         await stage.sandbox.advance_clock(16 * 60)
         gate.open()
         job = await stage.job(JobState.EXPIRED)
@@ -86,10 +83,7 @@ async def test_closed_direct_messages_are_recorded(open_stage: OpenStage, caplog
 async def test_after_a_restart_the_pictures_come_as_a_direct_message(open_stage: OpenStage) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin(DRAW)
-        await stage.job(JobState.RUNNING)
-        await stage.app.bot.close()
-        gate.open()
+        await stage.leave_running(DRAW, gate)
     async with open_stage() as stage:
         await stage.job(JobState.DELIVERED)
         (sent,) = direct_messages(stage)
@@ -117,12 +111,7 @@ def posts_with(stage: Stage, job: JobRecord) -> list[Exchange]:
 async def seen_by_user(stage: Stage, job: JobRecord) -> list[dict[str, Any]]:
     """The direct messages with a job's pictures."""
     channel_id = posts_with(stage, job)[0].path.split("/")[2]
-    headers = {"Authorization": f"Bot {stage.sandbox.token}"}
-    async with (
-        aiohttp.ClientSession(headers=headers) as session,
-        session.get(f"{stage.sandbox.address}/api/v10/channels/{channel_id}/messages?limit=100") as response,
-    ):
-        found = await response.json()
+    found = await stage.messages(channel_id)
     return [message for message in found if any(job.id in file["filename"] for file in message["attachments"])]
 
 

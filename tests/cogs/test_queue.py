@@ -15,8 +15,7 @@ from tests.conftest import TIMEOUT_S, OpenStage
 async def test_ones_own_jobs_are_listed_and_cancelled_from_the_list(open_stage: OpenStage) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(num_slots=2, gate=gate)) as stage:
-        await stage.begin("/imagine prompt:first images:2", player="one")
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running("/imagine prompt:first images:2", player="one")
         await stage.begin("/imagine prompt:second images:2", player="two")
         await stage.sandbox.play("as alice", player="alice")
         await stage.begin("/imagine prompt:hers images:2", player="alice")
@@ -44,8 +43,7 @@ async def test_ones_own_jobs_are_listed_and_cancelled_from_the_list(open_stage: 
 async def test_a_button_of_an_old_list_says_what_became_of_the_job(open_stage: OpenStage) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin("/imagine prompt:a red circle images:2", player="one")
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running("/imagine prompt:a red circle images:2", player="one")
         await stage.play("/queue")
         gate.open()
         await stage.job(JobState.DELIVERED)
@@ -81,8 +79,7 @@ async def test_the_list_in_german(open_stage: OpenStage) -> None:
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
         await stage.play("as anna in de")
         await stage.sandbox.play("as anna in de", player="one")
-        await stage.begin("/zeichne beschreibung:ein Kreis bilder:2", player="one")
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running("/zeichne beschreibung:ein Kreis bilder:2", player="one")
         assert (await stage.answer("/warteschlange")).text.endswith("[1 abbrechen]")
         assert (await stage.play("click Abbrechen"))[-1].text == "ein Kreis\nAbgebrochen von @anna."
         gate.open()

@@ -108,8 +108,7 @@ async def test_a_server_full_of_jobs_refuses_everybody(open_stage: OpenStage) ->
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
         await stage.app.store.guilds.change((await guild_of(stage)).id, 1, guild_max_jobs=1)
-        await stage.begin(DRAW)
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running(DRAW)
         await stage.play("as alice")
         refused = await stage.answer(DRAW)
         assert refused.text == "This server may have 1 unfinished job in all, and it has 1. Ask again when one is done."

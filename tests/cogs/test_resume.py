@@ -30,10 +30,7 @@ def edits_by_bot(sandbox: Sandbox) -> list[Exchange]:
 async def test_a_restart_resumes_the_job_in_the_same_message(open_stage: OpenStage) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        acknowledged = await stage.begin("/imagine prompt:a red circle images:2 seed:5")
-        await stage.job(JobState.RUNNING)
-        await stage.app.bot.close()
-        gate.open()
+        acknowledged = await stage.leave_running("/imagine prompt:a red circle images:2 seed:5", gate)
     async with open_stage() as stage:
         job = await stage.job(JobState.DELIVERED)
         contents = [exchange.payload["content"] for exchange in edits_by_bot(stage.sandbox)]
@@ -237,10 +234,7 @@ async def test_a_job_that_can_not_be_taken_up_tells_its_message(
 ) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        acknowledged = await stage.begin("/imagine prompt:one")
-        await stage.job(JobState.RUNNING)
-        await stage.app.bot.close()
-        gate.open()
+        acknowledged = await stage.leave_running("/imagine prompt:one", gate)
     monkeypatch.setattr(LocalExecutor, "submit", AsyncMock(side_effect=InvalidPromptError("No words.")))
     async with open_stage() as stage:
         failed = await stage.job(JobState.FAILED)
@@ -255,10 +249,7 @@ async def test_a_job_stays_for_the_next_start_if_the_engine_is_gone(
     caplog.set_level("INFO")
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin("/imagine prompt:one")
-        await stage.job(JobState.RUNNING)
-        await stage.app.bot.close()
-        gate.open()
+        await stage.leave_running("/imagine prompt:one", gate)
     with monkeypatch.context() as patched:
         patched.setattr(LocalExecutor, "submit", AsyncMock(side_effect=ExecutorClosedError("No model.")))
         async with open_stage():

@@ -29,8 +29,7 @@ async def test_a_locked_database_refuses_new_jobs_and_loses_no_old_one(
 ) -> None:
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
-        await stage.begin("/imagine prompt:a red circle images:2", player="first")
-        await stage.job(JobState.RUNNING)
+        await stage.begin_running("/imagine prompt:a red circle images:2", player="first")
         with locked(settings.data_dir / STORE_FILE):
             gate.open()
             assert (await stage.answer("/imagine prompt:a blue star")).text.startswith(PROBLEM)

@@ -104,10 +104,7 @@ async def test_a_resumed_job_goes_on_in_its_language(open_stage: OpenStage) -> N
     gate = Gate()
     async with open_stage(lambda: FakeEngine(gate=gate)) as stage:
         await stage.play("as anna in de")
-        await stage.begin("/zeichne beschreibung:ein roter Kreis bilder:2")
-        await stage.job(JobState.RUNNING)
-        await stage.app.bot.close()
-        gate.open()
+        await stage.leave_running("/zeichne beschreibung:ein roter Kreis bilder:2", gate)
     async with open_stage() as stage:
         await stage.job(JobState.DELIVERED)
         edits = [e.payload["content"].splitlines() for e in stage.sandbox.requests if e.method == "PATCH"]
