@@ -13,6 +13,7 @@ from bot.backups.sqlite_copy import copy_database
 from bot.errors import StoreError
 from bot.store.database import parse_url, sqlite_file
 from bot.store.explaining import refuse_remains
+from bot.store.in_use import refuse_vanished
 from bot.store.restore_mark import refuse_half_restored
 
 
@@ -37,12 +38,14 @@ def make_backup(store_url: str, pictures: Path, path: Path) -> BackupReport:
     """
     url = parse_url(store_url)
     refuse_half_restored(url)
+    source = sqlite_file(url)
+    if source is not None and not source.exists():
+        refuse_vanished(url)
     refuse_remains(url)
     now = datetime.now(UTC)
     file = path / f"dalle-bot-{now:%Y%m%dT%H%M%SZ}.tar" if path.is_dir() else path
     if file.exists():
         raise StoreError(f"{file} is there already: name another file, or a folder.")
-    source = sqlite_file(url)
     with new_archive(file) as archive, tempfile.TemporaryDirectory(dir=file.parent) as folder:
         database = Path(folder) / "database"
         if source is None:

@@ -20,10 +20,17 @@ from bot.private_files import FILE_MODE
 from bot.store.database import BUSY_TIMEOUT_S, create_blocking_engine, describe, make_folder, sqlite_file
 from bot.store.explaining import explained_refusals_of, refuse_place
 from bot.store.lock_holders import holders_of_files
+from bot.store.refusals import Refusal
 
 WAIT_S: Final = 30.0  # a predecessor may still be saying goodbye
 _POLL_S: Final = 0.2
 _LOCK: Final = 0x64616C6C66  # of PostgreSQL's, beside the writers' one
+
+_VANISHED: Final = Refusal(
+    "is gone, and a bot that runs uses it still.",
+    "Stop that bot. Then put what was there back, or run `dalle-bot restore FILE` with the newest backup.",
+    is_lasting=True,
+)
 
 Release = Callable[[], None]
 
@@ -60,15 +67,16 @@ def store_kept_alone(url: URL, *, wait_s: float = 0.0) -> Iterator[None]:
         release()
 
 
-def is_in_use(url: URL) -> bool:
-    """Whether a bot runs on it, or a restore. Takes it for a moment. Raises StoreError."""
+def refuse_vanished(url: URL) -> None:
+    """For a database that was found missing, or without tables: raises StoreFaultError if a bot runs on it. Takes it
+    for a moment."""
     file = sqlite_file(url)
     if file is not None and not _lock_file(file).exists():
-        return False
+        return
     release = _take(url)
-    if release is not None:
-        release()
-    return release is None
+    if release is None:
+        raise _VANISHED.error(describe(url))
+    release()
 
 
 def _refusal(url: URL) -> StoreFaultError:

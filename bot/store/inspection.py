@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Final
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, column, func, inspect, select, table
+from sqlalchemy import Connection, column, func, inspect, select, table
 
 from bot.store.database import create_blocking_engine, describe, parse_url, sqlite_file
 from bot.store.explaining import explained_refusals_of, refuse_full_disk, refuse_place, refuse_remains
-from bot.store.in_use import is_in_use
+from bot.store.in_use import refuse_vanished
 from bot.store.migrate import migration_config
-from bot.store.refusals import DAMAGED, Refusal
+from bot.store.refusals import DAMAGED
 from bot.store.restore_mark import refuse_half_restored
 from bot.store.schema import jobs, shard_leases
 from bot.store.states import FINAL_STATES, JobState
@@ -52,11 +52,6 @@ class Inspection:
 
 _NONE: Final = Waiting(0, None)
 _REVIEW: Final = frozenset({JobState.IN_REVIEW})
-_VANISHED: Final = Refusal(
-    "is gone, and a bot that runs uses it still.",
-    "Stop that bot. Then put what was there back, or run `dalle-bot restore FILE` with the newest backup.",
-    is_lasting=True,
-)
 
 
 def inspect_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Inspection:
@@ -70,7 +65,7 @@ def inspect_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Ins
     script = ScriptDirectory.from_config(migration_config())
     newest = script.get_current_head() or ""
     if file is not None and not file.exists():
-        _refuse_vanished(parsed)
+        refuse_vanished(parsed)
     refuse_remains(parsed)
     if file is not None and not file.exists():
         return Inspection(name, False, None, newest, True, _NONE, _NONE)
@@ -96,13 +91,8 @@ def inspect_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Ins
     finally:
         engine.dispose()
     if not seen.is_there:
-        _refuse_vanished(parsed)
+        refuse_vanished(parsed)
     return seen
-
-
-def _refuse_vanished(url: URL) -> None:
-    if is_in_use(url):
-        raise _VANISHED.error(describe(url))
 
 
 def _check_pages(name: str, connection: Connection) -> None:

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from sqlalchemy import DDL, URL
 from sqlalchemy.schema import CreateSchema, DropSchema, ExecutableDDLElement
 
-from bot.errors import StoreError, StoreFaultError
+from bot.errors import StoreFaultError
 from bot.lasting_file import sync_folder, write_lasting
 from bot.store.database import BUSY_TIMEOUT_S, create_blocking_engine, describe, sqlite_file
 from bot.store.explaining import explained_refusals_of
@@ -66,15 +66,19 @@ class _FileMark:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise StoreError(f"{self._file} can't be read: {_reason(error)}. Check the disk and the rights.") from error
+            raise StoreFaultError(
+                f"{self._file} can't be read: {_reason(error)}.",
+                "Give this user the right to read it, or see to its disk.",
+            ) from error
 
     def set(self, stamp: str) -> None:
         try:
             write_lasting(self._file, stamp.encode())
             sync_folder(self._file.parent)
         except OSError as error:
-            raise StoreError(
-                f"{self._file} can't be written: {_reason(error)}. Check the disk and the rights."
+            raise StoreFaultError(
+                f"{self._file} can't be written: {_reason(error)}.",
+                "Give this user the right to write it, or see to its disk.",
             ) from error
 
     def remove(self) -> None:
@@ -83,7 +87,9 @@ class _FileMark:
                 self._file.unlink()
             sync_folder(self._file.parent)
         except OSError as error:
-            raise StoreError(f"{self._file} can't be deleted: {_reason(error)}. Delete it by hand.") from error
+            raise StoreFaultError(
+                f"{self._file} can't be deleted: {_reason(error)}.", "Delete it by hand.", is_lasting=True
+            ) from error
 
 
 class _SchemaMark:
@@ -113,7 +119,9 @@ class _SchemaMark:
 def _checked(stamp: str, where: str) -> str:
     """It becomes part of a path or of a statement."""
     if _STAMP.fullmatch(stamp) is None:
-        raise StoreError(f"{where} is not what `dalle-bot restore` writes: find out who did, and delete it.")
+        raise StoreFaultError(
+            f"{where} is not what `dalle-bot restore` writes.", "Find out who did, and delete it.", is_lasting=True
+        )
     return stamp
 
 

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from sqlalchemy import make_url
 
+from bot.backups import make_backup
 from bot.config import TelemetrySettings
 from bot.doctor.finding import Outcome, Status
 from bot.doctor.store_checks import check_queue, check_running, check_shards, check_store
@@ -126,12 +127,14 @@ def test_a_database_that_was_emptied(file: Path) -> None:
     assert fault_of(file) == (EMPTY.found, EMPTY.cure)
 
 
-async def test_a_database_that_is_gone_while_a_bot_runs(file: Path) -> None:
+async def test_a_database_that_is_gone_while_a_bot_runs(file: Path, tmp_path: Path) -> None:
     async with store_in_use(make_url(url(file))), Store.open(url(file)):
         await asyncio.to_thread(file.unlink)
         found, cure = await asyncio.to_thread(fault_of, file)
         assert found == "is gone, and a bot that runs uses it still."
         assert cure.startswith("Stop that bot. Then put what was there back, or run `dalle-bot restore FILE`")
+        with pytest.raises(StoreFaultError, match="a bot that runs uses it still"):
+            await asyncio.to_thread(make_backup, url(file), tmp_path / "none", tmp_path / "backup.tar")
     for part in file.parent.glob("*-*"):
         part.unlink()
     assert (await asyncio.to_thread(store_of, file)).status is Status.OK, "its lock file alone says nothing"
