@@ -221,6 +221,17 @@ def test_sandbox_prints_one_json_object_and_nothing_else(call: Call) -> None:
 
 
 @pytest.mark.usefixtures("opened")
+def test_the_sandbox_logs_what_the_settings_say(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "/imagine prompt:a red circle images:2"
+    assert "came: command" not in call("sandbox", "--say", line, "--json").err
+    monkeypatch.setenv("DALLE_BOT_LOG__LEVEL", "debug")
+    log = call("sandbox", "--say", line, "--json").err
+    assert re.search(r"DEBUG +bot\.telemetry\.discord_traffic: interaction \d+ came: command", log)
+    assert re.search(r"POST /api/v10/interactions/\d+/\[redacted\]/callback: 200 after \d\.\d{3} s", log)
+    assert [state for state in ("queued", "running", "delivering", "delivered") if f" is {state}" not in log] == []
+
+
+@pytest.mark.usefixtures("opened")
 def test_a_line_that_can_not_be_played_is_wrong_usage(call: Call) -> None:
     outcome = call("sandbox", "--say", "dance")
     assert outcome.code == 2

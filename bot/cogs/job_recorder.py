@@ -115,6 +115,7 @@ class JobRecorder:
     async def _make(self, state: JobState, move: _Move) -> None:
         try:
             await move()
+            _log.debug("job %s is %s", self.job_id, state)
         except IllegalMoveError as refusal:
             # It was committed by a call that timed out, or somebody else has moved the job.
             if state not in FINAL_STATES:

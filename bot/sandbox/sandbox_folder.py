@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from bot.errors import ConfigError
 from bot.lasting_file import sync_folder, write_lasting
+from bot.private_files import make_private_folder
 from bot.small_file import TooLargeError, read_small
 
 LOCK_WAIT_S: Final = 10.0  # a predecessor whose bot was killed still writes what it knows
@@ -34,7 +35,7 @@ class SandboxFolder:
             if folder.exists():
                 _check(folder)
             own = folder / _DISCORD
-            own.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(own)
             lock = FileLock(own / "lock", thread_local=False)
             lock.acquire(timeout=wait_s)
         except Timeout:
@@ -74,7 +75,7 @@ class SandboxFolder:
     def save(self, state: bytes, attachments: Mapping[str, bytes], all_ids: Collection[str]) -> None:
         """Replaces the state as a whole or not at all. attachments: new ones, by id. all_ids: of those that the state
         names; others are deleted. Raises OSError."""
-        self._files.mkdir(mode=0o700, exist_ok=True)
+        make_private_folder(self._files)
         for attachment_id, data in attachments.items():
             write_lasting(self._files / attachment_id, data)
             self._names.add(attachment_id)

@@ -4,6 +4,7 @@ That is also where an interaction's answer can be seen, whichever command, butto
 """
 
 import asyncio
+import logging
 import re
 import time
 from collections import OrderedDict
@@ -26,6 +27,9 @@ _KINDS: Final[Mapping[int, str]] = {
 }
 
 
+_log = logging.getLogger(__name__)
+
+
 class DiscordTraffic:
     """clock: seconds, as time.monotonic."""
 
@@ -36,6 +40,7 @@ class DiscordTraffic:
 
     def arrived(self, interaction_id: int, kind: str) -> None:
         """Discord has sent an interaction. kind: one of INTERACTION_KINDS."""
+        _log.debug("interaction %d came: %s", interaction_id, kind)
         self._metrics.interactions.labels(kind).inc()
         self._unanswered[interaction_id] = self._clock()
         if len(self._unanswered) > MAX_UNANSWERED:
@@ -60,7 +65,9 @@ class DiscordTraffic:
         status = params.response.status
         if status == HTTPStatus.SWITCHING_PROTOCOLS:
             return  # the gateway
-        self._metrics.discord_request.observe(self._clock() - context.began_s)
+        took_s = self._clock() - context.began_s
+        _log.debug("%s %s: %d after %.3f s", params.method, params.url.path, status, took_s)
+        self._metrics.discord_request.observe(took_s)
         if status >= HTTPStatus.BAD_REQUEST:
             self._metrics.discord_errors.labels(kind_of_status(status)).inc()
             return

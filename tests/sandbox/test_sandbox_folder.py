@@ -17,7 +17,8 @@ def test_a_new_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
     folder.save(b"state", {"1": b"one"}, ["1"])
     folder.close()
     if os.name != "nt":
-        assert stat.S_IMODE((tmp_path / "new" / "folder" / "discord").stat().st_mode) == 0o700
+        made = (tmp_path / "new", tmp_path / "new" / "folder", tmp_path / "new" / "folder" / "discord")
+        assert [stat.S_IMODE(folder.stat().st_mode) for folder in made] == [0o700] * 3
     again = SandboxFolder.open(tmp_path / "new" / "folder")
     assert (again.state(), again.attachment("1"), again.attachment("../lock")) == (b"state", b"one", None)
     again.close()
