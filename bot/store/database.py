@@ -27,6 +27,7 @@ from bot.store.turns import WriteTurns
 # Discord allows 3 seconds for an answer, the job is stored first, and a wait inside SQLite can't be cut short.
 BUSY_TIMEOUT_S: Final = 1.5
 CONNECT_TIMEOUT_S: Final = 5
+MAX_CONNECTIONS: Final = 15  # as SQLAlchemy has it, too
 _DRIVERS: Final = ("sqlite+aiosqlite", "postgresql+psycopg")
 _WRITES: Final = "writes"
 # PostgreSQL's advisory locks belong to one database, so any number will do.
@@ -176,7 +177,7 @@ def create_engine(url: URL, busy_timeout_s: float) -> AsyncEngine:
     # A connection that is opened later must not make a new file in place of one that was moved away.
     opened = url if file is None else _existing(url, file)
     with _driver_of(url):
-        engine = create_async_engine(opened, pool_timeout=POOL_TIMEOUT_S, **_options(url, busy_timeout_s))
+        engine = create_async_engine(opened, **_pool(url), **_options(url, busy_timeout_s))
     _prepare(engine.sync_engine, busy_timeout_s)
     return engine
 
@@ -216,6 +217,13 @@ def _driver_of(url: URL) -> Iterator[None]:
             "Run `pip install -e '.[postgres]'`.",
             is_lasting=True,
         ) from error
+
+
+def _pool(url: URL) -> dict[str, Any]:
+    """Connections to a file are kept: each one that is opened takes a new thread, just when there is most to do. Those
+    to a server, which has a limit of its own, are given back down to SQLAlchemy's five."""
+    kept = {"pool_size": MAX_CONNECTIONS, "max_overflow": 0}
+    return {"pool_timeout": POOL_TIMEOUT_S} | (kept if sqlite_file(url) else {})
 
 
 def _options(url: URL, busy_timeout_s: float) -> dict[str, Any]:

@@ -3,17 +3,18 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection, event, make_url
 from sqlalchemy.exc import OperationalError
 
 from bot.errors import StoreError
 from bot.sanction_ladder import SanctionKind
 from bot.store import AuditAction, AuditRecord, NewJob, NewSanction, SanctionRecord, Store
-from bot.store.database import create_blocking_engine, create_engine, describe, parse_url
+from bot.store.database import MAX_CONNECTIONS, create_blocking_engine, create_engine, describe, parse_url
 from bot.store.refusals import UNKNOWN, refusals_of
 from tests.store.full_disk import full_disk
 from tests.store.postgres import PostgresServer
@@ -34,6 +35,18 @@ def url_of(file: Path) -> str:
 async def open_and_close(url: str, busy_timeout_s: float = 5) -> None:
     async with Store.open(url, busy_timeout_s=busy_timeout_s):
         pass
+
+
+async def test_connections_to_a_file_are_kept(file: Path) -> None:
+    opened: list[object] = []
+    async with Store.open(url_of(file)) as store:
+        database = store.jobs._database
+        event.listen(database._engine.sync_engine, "connect", lambda *connection: opened.append(connection))
+        for _ in range(3):
+            async with AsyncExitStack() as all_at_once:
+                for _ in range(MAX_CONNECTIONS):
+                    await all_at_once.enter_async_context(database.reading())
+    assert MAX_CONNECTIONS / 2 < len(opened) <= MAX_CONNECTIONS
 
 
 @pytest.mark.fault
