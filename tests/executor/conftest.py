@@ -73,7 +73,6 @@ def no_blocking_calls() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def engines() -> Iterator[Engines]:
     """A Ray cluster; for tests with the marker `ray`."""
-    # Ray's own import warns of what pydantic is going to drop; this lets it.
     connecting = ray_module("bot.executor.ray.connecting")
     own_cluster = ray_module("bot.executor.ray.own_cluster")
     with own_cluster.own_cluster(4):

@@ -1,6 +1,7 @@
 """Whether tests on a Ray cluster may skip. No Ray is needed here."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,13 @@ def test_without_ray_a_test_skips(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(REQUIRED, raising=False)
     with pytest.raises(pytest.skip.Exception, match=f"{LACKING} can't be imported"):
         ray_module(LACKING)
+
+
+def test_a_module_that_warns_is_imported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As Ray does, of what pydantic is going to drop; here each warning is an error."""
+    (tmp_path / "module_that_warns.py").write_text("import warnings\nwarnings.warn('Old.', DeprecationWarning)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert ray_module("module_that_warns").__name__ == "module_that_warns"
 
 
 def test_where_ray_is_required_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
