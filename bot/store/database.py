@@ -129,7 +129,7 @@ def parse_url(url: str) -> URL:
 def _wrong_url(found: str) -> StoreFaultError:
     return StoreFaultError(
         found,
-        "Write it like sqlite+aiosqlite:////srv/bot.sqlite3 or postgresql+psycopg://user:password@host/name.",
+        "Write it like sqlite+aiosqlite:////srv/bot.sqlite3 or postgresql+psycopg://user@host/name.",
         is_lasting=True,
     )
 
