@@ -126,7 +126,11 @@ class ShardOwner:
         self._check_count(in_the_way, known)
         if not in_the_way:
             return "another process was faster"
-        return f"{in_the_way[0].owner} has {format_ids(lease.shard for lease in in_the_way)}, until it ends"
+        held: dict[str, list[int]] = {}
+        for lease in in_the_way:
+            held.setdefault(lease.owner, []).append(lease.shard)
+        said = "; ".join(f"{owner} has {format_ids(shards)}" for owner, shards in held.items())
+        return f"{said}, until {'it ends' if len(held) == 1 else 'they end'}"
 
     def _check_count(self, in_the_way: Sequence[ShardLease], known: dict[str, ShardLease]) -> None:
         """Raises ConfigError if a process lives that counts otherwise. known: what was seen of each owner first; a dead

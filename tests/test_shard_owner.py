@@ -98,6 +98,20 @@ async def test_a_standby_waits_until_the_owner_has_ended_and_names_it(caplog: py
     await standby.__aexit__(None, None, None)
 
 
+async def test_whoever_waits_for_several_processes_names_what_each_has(caplog: pytest.LogCaptureFixture) -> None:
+    leases, stop = Leases(), asyncio.Event()
+    leases.give("process 7", Shards(4, (0, 2)))
+    leases.give("process 8", Shards(4, (1,)))
+    leases.held.sort(key=lambda lease: lease.shard)
+    waiting = asyncio.create_task(owner_of(leases, shards=Shards(4, (0, 1, 2)), stop=stop).__aenter__())
+    await eventually(lambda: leases.num_looks > 1)
+    stop.set()
+    with pytest.raises(StartCancelledError):
+        await asyncio.wait_for(waiting, TIMEOUT_S)
+    (said,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert said == "waiting for the shards 0-2 of 4: process 7 has 0,2; process 8 has 1, until they end"
+
+
 async def test_a_database_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     leases = Leases(error=StoreError("The database is away."))
     async with asyncio.timeout(TIMEOUT_S):

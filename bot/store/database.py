@@ -17,11 +17,12 @@ from sqlalchemy import URL, Connection, Engine, NullPool, event, make_url, selec
 from sqlalchemy import create_engine as create_sync_engine
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.errors import StoreError, StoreFaultError
 from bot.private_files import make_private_file, make_private_folder
 from bot.shards import ALL_SHARDS, Shards
-from bot.store.refusals import POOL_TIMEOUT_S, blame_lock, refusals_of
+from bot.store.refusals import NOT_UTF8, POOL_TIMEOUT_S, blame_lock, refusals_of
 from bot.store.turns import WriteTurns
 
 # Discord allows 3 seconds for an answer, the job is stored first, and a wait inside SQLite can't be cut short.
@@ -255,6 +256,12 @@ def _prepare(engine: Engine, busy_timeout_s: float) -> None:
         # A cancelled call leaves a cursor behind, and a connection that is closed with one keeps its lock.
         connection.rollback()
 
+    def check_postgresql(connection: Any, record: ConnectionPoolEntry) -> None:
+        psycopg: Any = record.driver_connection
+        if psycopg.info.parameter_status("server_encoding") != "UTF8":
+            connection.close()
+            raise NOT_UTF8.error(describe(engine.url))
+
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(_WRITES, False)
         if is_sqlite:
@@ -265,4 +272,7 @@ def _prepare(engine: Engine, busy_timeout_s: float) -> None:
     if is_sqlite:
         event.listen(engine, "connect", prepare_sqlite)
         event.listen(engine, "invalidate", release_sqlite)
+    else:
+        # Before SQLAlchemy's own first questions, whose answers such a server would give as bytes.
+        event.listen(engine, "connect", check_postgresql, insert=True)
     event.listen(engine, "begin", begin)

@@ -79,6 +79,11 @@ TOO_FEW_RIGHTS: Final = Refusal(
     "Make that user its owner.",
     is_lasting=True,
 )
+NOT_UTF8: Final = Refusal(
+    "keeps its text in another encoding than UTF8, so it can't hold what people write.",
+    "Make another one (`CREATE DATABASE` with `ENCODING 'UTF8' TEMPLATE template0`), and name it in store.url.",
+    is_lasting=True,
+)
 STANDBY: Final = Refusal(
     "can only be read: its server is a standby of another one, or was set to read only.",
     "Name the primary server in store.url.",

@@ -61,10 +61,10 @@ class PostgresServer:
         return self.url(_SHARED)
 
     @contextmanager
-    def database(self) -> Iterator[str]:
+    def database(self, encoding: str = "UTF8") -> Iterator[str]:
         """The URL of a database of its own, without tables."""
         name = f"test_{next(self.numbers)}"
-        self._do(f"CREATE DATABASE {name} TEMPLATE template0")
+        self._do(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")
         try:
             yield self.url(name)
         finally:

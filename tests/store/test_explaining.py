@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import make_url
 
 from bot.errors import StoreError, StoreFaultError
-from bot.store.database import create_blocking_engine
+from bot.store.database import Database, create_blocking_engine, create_engine
 from bot.store.explaining import explained_refusals_of
+from bot.store.inspection import inspect_database
 from bot.store.migrate import migrate
 from tests.store.postgres import PostgresServer
 from tests.store.samples import run_sql
@@ -104,6 +105,21 @@ def test_a_user_with_too_few_rights(postgres: PostgresServer, guest: str) -> Non
         assert fault.found.endswith(NO_RIGHTS)
         assert fault.cure == f"Make that user its owner: `ALTER DATABASE {name} OWNER TO guest`."
         assert fault.is_lasting
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+async def test_a_database_that_can_not_hold_all_text(postgres: PostgresServer, encoding: str) -> None:
+    with postgres.database(encoding) as url:
+        fault = fault_of(url)
+        with pytest.raises(StoreFaultError, match="another encoding than UTF8"):
+            inspect_database(url)
+        engine = create_engine(make_url(url), 5)
+        with pytest.raises(StoreFaultError, match="another encoding than UTF8"):
+            await Database("The database", engine, None).connect()
+        await engine.dispose()
+    assert fault.found.startswith(f"The database {make_url(url).database} on ")
+    assert "ENCODING 'UTF8' TEMPLATE template0" in fault.cure
+    assert fault.is_lasting
 
 
 def test_a_server_that_can_only_be_read(postgres: PostgresServer) -> None:
