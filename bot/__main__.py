@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bot import __version__
+from bot.code_version import code_version
 from bot.commands.backup import backup, restore
 from bot.commands.bench import bench
 from bot.commands.calibrate import calibrate
@@ -49,7 +49,7 @@ app.add_typer(deploy, name="deploy")
 @app.callback(invoke_without_command=True)
 def _version(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     if version:
-        print(__version__)
+        print(code_version())
         raise typer.Exit
 
 

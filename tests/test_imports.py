@@ -41,6 +41,7 @@ FLOORS: Final = {
     0: {
         "bot.c_heap",
         "bot.catalogues",
+        "bot.code_version",
         "bot.config",
         "bot.config_loading",
         "bot.config_values",

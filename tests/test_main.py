@@ -15,8 +15,8 @@ import pytest
 
 import bot.app
 import bot.engine.open
-from bot import __version__
 from bot.checkpoints.arrays import Arrays, read_arrays, write_msgpack
+from bot.code_version import code_version
 from bot.collage import read_metadata
 from bot.config import Settings
 from bot.engine.fake import FakeEngine
@@ -30,7 +30,7 @@ __all__ = ["call", "clean_surroundings", "opened"]
 
 
 def test_the_version(call: Call) -> None:
-    assert call("--version") == Outcome(0, f"{__version__}\n", "")
+    assert call("--version") == Outcome(0, f"{code_version()}\n", "")
 
 
 def test_help_names_every_command_and_needs_no_heavy_library() -> None:

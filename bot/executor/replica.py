@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final, Self
 
-import bot
+from bot.code_version import code_version
 from bot.engine.base import Engine
 from bot.errors import ExecutorClosedError, JobCancelledError, JobFailedError
 from bot.executor.base import EngineState, TextVector, UpdateStream
@@ -55,6 +55,7 @@ class Replica:
 
     async def start(self) -> None:
         """Returns once the engine is ready. Raises ReplicaLostError if it can't be built; its log says why."""
+        await asyncio.to_thread(code_version)
         await self._executor.start()
         while self._executor.engine_load is None:
             self.check()
@@ -89,7 +90,7 @@ class Replica:
         assert load is not None
         assert info is not None
         age_s = time.monotonic() - load.at_s
-        return ReplicaState(self._id, bot.__version__, info, load, age_s, dict(self._demand(load)))
+        return ReplicaState(self._id, code_version(), info, load, age_s, dict(self._demand(load)))
 
     def _demand(self, load: EngineLoad) -> Counter[str]:
         """Images by client, of each job no more than there are slots."""

@@ -98,9 +98,9 @@ async def test_a_cluster_that_asks_for_a_token_is_said_to(engines: Engines, monk
 
 async def test_engines_of_another_version_of_this_project_are_named(engines: Engines) -> None:
     def aged() -> FakeEngine:
-        import bot
+        from bot.executor import replica
 
-        bot.__version__ = "0.0.1"
+        replica.code_version = lambda: "0.0.1"  # type: ignore[assignment]
         return FakeEngine()
 
     await asyncio.to_thread(engines.deploy, "aged", aged, {})

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-import bot
+from bot.code_version import code_version
 from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.executor import replica as replica_module
 from bot.executor.replica import Replica
@@ -27,7 +27,7 @@ async def test_a_job_is_accepted_drawn_and_forgotten() -> None:
         assert Started() in signs
         assert isinstance(signs[-1], Finished)
         state = one.state()
-        assert (state.id, state.version, state.load.num_slots, state.demand) == ("one", bot.__version__, 2, {})
+        assert (state.id, state.version, state.load.num_slots, state.demand) == ("one", code_version(), 2, {})
 
 
 async def test_what_waits_is_said_to_be_alive(monkeypatch: pytest.MonkeyPatch) -> None:

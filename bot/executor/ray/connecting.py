@@ -15,7 +15,7 @@ from typing import Any, Final
 import ray
 from ray.serve.handle import DeploymentHandle
 
-import bot
+from bot.code_version import code_version
 from bot.errors import ConfigError, EngineHungError, NotReadyError
 from bot.executor.base import TextVector
 from bot.executor.ray.joining import GONE, first_line, join, leave, why_there_is_none
@@ -139,7 +139,7 @@ class RayReplicas:
             return await handle.options(method_name="state").remote(replica_id=replica_id)
 
     def _is_ours(self, state: ReplicaState) -> bool:
-        if state.version == bot.__version__:
+        if state.version == code_version():
             return True
         if state.id not in self._others:
             self._others.add(state.id)
@@ -147,7 +147,7 @@ class RayReplicas:
                 "Replica %s runs dalle-bot %s, and this is %s: it gets no jobs.",
                 state.id,
                 state.version,
-                bot.__version__,
+                code_version(),
             )
         return False
 
@@ -182,6 +182,7 @@ async def connect(address: str, application: str, *, timeout_s: float) -> RayRep
     Raises ConfigError.
     """
     was_there = ray.is_initialized()
+    await asyncio.to_thread(code_version)
     try:
         try:
             async with asyncio.timeout(timeout_s):
@@ -216,7 +217,7 @@ async def _first_replica(replicas: RayReplicas, application: str, timeout_s: flo
             if await replicas.states():
                 return
             raise ConfigError(
-                f"The engines of {application} run another version than this one, {bot.__version__}: install the same "
+                f"The engines of {application} run another version than this one, {code_version()}: install the same "
                 "on both."
             )
         await asyncio.sleep(0.5)
