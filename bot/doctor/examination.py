@@ -4,6 +4,7 @@ Where one check fails, those that need what it looked at are skipped and say so;
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -17,6 +18,7 @@ from bot.doctor.discord_checks import (
     check_sessions,
     check_token,
 )
+from bot.doctor.executor_check import check_executor
 from bot.doctor.finding import Finding, Outcome, Status, failed, look, ok, skipped
 from bot.doctor.host_checks import Host, check_device, check_disk, check_memory, check_weights
 from bot.doctor.store_checks import check_queue, check_running, check_shards, check_store
@@ -25,10 +27,12 @@ from bot.store.inspection import Inspection, inspect_database
 
 CHECKS: Final = (
     *("token", "intents", "sessions", "permissions", "clock"),
-    *("device", "weights", "memory"),
+    *("executor", "device", "weights", "memory"),
     *("disk", "store", "queue", "shards"),
 )
 DISCORD_TIMEOUT_S: Final = 15.0
+CLUSTER_TIMEOUT_S: Final = 20.0
+EXECUTOR_TIMEOUT_S: Final = 60.0
 DEVICE_TIMEOUT_S: Final = 60.0
 WEIGHTS_TIMEOUT_S: Final = 60.0
 DISK_TIMEOUT_S: Final = 15.0
@@ -36,6 +40,9 @@ STORE_TIMEOUT_S: Final = 30.0
 
 _REACH: Final = "Check the network, a proxy or firewall in between, and discordstatus.com."
 _DRIVER: Final = "See whether the device answers others (nvidia-smi), and restart the machine if it doesn't."
+_ELSEWHERE: Final = (
+    "Engines of the cluster need it. On a machine of theirs: `DALLE_BOT_EXECUTOR__KIND=local dalle-bot doctor`."
+)
 _STORE: Final = "See whether its server or its disk answers others, and whether store.url names the right one."
 
 
@@ -84,22 +91,24 @@ async def _ask(name: str, check: Callable[[], Awaitable[Outcome]]) -> Finding:
 
 
 async def _host(settings: Settings) -> AsyncIterator[Finding]:
+    yield await look(
+        "executor",
+        lambda: check_executor(settings.executor, timeout_s=CLUSTER_TIMEOUT_S),
+        timeout_s=EXECUTOR_TIMEOUT_S,
+        if_late="`ray status` and `serve status` on a machine of the cluster show more.",
+    )
     host = Host()
-    yield await look(
-        "device",
-        lambda: in_thread(lambda: check_device(settings, host)),
-        timeout_s=DEVICE_TIMEOUT_S,
-        if_late=_DRIVER,
-    )
-    yield await look(
-        "weights",
-        lambda: in_thread(lambda: check_weights(settings, host)),
-        timeout_s=WEIGHTS_TIMEOUT_S,
-        if_late="See whether the disk with the weights answers.",
-    )
-    yield await look(
-        "memory", lambda: in_thread(lambda: check_memory(settings, host)), timeout_s=DEVICE_TIMEOUT_S, if_late=_DRIVER
-    )
+    checks: dict[str, tuple[Callable[[Settings, Host], Outcome], float, str]] = {
+        "device": (check_device, DEVICE_TIMEOUT_S, _DRIVER),
+        "weights": (check_weights, WEIGHTS_TIMEOUT_S, "See whether the disk with the weights answers."),
+        "memory": (check_memory, DEVICE_TIMEOUT_S, _DRIVER),
+    }
+    for name, (check, timeout_s, if_late) in checks.items():
+        if settings.executor.kind == "local" or settings.executor.fallback:
+            work = partial(in_thread, partial(check, settings, host))
+            yield await look(name, work, timeout_s=timeout_s, if_late=if_late)
+        else:
+            yield Finding(name, Status.SKIPPED, _ELSEWHERE, None, 0.0)
     yield await look(
         "disk",
         lambda: in_thread(lambda: check_disk(settings)),

@@ -71,14 +71,19 @@ async def _cluster(settings: ExecutorSettings) -> Replicas | None:
     if settings.kind == "local":
         return None
     try:
-        # Importing Ray takes a second.
-        connect = await asyncio.to_thread(_import_connect)
-        return await connect(settings.address, settings.application, timeout_s=settings.connect_timeout_s)
+        return await join_cluster(settings)
     except ConfigError as error:
         if not settings.fallback:
             raise
         _log.warning("%s The engine runs in this process instead, as executor.fallback says.", error)
         return None
+
+
+async def join_cluster(settings: ExecutorSettings) -> Replicas:
+    """The engines of a cluster, once one of them has answered. Whoever calls this closes them. Raises ConfigError."""
+    # Importing Ray takes a second.
+    connect = await asyncio.to_thread(_import_connect)
+    return await connect(settings.address, settings.application, timeout_s=settings.connect_timeout_s)
 
 
 def _import_connect() -> Callable[..., Awaitable[Replicas]]:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from bot.doctor.examination import CHECKS
+from bot.errors import ConfigError
+from bot.executor import opening
 from bot.sandbox import Sandbox
 from tests.command_line import Call
 
@@ -71,7 +73,7 @@ async def test_no_way_to_discord_is_for_reading_too(call: Call, monkeypatch: pyt
     lines = outcome.out.splitlines()
     assert lines[0].startswith("failed  token       Discord can't be reached")
     assert lines[1].strip().startswith("→ Check the network")
-    assert lines[-1] == "2 of 12 checks failed."
+    assert lines[-1] == "2 of 13 checks failed."
 
 
 async def test_a_wrong_clock(call: Call, discord: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,3 +95,23 @@ async def test_several_failures_at_once_are_all_named(
     assert code == 1
     assert {name for name, check in checks.items() if check["status"] == "failed"} == {"weights", "store"}
     assert {name for name, check in checks.items() if check["status"] == "skipped"} == {"memory", "queue"}
+
+
+async def test_a_bot_whose_cluster_does_not_answer_needs_no_weights(
+    call: Call, discord: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def connect(*_: object, **__: object) -> None:
+        raise ConfigError("No Ray cluster answers.")
+
+    monkeypatch.setattr(opening, "_import_connect", lambda: connect)
+    monkeypatch.setenv("DISCORD_TOKEN", discord.token)
+    monkeypatch.setenv("DALLE_BOT_EXECUTOR__KIND", "ray")
+    monkeypatch.setenv("DALLE_BOT_MODEL__NAME", "mega")
+    code, checks = await examined(call, discord)
+    assert code == 1
+    assert {name for name, check in checks.items() if check["status"] == "failed"} == {"executor"}
+    assert {name for name, check in checks.items() if check["status"] == "skipped"} == {"device", "weights", "memory"}
+    monkeypatch.setenv("DALLE_BOT_EXECUTOR__FALLBACK", "true")
+    _, checks = await examined(call, discord)
+    assert checks["executor"]["status"] == "warning"
+    assert checks["weights"]["status"] == "failed", "the bot would need them now"
