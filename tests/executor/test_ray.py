@@ -5,6 +5,7 @@ not do, and it changes logging.
 """
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -129,6 +130,20 @@ async def test_a_cluster_with_too_few_gpus_is_said_to_have_none(engines: Engines
 async def test_an_application_that_is_not_deployed_is_named(engines: Engines) -> None:
     with pytest.raises(ConfigError, match="dalle-bot deploy ray"):
         await engines.connect("auto", "nothing", timeout_s=1.0)
+
+
+@pytest.mark.parametrize(
+    ("assigned", "threads"),
+    [({"CPU": 2.0}, "2"), ({"CPU": 0.1}, "1"), ({"CPU": 2.0, "GPU": 1.0}, None), ({"CPU": 0.0}, None), ({}, None)],
+)
+def test_an_engine_without_a_gpu_keeps_to_its_cores(
+    monkeypatch: pytest.MonkeyPatch, assigned: dict[str, float], threads: str | None
+) -> None:
+    serving = ray_module("bot.executor.ray.serving")
+    monkeypatch.setenv("NPROC", "")
+    monkeypatch.delenv("NPROC")
+    serving.keep_to_cores(assigned)
+    assert os.environ.get("NPROC") == threads
 
 
 def test_replicas_are_as_many_as_are_three_quarters_busy() -> None:

@@ -3,13 +3,16 @@ each replica is an EngineReplica in a process of its own, with a device group of
 """
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
+import ray
 from ray import serve
 from ray.serve.config import AutoscalingContext, RequestRouterConfig
 from ray.serve.request_router import PendingRequest, RequestRouter, RunningReplica
@@ -25,6 +28,7 @@ from bot.startup import StartUp
 APPLICATION: Final = "dalle-bot"
 DEPLOYMENT: Final = "engine"
 _ROUTER: Final = "bot.executor.ray.serving:ByReplica"
+_XLA_THREADS: Final = "NPROC"  # read by XLA when its CPU backend begins; it has no option for that
 # How busy replicas are to be: less, and some are taken away; more, and some are added.
 TARGET_SHARE: Final = 0.75
 
@@ -52,10 +56,19 @@ class EngineSpec:
     start_up: StartUp | None = None
 
 
+def keep_to_cores(assigned: Mapping[str, float]) -> None:
+    """Has an engine without a GPU compute with as many threads as its replica has cores: Ray only counts those, and
+    XLA takes all of the machine's. Called before there is an engine. assigned: amounts by resource.
+    """
+    if assigned.get("CPU") and not assigned.get("GPU"):
+        os.environ.setdefault(_XLA_THREADS, str(ceil(assigned["CPU"])))
+
+
 class EngineReplica:
     """What Serve runs: an engine and its event loop. spec: called once, in the replica's process."""
 
     def __init__(self, spec: Callable[[], EngineSpec]) -> None:
+        keep_to_cores(ray.get_runtime_context().get_assigned_resources())
         known = spec()
         self._replica = Replica(
             known.engine_factory,
