@@ -76,7 +76,7 @@ async def open_app(
     engine_factory: called once, on the executor's thread. start_up: its start, which closing cancels. stop: ends
     the wait for shards that another process has, with StartCancelledError.
     Raises StoreError if the database can't be used or another bot uses it, ConfigError if a catalogue, the privacy
-    policy or the file of rules is damaged, or a cluster can't be used.
+    policy or the file of rules is damaged, or a cluster can't be used; ClusterNotReadyError if that may pass by itself.
     """
     share_freed_memory()
     languages = await asyncio.to_thread(Languages.load)

@@ -20,6 +20,7 @@
     │   ├── JobCancelledError
     │   ├── JobFailedError            the engine could not finish it; others go on
     │   └── ExecutorClosedError       the program is stopping, or the engine never came up
+    ├── ClusterNotReadyError          a Ray cluster can't be used at the start, and may be later (exit code 1)
     ├── EngineHungError               device or Ray stopped answering; only the end of the process helps (exit code 1)
     ├── StartCancelledError           the program is told to stop while it opens its engine or waits for shards
     └── StoreError                    the database refused, or the disk
@@ -140,6 +141,11 @@ class ExecutorClosedError(JobError):
 class EngineHungError(DalleBotError):
     """The device or Ray stopped answering, and a thread waits for it inside of its code, which nothing can end. Whoever
     catches this leaves the process without waiting for that thread."""
+
+
+class ClusterNotReadyError(DalleBotError):
+    """The Ray cluster can't be used now: a later start may find that it can. What only somebody can mend is a
+    ConfigError."""
 
 
 class StartCancelledError(DalleBotError):

@@ -74,7 +74,7 @@ FLOOR_OF: Final = {part: floor for floor, parts in FLOORS.items() for part in pa
 LIBRARIES: Final = {
     "jax": {part for floor in (1, 2, 3) for part in FLOORS[floor]} | {"bot.executor.worker", "bot.bench"},
     "discord": FLOORS[5] | {"bot.app", "bot.sandbox"},
-    "ray": {f"bot.executor.ray.{name}" for name in ("serving", "connecting", "joining", "own_cluster")},
+    "ray": {f"bot.executor.ray.{name}" for name in ("serving", "connecting", "joining", "membership", "own_cluster")},
 }
 # Whoever imports one of these has JAX loaded.
 SAME_AS: Final = {"jaxlib": "jax", "flax": "jax", "optax": "jax"}

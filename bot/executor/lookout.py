@@ -27,7 +27,7 @@ class Lookout:
                 states = await self._replicas.states()
         except (TimeoutError, ClusterLostError) as error:
             if self._saw_some:
-                _log.warning("The cluster does not answer. %s", str(error) or f"Not within {LOOK_TIMEOUT_S:g} s.")
+                _log.warning("No engine can be asked. %s", str(error) or f"Not within {LOOK_TIMEOUT_S:g} s.")
         except EngineHungError:
             raise
         except Exception:

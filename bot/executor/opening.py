@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from bot.config import ExecutorSettings, QueueSettings, Settings
 from bot.engine.base import Engine
-from bot.errors import ConfigError
+from bot.errors import ClusterNotReadyError, ConfigError
 from bot.executor.local import LocalExecutor
 from bot.executor.queued import QueuedExecutor
 from bot.executor.remote import RemoteExecutor
@@ -32,8 +32,8 @@ async def open_executor(
     """Starts it, and closes it in the end.
 
     engine_factory: for an engine in this process; called once, on a thread of the executor's. start_up: its start,
-    which is cancelled on closing. Raises ConfigError if a cluster is asked for and can't be used, unless
-    `executor.fallback` allows an engine in this process then.
+    which is cancelled on closing. Raises ConfigError, or ClusterNotReadyError if it may pass by itself, where a cluster
+    is asked for and can't be used, unless `executor.fallback` allows an engine in this process then.
     """
     replicas = await _cluster(settings.executor)
     if replicas is not None:
@@ -72,7 +72,7 @@ async def _cluster(settings: ExecutorSettings) -> Replicas | None:
         return None
     try:
         return await join_cluster(settings)
-    except ConfigError as error:
+    except (ConfigError, ClusterNotReadyError) as error:
         if not settings.fallback:
             raise
         _log.warning("%s The engine runs in this process instead, as executor.fallback says.", error)

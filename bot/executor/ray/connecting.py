@@ -1,50 +1,57 @@
 """The bot's side: finds the replicas of a cluster and asks them. Called on the event loop.
 
 Ray's own calls that block run on threads that nobody waits for at the end, should they hang. What is lost is told as
-ReplicaLostError and ClusterLostError; what was set up wrongly is a ConfigError, at the start.
+ReplicaLostError and ClusterLostError; what keeps the bot out at the start is a ConfigError, or a ClusterNotReadyError
+if it may pass by itself.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import ray
-from ray.serve.handle import DeploymentHandle
 
 from bot.code_version import code_version
-from bot.errors import ConfigError, EngineHungError, NotReadyError
+from bot.errors import ClusterNotReadyError, ConfigError, EngineHungError, NotReadyError
 from bot.executor.base import TextVector
-from bot.executor.ray.joining import GONE, first_line, join, leave, why_there_is_none
+from bot.executor.ray.causes import last_line
+from bot.executor.ray.joining import enter, find, leave, take_sigterm_back, why_there_is_none
+from bot.executor.ray.membership import GONE, Membership
 from bot.executor.replicas import ClusterLostError, Refused, ReplicaLostError, ReplicaState, Sign
 from bot.lone_thread import in_thread
 from bot.requests import GenerationRequest
 
 STATES_TIMEOUT_S: Final = 3.0
 LEAVE_TIMEOUT_S: Final = 20.0
-# A cluster that was started anew has another controller, of which those who knew the old one learn nothing.
+# A cluster that was started anew has another controller, of which those who knew the old one learn nothing. And Ray
+# ends a process that has not reached its cluster for a minute.
 REJOIN_AFTER_S: Final = 20.0
 # Ray itself tries for minutes where a cluster answers and does not let it in.
 REJOIN_TIMEOUT_S: Final = 300.0
+FIND_EVERY_S: Final = 5.0
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
 
 class RayReplicas:
-    """Implements Replicas. handle: of the engines' deployment. address, application: where to find it again; None for
-    the address where this process was in the cluster already, and stays."""
+    """Implements Replicas. address, application: where to find the engines again; None for the address where this
+    process was in the cluster already, and stays."""
 
-    def __init__(self, handle: DeploymentHandle[Any], application: str, address: str | None) -> None:
+    def __init__(self, membership: Membership, application: str, address: str | None) -> None:
         # None while this process is in no cluster: Ray's calls with what belongs to the one before may end it.
-        self._handle: DeploymentHandle[Any] | None = handle
+        self._membership: Membership | None = membership
         self._application = application
         self._address = address
         self._known: tuple[str, ...] = ()
         self._others: set[str] = set()
-        self._seen_s = time.monotonic()
+        # When it was last known that the cluster is there.
+        self._alive_s = time.monotonic()
         self._rejoining: asyncio.Task[None] | None = None
         self._has_hung = False
 
@@ -54,48 +61,49 @@ class RayReplicas:
         if self._has_hung:
             raise EngineHungError(f"Ray did not leave and join its cluster within {REJOIN_TIMEOUT_S:g} s.")
         self._rejoin_if_long_gone()
-        if self._handle is None:
+        membership = self._membership
+        if membership is None:
             raise ClusterLostError("This process has left it, to join it anew.")
         try:
-            found = await self._ask_all(self._handle)
+            found = await self._ask_all(membership)
         except GONE as error:
-            raise ClusterLostError(first_line(error)) from None
+            found = [error]
         states = [each for each in found if isinstance(each, ReplicaState)]
+        if states or await membership.is_alive():
+            self._alive_s = time.monotonic()
         if not states:
-            if all(isinstance(each, TimeoutError) for each in found):
-                raise ClusterLostError("No engine answers.")
-            raise ClusterLostError(first_line(found[0]))
-        self._seen_s = time.monotonic()
+            silent = all(isinstance(each, TimeoutError) for each in found)
+            raise ClusterLostError("No engine answers." if silent else last_line(found[0]))
         return [state for state in states if self._is_ours(state)]
 
     async def draw(self, request: GenerationRequest, *, client: str, replica_id: str) -> AsyncGenerator[Sign]:
         """See Replicas. Raises ReplicaLostError."""
-        handle = self._joined()
+        membership = self._joined()
         try:
-            stream: Any = handle.options(method_name="draw", stream=True).remote(
+            stream: Any = membership.handle.options(method_name="draw", stream=True).remote(
                 request, client=client, replica_id=replica_id
             )
         except GONE as error:
-            raise ReplicaLostError(first_line(error)) from None
+            raise ReplicaLostError(last_line(error)) from None
         try:
             async for sign in stream:
                 yield sign
         except GONE as error:
-            raise ReplicaLostError(first_line(error)) from None
+            raise ReplicaLostError(last_line(error)) from None
         finally:
-            if self._handle is handle:
+            if self._membership is membership:
                 with contextlib.suppress(*GONE):
                     stream.cancel()
 
     async def text_vector(self, text: str, *, timeout_s: float, replica_id: str) -> TextVector | Refused:
         """See Replicas. Raises ReplicaLostError and NotReadyError."""
-        handle = self._joined()
+        membership = self._joined()
         try:
-            answer: Any = handle.options(method_name="text_vector").remote(
+            answer: Any = membership.handle.options(method_name="text_vector").remote(
                 text, timeout_s=timeout_s, replica_id=replica_id
             )
         except GONE as error:
-            raise ReplicaLostError(first_line(error)) from None
+            raise ReplicaLostError(last_line(error)) from None
         try:
             async with asyncio.timeout(timeout_s):
                 vector: TextVector | Refused = await answer
@@ -103,9 +111,9 @@ class RayReplicas:
         except TimeoutError:
             raise NotReadyError("The model is too busy to read this now. Try again in a minute.") from None
         except GONE as error:
-            raise ReplicaLostError(first_line(error)) from None
+            raise ReplicaLostError(last_line(error)) from None
         finally:
-            if self._handle is handle:
+            if self._membership is membership:
                 with contextlib.suppress(*GONE):
                     answer.cancel()
 
@@ -115,28 +123,28 @@ class RayReplicas:
             return
         if self._rejoining is not None:
             self._rejoining.cancel()
-        await _let_go()
+        await _let_go(self._membership)
 
-    def _joined(self) -> DeploymentHandle[Any]:
+    def _joined(self) -> Membership:
         """Raises ReplicaLostError."""
-        if self._handle is None:
+        if self._membership is None:
             raise ReplicaLostError("This process has left the cluster, to join it anew.")
-        return self._handle
+        return self._membership
 
-    async def _ask_all(self, handle: DeploymentHandle[Any]) -> list[Any]:
+    async def _ask_all(self, membership: Membership) -> list[Any]:
         try:
             async with asyncio.timeout(STATES_TIMEOUT_S):
-                found: list[Any] = await handle.broadcast("state").results_async(return_exceptions=True)
+                found: list[Any] = await membership.handle.broadcast("state").results_async(return_exceptions=True)
         except TimeoutError:
             # One that hangs holds up what all are asked together.
-            known = (self._ask(handle, replica_id) for replica_id in self._known)
+            known = (self._ask(membership, replica_id) for replica_id in self._known)
             return list(await asyncio.gather(*known, return_exceptions=True))
         self._known = tuple(each.id for each in found if isinstance(each, ReplicaState))
         return found
 
-    async def _ask(self, handle: DeploymentHandle[Any], replica_id: str) -> Any:
+    async def _ask(self, membership: Membership, replica_id: str) -> Any:
         async with asyncio.timeout(STATES_TIMEOUT_S):
-            return await handle.options(method_name="state").remote(replica_id=replica_id)
+            return await membership.handle.options(method_name="state").remote(replica_id=replica_id)
 
     def _is_ours(self, state: ReplicaState) -> bool:
         if state.version == code_version():
@@ -153,58 +161,91 @@ class RayReplicas:
 
     def _rejoin_if_long_gone(self) -> None:
         """In a task of its own: it takes longer than whoever asks for states waits."""
-        if self._address is None or time.monotonic() - self._seen_s < REJOIN_AFTER_S:
+        if self._address is None or time.monotonic() - self._alive_s < REJOIN_AFTER_S:
             return
         if self._rejoining is None or self._rejoining.done():
-            self._handle, self._known = None, ()
-            self._rejoining = asyncio.create_task(self._rejoin(self._address), name="join the cluster anew")
+            before, self._membership, self._known = self._membership, None, ()
+            self._rejoining = asyncio.create_task(self._rejoin(self._address, before), name="join the cluster anew")
 
-    async def _rejoin(self, address: str) -> None:
+    async def _rejoin(self, address: str, before: Membership | None) -> None:
         _log.warning("Joining the cluster anew.")
         try:
-            async with asyncio.timeout(REJOIN_TIMEOUT_S) as limit:
-                await in_thread(leave, name="leave the cluster")
-                self._handle = await in_thread(partial(join, address, self._application), name="join the cluster")
-        except ConfigError as error:
+            if before is not None:
+                await before.end()
+            await _with_limit(leave, name="leave the cluster")
+            await _with_limit(partial(enter, address), name="join the cluster")
+            self._membership = await self._find(address)
+        except (ConfigError, ClusterNotReadyError) as error:
             _log.warning("%s", error)
-        except Exception:
+        except EngineHungError:
             # Its thread is inside of Ray for good, and a second one would wait for the same.
-            self._has_hung = limit.expired()
-            if not self._has_hung:
-                _log.exception("The cluster can't be joined anew yet.")
-        self._seen_s = time.monotonic()
+            self._has_hung = True
+        except Exception:
+            _log.exception("The cluster can't be joined anew yet.")
+        take_sigterm_back()
+        self._alive_s = time.monotonic()
+
+    async def _find(self, address: str) -> Membership:
+        """Once Serve runs in the cluster, where this process stays meanwhile: Ray lets go of no thread of those that
+        each entry costs. Raises ConfigError and ClusterNotReadyError if the cluster is gone again."""
+        was_told = False
+        while True:
+            try:
+                return await _with_limit(partial(find, address, self._application), name="find the engines")
+            except ClusterNotReadyError as error:
+                if not was_told:
+                    _log.warning("%s", error)
+            was_told = True
+            await asyncio.sleep(FIND_EVERY_S)
+            await _with_limit(partial(enter, address), name="join the cluster")
+
+
+async def _with_limit(work: Callable[[], _T], *, name: str) -> _T:
+    """On a thread of this name. Raises EngineHungError after REJOIN_TIMEOUT_S, and what `work` does."""
+    try:
+        async with asyncio.timeout(REJOIN_TIMEOUT_S) as limit:
+            return await in_thread(work, name=name)
+    except TimeoutError:
+        if limit.expired():
+            raise EngineHungError("Ray does not come back.") from None
+        raise
 
 
 async def connect(address: str, application: str, *, timeout_s: float) -> RayReplicas:
     """Joins the cluster at `address` ("auto" for the one on this machine) and waits for a first replica.
 
     application: the name under which Serve runs the engines. A process that is in the cluster already stays in it.
-    Raises ConfigError.
+    Raises ConfigError, and ClusterNotReadyError if it may pass by itself.
     """
     was_there = ray.is_initialized()
+    membership: Membership | None = None
     await asyncio.to_thread(code_version)
     try:
         try:
             async with asyncio.timeout(timeout_s):
-                handle = await in_thread(partial(join, address, application), name="join the cluster")
+                await in_thread(partial(enter, address), name="join the cluster")
+                membership = await in_thread(partial(find, address, application), name="find the engines")
         except TimeoutError:
-            raise ConfigError(
+            raise ClusterNotReadyError(
                 f"executor.address: the Ray cluster at {address} can't be joined within {timeout_s:g} s. `ray status` "
                 "there shows more."
             ) from None
-        replicas = RayReplicas(handle, application, None if was_there else address)
+        take_sigterm_back()
+        replicas = RayReplicas(membership, application, None if was_there else address)
         await _first_replica(replicas, application, timeout_s)
     except BaseException:
         if not was_there:
-            await _let_go()
+            await _let_go(membership)
         raise
     return replicas
 
 
-async def _let_go() -> None:
+async def _let_go(membership: Membership | None) -> None:
     """Leaves the cluster, within LEAVE_TIMEOUT_S."""
     try:
         async with asyncio.timeout(LEAVE_TIMEOUT_S):
+            if membership is not None:
+                await membership.end()
             await in_thread(ray.shutdown, name="leave the cluster")
     except TimeoutError:
         _log.warning("Ray has not let go of the cluster within %g s.", LEAVE_TIMEOUT_S)
@@ -221,4 +262,4 @@ async def _first_replica(replicas: RayReplicas, application: str, timeout_s: flo
                 "on both."
             )
         await asyncio.sleep(0.5)
-    raise ConfigError(await in_thread(partial(why_there_is_none, application, timeout_s), name="ask the cluster"))
+    raise await in_thread(partial(why_there_is_none, application, timeout_s), name="ask the cluster")

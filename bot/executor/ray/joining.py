@@ -1,18 +1,21 @@
 """How this process gets into a cluster and out of it. Called by connecting.py, on threads of their own, as all of it
-blocks. What was set up wrongly is a ConfigError.
+blocks. What keeps it out is a ConfigError, or a ClusterNotReadyError if it may pass by itself.
 """
 
 import logging
+import signal
 import socket
+import threading
 from typing import Any, Final
 
 import ray
 from ray import serve
-from ray.exceptions import AuthenticationError, RayError
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
+from ray.serve.schema import ServeInstanceDetails
 
-from bot.errors import ConfigError
+from bot.errors import ClusterNotReadyError
+from bot.executor.ray.causes import Deployed, no_engine, no_serve, not_joined
+from bot.executor.ray.membership import GONE, Membership
 from bot.executor.ray.serving import DEPLOYMENT
 
 REACH_TIMEOUT_S: Final = 5.0
@@ -20,10 +23,6 @@ REACH_TIMEOUT_S: Final = 5.0
 # begins with three bytes of its length and one of its kind.
 _SETTINGS: Final = b"\x04"
 _HELLO: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(5)
-# What Ray raises where a replica, or the way to it, is gone. An error of the replica's own code is among them.
-LOST: Final = (RayError, RayServeException)
-# The same for calls that may find that this process has left the cluster, or was thrown out.
-GONE: Final = (*LOST, RuntimeError, ConnectionError)
 
 
 def leave() -> None:
@@ -34,72 +33,66 @@ def leave() -> None:
     serve.context._set_global_client(None)
 
 
-def join(address: str, application: str) -> DeploymentHandle[Any]:
-    """Blocks. Raises ConfigError."""
+def enter(address: str) -> None:
+    """Blocks. A process that is in a cluster already stays in that, if it answers at this address. Raises ConfigError
+    and ClusterNotReadyError."""
     try:
+        _check_reachable(address)
         if not ray.is_initialized():
-            _check_reachable(address)
             ray.init(address=address, namespace="serve", log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, ValueError) as error:
-        if isinstance(error.__cause__, AuthenticationError):
-            raise ConfigError(
-                f"executor.address: the Ray cluster at {address} asks for a token. Start the bot with "
-                "RAY_AUTH_MODE=token, and with the cluster's token in ~/.ray/auth_token or RAY_AUTH_TOKEN."
-            ) from None
-        raise ConfigError(
-            f"executor.address: no Ray cluster answers at {address} ({first_line(error)}). Start one there with "
-            "`ray start --head`, or correct the address."
-        ) from None
-    except RuntimeError as error:
-        said = " ".join(str(error).split())[:300]
-        raise ConfigError(
-            f"executor.address: the Ray cluster at {address} can't be joined ({said}). It needs the same versions of "
-            f"Ray ({ray.__version__}) and Python as the bot."
-        ) from None
+    except (*GONE, OSError, ValueError) as error:
+        raise not_joined(address, error, version=ray.__version__) from None
+
+
+def find(address: str, application: str) -> Membership:
+    """Blocks. address: of the cluster that this process is in. Raises ClusterNotReadyError where no Serve is."""
     try:
         handle: DeploymentHandle[Any] = serve.get_deployment_handle(DEPLOYMENT, application, _check_exists=False)
-        # The first question sets up what asks the cluster, which blocks.
-        handle.running_replicas_populated()
-    except LOST as error:
-        raise ConfigError(
-            f"Serve does not answer on the cluster at {address} ({first_line(error)}). `serve status` shows more."
-        ) from None
-    return handle
+        # Sets up what asks the cluster, which blocks.
+        handle.options(method_name="state")
+        return Membership(handle, ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve"))
+    except (*GONE, ValueError) as error:
+        raise no_serve(address, error) from None
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself tries for minutes. Raises OSError, or ValueError for what is no address."""
+    """Ray itself tries for minutes. Raises OSError."""
     if address != "auto":
         host, _, port = address.rpartition(":")
-        with socket.create_connection((host, int(port)), REACH_TIMEOUT_S) as stream:
+        with socket.create_connection((host.strip("[]"), int(port)), REACH_TIMEOUT_S) as stream:
             stream.sendall(_HELLO)
             answer = stream.recv(9)
         if answer[3:4] != _SETTINGS:
             raise ConnectionError("what listens there is no Ray")
 
 
-def why_there_is_none(application: str, timeout_s: float) -> str:
-    """Blocks on the cluster."""
-    sentence = f"No engine of {application} came up on the Ray cluster within {timeout_s:g} s."
+def take_sigterm_back() -> None:
+    """SIGTERM does again what it did before Ray came, which has it print its stack. Does nothing but on the main
+    thread."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
+
+
+def why_there_is_none(application: str, timeout_s: float) -> ClusterNotReadyError:
+    """What to raise where no engine has come up. Blocks on the cluster."""
     try:
-        status = serve.status().applications.get(application)
+        details = ServeInstanceDetails(**serve.context._get_global_client().get_serve_details())
         total, free = ray.cluster_resources(), ray.available_resources()
     except GONE:
-        return f"{sentence} The cluster does not answer: `serve status` on one of its machines shows more."
-    if status is None:
-        return (
-            f"executor.application: Serve runs no {application} on the cluster. Deploy it: `dalle-bot deploy ray > "
-            "serve.yaml`, then `serve deploy serve.yaml`; or correct the name."
+        return ClusterNotReadyError(
+            f"No engine of {application} came up on the Ray cluster within {timeout_s:g} s. The cluster does not "
+            "answer: `serve status` on one of its machines shows more."
         )
-    deployment = status.deployments.get(DEPLOYMENT)
-    said = " ".join((deployment.message if deployment is not None else status.message).split())
-    if not total.get("GPU"):
-        sentence += " There is no GPU on it: an engine that asks for one (num_gpus) can't start."
-    rest = f"{free.get('GPU', 0):g} of {total.get('GPU', 0):g} GPUs and {free.get('CPU', 0):g} CPUs are free there."
-    return f"{sentence} Serve says: {said[:300] or status.status.value}. {rest} `serve status` shows more."
+    return no_engine(application, timeout_s, _deployed(details, application), total=total, free=free)
 
 
-def first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # Of an error in a replica Ray shows the traceback, and what was raised comes last.
-    return (lines[-1] if isinstance(error, RayError) and lines else next(iter(lines), type(error).__name__))[:300]
+def _deployed(details: ServeInstanceDetails, application: str) -> Deployed | None:
+    found = details.applications.get(application)
+    if found is None:
+        return None
+    deployment = found.deployments.get(DEPLOYMENT)
+    if deployment is None:
+        return Deployed(found.status.value, found.message, 0.0)
+    options: Any = deployment.deployment_config.ray_actor_options or {}
+    return Deployed(found.status.value, deployment.message or found.message, float(options.get("num_gpus") or 0.0))
