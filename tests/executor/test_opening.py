@@ -6,7 +6,7 @@ import pytest
 
 from bot.config import ExecutorSettings, Settings
 from bot.engine.fake import FakeEngine
-from bot.errors import ConfigError
+from bot.errors import ClusterNotReadyError, ConfigError, DalleBotError
 from bot.executor import opening
 from bot.executor.base import EngineState
 from bot.executor.local import LocalExecutor
@@ -47,22 +47,27 @@ async def test_a_cluster_is_asked_with_what_the_settings_say(monkeypatch: pytest
     assert asked == ["example:6379", "dalle-bot", 120.0]
 
 
+@pytest.mark.parametrize("kind", [ConfigError, ClusterNotReadyError])
 @pytest.mark.parametrize("is_installed", [False, True])
 @pytest.mark.parametrize("fallback", [False, True])
 async def test_a_cluster_that_can_not_be_used_is_said_so_and_may_be_done_without(
-    is_installed: bool, fallback: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    kind: type[DalleBotError],
+    is_installed: bool,
+    fallback: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def connect(*_: object, **__: object) -> None:
-        raise ConfigError("No cluster answers.")
+        raise kind("No cluster answers.")
 
     def import_connect() -> object:
         if not is_installed:
-            raise ConfigError("No cluster answers.")
+            raise kind("No cluster answers.")
         return connect
 
     monkeypatch.setattr(opening, "_import_connect", import_connect)
     if not fallback:
-        with pytest.raises(ConfigError, match="No cluster answers"):
+        with pytest.raises(kind, match="No cluster answers"):
             await opened(on_ray())
         return
     assert await opened(on_ray(fallback=True)) is LocalExecutor

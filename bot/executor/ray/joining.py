@@ -77,7 +77,8 @@ def take_sigterm_back() -> None:
 def why_there_is_none(application: str, timeout_s: float) -> ClusterNotReadyError:
     """What to raise where no engine has come up. Blocks on the cluster."""
     try:
-        details = ServeInstanceDetails(**serve.context._get_global_client().get_serve_details())
+        client: Any = serve.context._get_global_client()
+        details = ServeInstanceDetails(**client.get_serve_details())
         total, free = ray.cluster_resources(), ray.available_resources()
     except GONE:
         return ClusterNotReadyError(
@@ -94,5 +95,5 @@ def _deployed(details: ServeInstanceDetails, application: str) -> Deployed | Non
     deployment = found.deployments.get(DEPLOYMENT)
     if deployment is None:
         return Deployed(found.status.value, found.message, 0.0)
-    options: Any = deployment.deployment_config.ray_actor_options or {}
-    return Deployed(found.status.value, deployment.message or found.message, float(options.get("num_gpus") or 0.0))
+    num_gpus = getattr(deployment.deployment_config.ray_actor_options, "num_gpus", None) or 0.0
+    return Deployed(found.status.value, deployment.message or found.message, num_gpus)
