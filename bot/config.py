@@ -112,9 +112,13 @@ class ExecutorSettings(Section):
 
     @field_validator("address", mode="after")
     @classmethod
-    def _no_ray_client(cls, address: str) -> str:
+    def _of_a_head(cls, address: str) -> str:
         if address.startswith("ray://"):
             raise ValueError("the head's host:port without ray://, since the bot joins the cluster itself")
+        host, _, port = address.rpartition(":")
+        is_one = (host.startswith("[") and host.endswith("]")) or (host and not set(host) & set("/[]: "))
+        if address != "auto" and not (is_one and port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+            raise ValueError('"auto" for the cluster of this machine, or the head\'s host:port, such as 10.0.0.1:6379')
         return address
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from bot.config import Settings, default_data_dir
+from bot.config import ExecutorSettings, Settings, default_data_dir
 from bot.config_loading import key_paths, load_settings
 from bot.config_words import expected
 from bot.errors import ConfigError
@@ -339,6 +339,20 @@ def test_a_list_of_guilds_that_cannot_be_read_starts_nothing(monkeypatch: pytest
         match=r"^The environment variable \S+: discord.allowed_guilds (is|has) .* expected a list of ids of servers",
     ):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    "address", ["somewhere", ":6379", "head:", "head:ray", "head:0", "head:65536", "http://a:1", "::1:6379"]
+)
+def test_a_cluster_s_address_has_a_host_and_a_port(tmp_path: Path, address: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'[executor]\naddress = "{address}"\n')
+    assert f"executor.address is '{address}'; expected \"auto\" for the cluster of this machine, or" in refusal(file)
+
+
+@pytest.mark.parametrize("address", ["auto", "head:6379", "10.0.0.1:6379", "[::1]:6379"])
+def test_a_cluster_s_address_is_taken_as_it_is(address: str) -> None:
+    assert Settings(executor=ExecutorSettings(address=address)).executor.address == address
 
 
 def test_ray_s_own_client_is_no_address(tmp_path: Path) -> None:

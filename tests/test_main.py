@@ -20,7 +20,7 @@ from bot.code_version import code_version
 from bot.collage import read_metadata
 from bot.config import Settings
 from bot.engine.fake import FakeEngine
-from bot.errors import CheckpointMismatchError
+from bot.errors import CheckpointMismatchError, ClusterNotReadyError, ConfigError, DalleBotError
 from bot.fetch.locate import DEMO_FOLDER
 from bot.sandbox import Event, EventKind
 from bot.startup import StartUp
@@ -145,6 +145,17 @@ def test_a_supervisor_starts_a_bot_anew_where_that_may_help(
     assert (outcome.code, outcome.out) == (code, "")
     assert outcome.err.startswith(f"dalle-bot: {sentence}")
     assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("kind", "code"), [(ClusterNotReadyError, 1), (ConfigError, 2)])
+def test_a_cluster_that_comes_up_later_is_worth_another_start(
+    call: Call, monkeypatch: pytest.MonkeyPatch, kind: type[DalleBotError], code: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise kind("executor.address: no.")
+
+    monkeypatch.setattr(bot.app, "run", fail)
+    assert call("run") == Outcome(code, "", "dalle-bot: executor.address: no.\n")
 
 
 def test_the_words_of_a_database_are_for_the_log_at_debug(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
