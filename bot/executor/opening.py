@@ -80,7 +80,8 @@ async def _cluster(settings: ExecutorSettings) -> Replicas | None:
 
 
 async def join_cluster(settings: ExecutorSettings) -> Replicas:
-    """The engines of a cluster, once one of them has answered. Whoever calls this closes them. Raises ConfigError."""
+    """The engines of a cluster, once one of them has answered. Whoever calls this closes them. Raises ConfigError and
+    ClusterNotReadyError."""
     # Importing Ray takes a second.
     connect = await asyncio.to_thread(_import_connect)
     return await connect(settings.address, settings.application, timeout_s=settings.connect_timeout_s)
