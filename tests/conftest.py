@@ -20,6 +20,7 @@ from blockbuster import blockbuster_ctx
 from sqlalchemy import URL
 
 from bot.app import App, open_app, serving
+from bot.bench.own_postgres import programs
 from bot.catalogues import Languages
 from bot.config import QueueSettings, Settings
 from bot.engine.base import Engine
@@ -29,7 +30,7 @@ from bot.store import JobRecord, JobState, JobStore, NewJob
 from bot.store.database import BUSY_TIMEOUT_S, parse_url, sqlite_file
 from bot.store.migrate import migrate
 from tests import accessibility, discord_description
-from tests.store.postgres import PostgresServer, binaries, postgres_server
+from tests.store.postgres import PostgresServer, postgres_server
 
 _COMPILE_CACHE = "JAX_COMPILATION_CACHE_DIR"
 
@@ -199,7 +200,7 @@ class Stage:
 def postgres() -> Iterator[PostgresServer]:
     """A server of this worker's. Skips where PostgreSQL isn't installed."""
     pytest.importorskip("psycopg", reason="psycopg isn't installed")
-    if binaries() is None:
+    if programs() is None:
         pytest.skip("PostgreSQL's server isn't installed")
     with postgres_server() as server:
         yield server

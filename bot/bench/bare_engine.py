@@ -47,12 +47,15 @@ class _Bare:
                 raise ValueError(f"{unknown!r} is no order")
 
     async def _open(self, settings: Settings, claims: Path) -> None:
+        # The executor cancels it, should the bench end meanwhile.
+        start_up = StartUp()
         self._executor = await self._stack.enter_async_context(
             LocalExecutor(
-                on_own_core(engine_factory(settings, StartUp()), claims),
+                on_own_core(engine_factory(settings, start_up), claims),
                 chunk_tokens=settings.engine.chunk_tokens,
                 max_jobs=MAX_JOBS,
                 max_jobs_per_user=MAX_JOBS,
+                start_up=start_up,
             )
         )
         # No executor announces it; what is asked of one that has failed is refused.

@@ -111,22 +111,36 @@ class LineProcess:
 
 
 async def serve_orders(handle: Callable[[Order], Awaitable[Answer]]) -> None:
-    """Answers the orders on standard input one after the other, until it is closed. A DalleBotError is the answer of
-    an order that fails; whatever else `handle` raises ends the process."""
-    orders: asyncio.Queue[Order | None] = asyncio.Queue(maxsize=1)
+    """Answers the orders on standard input one after the other, until it is closed: then what `handle` is at is
+    cancelled. A DalleBotError is the answer of an order that fails; whatever else `handle` raises ends the process."""
+    orders: asyncio.Queue[Order] = asyncio.Queue(maxsize=1)
+    closed = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def read() -> None:
         with contextlib.suppress(RuntimeError):  # the loop has been closed
             for line in sys.stdin.buffer:
                 asyncio.run_coroutine_threadsafe(orders.put(json.loads(line)), loop).result()
-            asyncio.run_coroutine_threadsafe(orders.put(None), loop).result()
+            loop.call_soon_threadsafe(closed.set)
 
     # A daemon: nothing else ends a thread that reads.
     threading.Thread(target=read, name="orders", daemon=True).start()
-    while (order := await orders.get()) is not None:
+    answering = asyncio.create_task(_answer_all(orders, handle), name="answer orders")
+    ending = asyncio.create_task(closed.wait(), name="wait for the end of the orders")
+    try:
+        await asyncio.wait({answering, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            answering.result()
+    finally:
+        answering.cancel()
+        ending.cancel()
+        await asyncio.gather(answering, ending, return_exceptions=True)
+
+
+async def _answer_all(orders: asyncio.Queue[Order], handle: Callable[[Order], Awaitable[Answer]]) -> None:
+    while True:
         try:
-            answer = await handle(order)
+            answer = await handle(await orders.get())
         except DalleBotError as error:
             answer = {"error": str(error)}
         sys.stdout.write(json.dumps(answer) + "\n")

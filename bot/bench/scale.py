@@ -13,23 +13,26 @@ Called by the command, on an event loop; the engines are in processes of their o
 import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from bot.bench.own_core import on_own_core
+from bot.bench.scale_database import DatabaseKind, measure_database
 from bot.bench.scale_model import EngineFacts, p95_wait_s, poisson, simulate, smallest_fleet
-from bot.bench.scale_rates import jobs_per_s_of_store, loop_s_per_job, mean_picture_bytes
-from bot.bench.scale_report import Answer, Rates, ScaleReport, bottlenecks
+from bot.bench.scale_rates import loop_s_per_job, mean_picture_bytes
+from bot.bench.scale_report import Answer, Rates, ScaleReport, judge
 from bot.bench.scale_runs import NUM_REPLICAS, SOLO_JOBS, TwoReplicas, measure_bare
-from bot.bench.serve_load import MIX
+from bot.bench.serve_load import MEAN_IMAGES, MIX
 from bot.commands.options import engine_factory
 from bot.config import Settings
 from bot.engine.base import Engine
 from bot.errors import ConfigError
 from bot.executor.remote import RemoteExecutor
 from bot.executor.scheduler import Scheduler
+from bot.lone_thread import in_thread
 from bot.startup import StartUp
 
 _STORE_JOBS: Final = 400
@@ -49,13 +52,16 @@ async def measure_scale(
     num_replicas: int | None,
     max_wait_s: float,
     uplink_mbit_per_s: float,
+    database: DatabaseKind | None,
     seed: int,
     start_up: StartUp,
 ) -> ScaleReport:
     """settings: model and engine count. folder: for the data of a bot and a database, empty.
 
     num_replicas: for every rate; None for as many as let 95 of 100 jobs wait no longer than `max_wait_s`.
-    Raises ConfigError without Ray, and JobError if a job fails.
+    database: which one is measured, see scale_database.py.
+    Raises ConfigError without Ray, and JobError if a job fails. What blocks for long is on threads that nobody waits
+    for, should this be cancelled.
     """
     try:
         from bot.executor.ray.connecting import connect
@@ -74,8 +80,9 @@ async def measure_scale(
         with start_up.stage("start a cluster"):
             await asyncio.to_thread(stack.enter_context, own_cluster(2 * NUM_REPLICAS))
         with start_up.stage("load the replicas"):
-            await asyncio.to_thread(
-                deploy, open_engine, chunk_tokens=settings.engine.chunk_tokens, num_replicas=NUM_REPLICAS
+            chunk_tokens = settings.engine.chunk_tokens
+            await in_thread(
+                partial(deploy, open_engine, chunk_tokens=chunk_tokens, num_replicas=NUM_REPLICAS), name="load replicas"
             )
             replicas = await connect("auto", APPLICATION, timeout_s=_CONNECT_TIMEOUT_S)
         most = num_jobs + SOLO_JOBS
@@ -87,18 +94,19 @@ async def measure_scale(
             model = executor.status.info.name
     bare = await measure_bare(settings, folder, num_jobs=num_jobs, seed=seed, start_up=start_up)
     with start_up.stage("measure what is around the engines"):
+        stored = await measure_database(settings, database, folder / "jobs.sqlite3", _STORE_JOBS)
         rates = Rates(
             loop_s_per_job=await loop_s_per_job(folder / "bot", _LOOP_JOBS),
-            store_jobs_per_s=await jobs_per_s_of_store(f"sqlite+aiosqlite:///{folder / 'jobs.sqlite3'}", _STORE_JOBS),
+            store_jobs_per_s=stored.jobs_per_s,
+            database=stored.name,
             bytes_per_job=mean_picture_bytes(two.results),
             uplink_mbit_per_s=uplink_mbit_per_s,
         )
     answers = []
     with start_up.stage("simulate", total=len(rates_per_minute), unit="rates") as advance:
         for rate in rates_per_minute:
-            answers.append(
-                await asyncio.to_thread(answer, facts, rates, rate, num_replicas, max_wait_s=max_wait_s, seed=seed)
-            )
+            play = partial(answer, facts, rates, rate, num_replicas, max_wait_s=max_wait_s, seed=seed)
+            answers.append(await in_thread(play, name="simulate"))
             advance(1)
     return ScaleReport(
         model=model,
@@ -125,11 +133,12 @@ def answer(
         num_replicas, courses = smallest_fleet(demands, facts, max_wait_s)
     else:
         courses = simulate(demands, facts, num_replicas)
-    return Answer(
-        prompts_per_minute=per_minute,
-        num_replicas=num_replicas,
+    return judge(
+        per_minute,
+        num_replicas,
+        replicas_limit=60.0 * num_replicas * facts.images_per_s / MEAN_IMAGES,
         p95_wait_s=p95_wait_s(courses),
         p95_latency_s=float(np.quantile([course.latency_s for course in courses], 0.95)),
-        device_hours_per_day=24.0 * num_replicas,
-        bottlenecks=bottlenecks(rates, per_minute),
+        max_wait_s=max_wait_s,
+        limits=rates.limits(),
     )

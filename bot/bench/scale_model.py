@@ -9,12 +9,15 @@ import math
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import simpy
 
 from bot.executor.pace import Pace
+
+# Of a fleet's slots: beyond, waits depend on how long one looks.
+MAX_BUSY_SHARE: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +87,12 @@ def poisson(jobs_per_s: float, num_jobs: int, sizes: Sequence[int], seed: int) -
 def smallest_fleet(demands: Sequence[Demand], facts: EngineFacts, max_wait_s: float) -> tuple[int, list[Course]]:
     """How many replicas let 95 of 100 of these jobs wait no longer than `max_wait_s`, and what became of the jobs.
 
-    The search begins where all slots would be occupied all the time, and doubles its step until it is enough.
+    The search begins where MAX_BUSY_SHARE of the slots would be occupied all the time, and doubles its step until it is
+    enough.
     """
     images = sum(demand.num_images for demand in demands)
     span_s = max(demand.at_s for demand in demands) or 1.0
-    low = max(1, int(images / span_s / facts.images_per_s))
+    low = max(1, math.ceil(images / span_s / (MAX_BUSY_SHARE * facts.images_per_s)))
     step, high = 1, low
     courses = simulate(demands, facts, high)
     while p95_wait_s(courses) > max_wait_s:

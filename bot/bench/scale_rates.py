@@ -1,6 +1,6 @@
 """How fast the parts around the engines are, each measured alone: the event loop of a bot, the database, the pictures.
 
-Called by scale.py, on the event loop of the bench.
+Called by scale.py and scale_database.py, on the event loop of the bench.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """What `bench scale` found: a measured run beside the simulated one, and what a rate takes. Pure."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from rich.table import Table
 TOLERANCE: Final = 0.15
 # Of what a part can do at most: beyond, waits grow fast.
 USABLE_SHARE: Final = 0.7
+REPLICAS: Final = "replicas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,14 @@ class Rates:
     """What was measured of the parts around the engines.
 
     loop_s_per_job: processor time of a bot's event loop. store_jobs_per_s: through all states. bytes_per_job: of the
-    collage. uplink_mbit_per_s is not measured but given.
+    collage. uplink_mbit_per_s is not measured but given. database: which one it was, for people.
     """
 
     loop_s_per_job: float
     store_jobs_per_s: float
     bytes_per_job: float
     uplink_mbit_per_s: float
+    database: str
 
     def limits(self) -> dict[str, float]:
         """Prompts a minute that one of each can take, at USABLE_SHARE."""
@@ -49,14 +52,29 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What so many prompts a minute take. bottlenecks: what one of does not suffice, the first to fall first."""
+    """What so many prompts a minute take. bottlenecks: what there is too little of, the first to fall first.
+
+    replicas_limit_per_minute: what the replicas draw at most. p95_wait_s, p95_latency_s: None where that is less than
+    what comes, as waits then grow without end.
+    """
 
     prompts_per_minute: float
     num_replicas: int
-    p95_wait_s: float
-    p95_latency_s: float
+    replicas_limit_per_minute: float
+    p95_wait_s: float | None
+    p95_latency_s: float | None
     device_hours_per_day: float
     bottlenecks: tuple[str, ...]
+
+    @property
+    def complaint(self) -> str | None:
+        """Of replicas that can't carry this; None if they can."""
+        if self.p95_wait_s is not None:
+            return None
+        return (
+            f"{self.num_replicas:,} replicas can't carry {self.prompts_per_minute:,.0f} prompts a minute: they draw "
+            f"{self.replicas_limit_per_minute:,.0f} at most, and waits grow for as long as more come."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +131,51 @@ class ScaleReport:
         for name, limit in self.rates.limits().items():
             limits.add_row(name, f"{limit:,.0f}")
         yield limits
+        yield f"The database was {self.rates.database}."
         wanted = Table("prompts a minute", "replicas", "95 % wait", "95 % are done in", "device hours a day", "more of")
         for answer in self.answers:
             wanted.add_row(
                 f"{answer.prompts_per_minute:,.0f}",
                 f"{answer.num_replicas:,}",
-                f"{answer.p95_wait_s:.2f} s",
-                f"{answer.p95_latency_s:.2f} s",
+                "no end" if answer.p95_wait_s is None else f"{answer.p95_wait_s:.2f} s",
+                "no end" if answer.p95_latency_s is None else f"{answer.p95_latency_s:.2f} s",
                 f"{answer.device_hours_per_day:,.0f}",
                 ", ".join(answer.bottlenecks) or "–",
             )
         yield wanted
+        yield from (answer.complaint for answer in self.answers if answer.complaint is not None)
         yield from (f"Missed: {miss}" for miss in self.misses())
 
 
-def bottlenecks(rates: Rates, prompts_per_minute: float) -> tuple[str, ...]:
-    """What one of does not suffice for this rate; what falls first comes first."""
-    limits = sorted(rates.limits().items(), key=lambda item: item[1])
-    return tuple(name for name, limit in limits if limit < prompts_per_minute)
+def judge(
+    prompts_per_minute: float,
+    num_replicas: int,
+    *,
+    replicas_limit: float,
+    p95_wait_s: float,
+    p95_latency_s: float,
+    max_wait_s: float,
+    limits: Mapping[str, float],
+) -> Answer:
+    """What a simulation says of this rate. replicas_limit: prompts a minute that the replicas draw at most. limits: of
+    everything else, one of each."""
+    is_carried = prompts_per_minute < replicas_limit
+    short = dict(limits)
+    if not is_carried or p95_wait_s > max_wait_s:
+        # They may fail to let jobs start in time before they fail to draw them all.
+        short[REPLICAS] = min(replicas_limit, math.nextafter(prompts_per_minute, 0.0))
+    return Answer(
+        prompts_per_minute=prompts_per_minute,
+        num_replicas=num_replicas,
+        replicas_limit_per_minute=replicas_limit,
+        p95_wait_s=p95_wait_s if is_carried else None,
+        p95_latency_s=p95_latency_s if is_carried else None,
+        device_hours_per_day=24.0 * num_replicas,
+        bottlenecks=bottlenecks(short, prompts_per_minute),
+    )
+
+
+def bottlenecks(limits: Mapping[str, float], prompts_per_minute: float) -> tuple[str, ...]:
+    """What does not suffice for this rate; what falls first comes first."""
+    ordered = sorted(limits.items(), key=lambda item: item[1])
+    return tuple(name for name, limit in ordered if limit < prompts_per_minute)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.postgres import binaries
+from bot.bench import own_postgres
 
 
 @pytest.fixture(autouse=True)
 def programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL's, where they aren't on the path."""
-    folder = binaries()
+    folder = own_postgres.programs()
     if folder is not None:
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 

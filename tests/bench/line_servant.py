@@ -16,6 +16,11 @@ async def _handle(order: Order) -> Answer:
             raise JobFailedError("It can't be done.")
         case "sleep":
             await asyncio.sleep(1.0)
+        case "work":
+            try:
+                await asyncio.sleep(3600.0)
+            finally:
+                sys.stderr.write("tidied up\n")
         case "die":
             sys.stderr.write("I die\n")
             sys.stderr.flush()

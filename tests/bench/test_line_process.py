@@ -33,3 +33,11 @@ async def test_a_process_that_dies(tmp_path: Path) -> None:
             await process.ask({"do": "die"}, 30.0)
         with pytest.raises(JobFailedError, match="ended unexpectedly"):
             await process.ask({"do": "double", "number": 4}, 30.0)
+
+
+async def test_what_it_is_at_ends_with_its_input(tmp_path: Path) -> None:
+    async with servant(tmp_path) as process:
+        assert await process.ask({"do": "double", "number": 4}, 30.0) == {"doubled": 8}
+        with pytest.raises(JobFailedError, match="did not answer"):
+            await process.ask({"do": "work"}, 0.1)
+    assert (tmp_path / "log").read_text() == "tidied up\n"
