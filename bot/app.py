@@ -30,7 +30,7 @@ from bot.language import ENGLISH
 from bot.moderation.image_categories import SHIPPED_CATEGORIES, read_categories
 from bot.moderation.places import Places
 from bot.moderation.rule_file import load_rules
-from bot.observing import observed
+from bot.observing import telemetry_of
 from bot.pictures import PictureFolder
 from bot.shard_owner import ShardOwner
 from bot.startup import StartUp
@@ -70,11 +70,13 @@ async def open_app(
     start_up: StartUp | None = None,
     *,
     stop: asyncio.Event | None = None,
+    metrics: Metrics | None = None,
+    stands_by: Callable[[bool], None] = lambda _: None,
 ) -> AsyncIterator[App]:
     """Opens the store (migrated), the executor (loading its engine in the background) and the client (offline yet).
 
     engine_factory: called once, on the executor's thread. start_up: its start, which closing cancels. stop: ends
-    the wait for shards that another process has, with StartCancelledError.
+    the wait for shards that another process has, with StartCancelledError. stands_by: told when it begins and ends.
     Raises StoreError if the database can't be used or another bot uses it, ConfigError if a catalogue, the privacy
     policy or the file of rules is damaged, or a cluster can't be used; ClusterNotReadyError if that may pass by itself.
     """
@@ -88,12 +90,12 @@ async def open_app(
         read_categories, settings.moderation.image_categories_file or SHIPPED_CATEGORIES
     )
     async with contextlib.AsyncExitStack() as stack:
-        metrics, fence, shards = Metrics(), Fence(), settings.shards
+        metrics, fence, shards = metrics or Metrics(), Fence(), settings.shards
         url = parse_url(settings.store_url)
         is_shared = settings.sharding.ids is not None and sqlite_file(url) is None
         await stack.enter_async_context(store_in_use(url, is_shared=is_shared))
         store = await stack.enter_async_context(Store.open(settings.store_url, metrics=metrics, shards=shards))
-        owner = ShardOwner(store.leases, shards, fence, stop=stop)
+        owner = ShardOwner(store.leases, shards, fence, stop=stop, stands_by=stands_by)
         if is_shared:
             await stack.enter_async_context(owner)
         executor = await stack.enter_async_context(
@@ -124,10 +126,15 @@ async def open_app(
         yield App(store, executor, bot, metrics, fence)
 
 
-def telemetry(app: App, settings: Settings) -> contextlib.AbstractAsyncContextManager[str | None]:
-    """Inside, the app's telemetry is served, if the settings want it; gives its address. Raises ConfigError if it
-    can't be."""
-    return observed(settings, app.metrics, store=app.store, executor=app.executor, bot=app.bot)
+@contextlib.asynccontextmanager
+async def telemetry(app: App, settings: Settings) -> AsyncIterator[str | None]:
+    """Inside, the telemetry of an app that is open is served, if the settings want it; gives its address. Raises
+    ConfigError if it can't be."""
+    async with (
+        telemetry_of(settings, app.metrics) as served,
+        served.observing(store=app.store, executor=app.executor, bot=app.bot),
+    ):
+        yield served.address
 
 
 def _places(settings: DiscordSettings) -> Places:
@@ -184,10 +191,12 @@ async def serve(settings: Settings, engine_factory: Callable[[], Engine], start_
             reasons.append(error)
             raise
 
+    metrics = Metrics()
     with _stop_signals() as (stop, stop_now), contextlib.suppress(StartCancelledError):
         async with (
-            open_app(settings, build, start_up, stop=stop) as app,
-            telemetry(app, settings),
+            telemetry_of(settings, metrics) as seen,
+            open_app(settings, build, start_up, stop=stop, metrics=metrics, stands_by=seen.stands_by) as app,
+            seen.observing(store=app.store, executor=app.executor, bot=app.bot),
             serving(app, token.get_secret_value()) as connection,
         ):
             lost = asyncio.create_task(_engine_lost(app.executor), name="engine lost")

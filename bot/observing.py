@@ -1,5 +1,8 @@
-"""Looks at a running bot for its telemetry: gauges for a scrape, verdicts for probes. Used by app.py, on the event
-loop."""
+"""Looks at a bot for its telemetry, from its first moment on: gauges for a scrape, verdicts for probes. Used by app.py,
+on the event loop.
+
+A standby is looked at too: it lives, and is not ready.
+"""
 
 import asyncio
 import contextlib
@@ -29,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class Observer:
-    """One bot. data_dir: whose disk is looked at. max_jobs: of the queue. hang_timeout_s: of the engine. now: aware."""
+    """One bot that is open. hang_timeout_s: of the engine. now: aware."""
 
     def __init__(
         self,
@@ -38,8 +41,6 @@ class Observer:
         store: Store,
         executor: QueuedExecutor,
         bot: DalleBot,
-        data_dir: Path,
-        max_jobs: int,
         hang_timeout_s: float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -48,10 +49,8 @@ class Observer:
         self._probe = StoreProbe(store.values)
         self._executor = executor
         self._bot = bot
-        self._data_dir = data_dir
         self._hang_timeout_s = hang_timeout_s
         self._now = now
-        metrics.queue_max_jobs.set(max_jobs)
 
     def health(self) -> Verdict:
         """Whether the process should go on living. That this is called proves that the event loop runs."""
@@ -80,9 +79,7 @@ class Observer:
         metrics.gateway_latency.set(max((shard.latency for shard in shards), default=math.nan))
         metrics.guilds.set(len(self._bot.guilds))
         # Together: each has its time, and so has the scrape.
-        await asyncio.gather(
-            self._look_at_store(), self._within(self._look_at_reviews()), self._within(self._look_at_disk())
-        )
+        await asyncio.gather(self._look_at_store(), _within(self._look_at_reviews()))
 
     async def aclose(self) -> None:
         """Before the store is closed."""
@@ -116,44 +113,92 @@ class Observer:
         self._metrics.review_open_cases.set(backlog.num_open)
         self._metrics.review_oldest_age.set(0.0 if waited is None else max(0.0, waited.total_seconds()))
 
+
+async def _within(look: Awaitable[None]) -> None:
+    """A scrape shows what can be seen, however ill the rest is."""
+    try:
+        async with asyncio.timeout(LOOK_TIMEOUT_S):
+            await look
+    except (StoreError, OSError, TimeoutError) as error:
+        _log.warning("a metric could not be read: %s", str(error) or type(error).__name__)
+
+
+class Telemetry:
+    """What is seen of a process while it starts, stands by, runs and stops. address: of its pages; None where the
+    settings want none. Made by `telemetry_of`."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._observer: Observer | None = None
+        self._is_standby = False
+        metrics.queue_max_jobs.set(settings.queue.max_jobs)
+        self.address: str | None = None
+
+    def stands_by(self, is_waiting: bool) -> None:
+        """Whether the process waits for shards that another one has."""
+        self._is_standby = is_waiting
+        self._metrics.standby.set(is_waiting)
+
+    @contextlib.asynccontextmanager
+    async def observing(self, *, store: Store, executor: QueuedExecutor, bot: DalleBot) -> AsyncIterator[None]:
+        """Inside, the bot is open."""
+        self._observer = Observer(
+            self._metrics,
+            store=store,
+            executor=executor,
+            bot=bot,
+            hang_timeout_s=self._settings.engine.hang_timeout_s,
+        )
+        observer = self._observer
+        try:
+            yield
+        finally:
+            self._observer = None
+            await observer.aclose()
+
+    def health(self) -> Verdict:
+        """See Observer."""
+        return Verdict([Check("event_loop", True, "running")]) if self._observer is None else self._observer.health()
+
+    async def readiness(self) -> Verdict:
+        """See Observer."""
+        if self._observer is not None:
+            return await self._observer.readiness()
+        if self._is_standby:
+            return Verdict([Check("shards", False, "another process has them, and this one stands by")])
+        return Verdict([Check("bot", False, "starting or stopping")])
+
+    async def refresh(self) -> None:
+        """Brings the gauges up to date."""
+        looks = [_within(self._look_at_disk())]
+        if self._observer is not None:
+            looks.append(self._observer.refresh())
+        await asyncio.gather(*looks)
+
     async def _look_at_disk(self) -> None:
-        usage = await asyncio.to_thread(shutil.disk_usage, self._data_dir)
+        usage = await asyncio.to_thread(lambda: shutil.disk_usage(_existing(self._settings.data_dir)))
         self._metrics.disk_free.set(usage.free)
 
-    async def _within(self, look: Awaitable[None]) -> None:
-        """A scrape shows what can be seen, however ill the rest is."""
-        try:
-            async with asyncio.timeout(LOOK_TIMEOUT_S):
-                await look
-        except (StoreError, OSError, TimeoutError) as error:
-            _log.warning("a metric could not be read: %s", str(error) or type(error).__name__)
+
+def _existing(folder: Path) -> Path:
+    """The folder itself, or the one in which it is going to be made."""
+    return next((each for each in (folder, *folder.parents) if each.is_dir()), folder)
 
 
 @contextlib.asynccontextmanager
-async def observed(
-    settings: Settings, metrics: Metrics, *, store: Store, executor: QueuedExecutor, bot: DalleBot
-) -> AsyncIterator[str | None]:
-    """Serves a bot's telemetry inside the block, if the settings want it, and gives the address. Raises ConfigError if
-    it can't be served."""
-    telemetry = settings.telemetry
-    if not telemetry.enabled:
-        yield None
+async def telemetry_of(settings: Settings, metrics: Metrics) -> AsyncIterator[Telemetry]:
+    """Serves the pages of a process inside the block, if the settings want it. Raises ConfigError if they can't be
+    served."""
+    telemetry = Telemetry(settings, metrics)
+    if not settings.telemetry.enabled:
+        yield telemetry
         return
-    observer = Observer(
-        metrics,
-        store=store,
-        executor=executor,
-        bot=bot,
-        data_dir=settings.data_dir,
-        max_jobs=settings.queue.max_jobs,
-        hang_timeout_s=settings.engine.hang_timeout_s,
-    )
-    routes = TelemetryRoutes(metrics, refresh=observer.refresh, health=observer.health, readiness=observer.readiness)
+    routes = TelemetryRoutes(metrics, refresh=telemetry.refresh, health=telemetry.health, readiness=telemetry.readiness)
     lag = asyncio.create_task(watch_loop(metrics), name="event loop's lag")
     try:
         with counting_log(metrics):
-            async with serving(routes, telemetry.host, telemetry.port) as address:
-                yield address
+            async with serving(routes, settings.telemetry.host, settings.telemetry.port) as telemetry.address:
+                yield telemetry
     finally:
         lag.cancel()
-        await observer.aclose()

@@ -11,7 +11,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -38,8 +38,9 @@ class ShardOwner:
     """`async with` waits for the shards, has them inside and gives them back.
 
     fence: closed MARGIN_S before the leases end, and at once if they are lost. stop: set if nobody needs the shards any
-    more; whoever waits for them then gets StartCancelledError. A database that doesn't answer is waited for. Entering
-    raises ConfigError if other processes have another number of shards in all.
+    more; whoever waits for them then gets StartCancelledError. stands_by: told when a wait has begun and when it is
+    over. A database that doesn't answer is waited for. Entering raises ConfigError if other processes have another
+    number of shards in all.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class ShardOwner:
         lease_s: float = LEASE_S,
         renew_s: float = RENEW_S,
         poll_s: float = POLL_S,
+        stands_by: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._leases = leases
         self._shards = shards
@@ -59,6 +61,7 @@ class ShardOwner:
         self._stop = stop or asyncio.Event()
         self._lease_s = lease_s
         self._poll_s = poll_s
+        self._stands_by = stands_by
         self._executor: QueuedExecutor | None = None
         self.name = f"{socket.gethostname()}, process {os.getpid()} ({secrets.token_hex(3)})"
         self._loop = BackgroundLoop("leases of shards", self.renew, interval_s=renew_s)
@@ -106,10 +109,12 @@ class ShardOwner:
             if reason != said or loop.time() >= say_s:
                 said, say_s = reason, loop.time() + SAY_EVERY_S
                 _log.warning("waiting for the shards %s: %s", self._shards, reason)
+                self._stands_by(True)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_s):
                     await self._stop.wait()
                 raise StartCancelledError("Stopped while it waited for its shards.")
+        self._stands_by(False)
         _log.info("this process has the shards %s", self._shards)
 
     async def _in_the_way(self, known: dict[str, ShardLease]) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,16 +12,29 @@ from typing import Any
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 
-from bot.app import telemetry
-from bot.config import STORE_FILE, EngineSettings, Settings, TelemetrySettings
+from bot.app import serve, telemetry
+from bot.config import (
+    STORE_FILE,
+    DiscordSettings,
+    EngineSettings,
+    Settings,
+    ShardingSettings,
+    StoreSettings,
+    TelemetrySettings,
+)
 from bot.engine.fake import FakeEngine, Gate
 from bot.errors import ConfigError
 from bot.executor.base import EngineState
 from bot.moderation.cases import CaseKind
-from bot.store import JobState, NewCase
-from tests.conftest import OpenStage, Stage, eventually
+from bot.observing import telemetry_of
+from bot.shards import Shards
+from bot.store import JobState, NewCase, Store
+from bot.telemetry.metrics import Metrics
+from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
 from tests.sandbox_guild import guild_of
+from tests.store.postgres import PostgresServer
 
 DRAW = "/imagine prompt:a red circle images:2"
 
@@ -241,3 +255,62 @@ async def test_a_taken_port_is_named_with_what_to_do(open_stage: OpenStage, sett
 async def test_nothing_is_served_unless_it_is_wanted(open_stage: OpenStage, settings: Settings) -> None:
     async with open_stage() as stage, telemetry(stage.app, settings) as address:
         assert address is None
+
+
+async def test_a_standby_lives_and_is_not_ready(served: Settings) -> None:
+    """Nothing of a bot is there before it has its shards."""
+    metrics = Metrics()
+    async with telemetry_of(served, metrics) as seen:
+        assert seen.address is not None
+        probe = Probe(seen.address)
+        assert await probe.verdict("/readyz") == (503, {"bot": "starting or stopping"})
+        seen.stands_by(True)
+        assert await probe.verdict("/healthz") == (200, {})
+        assert await probe.verdict("/readyz") == (503, {"shards": "another process has them, and this one stands by"})
+        found = await probe.samples()
+        assert found["dalle_bot_standby"] == 1
+        # Or its alerts would say that the disk and the queue are full.
+        assert found["dalle_bot_disk_free_bytes"] > 0
+        assert found["dalle_bot_queue_max_jobs"] == served.queue.max_jobs
+        seen.stands_by(False)
+        assert (await probe.samples())["dalle_bot_standby"] == 0
+
+
+async def test_a_bot_that_is_taken_apart_lives_yet(open_stage: OpenStage, served: Settings) -> None:
+    async with open_stage() as stage, telemetry_of(served, stage.app.metrics) as seen:
+        assert seen.address is not None
+        probe = Probe(seen.address)
+        app = stage.app
+        async with seen.observing(store=app.store, executor=app.executor, bot=app.bot):
+            await guild_of(stage)
+            await eventually(lambda: app.executor.status.state is EngineState.READY)
+            assert await probe.verdict("/readyz") == (200, {})
+        assert await probe.verdict("/healthz") == (200, {})
+        assert await probe.verdict("/readyz") == (503, {"bot": "starting or stopping"})
+
+
+async def test_a_process_is_seen_while_another_one_has_its_shards(
+    postgres: PostgresServer, served: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "bot.telemetry.server")
+    url = postgres.empty_database()
+    others = {
+        "store": StoreSettings(url=SecretStr(url)),
+        "sharding": ShardingSettings(count=2, ids=(0,)),
+        "discord": DiscordSettings(token=SecretStr("a.token.here")),
+    }
+    async with Store.open(url) as store:
+        assert await store.leases.take("another process", Shards(2, (0,)), 600.0)
+        service = asyncio.create_task(serve(served.model_copy(update=others), FakeEngine))
+        await eventually(lambda: any("metrics are at" in record.getMessage() for record in caplog.records))
+        (said,) = [record for record in caplog.records if "metrics are at" in record.getMessage()]
+        assert isinstance(said.args, tuple)
+        probe = Probe(str(said.args[0]))
+        async with asyncio.timeout(TIMEOUT_S):
+            while (await probe.verdict("/readyz"))[1].keys() != {"shards"}:  # noqa: ASYNC110 - over HTTP
+                await asyncio.sleep(0.02)
+        assert await probe.verdict("/healthz") == (200, {})
+        assert (await probe.samples())["dalle_bot_standby"] == 1
+        service.cancel()
+        await asyncio.wait({service}, timeout=TIMEOUT_S)
+        assert service.cancelled()

@@ -87,14 +87,17 @@ async def test_free_shards_are_taken_at_once_and_given_back() -> None:
 async def test_a_standby_waits_until_the_owner_has_ended_and_names_it(caplog: pytest.LogCaptureFixture) -> None:
     leases = Leases()
     leases.give("host a, process 7 (abc)", Shards(4, (1, 2)))
-    standby = owner_of(leases)
+    told: list[bool] = []
+    standby = owner_of(leases, stands_by=told.append)
     waiting = asyncio.create_task(standby.__aenter__())
     await eventually(lambda: leases.num_looks > 3)
     assert not waiting.done()
     (said,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert said == "waiting for the shards 0-1 of 4: host a, process 7 (abc) has 1, until it ends"
+    assert told == [True]
     leases.now += timedelta(seconds=LEASE_S)
     await asyncio.wait_for(waiting, TIMEOUT_S)
+    assert told == [True, False]
     await standby.__aexit__(None, None, None)
 
 

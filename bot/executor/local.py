@@ -32,6 +32,7 @@ from bot.executor.questions import Question
 from bot.executor.queued import STOPPING, QueuedExecutor
 from bot.executor.scheduler import Scheduler
 from bot.executor.watchdog import stays_silent, until_hung
+from bot.executor.work_done import WorkDone
 from bot.executor.worker import run_engine
 from bot.language import Text
 from bot.requests import Started
@@ -90,6 +91,7 @@ class LocalExecutor(QueuedExecutor):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._pulse = Pulse()
+        self._work = WorkDone()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -135,6 +137,11 @@ class LocalExecutor(QueuedExecutor):
         await asyncio.to_thread(self._thread.join, self._close_timeout_s)
         if self._thread.is_alive():
             logger.warning("The engine thread has not ended within %g s; it is left behind.", self._close_timeout_s)
+
+    @property
+    def work(self) -> WorkDone:
+        """What the engine has done since it is there."""
+        return self._work
 
     @property
     def _has_been_started(self) -> bool:
@@ -207,6 +214,7 @@ class LocalExecutor(QueuedExecutor):
                 self._load = load
                 self._places.observe(load)
             case ChunkDone(num_steps, num_tokens, seconds):
+                self._work = self._work.plus(num_tokens, seconds / num_steps)
                 self._metrics.engine_step.observe(seconds / num_steps)
                 self._metrics.engine_tokens.inc(num_tokens)
             case JobUpdate(job, update):

@@ -36,6 +36,7 @@ async def open_executor(
     is asked for and can't be used, unless `executor.fallback` allows an engine in this process then.
     """
     replicas = await _cluster(settings.executor)
+    metrics.fallback.set(settings.executor.kind != "local" and replicas is None)
     if replicas is not None:
         async with RemoteExecutor(
             replicas,

@@ -21,6 +21,7 @@ from bot.executor.course import Course, OtherModelError
 from bot.executor.fleet import Fleet, Wanted
 from bot.executor.lookout import Lookout
 from bot.executor.queued import STOPPING, QueuedExecutor
+from bot.executor.replica_counts import ReplicaCounts
 from bot.executor.replicas import (
     Accepted,
     Alive,
@@ -47,8 +48,7 @@ class RemoteExecutor(QueuedExecutor):
 
     client: what replicas call this bot; each process needs a name of its own. scheduler: nobody else may touch it.
     silence_timeout_s: how long a replica may say nothing of a job before it counts as lost; they say something every
-    two seconds. look_s: how often it is asked which replicas there are. metrics: of nobody's steps, which are counted
-    where they are done.
+    two seconds. look_s: how often it is asked which replicas there are. metrics: of their work, too.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class RemoteExecutor(QueuedExecutor):
         self._silence_timeout_s = silence_timeout_s
         self._look_s = look_s
         self._fleet = Fleet(client)
+        self._counts = ReplicaCounts(self._metrics)
         self._courses: dict[Job, Course] = {}
         self._returning: deque[Course] = deque()
         self._demand_elsewhere = 0.0
@@ -185,6 +186,7 @@ class RemoteExecutor(QueuedExecutor):
             return
         before = set(self._fleet.states)
         self._fleet.see(states)
+        self._counts.see(states)
         for state in states:
             if state.id not in before:
                 _log.info("Replica %s draws with %s, %d slots.", state.id, state.model.name, state.load.num_slots)

@@ -90,7 +90,8 @@ class Replica:
         assert load is not None
         assert info is not None
         age_s = time.monotonic() - load.at_s
-        return ReplicaState(self._id, code_version(), info, load, age_s, dict(self._demand(load)))
+        demand = dict(self._demand(load))
+        return ReplicaState(self._id, code_version(), info, load, age_s, demand, self._executor.work)
 
     def _demand(self, load: EngineLoad) -> Counter[str]:
         """Images by client, of each job no more than there are slots."""

@@ -11,6 +11,7 @@ from bot.engine.base import ModelInfo
 from bot.errors import DalleBotError
 from bot.executor.base import TextVector
 from bot.executor.forecast import EngineLoad
+from bot.executor.work_done import NOTHING_DONE, WorkDone
 from bot.language import Text
 from bot.requests import GenerationRequest, Update
 
@@ -31,6 +32,7 @@ class ReplicaState:
     """One replica that can draw. id: its own for as long as it lives. version: of this project where it runs.
 
     load: what its engine is busy with, `age_s` seconds ago. demand: images of unfinished jobs, by who asked for them.
+    work: what its engine has done since it is there.
     """
 
     id: str
@@ -39,6 +41,7 @@ class ReplicaState:
     load: EngineLoad
     age_s: float
     demand: Mapping[str, int]
+    work: WorkDone = NOTHING_DONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,16 @@ class Metrics:
             "engine_step_seconds", "Time of one step: an image token for every occupied slot.", _SHORT_S
         )
         self.engine_tokens = self._counter("engine_tokens", "Image tokens that were drawn.")
+        self.replicas = self._gauge(
+            "replicas", "Engines of a cluster that can draw; 0 where the engine is in this process."
+        )
+        self.replicas_lost = self._counter(
+            "replicas_lost", "Those that are gone, the ones that the cluster needs no longer among them."
+        )
+        self.fallback = self._gauge(
+            "fallback", "1 if the engine is in this process because the cluster could not be used."
+        )
+        self.standby = self._gauge("standby", "1 while this process waits for shards that another one has.")
 
         self.interactions = self._counter("interactions", "Interactions that Discord sent.", "kind", INTERACTION_KINDS)
         self.acknowledgement = self._histogram(

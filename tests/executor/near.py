@@ -11,6 +11,7 @@ from bot.executor.replica import Replica
 from bot.executor.replicas import Refused, ReplicaLostError, ReplicaState, Sign
 from bot.executor.scheduler import Scheduler
 from bot.requests import GenerationRequest
+from bot.telemetry.metrics import Metrics
 
 
 class NearReplicas:
@@ -66,6 +67,7 @@ async def near(
     max_jobs_per_user: int = 16,
     chunk_tokens: int = 4,
     silence_timeout_s: float = 30.0,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[tuple[RemoteExecutor, NearReplicas]]:
     """num_replicas: with engines of `engine_factory`; each of `others` makes one more."""
     replicas = NearReplicas()
@@ -75,6 +77,7 @@ async def near(
         client="a bot",
         silence_timeout_s=silence_timeout_s,
         look_s=0.02,
+        metrics=metrics,
     )
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(executor)

@@ -19,9 +19,9 @@ from .drive import ask, read
 from .near import NearReplicas
 
 
-async def opened(settings: Settings) -> type[QueuedExecutor]:
+async def opened(settings: Settings, metrics: Metrics | None = None) -> type[QueuedExecutor]:
     """The class of what was opened and has drawn, where it can."""
-    async with open_executor(settings, FakeEngine, start_up=None, metrics=Metrics()) as executor:
+    async with open_executor(settings, FakeEngine, start_up=None, metrics=metrics or Metrics()) as executor:
         if executor.status.state is not EngineState.LOADING or isinstance(executor, LocalExecutor):
             assert (await read(await executor.submit(ask()))).error is None
         return type(executor)
@@ -32,7 +32,9 @@ def on_ray(*, fallback: bool = False) -> Settings:
 
 
 async def test_the_engine_is_in_this_process_unless_somebody_says_otherwise() -> None:
-    assert await opened(Settings()) is LocalExecutor
+    metrics = Metrics()
+    assert await opened(Settings(), metrics) is LocalExecutor
+    assert metrics.registry.get_sample_value("dalle_bot_fallback") == 0
 
 
 async def test_a_cluster_is_asked_with_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +45,9 @@ async def test_a_cluster_is_asked_with_what_the_settings_say(monkeypatch: pytest
         return NearReplicas()
 
     monkeypatch.setattr(opening, "_import_connect", lambda: connect)
-    assert await opened(on_ray()) is RemoteExecutor
+    metrics = Metrics()
+    assert await opened(on_ray(), metrics) is RemoteExecutor
+    assert metrics.registry.get_sample_value("dalle_bot_fallback") == 0
     assert asked == ["example:6379", "dalle-bot", 120.0]
 
 
@@ -70,7 +74,9 @@ async def test_a_cluster_that_can_not_be_used_is_said_so_and_may_be_done_without
         with pytest.raises(kind, match="No cluster answers"):
             await opened(on_ray())
         return
-    assert await opened(on_ray(fallback=True)) is LocalExecutor
+    metrics = Metrics()
+    assert await opened(on_ray(fallback=True), metrics) is LocalExecutor
+    assert metrics.registry.get_sample_value("dalle_bot_fallback") == 1
     (warned,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert (
         warned.getMessage() == "No cluster answers. The engine runs in this process instead, as executor.fallback says."
