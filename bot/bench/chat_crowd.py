@@ -77,6 +77,13 @@ class Crowd:
         self._ended_s = time.monotonic()
         return self._num_jobs
 
+    async def flood(self, number: int) -> None:
+        """Sends so many commands, one right after the other."""
+        for user in range(number):
+            self._send(Order(0.0, user, user % NUM_GUILDS, 0, "a red circle", {}))
+            # Or the connection would have none of them before the last one.
+            await asyncio.sleep(0)
+
     def begin(self) -> None:
         """Forgets what was sent and seen before."""
         self._sent.clear()

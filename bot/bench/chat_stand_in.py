@@ -9,6 +9,7 @@ Orders (see line_process.py), in this sequence:
 - or, again and again, {"do": "keep_busy", "seed", "users", "max_open", "jobs", "limit_s", "share", "burst"} → {"jobs"}:
   once so many jobs in all have been acknowledged, and `burst` more commands sent; the first time, the plan of faults of
   that seed and share begins
+- or {"do": "flood", "interactions"} → {}: once so many commands are on their way that nobody need answer
 - and then {"do": "calm"} → {"faults": {kind: number}}: ends the faults
 - {"do": "drain", "limit_s", "quiet_s", "path"} → {}: once all is settled and the ChatRecord is in the file `path`
 """
@@ -77,6 +78,8 @@ class _StandIn:
                         burst=order["burst"],
                     )
                 }
+            case "flood":
+                await crowd.flood(order["interactions"])
             case "calm":
                 server.faults.follow(None)
                 return {"faults": server.faults.counts}

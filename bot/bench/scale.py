@@ -4,7 +4,7 @@
    same jobs as they arrive. The first two tell what a step costs and what a job costs beside it.
 2. The simulation plays the last two runs; both figures are in the report. Two processes without a cluster draw the
    same.
-3. The event loop of a bot, the database and the pictures are measured alone.
+3. The event loop of a bot, a shard of the gateway, the database and the pictures are measured alone.
 4. The simulation answers for each rate.
 
 Called by the command, on an event loop; the engines are in processes of their own.
@@ -21,6 +21,7 @@ import numpy as np
 
 from bot.bench.own_core import on_own_core
 from bot.bench.scale_database import DatabaseKind, measure_database
+from bot.bench.scale_gateway import shard_s_per_interaction
 from bot.bench.scale_model import EngineFacts, p95_wait_s, poisson, simulate, smallest_fleet
 from bot.bench.scale_rates import loop_s_per_job, mean_picture_bytes
 from bot.bench.scale_report import Answer, Rates, ScaleReport, judge
@@ -37,6 +38,7 @@ from bot.startup import StartUp
 
 _STORE_JOBS: Final = 400
 _LOOP_JOBS: Final = 40
+_INTERACTIONS: Final = 1000
 # A minute of arrivals is simulated, and never fewer jobs than have a 95th percentile.
 _SIMULATED_S: Final = 60.0
 _MIN_JOBS: Final = 2000
@@ -97,6 +99,7 @@ async def measure_scale(
         stored = await measure_database(settings, database, folder / "jobs.sqlite3", _STORE_JOBS)
         rates = Rates(
             loop_s_per_job=await loop_s_per_job(folder / "bot", _LOOP_JOBS),
+            shard_s_per_interaction=await shard_s_per_interaction(folder / "stand-in.log", _INTERACTIONS),
             store_jobs_per_s=stored.jobs_per_s,
             database=stored.name,
             bytes_per_job=mean_picture_bytes(two.results),

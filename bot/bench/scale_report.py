@@ -31,11 +31,13 @@ class Compared:
 class Rates:
     """What was measured of the parts around the engines.
 
-    loop_s_per_job: processor time of a bot's event loop. store_jobs_per_s: through all states. bytes_per_job: of the
-    collage. uplink_mbit_per_s is not measured but given. database: which one it was, for people.
+    loop_s_per_job: processor time of a bot's event loop. shard_s_per_interaction: of the connection to the gateway,
+    without the bot. store_jobs_per_s: through all states. bytes_per_job: of the collage. uplink_mbit_per_s is not
+    measured but given. database: which one it was, for people.
     """
 
     loop_s_per_job: float
+    shard_s_per_interaction: float
     store_jobs_per_s: float
     bytes_per_job: float
     uplink_mbit_per_s: float
@@ -45,6 +47,7 @@ class Rates:
         """Prompts a minute that one of each can take, at USABLE_SHARE."""
         return {
             "one bot process": USABLE_SHARE * 60.0 / self.loop_s_per_job,
+            "gateway shards": USABLE_SHARE * 60.0 / self.shard_s_per_interaction,
             "the database": USABLE_SHARE * 60.0 * self.store_jobs_per_s,
             "upload": USABLE_SHARE * 60.0 * self.uplink_mbit_per_s * 1e6 / 8.0 / self.bytes_per_job,
         }

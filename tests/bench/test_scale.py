@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from bot.bench.scale import answer
+from bot.bench.scale_gateway import shard_s_per_interaction
 from bot.bench.scale_model import EngineFacts
 from bot.bench.scale_plot import plot_scale
 from bot.bench.scale_rates import jobs_per_s_of_store, loop_s_per_job
@@ -15,7 +16,12 @@ from bot.bench.scale_report import Compared, Rates, ScaleReport, bottlenecks
 from bot.executor.pace import Pace
 
 RATES = Rates(
-    loop_s_per_job=0.01, store_jobs_per_s=50.0, bytes_per_job=1_000_000.0, uplink_mbit_per_s=100.0, database="SQLite"
+    loop_s_per_job=0.01,
+    shard_s_per_interaction=0.001,
+    store_jobs_per_s=50.0,
+    bytes_per_job=1_000_000.0,
+    uplink_mbit_per_s=100.0,
+    database="SQLite",
 )
 FACTS = EngineFacts(num_slots=9, image_length=16, chunk_tokens=4, pace=Pace(((1, 0.01), (9, 0.05))))
 
@@ -32,7 +38,9 @@ def report() -> ScaleReport:
 
 
 def test_limits_are_what_one_of_each_takes() -> None:
-    assert RATES.limits() == pytest.approx({"one bot process": 4200.0, "the database": 2100.0, "upload": 525.0})
+    assert RATES.limits() == pytest.approx(
+        {"one bot process": 4200.0, "gateway shards": 42_000.0, "the database": 2100.0, "upload": 525.0}
+    )
     assert bottlenecks(RATES.limits(), 500.0) == ()
     assert bottlenecks(RATES.limits(), 2200.0) == ("upload", "the database")
 
@@ -97,3 +105,4 @@ def test_the_report_can_be_read_and_kept(report: ScaleReport, tmp_path: Path) ->
 async def test_rates_are_measured(tmp_path: Path) -> None:
     assert 1.0 < await jobs_per_s_of_store(f"sqlite+aiosqlite:///{tmp_path / 'jobs.sqlite3'}", 16) < 1e5
     assert 1e-4 < await loop_s_per_job(tmp_path / "bot", 2) < 5.0
+    assert 1e-5 < await shard_s_per_interaction(tmp_path / "log", 20) < 0.5
