@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from bot.engine.fake import FakeEngine
+from bot.engine.fake import FakeEngine, Faults
 from bot.executor.remote import RemoteExecutor
 from bot.executor.replicas import Replicas
 from bot.executor.scheduler import Scheduler
+
+_TOLD: Final = ("raises", "refused_prompts", "not_finite", "hangs")
 
 
 class Engines:
@@ -24,13 +26,17 @@ class Engines:
         self._deploy = deploy
         self._names: dict[str, str] = {}
 
-    def name_of(self, *, chunk_tokens: int, num_replicas: int, **engine: Any) -> str:
-        key = repr((chunk_tokens, num_replicas, sorted(engine.items())))
+    def name_of(self, *, chunk_tokens: int, num_replicas: int, faults: Faults | None = None, **engine: Any) -> str:
+        # Faults themselves hold an event of threads, which stays where it is.
+        wrong = {} if faults is None else {name: getattr(faults, name) for name in _TOLD}
+        key = repr((chunk_tokens, num_replicas, wrong, sorted(engine.items())))
+
+        def open_engine() -> FakeEngine:
+            return FakeEngine(**engine, faults=Faults(**wrong))
+
         if key not in self._names:
             name = f"engines-{len(self._names)}"
-            self.deploy(
-                name, partial(FakeEngine, **engine), chunk_tokens=chunk_tokens, options={"num_replicas": num_replicas}
-            )
+            self.deploy(name, open_engine, chunk_tokens=chunk_tokens, options={"num_replicas": num_replicas})
             self._names[key] = name
         return self._names[key]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bot.engine.fake import FakeEngine, Faults, Gate
-from bot.engine.fake_pictures import expected_text_vector
+from bot.engine.fake_pictures import expected_preview, expected_text_vector
 from bot.errors import (
     ExecutorClosedError,
     JobCancelledError,
@@ -21,7 +21,7 @@ from bot.errors import (
 )
 from bot.executor.base import EngineState, Executor
 from bot.executor.questions import MAX_WAITING
-from bot.requests import Progress, Queued, Started
+from bot.requests import Preview, Progress, Queued, Started
 
 from .conftest import ExecutorFactory
 from .drive import PATIENCE_S, ask, at_gate, check_result, read, soon
@@ -49,6 +49,20 @@ async def test_a_job_is_queued_starts_progresses_and_finishes(executor_factory: 
     assert len(progress) == len(kinds) - start - 2 > 0
     assert progress == sorted(progress, key=lambda update: update.done_tokens)
     assert progress[-1] == Progress(48, 48)
+
+
+async def test_a_job_that_wants_previews_is_seen_as_it_is_drawn(executor_factory: ExecutorFactory) -> None:
+    request = ask(num_images=2, seed=5, preview_interval_s=0.1)
+    async with executor_factory(num_slots=2, image_length=160, delay_s=0.01) as executor:
+        outcome = await read(await executor.submit(request))
+        assert executor.status.info is not None
+        check_result(outcome.result, request, executor.status.info)
+    previews = [update for update in outcome.updates if isinstance(update, Preview)]
+    assert previews
+    for image in [image for preview in previews for image in preview.images]:
+        size_px, num_rows = len(image.pixels), previews[0].total_rows
+        expected = expected_preview(5, image.index, image.done_rows, num_rows=num_rows, image_size_px=size_px)
+        np.testing.assert_array_equal(image.pixels, expected)
 
 
 async def test_many_jobs_each_have_their_own_images(executor_factory: ExecutorFactory) -> None:

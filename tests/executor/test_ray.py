@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
 # Those of the contract whose engine can be described to another process.
 SHARED: list[Callable[[ExecutorFactory], Awaitable[None]]] = [
     contract.test_a_job_is_queued_starts_progresses_and_finishes,
+    contract.test_a_job_that_wants_previews_is_seen_as_it_is_drawn,
     contract.test_many_jobs_each_have_their_own_images,
     contract.test_a_full_queue_is_refused_and_a_place_comes_free,
     contract.test_a_user_at_the_limit_is_refused_and_others_are_not,
@@ -37,9 +38,11 @@ SHARED: list[Callable[[ExecutorFactory], Awaitable[None]]] = [
     contract.test_a_cancelled_running_job_frees_its_slot,
     contract.test_a_cancelled_waiting_job_ends_and_those_behind_it_move_up,
     contract.test_only_a_known_job_can_be_cancelled_and_only_once,
+    contract.test_a_failure_reaches_exactly_its_job,
     contract.test_closing_ends_every_job_and_refuses_more,
     contract.test_a_text_has_the_vector_that_pictures_are_compared_with,
     contract.test_a_text_is_read_while_every_slot_is_busy_and_disturbs_nobody,
+    contract.test_a_text_that_can_not_be_read_is_refused_alone,
 ]
 
 
