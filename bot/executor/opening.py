@@ -91,8 +91,10 @@ async def join_cluster(settings: ExecutorSettings) -> Replicas:
 def _import_connect() -> Callable[..., Awaitable[Replicas]]:
     try:
         from bot.executor.ray.connecting import connect
+        from bot.executor.ray.logs import take_over_logs
     except ImportError as error:
         raise ConfigError(
             f"executor.kind is ray, and {error.name or 'ray'} is not installed: `pip install -e '.[ray]'`."
         ) from None
+    take_over_logs()
     return connect

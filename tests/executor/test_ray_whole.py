@@ -1,6 +1,7 @@
 """The whole bot, as it is run, with its engines on a Ray cluster of this machine. See test_ray.py."""
 
 import asyncio
+import logging
 from functools import partial
 from typing import NoReturn
 
@@ -32,6 +33,7 @@ async def test_a_prompt_is_drawn_on_the_cluster_and_delivered(
         serving(app, sandbox.token),
     ):
         assert isinstance(app.executor, RemoteExecutor)
+        assert logging.getLogger("ray.serve").handlers == logging.getLogger("ray").handlers == []
         await eventually(lambda: app.executor.status.state is EngineState.READY)
         await sandbox.wait_until_connected(TIMEOUT_S)
         said = await sandbox.play("/imagine prompt:a red circle images:4", timeout_s=2 * TIMEOUT_S)
