@@ -6,7 +6,7 @@ import pytest
 
 from bot.engine.fake import FakeEngine
 from bot.executor.forecast import EngineLoad
-from bot.executor.replica_counts import ReplicaCounts
+from bot.executor.replica_counts import MAX_KNOWN, ReplicaCounts
 from bot.executor.replicas import ReplicaState
 from bot.executor.work_done import WorkDone
 from bot.telemetry.metrics import Metrics
@@ -36,8 +36,17 @@ def test_what_is_done_is_counted_from_the_first_look_on() -> None:
     assert shown(metrics, "engine_step_seconds_count") == 3 + 1
     assert shown(metrics, "engine_step_seconds_sum") == pytest.approx(0.6 + 0.3)
     assert metrics.registry.get_sample_value("dalle_bot_engine_step_seconds_bucket", {"le": "0.25"}) == 3
-    counts.see([replace(ONE, work=WorkDone(8, 560, 1.6))])
-    assert shown(metrics, "engine_tokens_total") == 80
+    # One that was not heard of for a while goes on.
+    counts.see([])
+    counts.see([replace(ONE, work=WorkDone(9, 600, 1.8))])
+    assert shown(metrics, "engine_tokens_total") == 80 + 40
+
+
+def test_only_so_many_are_remembered() -> None:
+    counts = ReplicaCounts(Metrics())
+    for number in range(MAX_KNOWN + 5):
+        counts.see([replace(ONE, id=str(number))])
+    assert len(counts._known) == MAX_KNOWN
 
 
 def test_who_is_there_and_who_has_gone() -> None:
