@@ -53,7 +53,7 @@ async def test_a_job_is_queued_starts_progresses_and_finishes(executor_factory: 
 
 async def test_a_job_that_wants_previews_is_seen_as_it_is_drawn(executor_factory: ExecutorFactory) -> None:
     request = ask(num_images=2, seed=5, preview_interval_s=0.1)
-    async with executor_factory(num_slots=2, image_length=160, delay_s=0.01) as executor:
+    async with executor_factory(num_slots=2, image_length=160, num_rows=20, delay_s=0.01) as executor:
         outcome = await read(await executor.submit(request))
         assert executor.status.info is not None
         check_result(outcome.result, request, executor.status.info)
