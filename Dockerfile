@@ -1,6 +1,6 @@
 # docker build -t dalle-bot .                                       for a CPU
 # docker build -t dalle-bot --build-arg EXTRAS=cuda .               for NVIDIA GPUs; the host brings the driver
-# BASE is any image with Python 3.11 or newer, its venv module and useradd.
+# BASE is any image with Python 3.11 or newer, its venv module and useradd; for EXTRAS=postgres with apt-get, too.
 ARG BASE=python:3.12-slim
 
 FROM ${BASE} AS build
@@ -18,6 +18,14 @@ COPY bot bot
 RUN /opt/dalle-bot/bin/pip install --no-cache-dir --no-deps --force-reinstall .
 
 FROM ${BASE}
+ARG EXTRAS=""
+# Backups of PostgreSQL are made by its own programs, which must be as new as the server.
+RUN case ",${EXTRAS}," in \
+    *,postgres,*) \
+        apt-get update \
+        && apt-get install --yes --no-install-recommends postgresql-client \
+        && rm -rf /var/lib/apt/lists/* ;; \
+    esac
 RUN useradd --uid 10001 --create-home bot \
     && install --directory --owner=bot --group=bot /data
 COPY --from=build /opt/dalle-bot /opt/dalle-bot

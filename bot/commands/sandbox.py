@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -12,6 +12,11 @@ from rich.console import Console
 from bot.commands.options import Config, Json, Model, engine_factory, read_settings
 from bot.errors import ConfigError
 from bot.startup import StartUp
+
+_ITS_OWN: Final = (
+    "store.url and sharding.ids don't count here: the bot in the sandbox has a database of its own and all shards. Try "
+    "several processes with `dalle-bot sandbox --empty`."
+)
 
 
 def sandbox(
@@ -23,6 +28,9 @@ def sandbox(
     data: Annotated[
         Path | None, typer.Option(help="Keep everything there, and go on with what it holds.", metavar="DIR")
     ] = None,
+    empty: Annotated[
+        bool, typer.Option("--empty", help="Only the pretended Discord; bots come with `run --sandbox`.")
+    ] = False,
     model: Model = None,
     config: Config = None,
     as_json: Json = False,
@@ -48,6 +56,25 @@ def sandbox(
         if not as_json:
             print_event(console, event)
 
+    if empty:
+        if say or as_json:
+            raise ConfigError("--empty waits for bots and takes lines typed: leave out --say and --json.")
+        from bot.sandbox.hall import keep_open, run_line
+
+        with termination_interrupts():
+            asyncio.run(
+                keep_open(
+                    on_event=on_event,
+                    on_open=lambda opened: _say(console, f"To run a bot here: {run_line(opened)}"),
+                    on_bot=lambda: _say(console, "A bot has come. Type lines such as  /imagine prompt:a red circle"),
+                    out=out,
+                    page=page,
+                    data_dir=data,
+                )
+            )
+        return
+    if not as_json and (settings.store.url is not None or settings.sharding.ids is not None):
+        _say(console, _ITS_OWN)
     start_up = StartUp()
     factory = engine_factory(settings, start_up)
     if not say:
@@ -68,12 +95,8 @@ def sandbox(
                     out=out,
                     page=page,
                     data_dir=data,
-                    on_ready=lambda online: console.print(
-                        f"Connected. To examine this bot: {doctor_line(settings, online, options)}",
-                        style="dim",
-                        soft_wrap=True,
-                        highlight=False,
-                        markup=False,
+                    on_ready=lambda online: _say(
+                        console, f"Connected. To examine this bot: {doctor_line(settings, online, options)}"
                     ),
                 )
             )
@@ -100,3 +123,7 @@ def sandbox(
             print(json.dumps({"transcript": to_json(events)}))
     if any(event.kind in (EventKind.FAILURE, EventKind.TIMEOUT) for event in events):
         raise typer.Exit(1)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, style="dim", soft_wrap=True, highlight=False, markup=False)

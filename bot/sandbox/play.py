@@ -106,14 +106,19 @@ async def stay_up(
         if on_ready is not None:
             on_ready(online)
         await online.looking
-        was_typed = False
-        async for line in _typed_lines():
-            was_typed = True
-            with suppress(LineError):
-                await _play_line(online.sandbox, line, on_event)
-            await _write_page(online.sandbox, page)
-        if not was_typed:
+        if not await play_typed_lines(online.sandbox, on_event, page):
             await online.connection
+
+
+async def play_typed_lines(sandbox: Sandbox, on_event: Callable[[Event], None], page: Path | None) -> bool:
+    """Plays the lines of standard input until its end. Whether there were any."""
+    was_typed = False
+    async for line in _typed_lines():
+        was_typed = True
+        with suppress(LineError):
+            await _play_line(sandbox, line, on_event)
+        await _write_page(sandbox, page)
+    return was_typed
 
 
 @asynccontextmanager
@@ -151,7 +156,7 @@ async def _online(
         sandbox = await stack.enter_async_context(Sandbox.start(process=True, out=out, data=kept_in))
         stack.enter_context(sandbox.patch_discord())
         settings = settings.model_copy(update=here)
-        looking = await stack.enter_async_context(_looking(sandbox, on_event))
+        look = await stack.enter_async_context(looking(sandbox, on_event))
         app = await stack.enter_async_context(open_app(settings, build, start_up))
         await stack.enter_async_context(telemetry(app, settings))
         connection = await stack.enter_async_context(serving(app, sandbox.token))
@@ -161,22 +166,22 @@ async def _online(
             connected.cancel()
             connection.result()
         await connected
-        yield Online(sandbox, connection, settings, looking)
+        yield Online(sandbox, connection, settings, look)
         # The player saw a sentence for members of a guild; whoever started the sandbox needs the engine's own.
         if app.executor.status.state is EngineState.FAILED:
             raise failure
 
 
 @asynccontextmanager
-async def _looking(sandbox: Sandbox, on_event: Callable[[Event], None]) -> AsyncIterator[asyncio.Task[None]]:
+async def looking(sandbox: Sandbox, on_event: Callable[[Event], None]) -> AsyncIterator[asyncio.Task[None]]:
     """Looks at what an earlier sandbox has left, if there was one, from before the bot goes on with it."""
     look = _play_line(sandbox, "look", on_event) if sandbox.goes_on else asyncio.sleep(0)
-    looking = asyncio.create_task(look, name="look")
+    task = asyncio.create_task(look, name="look")
     try:
-        yield looking
+        yield task
     finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _play_line(sandbox: Sandbox, line: str, on_event: Callable[[Event], None]) -> None:

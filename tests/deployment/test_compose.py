@@ -4,6 +4,7 @@ import importlib.resources
 import json
 import re
 import shlex
+import subprocess
 import tomllib
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -80,6 +81,29 @@ def test_the_bot_fits_its_image(file: dict[str, Any]) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     assert {extra, "cuda"} <= set(extras)
     assert make_url("postgresql+psycopg://").get_driver_name() in " ".join(extras[extra])
+
+
+@pytest.mark.parametrize(
+    ("extras", "has_it"), [("", False), ("cuda", False), ("postgres", True), ("cuda,postgres", True)]
+)
+def test_the_image_has_what_backs_up_postgresql_where_it_has_a_driver_for_it(
+    tmp_path: Path, extras: str, has_it: bool
+) -> None:
+    last = DOCKERFILE.rpartition("\nFROM ")[2].replace("\\\n", " ")
+    (line,) = re.findall(r"^RUN (case .*)", last, re.MULTILINE)
+    assert last.index("ARG EXTRAS") < last.index(line)
+    program = tmp_path / "apt-get"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    said = line.replace("rm -rf", ": rm -rf")
+    done = subprocess.run(
+        ["/bin/sh", "-c", said],
+        env={"PATH": str(tmp_path), "EXTRAS": extras},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ("postgresql-client" in done.stdout) is has_it
 
 
 def test_the_bot_has_no_more_rights_than_in_the_readme(file: dict[str, Any]) -> None:
