@@ -23,7 +23,7 @@ from bot.store.lock_holders import holders_of_files
 from bot.store.refusals import Refusal
 
 WAIT_S: Final = 30.0  # a predecessor may still be saying goodbye
-_POLL_S: Final = 0.2
+POLL_S: Final = 0.2
 _LOCK: Final = 0x64616C6C66  # of PostgreSQL's, beside the writers' one
 
 _VANISHED: Final = Refusal(
@@ -43,10 +43,10 @@ async def store_in_use(url: URL, *, is_shared: bool = False, wait_s: float = WAI
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + wait_s
-    while (release := await asyncio.to_thread(_take, url, is_shared)) is None:
+    while (release := await asyncio.to_thread(take, url, is_shared)) is None:
         if loop.time() >= end:
             raise _refusal(url)
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(POLL_S)
     try:
         yield
     finally:
@@ -57,10 +57,10 @@ async def store_in_use(url: URL, *, is_shared: bool = False, wait_s: float = WAI
 def store_kept_alone(url: URL, *, wait_s: float = 0.0) -> Iterator[None]:
     """The same where there is no event loop."""
     end = time.monotonic() + wait_s
-    while (release := _take(url)) is None:
+    while (release := take(url)) is None:
         if time.monotonic() >= end:
             raise _refusal(url)
-        time.sleep(_POLL_S)
+        time.sleep(POLL_S)
     try:
         yield
     finally:
@@ -73,7 +73,7 @@ def refuse_vanished(url: URL) -> None:
     file = sqlite_file(url)
     if file is not None and not _lock_file(file).exists():
         return
-    release = _take(url)
+    release = take(url)
     if release is None:
         raise _VANISHED.error(describe(url))
     release()
@@ -86,7 +86,7 @@ def _refusal(url: URL) -> StoreFaultError:
     return StoreFaultError(f"{describe(url)} is used by {by}.", "Stop that one first.")
 
 
-def _take(url: URL, is_shared: bool = False) -> Release | None:
+def take(url: URL, is_shared: bool = False) -> Release | None:
     """What lets go again; None if somebody else has it."""
     file = sqlite_file(url)
     if file is None:
