@@ -1,5 +1,6 @@
 """`dalle-bot run`."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -27,5 +28,5 @@ def run(
         return
     from bot.sandbox.hall import visited
 
-    with visited(settings, sandbox) as there:
+    with visited(settings, sandbox, os.environ) as there:
         serve(there, factory, start_up)

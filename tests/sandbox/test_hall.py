@@ -7,9 +7,10 @@ import sys
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from bot.app import open_app, serving
-from bot.config import DiscordSettings, Settings
+from bot.config import DiscordSettings, Settings, StoreSettings
 from bot.engine.fake import FakeEngine
 from bot.errors import ConfigError
 from bot.sandbox import Event, EventKind, Sandbox
@@ -28,12 +29,13 @@ async def test_a_bot_that_comes_to_an_empty_sandbox_is_played_with(
     sandbox = await asyncio.wait_for(opened, TIMEOUT_S)
     assert not came.is_set()
     only_elsewhere = settings.model_copy(update={"discord": DiscordSettings(allowed_guilds=(81384788765712384,))})
-    with visited(only_elsewhere, sandbox.address) as there:
+    with visited(only_elsewhere, sandbox.address, {}) as there:
         async with open_app(there, FakeEngine) as app, serving(app, sandbox.token):
             await asyncio.wait_for(hall, TIMEOUT_S)
     assert came.is_set()
     assert [event.kind for event in seen[:2]] == [EventKind.SAY, EventKind.ACK]
     assert len(seen[-1].files) == 1
+    assert [file.name for file in settings.data_dir.iterdir()] == ["sandbox"], "a real bot's jobs stay out of it"
 
 
 def test_the_line_that_runs_a_bot_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,6 +52,17 @@ def test_the_line_that_runs_a_bot_there(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_token_goes_to_no_other_machine(settings: Settings, address: str) -> None:
     with (
         pytest.raises(ConfigError, match="expected what `dalle-bot sandbox --empty` prints"),
-        visited(settings, address),
+        visited(settings, address, {}),
     ):
         pass
+
+
+def test_a_database_that_a_file_names_may_be_a_real_bots(settings: Settings) -> None:
+    url = "postgresql+psycopg://bot:a-secret-word@db/bot"
+    named = settings.model_copy(update={"store": StoreSettings(url=SecretStr(url))})
+    address = "http://127.0.0.1:5"
+    with pytest.raises(ConfigError, match="into DALLE_BOT_STORE__URL") as caught, visited(named, address, {}):
+        pass
+    assert "a-secret-word" not in str(caught.value)
+    with visited(named, address, {"DALLE_BOT_STORE__URL": url}) as there:
+        assert there.store_url == url
