@@ -8,9 +8,10 @@ from contextlib import aclosing
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import URL
 
 from bot.app import open_app, run, serve, serving
-from bot.config import DiscordSettings, Settings
+from bot.config import DiscordSettings, Settings, ShardingSettings, StoreSettings
 from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import CheckpointNotFoundError, ConfigError, DalleBotError, EngineHungError, StoreError
 from bot.executor.base import EngineState
@@ -19,6 +20,7 @@ from bot.sandbox import Event, EventKind, Sandbox
 from bot.startup import StartUp
 from bot.store import JobState
 from tests.conftest import TIMEOUT_S, OpenStage, eventually
+from tests.store.postgres import PostgresServer
 
 needs_sigterm = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGTERM")
 
@@ -60,6 +62,22 @@ async def test_a_store_that_can_not_be_opened_ends_the_start(settings: Settings)
     (settings.data_dir / "dalle-bot.sqlite3").write_bytes(b"not a database" * 100)
     with pytest.raises(StoreError):
         async with open_app(settings, FakeEngine):
+            pass
+
+
+async def test_one_process_of_several_does_not_start_before_the_database_is_of_its_version(
+    settings: Settings, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_: URL) -> None:
+        raise StoreError("Older processes run.")
+
+    monkeypatch.setattr("bot.app.upgrade_alone", refuse)
+    shared = {
+        "store": StoreSettings(url=SecretStr(postgres.empty_database())),
+        "sharding": ShardingSettings(count=1, ids=(0,)),
+    }
+    with pytest.raises(StoreError, match="Older processes run"):
+        async with open_app(settings.model_copy(update=shared), FakeEngine):
             pass
 
 
