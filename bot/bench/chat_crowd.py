@@ -78,9 +78,9 @@ class Crowd:
         return self._num_jobs
 
     async def flood(self, number: int) -> None:
-        """Sends so many commands, one right after the other."""
-        for user in range(number):
-            self._send(Order(0.0, user, user % NUM_GUILDS, 0, "a red circle", {}))
+        """Sends so many commands, one right after the other, of a user in each guild."""
+        for sent in range(number):
+            self._send(Order(0.0, sent % NUM_GUILDS, sent % NUM_GUILDS, 0, "a red circle", {}))
             # Or the connection would have none of them before the last one.
             await asyncio.sleep(0)
 

@@ -38,7 +38,7 @@ from bot.startup import StartUp
 
 _STORE_JOBS: Final = 400
 _LOOP_JOBS: Final = 40
-_INTERACTIONS: Final = 1000
+NUM_INTERACTIONS: Final = 300
 # A minute of arrivals is simulated, and never fewer jobs than have a 95th percentile.
 _SIMULATED_S: Final = 60.0
 _MIN_JOBS: Final = 2000
@@ -99,7 +99,7 @@ async def measure_scale(
         stored = await measure_database(settings, database, folder / "jobs.sqlite3", _STORE_JOBS)
         rates = Rates(
             loop_s_per_job=await loop_s_per_job(folder / "bot", _LOOP_JOBS),
-            shard_s_per_interaction=await shard_s_per_interaction(folder / "stand-in.log", _INTERACTIONS),
+            shard_s_per_interaction=await shard_s_per_interaction(folder / "stand-in.log", NUM_INTERACTIONS),
             store_jobs_per_s=stored.jobs_per_s,
             database=stored.name,
             bytes_per_job=mean_picture_bytes(two.results),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bot.bench.scale import answer
+from bot.bench.scale import NUM_INTERACTIONS, answer
 from bot.bench.scale_gateway import shard_s_per_interaction
 from bot.bench.scale_model import EngineFacts
 from bot.bench.scale_plot import plot_scale
@@ -105,4 +105,4 @@ def test_the_report_can_be_read_and_kept(report: ScaleReport, tmp_path: Path) ->
 async def test_rates_are_measured(tmp_path: Path) -> None:
     assert 1.0 < await jobs_per_s_of_store(f"sqlite+aiosqlite:///{tmp_path / 'jobs.sqlite3'}", 16) < 1e5
     assert 1e-4 < await loop_s_per_job(tmp_path / "bot", 2) < 5.0
-    assert 1e-5 < await shard_s_per_interaction(tmp_path / "log", 20) < 0.5
+    assert 1e-5 < await shard_s_per_interaction(tmp_path / "log", NUM_INTERACTIONS) < 0.5
