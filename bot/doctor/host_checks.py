@@ -15,6 +15,7 @@ from bot.config import Settings
 from bot.doctor.finding import Outcome, failed, ok, skipped, warned
 from bot.errors import CheckpointError, ConfigError
 from bot.startup import format_amount
+from bot.store.file_faults import nearest_there
 
 if TYPE_CHECKING:
     from bot.checkpoints.bundle import Checkpoint
@@ -94,7 +95,7 @@ def check_memory(settings: Settings, host: Host) -> Outcome:
 def check_disk(settings: Settings) -> Outcome:
     """Whether data_dir can be written and has room."""
     folder = settings.data_dir
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    there = nearest_there(folder)
     right = f"Give this user the right to write {there}, or set data_dir to a folder that it may write."
     if not there.is_dir():
         return failed(

@@ -28,14 +28,20 @@ EMPTY: Final = Refusal(
 )
 
 
+def nearest_there(folder: Path) -> Path:
+    """It, or the nearest above it that exists, as far as this user can see: not past a folder that lets nobody in."""
+    # Path.exists would raise for one in such a folder.
+    return next(path for path in (folder, *folder.parents) if os.path.exists(path))
+
+
 def fault_of_place(file: Path) -> Refusal | None:
     """Whether this user could keep a database there."""
-    if file.is_dir():
+    if os.path.isdir(file):
         return Refusal(
             "can't be opened: a folder has its name.", "Move the folder away, or name another file.", is_lasting=True
         )
     folder = file.parent
-    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    there = nearest_there(folder)
     if not there.is_dir():
         return Refusal(
             f"can't be made: {there} is a file, not a folder.", "Move it away, or name another place.", is_lasting=True
@@ -48,7 +54,7 @@ def fault_of_place(file: Path) -> Refusal | None:
 
 def fault_of_disk(file: Path) -> Refusal | None:
     """Whether there is no room for it."""
-    folder = next(path for path in (file.parent, *file.parents) if os.path.exists(path))
+    folder = nearest_there(file.parent)
     free = shutil.disk_usage(folder).free
     if free >= LEAST_FREE_BYTES:
         return None
@@ -58,7 +64,7 @@ def fault_of_disk(file: Path) -> Refusal | None:
 def fault_of_remains(file: Path) -> Refusal | None:
     """Whether what is there, or what is beside it, says that there was more."""
     file = file.resolve()
-    if file.exists():
+    if os.path.exists(file):
         return EMPTY if file.stat().st_size == 0 else None
     remains = [str(path) for path in _parts(file) if path.name.removeprefix(file.name) in LOG_ENDS]
     if not remains:
@@ -80,8 +86,11 @@ def _parts(file: Path) -> Iterator[Path]:
 
 
 def _may_use(path: Path) -> bool:
-    wanted = os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
-    return os.access(path, wanted, effective_ids=os.access in os.supports_effective_ids)
+    return _may(os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0), path)
+
+
+def _may(rights: int, path: Path) -> bool:
+    return os.access(path, rights, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _is_read_only(folder: Path) -> bool:
@@ -94,11 +103,15 @@ def _no_rights(folder: Path, there: Path, shut: list[Path]) -> Refusal:
         return UNWRITABLE  # Windows
     user, owner = _user_name(os.geteuid()), _user_name(os.stat(shut[0]).st_uid)
     found = f"can't be written: {shut[0]} belongs to the user {owner}, and this is {user}."
-    if there != folder:
-        do = f"As root, run `install -d -o {user} {shlex.quote(str(folder))}`, or set data_dir to a folder of {user}."
-    elif owner == user:
+    if owner == user:
         found = f"can't be written: the rights of {shut[0]} don't let its owner, {user}, do so."
         do = f"Run `chmod u+rwX {shlex.join(map(str, shut))}`."
+    elif there != folder and not _may(os.X_OK, there):
+        # Nothing below it would be of any use, whosever it is.
+        found = f"can't be reached: {there} belongs to the user {owner}, and {user} may not enter it."
+        do = f"Set data_dir to a folder of {user}, or let others pass: as root, run `chmod a+x {shlex.quote(str(there))}`."
+    elif there != folder:
+        do = f"As root, run `install -d -o {user} {shlex.quote(str(folder))}`, or set data_dir to a folder of {user}."
     else:
         do = f"As root, run `chown {user} {shlex.join(map(str, shut))}`, or run dalle-bot as {owner}."
     return Refusal(found, do, is_lasting=True)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -135,6 +136,19 @@ def test_a_data_dir_that_can_not_be_written(settings: Settings, monkeypatch: pyt
     outcome = check_disk(settings)
     assert outcome.status is Status.FAILED
     assert "can't be written (Permission denied)" in outcome.found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_data_dir_in_a_folder_that_lets_nobody_in(settings: Settings, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as closed:
+        os.seteuid(65534)
+        try:
+            outcome = check_disk(settings.model_copy(update={"data_dir": Path(closed) / "data"}))
+        finally:
+            os.seteuid(0)
+    assert outcome.status is Status.FAILED
+    assert "can't be written (Permission denied)" in outcome.found
+    assert closed in (outcome.fix or "")
 
 
 def test_a_data_dir_below_a_file(settings: Settings, tmp_path: Path) -> None:

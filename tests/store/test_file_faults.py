@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,6 +98,44 @@ def test_a_folder_that_can_not_be_made(open_folder: Path) -> None:
     with as_nobody():
         cure = told(fault_of_place(folder / "bot.sqlite3"))[1]
     assert cure == f"As root, run `install -d -o nobody {folder}`, or set data_dir to a folder of nobody."
+
+
+@needs_root
+@pytest.mark.parametrize("closed", ["data", "."])
+def test_what_is_told_about_a_folder_that_lets_nobody_in_leads_to_a_database(open_folder: Path, closed: str) -> None:
+    """Also where something is in it. closed: the folder of the database, or the one above that."""
+    file = open_folder / "my data" / "bot.sqlite3"
+    file.parent.mkdir()
+    file.touch(0o600)
+    shut = open_folder / "my data" if closed == "data" else open_folder
+    os.chmod(shut, 0o700)
+    commands = []
+    with as_nobody():
+        fault = fault_of_place(file)
+        assert fault_of_disk(file) is fault_of_remains(file) is None
+    while fault is not None:
+        found, cure = told(fault)
+        assert f"{shut} belongs to the user root" in found or commands
+        commands.append(re.findall("`(.+)`", cure)[0])
+        assert len(commands) < 5
+        subprocess.run(commands[-1], shell=True, check=True)
+        with as_nobody():
+            fault = fault_of_place(file)
+    with as_nobody():
+        file.write_bytes(b"x")
+    folder = f"'{file.parent}'"
+    if closed == "data":
+        assert commands == [f"chown nobody {folder}", f"chown nobody '{file}'"]
+    else:
+        assert commands == [f"chmod a+x {open_folder}", f"chown nobody {folder} '{file}'"]
+
+
+@needs_root
+def test_an_owner_who_is_kept_out_of_the_way_to_it(open_folder: Path) -> None:
+    os.chown(open_folder, NOBODY, NOBODY)
+    os.chmod(open_folder, 0o500)
+    with as_nobody():
+        assert told(fault_of_place(open_folder / "data" / "bot.sqlite3"))[1] == f"Run `chmod u+rwX {open_folder}`."
 
 
 def test_a_disk_that_can_only_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
