@@ -9,12 +9,13 @@ from typing import Final
 from sqlalchemy import URL
 
 from bot.errors import StoreError
+from bot.store.damage import refuse_damaged
 from bot.store.database import describe
 from bot.store.explaining import explained_refusals_of
-from bot.store.refusals import DAMAGED, FULL, STRANGE, refusal_of
+from bot.store.file_faults import LOG_ENDS
+from bot.store.refusals import FULL, STRANGE, refusal_of
 
 BUSY_TIMEOUT_S: Final = 30.0
-_BESIDE: Final = ("", "-wal", "-shm")  # what belongs to a database file in WAL mode
 
 
 def copy_database(url: URL, file: Path, target: Path) -> None:
@@ -27,8 +28,7 @@ def copy_database(url: URL, file: Path, target: Path) -> None:
         closing(sqlite3.connect(target)) as copy,
     ):
         _copy(source, copy, target)
-        if copy.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            raise DAMAGED.error(describe(url))
+        refuse_damaged(copy, describe(url))
         if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchall():
             raise STRANGE.error(describe(url))
 
@@ -73,7 +73,7 @@ def put_in_place(new: Path, file: Path, stamp: str) -> Path | None:
 
 def _beside(file: Path) -> Iterator[Path]:
     """What there is of a database."""
-    for end in _BESIDE:
+    for end in ("", *LOG_ENDS):
         part = file.with_name(file.name + end)
         if part.exists():
             yield part

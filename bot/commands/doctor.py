@@ -27,7 +27,7 @@ def doctor(
 ) -> None:
     """Check what the bot needs, and say what to do where something is wrong. Needs no running bot."""
     settings = read_settings(config, model)
-    # What is found is this command's output; the log need not say it too, but for others' own words.
+    # What is found is this command's output, and the log need not say it too; at debug it has the database's own words.
     if settings.log.level != "debug":
         logging.getLogger("bot").setLevel(logging.CRITICAL)
     from bot.doctor.discord_api import DISCORD_API

@@ -15,14 +15,14 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, NullPool, event, make_url, select
 from sqlalchemy import create_engine as create_sync_engine
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.errors import StoreError, StoreFaultError
 from bot.private_files import make_private_file, make_private_folder
 from bot.shards import ALL_SHARDS, Shards
-from bot.store.refusals import NOT_UTF8, POOL_TIMEOUT_S, blame_lock, refusals_of
+from bot.store.refusals import LOCKED, NOT_UTF8, POOL_TIMEOUT_S, blame_lock, refusal_of, refusals_of
 from bot.store.turns import WriteTurns
 
 # Discord allows 3 seconds for an answer, the job is stored first, and a wait inside SQLite can't be cut short.
@@ -49,7 +49,7 @@ class Database:
         self._engine = engine
         self._writing = engine.execution_options(**{_WRITES: True})
         self._turns = WriteTurns()
-        self._at_lock: object | None = None  # the transaction that is kept from its beginning, or was the last one
+        self._at_lock: object | None = None  # the transaction whose BEGIN waits for a lock, or was the last to
         self._file = file
         self._identity = None if file is None else _identity(file)
 
@@ -67,11 +67,16 @@ class Database:
                 if self._file is not None:
                     await asyncio.to_thread(self._check_file)
                 with refusals_of(self._name):
-                    async with self._writing.connect() as connection:
-                        self._at_lock = this
-                        async with connection.begin():
+                    try:
+                        async with self._writing.connect() as connection:
+                            self._at_lock = this
+                            async with connection.begin():
+                                self._at_lock = None
+                                yield connection
+                    except Exception as error:
+                        if not (isinstance(error, DBAPIError) and refusal_of(error) is LOCKED):
                             self._at_lock = None
-                            yield connection
+                        raise
         except asyncio.CancelledError as error:
             # Those that wait for their turn wait for the same lock.
             if self._at_lock is this or (self._at_lock is not None and not has_turn):

@@ -109,7 +109,7 @@ def _no_rights(folder: Path, there: Path, shut: list[Path]) -> Refusal:
     elif there != folder and not _may(os.X_OK, there):
         # Nothing below it would be of any use, whosever it is.
         found = f"can't be reached: {there} belongs to the user {owner}, and {user} may not enter it."
-        do = f"Set data_dir to a folder of {user}, or let others pass: as root, run `chmod a+x {shlex.quote(str(there))}`."
+        do = f"As root, run `chmod a+x {shlex.quote(str(there))}`, or set data_dir to a folder of {user}."
     elif there != folder:
         do = f"As root, run `install -d -o {user} {shlex.quote(str(folder))}`, or set data_dir to a folder of {user}."
     else:

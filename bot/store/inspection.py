@@ -11,11 +11,11 @@ from typing import Final
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, column, func, inspect, select, table
 
+from bot.store.damage import refuse_damaged
 from bot.store.database import create_blocking_engine, describe, parse_url, sqlite_file
 from bot.store.explaining import explained_refusals_of, refuse_full_disk, refuse_place, refuse_remains
 from bot.store.in_use import refuse_vanished
 from bot.store.migrate import migration_config
-from bot.store.refusals import DAMAGED
 from bot.store.restore_mark import refuse_half_restored
 from bot.store.schema import jobs, shard_leases
 from bot.store.states import FINAL_STATES, JobState
@@ -74,7 +74,7 @@ def inspect_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Ins
         # For SQLite this waits until nobody else writes.
         with explained_refusals_of(parsed), engine.begin() as connection:
             if file is not None:
-                _check_pages(name, connection)
+                refuse_damaged(connection.connection.driver_connection, name)
             revision = _revision(connection)
             is_known = revision is None or revision in {known.revision for known in script.walk_revisions()}
             reads_jobs = revision is not None and is_known
@@ -93,11 +93,6 @@ def inspect_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Ins
     if not seen.is_there:
         refuse_vanished(parsed)
     return seen
-
-
-def _check_pages(name: str, connection: Connection) -> None:
-    if connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
-        raise DAMAGED.error(name)
 
 
 def _revision(connection: Connection) -> str | None:

@@ -17,7 +17,10 @@ from bot.store.refusals import refusals_of
 LOCKS_FILE: Final = Path("/proc/locks")
 
 _SESSIONS: Final = """
-    SELECT DISTINCT session.pid, session.usename, coalesce(host(session.client_addr), 'its own machine')
+    SELECT DISTINCT session.pid, session.usename,
+        -- PostgreSQL may hide where others come from, and then says NULL, as for a socket.
+        CASE session.usename WHEN current_user THEN ' on ' || coalesce(host(session.client_addr), 'its own machine')
+        ELSE '' END
     FROM pg_locks AS held JOIN pg_stat_activity AS session USING (pid)
     WHERE held.granted AND held.pid <> pg_backend_pid()
       AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -36,12 +39,12 @@ def holders_of_files(*files: Path, locks: Path = LOCKS_FILE) -> str | None:
 
 
 def holders_of_database(url: URL) -> str | None:
-    """Sessions of PostgreSQL that keep others from writing, such as "session 17 (user bot on 10.0.0.2)"; None if there
-    is none any more, or if they can't be asked for."""
+    """Sessions of PostgreSQL that keep others from writing, such as "session 17 of its server (user bot on 10.0.0.2)";
+    None if there is none any more, or if they can't be asked for. The place is told for those of this user alone."""
     engine = create_blocking_engine(url, BUSY_TIMEOUT_S, is_writing=False)
     with suppress(StoreError), refusals_of(describe(url)), engine.connect() as connection:
         rows = connection.exec_driver_sql(_SESSIONS, (WRITERS_LOCK,)).all()
-        return _listed(f"session {pid} of its server (user {user} on {where})" for pid, user, where in rows)
+        return _listed(f"session {pid} of its server (user {user}{where})" for pid, user, where in rows)
     return None
 
 

@@ -7,13 +7,14 @@ from typing import Final
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL
 
 from bot.lasting_file import sync_folder
+from bot.store.damage import refuse_damaged
 from bot.store.database import close_log, create_blocking_engine, describe, sqlite_file
 from bot.store.explaining import explained_refusals_of
 from bot.store.file_faults import LOG_ENDS
-from bot.store.refusals import DAMAGED, NEWER
+from bot.store.refusals import NEWER
 
 # Alembic's `context` and `op` are proxies shared by the whole process.
 _ALEMBIC: Final = threading.Lock()
@@ -64,12 +65,7 @@ def _remove(file: Path) -> None:
 def _upgrade(url: URL, busy_timeout_s: float) -> None:
     config = migration_config()
     with create_blocking_engine(url, busy_timeout_s).begin() as connection:
-        _check(connection, url)
+        if sqlite_file(url) is not None:
+            refuse_damaged(connection.connection.driver_connection, describe(url))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-
-
-def _check(connection: Connection, url: URL) -> None:
-    """Raises StoreError for an SQLite file with damaged pages. It reads the whole file: some seconds for each GB."""
-    if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
-        raise DAMAGED.error(describe(url))

@@ -3,6 +3,7 @@ any thread. The database's own words are in the log at level debug, and nowhere 
 """
 
 import logging
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,6 +71,12 @@ NOT_LET_IN: Final = Refusal(
     "Let that user in with a line of its server's pg_hba.conf, and reload the server.",
     is_lasting=True,
 )
+TLS_FILES: Final = Refusal(
+    "can't be reached: a file with a certificate or a key that it takes is missing, or can't be used.",
+    "Put right sslrootcert, sslcert and sslkey in store.url, and see whether this user may read those files; a key "
+    "must be for its owner alone (`chmod 600`).",
+    is_lasting=True,
+)
 TURNED_AWAY: Final = Refusal(
     "is reached, but its server turns away what store.url says.",
     "Put right user, password, name and options there.",
@@ -118,8 +125,8 @@ _RULES: Final = (
     ("violates foreign key constraint", _NO_JOB),
 )
 
-# A phrase → what it means. The first one that fits counts.
-_PHRASES: Final = (
+# A pattern → what it means. The first one that fits counts.
+_PATTERNS: Final = (
     ("database is locked", LOCKED),
     ("file is not a database", DAMAGED),
     ("malformed", DAMAGED),
@@ -134,15 +141,17 @@ _PHRASES: Final = (
     ("terminating connection", UNREACHED),
     ("consuming input failed", UNREACHED),
     ("sending query", UNREACHED),
+    ("certificate file", TLS_FILES),
+    ("private key file", TLS_FILES),
     ("authentication failed", WRONG_PASSWORD),
     ("no password supplied", WRONG_PASSWORD),
     ("role ", WRONG_PASSWORD),
-    ("pg_hba.conf", NOT_LET_IN),
+    (r"pg_hba\.conf", NOT_LET_IN),
     ("too many clients", CROWDED),
     ("remaining connection slots", CROWDED),
     ("the database system is ", UNREADY),
     ("permission denied for database", TOO_FEW_RIGHTS),
-    ("does not exist", NO_DATABASE),
+    (r'FATAL: +database ".*" does not exist', NO_DATABASE),
     # Whatever else a server says at the door, in whatever language.
     ("FATAL", TURNED_AWAY),
     ("connection failed", UNREACHED),
@@ -203,7 +212,7 @@ def refusal_of(error: DBAPIError | sqlite3.Error) -> Refusal:
         return _CODES[code]
     if code.startswith("08"):
         return UNREACHED
-    return next((refusal for phrase, refusal in _PHRASES if phrase in words), UNKNOWN)
+    return next((refusal for pattern, refusal in _PATTERNS if re.search(pattern, words)), UNKNOWN)
 
 
 def blame_lock(error: BaseException, name: str) -> None:

@@ -202,6 +202,18 @@ def test_a_damaged_database_is_restored_and_kept_aside(whole: Path, store_of_sql
     make_again(store_of_sqlite)
 
 
+def test_a_journal_that_was_left_is_not_played_into_what_is_restored(
+    whole: Path, store_of_sqlite: str, tmp_path: Path
+) -> None:
+    database = Path(store_of_sqlite.removeprefix("sqlite+aiosqlite:///"))
+    journal = database.with_name(f"{database.name}-journal")
+    journal.write_bytes(b"of what was there")
+    report = restore_backup(store_of_sqlite, tmp_path / "pictures", whole)
+    assert not journal.exists()
+    assert Path(f"{report.aside}-journal").read_bytes() == b"of what was there"
+    make_again(store_of_sqlite)
+
+
 def make_again(url: str) -> None:
     async def check() -> None:
         async with Store.open(url) as store:

@@ -1,7 +1,10 @@
 """What PostgreSQL refuses, by a real server: what to do about each, and none of its own words."""
 
+import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
@@ -139,6 +142,34 @@ def test_a_server_that_is_away_may_come_back() -> None:
     fault = fault_of("postgresql+psycopg://bot:a-secret@127.0.0.1:9/bot")
     assert fault.found == "The database bot on 127.0.0.1 can't be reached."
     assert not fault.is_lasting
+
+
+@pytest.fixture
+def tls_port() -> Iterator[int]:
+    """Of a server that is ready for TLS, and comes no further."""
+
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(8)
+                    connection.sendall(b"S")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_file_for_tls_that_is_not_there(tls_port: int, tmp_path: Path) -> None:
+    url = f"postgresql+psycopg://bot:a-secret@127.0.0.1:{tls_port}/bot?sslmode=verify-full&sslrootcert={tmp_path}/none"
+    fault = fault_of(url)
+    assert fault.found.endswith("a file with a certificate or a key that it takes is missing, or can't be used.")
+    assert "sslrootcert" in fault.cure
+    assert fault.is_lasting
 
 
 def test_a_rule_of_ours_that_is_broken_is_no_fault_of_the_database(postgres: PostgresServer) -> None:

@@ -12,9 +12,10 @@ from sqlalchemy import make_url
 from bot.errors import StoreFaultError
 from bot.store.database import create_blocking_engine
 from bot.store.explaining import explained_refusals_of
-from bot.store.lock_holders import LOCKS_FILE, holders_of_files
+from bot.store.lock_holders import LOCKS_FILE, holders_of_database, holders_of_files
 from bot.store.migrate import migrate
 from tests.store.postgres import PostgresServer
+from tests.store.samples import run_sql
 
 HOLD = """
 import sqlite3, sys
@@ -83,6 +84,14 @@ def test_the_session_that_holds_a_database_is_named(postgres: PostgresServer) ->
         with pytest.raises(StoreFaultError) as caught, explained_refusals_of(url):
             create_blocking_engine(url, 0.01).begin().__enter__()
     assert caught.value.found.endswith(f"is locked by session {pid} of its server (user bot on its own machine).")
+
+
+def test_where_somebody_else_is_can_not_be_seen_and_is_not_said(postgres: PostgresServer) -> None:
+    url = make_url(postgres.empty_database())
+    run_sql(postgres.url("postgres"), "CREATE ROLE other_program LOGIN")
+    with create_blocking_engine(url.set(username="other_program"), 5).begin() as other:
+        pid = other.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        assert holders_of_database(url) == f"session {pid} of its server (user other_program)"
 
 
 def test_a_table_that_is_locked_has_a_holder_too(postgres: PostgresServer) -> None:

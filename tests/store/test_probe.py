@@ -15,20 +15,11 @@ from bot.store.database import create_blocking_engine, sqlite_file
 from bot.store.probe import EVERY_S, StoreProbe
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.verdict import Check
+from tests.clock import Clock
 from tests.conftest import TIMEOUT_S
 from tests.faults.store_faults import StoreFaults
 from tests.store.postgres import PostgresServer
 from tests.store.samples import run_sql, url_of
-
-
-class Clock:
-    """Goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

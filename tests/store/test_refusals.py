@@ -14,6 +14,7 @@ from bot.store.refusals import (
     LOCKED,
     NO_DATABASE,
     NOT_LET_IN,
+    TLS_FILES,
     TURNED_AWAY,
     UNKNOWN,
     UNOPENED,
@@ -65,6 +66,12 @@ def test_sqlite(words: str, refusal: Refusal) -> None:
         (f'{DOOR}FATAL:  role "bot" does not exist', WRONG_PASSWORD),
         (f'{DOOR}FATAL:  no pg_hba.conf entry for host "10.0.0.9", user "bot"', NOT_LET_IN),
         (f'{DOOR}FATAL:  database "bot" does not exist', NO_DATABASE),
+        (f"{DOOR}FATAL:  Datenbank »bot« existiert nicht", TURNED_AWAY),
+        (f'{DOOR}FATAL:  database "bot" is not currently accepting connections', TURNED_AWAY),
+        (f'{DOOR}root certificate file "/etc/my role /root.crt" does not exist\nEither provide the file', TLS_FILES),
+        (f'{DOOR}could not read certificate file "/etc/bot.crt": No such file or directory', TLS_FILES),
+        (f'{DOOR}private key file "/etc/bot.key" has group or world access', TLS_FILES),
+        ('something else that does not exist', UNKNOWN),
         (f"{DOOR}FATAL:  Passwort-Authentifizierung für Benutzer »bot« fehlgeschlagen", TURNED_AWAY),
     ],
 )
@@ -75,4 +82,4 @@ def test_postgresql_at_the_door(words: str, refusal: Refusal) -> None:
 def test_only_what_may_pass_by_itself_is_worth_a_new_start() -> None:
     passing = {LOCKED, FULL, FAULTY_DISK, UNREACHED, UNREADY, CROWDED, TURNED_AWAY, UNOPENED, UNWRITABLE, UNKNOWN}
     assert not any(refusal.is_lasting for refusal in passing)
-    assert all(refusal.is_lasting for refusal in (DAMAGED, LACKING, NO_DATABASE, NOT_LET_IN, WRONG_PASSWORD))
+    assert all(refusal.is_lasting for refusal in (DAMAGED, LACKING, NO_DATABASE, NOT_LET_IN, TLS_FILES, WRONG_PASSWORD))

@@ -1,6 +1,7 @@
 """Transactions as metrics: what is timed, what counts as a failure and what does not."""
 
 import asyncio
+import threading
 import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from bot.store.refusals import LOCKED
 from bot.store.watched import kind_of
 from bot.telemetry.metrics import STORE_ERRORS, Metrics
 from tests.conftest import TIMEOUT_S, eventually
+from tests.faults.store_faults import StoreFaults
 from tests.store.samples import locked
 
 
@@ -121,6 +123,24 @@ async def test_whoever_gives_up_on_a_locked_database_was_locked_out(
     warnings = [record.getMessage().split(" s: ")[1] for record in caplog.records if record.name == watched.__name__]
     assert warnings == [sentence, sentence]
     assert errors(metrics) == {"locked": 2}
+
+
+async def test_whoever_gives_up_after_a_disk_has_failed_was_not_locked_out(
+    store: Store, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    StoreFaults("gone", left=1).put_on(store)
+    with pytest.raises(StoreError):
+        await store.jobs.create(new_job("0000000000aa"))
+    goes_on = threading.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr(store.jobs._database, "_check_file", lambda: goes_on.wait(TIMEOUT_S))
+        first, second = [asyncio.create_task(store.jobs.create(new_job(f"0000000000b{number}"))) for number in range(2)]
+        await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.wait([second])
+        goes_on.set()
+        await first
+    assert errors(metrics) == {"unreachable": 1, "abandoned": 1}
 
 
 async def test_states_are_counted_once_they_are_committed(store: Store, metrics: Metrics) -> None:
