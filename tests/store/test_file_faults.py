@@ -109,7 +109,7 @@ def test_what_is_told_about_a_folder_that_lets_nobody_in_leads_to_a_database(ope
     file.touch(0o600)
     shut = open_folder / "my data" if closed == "data" else open_folder
     os.chmod(shut, 0o700)
-    commands = []
+    commands: list[str] = []
     with as_nobody():
         fault = fault_of_place(file)
         assert fault_of_disk(file) is fault_of_remains(file) is None

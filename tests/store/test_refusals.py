@@ -71,7 +71,7 @@ def test_sqlite(words: str, refusal: Refusal) -> None:
         (f'{DOOR}root certificate file "/etc/my role /root.crt" does not exist\nEither provide the file', TLS_FILES),
         (f'{DOOR}could not read certificate file "/etc/bot.crt": No such file or directory', TLS_FILES),
         (f'{DOOR}private key file "/etc/bot.key" has group or world access', TLS_FILES),
-        ('something else that does not exist', UNKNOWN),
+        ("something else that does not exist", UNKNOWN),
         (f"{DOOR}FATAL:  Passwort-Authentifizierung für Benutzer »bot« fehlgeschlagen", TURNED_AWAY),
     ],
 )
