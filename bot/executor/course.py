@@ -1,10 +1,17 @@
 """A job of the RemoteExecutor since it has first been handed out to a replica. Event loop only."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Final
 
 from bot.executor.fleet import ANYTHING, Wanted
 from bot.executor.scheduler import Job
+
+# A job that so many replicas have not survived may be what costs them their lives.
+MAX_DEATHS: Final = 3
+# Cut off from replicas that live on, a job begins again and again; not for ever.
+MAX_LOSSES: Final = 10
 
 
 class OtherModelError(Exception):
@@ -14,13 +21,29 @@ class OtherModelError(Exception):
 
 @dataclass(eq=False, slots=True)
 class Course:
-    """wanted: what is to draw it. replica_id: where it is. losses: replicas that it has lost. task: what follows its
-    present one; None between two. heard_s: when that last said something, as time.monotonic. was_told: of its start."""
+    """wanted: what is to draw it. replica_id: where it is. losses: how often it has lost its replica. missing: when it
+    lost those of them that were not seen again. task: what follows its present one; None between two. heard_s: when
+    that last said something. was_told: of its start. Times are as time.monotonic."""
 
     job: Job
     wanted: Wanted = ANYTHING
     replica_id: str = ""
     losses: int = 0
+    missing: dict[str, float] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
     heard_s: float = 0.0
     was_told: bool = False
+
+    def lose(self, now_s: float) -> bool:
+        """Its replica is gone, or out of reach. True if that was once too often."""
+        self.losses += 1
+        self.missing[self.replica_id] = now_s
+        return len(self.missing) >= MAX_DEATHS or self.losses >= MAX_LOSSES
+
+    def see(self, replica_ids: Collection[str], asked_s: float) -> None:
+        """These lived when they were asked: if they were lost before, it was the way to them that was."""
+        self.missing = {
+            replica_id: lost_s
+            for replica_id, lost_s in self.missing.items()
+            if lost_s >= asked_s or replica_id not in replica_ids
+        }

@@ -37,8 +37,6 @@ from bot.requests import Finished, Preview, Progress, Queued, Started, Update
 from bot.telemetry.metrics import Metrics
 
 LOOK_S: Final = 1.0
-# A job that a replica has never survived may be what costs them their lives.
-MAX_LOSSES: Final = 3
 
 _log = logging.getLogger(__name__)
 
@@ -167,7 +165,8 @@ class RemoteExecutor(QueuedExecutor):
     async def _look(self) -> None:
         # Not for ever: on Python 3.11 a cancellation may be lost inside of asyncio.wait_for, which Ray uses.
         while not self._is_closed:
-            self._see(await self._lookout.states())
+            asked_s = time.monotonic()
+            self._see(await self._lookout.states(), asked_s)
             await asyncio.sleep(self._look_s)
 
     def _on_task_ended(self, task: asyncio.Task[None]) -> None:
@@ -181,12 +180,14 @@ class RemoteExecutor(QueuedExecutor):
         self._backlog.close(sentence)
         self._fail_for_good(sentence)
 
-    def _see(self, states: Sequence[ReplicaState]) -> None:
+    def _see(self, states: Sequence[ReplicaState], asked_s: float) -> None:
         if self._is_closed:
             return
         before = set(self._fleet.states)
         self._fleet.see(states)
         self._counts.see(states)
+        for course in self._courses.values():
+            course.see(self._fleet.states, asked_s)
         for state in states:
             if state.id not in before:
                 _log.info("Replica %s draws with %s, %d slots.", state.id, state.model.name, state.load.num_slots)
@@ -253,14 +254,14 @@ class RemoteExecutor(QueuedExecutor):
             self._returning.append(course)
 
     def _on_lost(self, course: Course, reason: str) -> None:
-        course.losses += 1
         job_id = course.job.request.job_id
-        if course.losses < MAX_LOSSES:
+        if not course.lose(time.monotonic()):
             _log.warning("Job %s lost its replica and starts again. %s", job_id, reason, extra={"job_id": job_id})
             self._put_back(course)
         else:
             _log.error("Job %s lost its replica too often. %s", job_id, reason, extra={"job_id": job_id})
-            self._end(course, Text("The picture was lost {n} times while it was drawn: ask again later.", n=MAX_LOSSES))
+            lost = Text("The picture was lost {n} times while it was drawn: ask again later.", n=course.losses)
+            self._end(course, lost)
 
     async def _follow(self, course: Course) -> None:
         """Returns once the job has ended. Raises ReplicaLostError, TimeoutError for a replica that says nothing, and

@@ -161,10 +161,10 @@ def test_an_engine_without_a_gpu_keeps_to_its_cores(
 def test_replicas_are_as_many_as_are_three_quarters_busy() -> None:
     serving = ray_module("bot.executor.ray.serving")
 
-    def desired(demand: dict[str, float], *, low: int = 1, high: int = 9) -> int:
+    def desired(demand: dict[str, float], *, low: int = 1, high: int = 9, now: int = 2) -> int:
         context = SimpleNamespace(
             aggregated_metrics={"demand": demand} if demand else None,
-            current_num_replicas=2,
+            current_num_replicas=now,
             capacity_adjusted_min_replicas=low,
             capacity_adjusted_max_replicas=high,
         )
@@ -177,6 +177,11 @@ def test_replicas_are_as_many_as_are_three_quarters_busy() -> None:
     assert desired({"a": 0.0, "b": 0.0}) == 1
     assert desired({"a": 0.0}, low=2) == 2
     assert desired({"a": 50.0}) == 9
+    # Bots wait for free slots, so without any replica none would ever be wanted.
+    assert desired({"a": 0.0}, low=0) == 1
+    assert desired({}, low=0, now=0) == 1
+    # What Serve calls a target capacity of 0.
+    assert desired({}, low=0, high=0, now=0) == 0
 
 
 def test_a_replica_is_set_up_as_its_own_machine_says(tmp_path: Path) -> None:

@@ -98,7 +98,8 @@ async def test_replicas_come_with_the_load_and_go_after_it_and_no_job_is_lost(
     engines: Engines, caplog: pytest.LogCaptureFixture
 ) -> None:
     quickly = {
-        "min_replicas": 1,
+        # Also with 0 one stays, and comes at the start.
+        "min_replicas": 0,
         "max_replicas": 2,
         "upscale_delay_s": 0.5,
         "downscale_delay_s": 1.0,

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from functools import partial
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import EngineHungError, JobFailedError, NotReadyError, QueueFullError
 from bot.executor.base import EngineState
-from bot.executor.remote import MAX_LOSSES, RemoteExecutor
+from bot.executor.course import MAX_DEATHS
+from bot.executor.remote import RemoteExecutor
+from bot.executor.replica import Replica
 from bot.executor.replicas import ReplicaState, Sign
 from bot.executor.scheduler import Alone, Scheduler
 from bot.requests import GenerationRequest, Progress, Started
@@ -157,19 +160,41 @@ async def test_jobs_wait_for_the_first_replica_and_for_one_that_comes_back() -> 
 
 
 async def test_a_job_that_no_replica_survives_fails_and_others_go_on() -> None:
-    async with near(SLOW) as (executor, replicas):
+    async with near(SLOW) as (executor, replicas), AsyncExitStack() as stack:
         poison = ask("poison", 2)
         stream = await executor.submit(poison)
-        replica = replicas.there["replica 0"]
-        for n in range(1, MAX_LOSSES + 1):
+        for n in range(1, MAX_DEATHS + 1):
             await eventually(partial(has_been_asked, replicas, poison.job_id, n))
-            del replicas.there["replica 0"]
-            await asyncio.sleep(0.1)
-            replicas.there["replica 0"] = replica
+            replicas.there.clear()
+            name = f"instead {n}"
+            replicas.there[name] = await stack.enter_async_context(Replica(SLOW, id=name, chunk_tokens=4))
         outcome = await read(stream)
         assert isinstance(outcome.error, JobFailedError)
-        assert f"lost {MAX_LOSSES} times" in str(outcome.error)
+        assert f"lost {MAX_DEATHS} times" in str(outcome.error)
         assert (await read(await executor.submit(ask()))).error is None
+        await executor.aclose()
+
+
+async def test_replicas_that_are_lost_for_a_moment_only_cost_no_job() -> None:
+    """One after the other, as by a cable that is cut: each is seen again before the one after the next is lost."""
+    async with near(partial(FakeEngine, num_slots=2, image_length=40_000, delay_s=0.001), num_replicas=3) as (
+        executor,
+        replicas,
+    ):
+        await until_seen(executor, 6)
+        endless = ask("endless", 2)
+        await executor.submit(endless)
+        out: list[tuple[str, Replica]] = []
+        for n in range(1, MAX_DEATHS + 3):
+            await eventually(partial(has_been_asked, replicas, endless.job_id, n))
+            replica_id = replicas.drawn_by[-1][1]
+            out.append((replica_id, replicas.there.pop(replica_id)))
+            await until_seen(executor, 2 * len(replicas.there))
+            if len(out) > 1:
+                replicas.there.update([out.pop(0)])
+                await until_seen(executor, 4)
+        assert await executor.cancel(endless.job_id)
+        replicas.there.update(out)
 
 
 async def test_a_cancelled_job_frees_its_slots_over_there() -> None:

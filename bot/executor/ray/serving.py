@@ -143,9 +143,10 @@ def _configured(file: str | None) -> EngineSpec:
 def desired_replicas(context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
     """Serve's autoscaling policy: as many replicas as have TARGET_SHARE of their slots taken by what all have to do.
 
-    A bot hands out jobs for free slots only, so all slots taken means that jobs wait.
+    A bot hands out jobs for free slots only, so all slots taken means that jobs wait. And with no replica it would hand
+    out none, so one stays also where the configuration allows fewer.
     """
     demands = (context.aggregated_metrics or {}).get("demand", {}).values()
     wanted = -(-sum(demands) // TARGET_SHARE) if demands else context.current_num_replicas
     low, high = context.capacity_adjusted_min_replicas, context.capacity_adjusted_max_replicas
-    return int(min(max(wanted, low), high)), {}
+    return int(min(max(wanted, low, 1), high)), {}
