@@ -3,6 +3,7 @@ main thread, while there are hardly any others."""
 
 import ctypes
 import os
+import sys
 from typing import Final
 
 # Parameters of mallopt, from glibc's malloc.h.
@@ -28,6 +29,8 @@ def keep_freed_memory() -> None:
 
 
 def _mallopt(parameter: int, value: int) -> None:
+    if sys.platform != "linux":
+        return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(parameter, value)

@@ -4,8 +4,12 @@ import ctypes
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
+
+from bot import c_heap
 
 THREADS = 12
 # Each thread takes memory while all others are there; malloc_info then lists the heaps.
@@ -28,7 +32,9 @@ libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
 libc.fflush(None)
 """
 
-pytestmark = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="the C library is not glibc")
+with_glibc = pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_info"), reason="the C library is not glibc"
+)
 
 
 def num_heaps(**variables: str) -> int:
@@ -39,9 +45,22 @@ def num_heaps(**variables: str) -> int:
     return done.stdout.count("<heap nr=")
 
 
+@with_glibc
 def test_threads_share_few_heaps() -> None:
     assert num_heaps() == 2
 
 
+@with_glibc
 def test_who_runs_the_bot_may_choose_otherwise() -> None:
     assert num_heaps(MALLOC_ARENA_MAX="5") == 5
+
+
+@pytest.mark.parametrize("platform", ["win32", "darwin"])
+def test_elsewhere_nothing_is_asked_of_the_c_library(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in c_heap._CHOSEN_BY_USER:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("bot.c_heap.sys", SimpleNamespace(platform=platform))
+    # Windows has no library without a name.
+    monkeypatch.setattr("bot.c_heap.ctypes", Mock(CDLL=Mock(side_effect=TypeError)))
+    c_heap.share_freed_memory()
+    c_heap.keep_freed_memory()

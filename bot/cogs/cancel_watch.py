@@ -39,7 +39,7 @@ class CancelWatch:
         await self._loop.aclose()
 
     async def look(self) -> None:
-        """Once. Raises nothing that the store raises."""
+        """Once. What the store or the executor refuses is tried again the next time."""
         followed = self._deliveries.followed
         if not followed:
             return
@@ -55,4 +55,7 @@ class CancelWatch:
         self._is_unread = False
         for job_id, sentence in cancelled.items():
             _log.info("job %s was cancelled by another process", job_id, extra={"job_id": job_id})
-            await self._deliveries.cancelled_elsewhere(job_id, sentence)
+            try:
+                await self._deliveries.cancelled_elsewhere(job_id, sentence)
+            except Exception:
+                _log.exception("job %s could not be ended, which is tried again", job_id, extra={"job_id": job_id})

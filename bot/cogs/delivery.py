@@ -28,6 +28,7 @@ from bot.cogs.under_way import JobsUnderWay, UnderWay
 from bot.error_handler import explain
 from bot.errors import ExecutorClosedError, JobCancelledError, JobEndedError
 from bot.executor.base import Executor
+from bot.language import Text
 from bot.render import Rendered, cancelled_text, render_failure, render_interrupted
 from bot.store import JobState, JobStore
 
@@ -67,6 +68,7 @@ class Deliveries(JobsUnderWay):
         self._clock = clock
         self._edit_interval_s = edit_interval_s
         self._record_pauses_s = record_pauses_s
+        self._is_shared = is_shared
         self.words = FinalWords(self._closing, retry_pauses_s)
         self._handing_over = HandingOver(
             check=check,
@@ -115,8 +117,10 @@ class Deliveries(JobsUnderWay):
         store knows. Nothing happens if it isn't being delivered here."""
         entry = self._under_way.get(job_id)
         if entry is not None and entry.recorder is not None:
+            # Before anything is awaited, so that the delivery knows it when it hears of the end.
             entry.recorder.cancelled_elsewhere(sentence)
             await self._executor.cancel(job_id)
+            entry.is_stopped = True
 
     def reject(
         self, job_id: str, prompt: str, state: JobState, sentence: str, *, message: JobMessage | None = None
@@ -183,18 +187,30 @@ class Deliveries(JobsUnderWay):
             await self.words.show(job.message, render_failure(request.prompt, sentence))
             await recorder.record(JobState.CANCELLED)
         elif recorder.cancellation is not None:
-            await self._executor.cancel(request.job_id)
-            sentence = job.language.tell(recorder.cancellation)
-            await self.words.show(job.message, render_failure(request.prompt, sentence))
+            await self._end_cancelled_elsewhere(job, recorder.cancellation)
         else:
             sentence = job.language.tell(error)
             await self.words.give_up(recorder, request.prompt, JobState.CANCELLED, sentence, job.message)
 
+    async def _end_cancelled_elsewhere(self, job: AcceptedJob, cancellation: Text) -> None:
+        await self._executor.cancel(job.request.job_id)
+        sentence = job.language.tell(cancellation)
+        await self.words.show(job.message, render_failure(job.request.prompt, sentence))
+
     async def _interrupt(self, job: AcceptedJob, recorder: JobRecorder) -> None:
-        """Says that the job goes on after the next start. A message that the store doesn't know keeps its controls, by
-        which that start finds it."""
-        if await recorder.catch_up() and recorder.cancellation is None:
+        """Says that the job goes on after the next start, unless another process has cancelled it. A message that the
+        store doesn't know keeps its controls, by which that start finds it."""
+        if await self._is_to_go_on(recorder):
             await job.message.show(render_interrupted(job.request.prompt, language=job.language))
+            # Whoever cancelled it meanwhile may have said so before this edit.
+            await self._is_to_go_on(recorder)
+        if recorder.cancellation is not None:
+            await self._end_cancelled_elsewhere(job, recorder.cancellation)
+
+    async def _is_to_go_on(self, recorder: JobRecorder) -> bool:
+        """Whether the store has the job as it is here, and as no other process has cancelled it."""
+        is_known = await recorder.catch_up() and (not self._is_shared or await recorder.ask_for_cancellation())
+        return is_known and recorder.cancellation is None
 
     def _follower(self, job: AcceptedJob, entry: UnderWay, recorder: JobRecorder) -> Follower:
         def tell(standing: Standing) -> None:

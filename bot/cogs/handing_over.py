@@ -4,7 +4,7 @@ on the event loop; rendering goes to the threads for pictures.
 A store that fails meanwhile delays what depends on it and costs no job: whether pictures may be shown is asked until it
 answers, and records are made later. Where no room is left for pictures that moderators should see, waiting would not
 help: those are refused. Where other processes may cancel a job in the store, its pictures wait until the store has them
-as on their way, after which nobody can.
+as on their way, after which nobody can. The message says that pictures wait for the database.
 """
 
 import logging
@@ -74,10 +74,9 @@ class HandingOver:
             result=_summary(result, passed.warning, job.language),
             is_spoiler=passed.is_spoiler,
             is_final=self._is_shared,
+            on_fault=partial(self._tell_delay, job),
         )
-        if recorder.cancellation is not None:
-            await self._keeper.drop(job.request.job_id)
-        recorder.check(is_stored=self._is_shared)
+        await self._stop_if_cancelled(recorder)
         shown, max_bytes = Shown.TOO_LARGE, job.max_bytes
         while shown is Shown.TOO_LARGE and max_bytes >= MIN_BYTES:
             rendered = await self._rendered(job, result, passed, is_kept=is_kept, max_bytes=max_bytes)
@@ -102,6 +101,13 @@ class HandingOver:
             name=f"job {job.request.job_id}",
             on_fault=partial(self._tell_delay, job),
         )
+
+    async def _stop_if_cancelled(self, recorder: JobRecorder) -> None:
+        """Raises JobCancelledError if another process was faster, and keeps none of the pictures then;
+        ExecutorClosedError if the bot closes before anybody can say."""
+        if recorder.cancellation is not None:
+            await self._keeper.drop(recorder.job_id)
+        recorder.check(is_stored=self._is_shared)
 
     async def _tell_delay(self, job: AcceptedJob) -> None:
         await job.message.show(render_delayed(job.request.prompt, language=job.language))
@@ -145,8 +151,13 @@ class HandingOver:
         number = await self._patience.wait_for(
             begin, name=f"job {job.request.job_id}", on_fault=partial(self._tell_delay, job)
         )
-        await recorder.record(JobState.IN_REVIEW, result=_summary(result, None, job.language), is_final=True)
-        recorder.check()
+        await recorder.record(
+            JobState.IN_REVIEW,
+            result=_summary(result, None, job.language),
+            is_final=True,
+            on_fault=partial(self._tell_delay, job),
+        )
+        await self._stop_if_cancelled(recorder)
         check.opened()
         waiting = render_waiting(number, language=job.language, user_id=job.user_id, prompt=job.request.prompt)
         await self._words.show(job.message, waiting)

@@ -59,11 +59,12 @@ class JobRecorder:
         result: dict[str, Any] | None = None,
         is_spoiler: bool | None = None,
         is_final: bool | None = None,
+        on_fault: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         """Moves the job to a state, unless it is there. Never raises what the store refuses.
 
         error, result, is_spoiler: as JobStore.move takes them. is_final: it is tried until it is done or the bot
-        closes; by default, if the state is final.
+        closes; by default, if the state is final. on_fault: awaited once, before it is tried again.
         """
         if state is not self._state:
             move = partial(self._store.move, self.job_id, state, error=error, result=result, is_spoiler=is_spoiler)
@@ -72,6 +73,8 @@ class JobRecorder:
             return
         if not (state in FINAL_STATES if is_final is None else is_final):
             return
+        if on_fault is not None:
+            await on_fault()
         for pause_s in repeated(self._pauses_s):
             await asyncio.wait({self._closing}, timeout=pause_s)
             if await self.catch_up() or self._closing.done():
@@ -93,6 +96,19 @@ class JobRecorder:
             raise JobCancelledError(self._cancellation)
         if is_stored and self._missing:
             raise ExecutorClosedError(GOING_OFFLINE)
+
+    async def ask_for_cancellation(self) -> bool:
+        """Has the store say whether another process has cancelled the job; False if it does not answer."""
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                cancelled = await self._store.cancelled([self.job_id])
+        except (StoreError, TimeoutError) as refusal:
+            reason = str(refusal) or type(refusal).__name__
+            _log.warning("whether job %s is cancelled could not be read: %s", self.job_id, reason)
+            return False
+        if self.job_id in cancelled:
+            self.cancelled_elsewhere(cancelled[self.job_id])
+        return True
 
     def _add(self, state: JobState, move: _Move) -> None:
         self._missing.append((state, move))

@@ -25,8 +25,9 @@ MAX_FROM_DISK: Final = 8  # whose pictures are in memory at once
 class UnderWay:
     """A job between its acceptance and its end.
 
-    standing, recorder: None until its delivery has begun. cancelled_by: who
-    did it. num_bytes: of its finished pictures, in memory. is_from_disk: they came from there."""
+    standing, recorder: None until its delivery has begun. cancelled_by: who did it. is_stopped: another process did,
+    and the executor knows. num_bytes: of its finished pictures, in memory. is_from_disk: they came from there.
+    """
 
     has_started: bool = False
     num_bytes: int = 0
@@ -34,6 +35,7 @@ class UnderWay:
     standing: Standing | None = None
     recorder: JobRecorder | None = None
     cancelled_by: int | None = None
+    is_stopped: bool = False
 
 
 class JobsUnderWay:
@@ -123,11 +125,11 @@ class JobsUnderWay:
 
     @property
     def followed(self) -> list[str]:
-        """The ids of jobs that are being delivered and that nobody has cancelled, as far as this process knows."""
+        """The ids of jobs that are being delivered and that nobody has ended, as far as this process knows."""
         return [
             job_id
             for job_id, entry in self._under_way.items()
-            if entry.cancelled_by is None and entry.recorder is not None and entry.recorder.cancellation is None
+            if entry.cancelled_by is None and entry.recorder is not None and not entry.is_stopped
         ]
 
     async def aclose(self) -> None:

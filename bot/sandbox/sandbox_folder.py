@@ -19,7 +19,7 @@ _DISCORD: Final = "discord"
 
 
 class SandboxFolder:
-    """Nobody else has it until `close`. Made by `open`. folder: as it was named."""
+    """Nobody else has it until `close`. Made by `open`; by itself it raises OSError. folder: as it was named."""
 
     def __init__(self, folder: Path, lock: FileLock) -> None:
         self.folder = folder
@@ -31,18 +31,19 @@ class SandboxFolder:
     @classmethod
     def open(cls, folder: Path, wait_s: float = LOCK_WAIT_S) -> Self:
         """Makes the folder if need be. Raises ConfigError if it is somebody else's, in use, or can't be used."""
+        own = folder / _DISCORD
+        lock = FileLock(own / "lock", thread_local=False)
         try:
             if folder.exists():
                 _check(folder)
-            own = folder / _DISCORD
             make_private_folder(own)
-            lock = FileLock(own / "lock", thread_local=False)
             lock.acquire(timeout=wait_s)
+            return cls(folder, lock)
         except Timeout:
             raise ConfigError(f"--data: another sandbox uses {folder}: stop it, or name another folder.") from None
         except OSError as error:
+            lock.release()
             raise ConfigError(f"--data: {folder} can't be used ({error.strerror}).") from error
-        return cls(folder, lock)
 
     def close(self) -> None:
         self._lock.release()
@@ -65,8 +66,16 @@ class SandboxFolder:
         )
 
     def attachment(self, attachment_id: str) -> bytes | None:
-        """What `save` was given of it; None if that is gone."""
-        return (self._files / attachment_id).read_bytes() if attachment_id in self._names else None
+        """What `save` was given of it; None if that is gone. Raises ConfigError."""
+        if attachment_id not in self._names:
+            return None
+        file = self._files / attachment_id
+        try:
+            return file.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ConfigError(f"--data: {file} can't be read ({error.strerror}).") from error
 
     def lacks(self, attachment_ids: Collection[str]) -> list[str]:
         """Those whose bytes are not in the folder."""

@@ -15,6 +15,7 @@ from bot.catalogues import Languages
 from bot.cogs.cancel_watch import CancelWatch
 from bot.cogs.cancelling import Cancelling
 from bot.cogs.delivery import Deliveries
+from bot.cogs.picture_check import Held, PictureCheck
 from bot.engine.fake import FakeEngine, Gate
 from bot.errors import JobEndedError, StoreError
 from bot.requests import GenerationRequest
@@ -24,6 +25,8 @@ from tests.cogs.desk import Desk, open_desk, refusal
 from tests.conftest import eventually
 
 CANCELLED = "**a red circle**\nCancelled by <@7>."
+DELAYED = "**a red circle**\nThe pictures are drawn, and come as soon as the bot's database answers again."
+GOES_ON = "**a red circle**\nThe bot is going offline. This job goes on when it is back."
 
 
 @dataclass
@@ -154,8 +157,89 @@ async def test_no_picture_is_shown_before_the_store_has_it_as_on_its_way(
             await processes.cancel(request)
             assert processes.drawing.deliveries.is_under_way(request.job_id)
         await processes.end(request)
-    assert processes.drawing.recorded.contents == [CANCELLED]
+    assert processes.drawing.recorded.contents == [DELAYED, CANCELLED]
     assert sum(processes.drawing.recorded.num_files) == 0
+
+
+async def test_pictures_of_a_job_that_is_cancelled_while_they_are_held_are_not_kept(tmp_path: Path) -> None:
+    check = MagicMock(spec=PictureCheck, check=AsyncMock(return_value=Held({"hits": []})))
+    async with two_processes(tmp_path, check=check) as processes:
+        request = await processes.begin()
+
+        async def open_case(*_: Any) -> Any:
+            assert await processes.drawing.images.of(request.job_id)
+            await processes.cancel(request)
+            return MagicMock(number=5)
+
+        check.open.side_effect = open_case
+        processes.gate.open()
+        await processes.end(request)
+        assert processes.drawing.recorded.contents == [CANCELLED]
+        assert check.open.await_count == 1
+        assert check.opened.call_count == 0
+        assert await processes.drawing.images.of(request.job_id) == []
+        assert not list((tmp_path / "pictures").glob("**/*.png"))
+
+
+async def test_a_job_that_was_cancelled_just_before_its_process_closes_does_not_go_on(tmp_path: Path) -> None:
+    async with two_processes(tmp_path) as processes:
+        await processes.cancel(await processes.begin())
+        await processes.drawing.deliveries.aclose()
+        assert processes.drawing.recorded.contents == [CANCELLED]
+
+
+async def test_nor_does_one_that_is_cancelled_while_its_message_is_edited(tmp_path: Path) -> None:
+    async with two_processes(tmp_path) as processes:
+        recorded = processes.drawing.recorded
+        edit = recorded.edit
+
+        async def edit_late(**what: Any) -> None:
+            if what["content"] == GOES_ON:
+                await processes.cancel(request)
+            await edit(**what)
+
+        recorded.edit = edit_late  # type: ignore[method-assign]
+        request = await processes.begin()
+        await processes.drawing.deliveries.aclose()
+        assert recorded.contents == [GOES_ON, CANCELLED]
+
+
+async def test_where_the_store_does_not_answer_a_process_that_closes_leaves_the_message_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_processes(tmp_path) as processes:
+        await processes.begin()
+        monkeypatch.setattr(JobStore, "cancelled", AsyncMock(side_effect=StoreError("It can't be reached.")))
+        await processes.drawing.deliveries.aclose()
+        assert processes.drawing.recorded.contents == []
+
+
+async def test_an_executor_that_does_not_cancel_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with two_processes(tmp_path) as processes:
+        drawn, waiting = await processes.begin(), await processes.drawing.accept()
+        await processes.drawing.wait_for(waiting, JobState.QUEUED)
+        executor = processes.drawing.executor
+        cancel, fails_for = executor.cancel, [drawn.job_id]
+
+        async def failing(job_id: str) -> bool:
+            if job_id in fails_for:
+                fails_for.remove(job_id)
+                raise ConnectionError("It can't be reached.")
+            return await cancel(job_id)
+
+        monkeypatch.setattr(executor, "cancel", failing)
+        for request in (drawn, waiting):
+            await processes.cancel(request)
+        await processes.watch.look()
+        assert f"job {drawn.job_id} could not be ended, which is tried again" in caplog.text
+        await processes.end(waiting)
+        assert (executor.status.num_running, executor.status.num_queued) == (1, 0)
+        await processes.watch.look()
+        await processes.end(drawn)
+        assert executor.status.num_running == 0
+        assert processes.drawing.recorded.contents == [CANCELLED, CANCELLED]
 
 
 async def test_a_store_that_does_not_answer_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

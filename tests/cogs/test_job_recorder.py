@@ -71,6 +71,16 @@ async def test_the_end_of_a_job_is_recorded_however_long_it_takes(tmp_path: Path
     assert job.error == "The channel is gone."
 
 
+@pytest.mark.parametrize(("refusals", "num_told"), [(0, 0), (1, 1), (7, 1)])
+async def test_that_it_takes_long_is_told_once(tmp_path: Path, refusals: int, num_told: int) -> None:
+    tell = AsyncMock()
+    async with failing_store(tmp_path) as jobs:
+        jobs.refusals = refusals
+        await recorder(jobs).record(JobState.QUEUED, is_final=True, on_fault=tell)
+        assert jobs.states == ["acknowledged", "queued"]
+    assert tell.await_count == num_told
+
+
 async def test_closing_ends_the_attempts_after_a_last_one(tmp_path: Path) -> None:
     async with failing_store(tmp_path) as jobs:
         closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,4 +57,36 @@ def test_a_state_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(sandbox_folder, "MAX_STATE_BYTES", 4)
     with pytest.raises(ConfigError, match=r"is damaged \(it has more than 4 bytes"):
         folder.state()
+    folder.close()
+
+
+def test_a_folder_that_can_not_be_listed_is_left_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = SandboxFolder.open(tmp_path)
+    folder.save(b"state", {"1": b"one"}, ["1"])
+    folder.close()
+    iterdir = Path.iterdir
+
+    def refusing(path: Path) -> Iterator[Path]:
+        if path.name == "attachments":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "iterdir", refusing)
+        with pytest.raises(ConfigError, match=r"^--data: .* can't be used \(Permission denied\)"):
+            SandboxFolder.open(tmp_path)
+    again = SandboxFolder.open(tmp_path, wait_s=0)
+    assert again.attachment("1") == b"one"
+    again.close()
+
+
+def test_an_attachment_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    folder = SandboxFolder.open(tmp_path)
+    folder.save(b"state", {"1": b"one", "2": b"two"}, ["1", "2"])
+    for name in ("1", "2"):
+        (tmp_path / "discord" / "attachments" / name).unlink()
+    (tmp_path / "discord" / "attachments" / "1").mkdir()
+    with pytest.raises(ConfigError, match=r"^--data: .*1 can't be read \("):
+        folder.attachment("1")
+    assert folder.attachment("2") is None
     folder.close()
