@@ -46,8 +46,7 @@ class Mishaps:
         }
 
     def happen_to(self, what: str, name: str | None, channel_name: str) -> None:
-        """As a player says it. name: of a member, a permission or a channel; None for the channel of the
-        player."""
+        """As a player says it. name: of a member, a permission or a channel; None for the channel of the player."""
         if what == "permission revoked":
             self.happen(what, channel_name, (name or "").replace(" ", "_"))
         elif what == "member left" and name is None:

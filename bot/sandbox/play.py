@@ -35,7 +35,7 @@ CONNECT_TIMEOUT_S: Final = 60.0
 @dataclass(frozen=True, slots=True)
 class Online:
     """A bot that is connected to a sandbox. connection: ends when the client loses it for good. settings: the bot's,
-    as they are here. looking: at what an earlier sandbox left; ends when that is final."""
+    as they are here. looking: the look at what an earlier sandbox left; ends when that is final."""
 
     sandbox: Sandbox
     connection: asyncio.Task[None]

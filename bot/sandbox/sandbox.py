@@ -62,9 +62,9 @@ class Sandbox:
     ) -> AbstractAsyncContextManager[Self]:
         """`async with Sandbox.start(...) as sandbox`: up inside, gone outside.
 
-        process: a process of its own instead of a thread. out: folder for attachments that players see.
-        data: folder in which everything is kept, for the next one; None forgets it. Raises SandboxError if it doesn't
-        come up within START_TIMEOUT_S, ConfigError if `data` can't be used."""
+        process: a process of its own instead of a thread. out: folder for attachments that players see. data: folder in
+        which everything is kept, for the next one; None forgets it. Raises SandboxError if it doesn't come up within
+        START_TIMEOUT_S, ConfigError if `data` can't be used."""
         return cls._running(process, out, port, patience or Patience(), data)
 
     @classmethod
