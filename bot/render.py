@@ -2,12 +2,8 @@
 
 The cogs call them; `render_preview` and `render_result` take a fraction of a second of CPU, so they are called on a
 worker thread. Nothing here touches the network, so a test needs no Discord.
-
-Prompts come from strangers. In a message they are always escaped: no mention, no markdown, no link, no unfurling.
 """
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +14,7 @@ import numpy as np
 from bot.collage import encode_small, encode_within, make_collage
 from bot.guild_settings import ResultFormat
 from bot.language import Language, Text
+from bot.message_text import cut, escape, escape_shortened, under_prompt
 from bot.requests import (
     Finished,
     GenerationRequest,
@@ -31,7 +28,6 @@ from bot.requests import (
     Update,
 )
 
-MAX_CONTENT_CHARACTERS: Final = 2000
 MAX_DESCRIPTION_CHARACTERS: Final = 1024
 MAX_REQUEST_BYTES: Final = 24 * 1024 * 1024  # Discord takes 25 MiB per request; the rest is for the other fields
 MAX_MODEL_CHARACTERS: Final = 80
@@ -40,14 +36,7 @@ SPOILER_PREFIX: Final = "SPOILER_"
 """Of a file's name, by which Discord knows that it is to be shown behind a click."""
 
 _BAR_CELLS: Final = 10
-_ELLIPSIS: Final = "…"
 _SHORTENED: Final = Text("The prompt is shown shortened; the picture's metadata holds all of it.")
-
-_MARKDOWN = re.compile(r"[\\*_~`|<>\[\]]")
-_LINE_START = re.compile(r"\A[#-]")
-_URL_SCHEME = re.compile(r":(?=//)")
-_BARE_HOST = re.compile(r"(?<=[\w-])\.(?=[\w-]+/)")
-_BIDI_CONTROLS: Final = frozenset({"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +48,7 @@ class Picture:
     description: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "description", _cut(self.description, MAX_DESCRIPTION_CHARACTERS))
+        object.__setattr__(self, "description", cut(self.description, MAX_DESCRIPTION_CHARACTERS))
 
 
 class Controls(StrEnum):
@@ -84,20 +73,6 @@ class Rendered:
     scores: tuple[float, ...] = ()
 
 
-def escape(text: str) -> str:
-    """`text` so that Discord shows it letter by letter: no markdown, mention, timestamp, link or embed comes of it.
-
-    Marks that reorder text (Unicode's bidirectional controls) are dropped, since they could disguise what follows.
-    """
-    plain = "".join(c for c in text if unicodedata.bidirectional(c) not in _BIDI_CONTROLS)
-    plain = _MARKDOWN.sub(r"\\\g<0>", plain)
-    plain = _LINE_START.sub(r"\\\g<0>", plain)
-    plain = _URL_SCHEME.sub(r"\\:", plain)
-    plain = _BARE_HOST.sub(r"\\.", plain)
-    # A backslash hides a mention from the reader's client only; the zero-width space hides it from the server too.
-    return plain.replace("@", "@\u200b")
-
-
 def render_update(
     request: GenerationRequest, update: Update, *, language: Language, loading: bool, resumed: bool = False
 ) -> Rendered:
@@ -105,7 +80,7 @@ def render_update(
     status = status_line(request.num_images, update, language=language, loading=loading, resumed=resumed)
     # What a previous run of the bot had shown of it is not how far it is now.
     drops_picture = resumed and isinstance(update, Queued)
-    content = _under_prompt(request.prompt, [status])
+    content = under_prompt(request.prompt, [status])
     return Rendered(content, controls=Controls.RUNNING, drops_picture=drops_picture)
 
 
@@ -169,7 +144,7 @@ def _soon(seconds: float) -> Text:
 
 def render_failure(prompt: str, sentence: str) -> Rendered:
     """The job ended without pictures. sentence: why, and what to do."""
-    return Rendered(_under_prompt(prompt, [sentence]), drops_picture=True)
+    return Rendered(under_prompt(prompt, [sentence]), drops_picture=True)
 
 
 def render_waiting(case_number: int, *, language: Language, user_id: int, prompt: str | None) -> Rendered:
@@ -177,7 +152,7 @@ def render_waiting(case_number: int, *, language: Language, user_id: int, prompt
     sentence = language.text(
         "{user}: waiting for review (case {number}).", user=f"<@{user_id}>", number=f"#{case_number}"
     )
-    content = sentence if prompt is None else _under_prompt(prompt, [sentence])
+    content = sentence if prompt is None else under_prompt(prompt, [sentence])
     return Rendered(content, controls=Controls.RUNNING, drops_picture=True)
 
 
@@ -194,14 +169,14 @@ def cancelled_text(user_id: int) -> Text:
 def render_interrupted(prompt: str, *, language: Language) -> Rendered:
     """The bot stops while the job is under way."""
     sentence = language.text("The bot is going offline. This job goes on when it is back.")
-    return Rendered(_under_prompt(prompt, [sentence]))
+    return Rendered(under_prompt(prompt, [sentence]))
 
 
 def render_delayed(prompt: str, *, language: Language) -> Rendered:
     """The database does not answer, and the pictures can't be shown before it does. Controls stay, by which the message
     is found if its id is lost."""
     sentence = language.text("The pictures are drawn, and come as soon as the bot's database answers again.")
-    return Rendered(_under_prompt(prompt, [sentence]), controls=Controls.RUNNING)
+    return Rendered(under_prompt(prompt, [sentence]), controls=Controls.RUNNING)
 
 
 def render_result(
@@ -238,7 +213,7 @@ def render_result(
             seconds=result.seconds,
         ),
         _scores_text(result, language),
-        f"-# {escape(_cut(result.model, MAX_MODEL_CHARACTERS))} · {_sampling_text(result.sampling)}",
+        f"-# {escape(cut(result.model, MAX_MODEL_CHARACTERS))} · {_sampling_text(result.sampling)}",
         *(f"-# {language.tell(said)}" for said in (_negative_text(request), origin) if said is not None),
         *(escape(language.tell(notice)) for notice in result.notices),
         *([] if warning is None else [language.tell(warning)]),
@@ -249,7 +224,7 @@ def render_result(
         len(result.images),
         prompt=request.prompt,
     )
-    content = _under_prompt(request.prompt, lines, if_shortened=language.tell(_SHORTENED))
+    content = under_prompt(request.prompt, lines, if_shortened=language.tell(_SHORTENED))
     return Rendered(
         content,
         Picture(filename, data, description),
@@ -293,41 +268,3 @@ def _scores_text(result: Result, language: Language) -> str:
         return language.text("Score: {score:.1f}", score=first.score)
     scores = (f"{rank}: {language.show(image.score, '.1f')}" for rank, image in enumerate(result.images, 1))
     return language.text("Scores, best first: {scores}", scores=" · ".join(scores))
-
-
-def _under_prompt(prompt: str, lines: list[str], *, if_shortened: str | None = None) -> str:
-    """The prompt as a bold heading with `lines` below, within MAX_CONTENT_CHARACTERS; the prompt gives way, visibly."""
-    heading = escape(prompt)
-    body = "\n".join(lines)
-    if _length(f"**{heading}**\n{body}") > MAX_CONTENT_CHARACTERS:
-        body = "\n".join([*lines, if_shortened] if if_shortened else lines)
-        room = MAX_CONTENT_CHARACTERS - _length(f"**{_ELLIPSIS}**\n{body}")
-        heading = _longest_escaped(prompt, room) + _ELLIPSIS
-    return f"**{heading}**\n{body}"
-
-
-def escape_shortened(text: str, room: int) -> str:
-    """The escape of `text` within `room` UTF-16 units, with an ellipsis where something was left out."""
-    escaped = escape(text)
-    return escaped if _length(escaped) <= room else _longest_escaped(text, room - 1) + _ELLIPSIS
-
-
-def _longest_escaped(text: str, room: int) -> str:
-    """The escape of the longest start of `text` that fits into `room` UTF-16 units."""
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _length(escape(text[:middle])) <= room:
-            low = middle
-        else:
-            high = middle - 1
-    return escape(text[:low].rstrip())
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + _ELLIPSIS
-
-
-def _length(text: str) -> int:
-    """UTF-16 units: what Discord's own client counts, never less than the characters that the server counts."""
-    return len(text.encode("utf-16-le")) // 2

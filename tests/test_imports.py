@@ -27,6 +27,7 @@ FLOORS: Final = {
         "bot.client",
         "bot.cogs",
         "bot.views",
+        "bot.message_text",
         "bot.render",
         "bot.error_handler",
         "bot.discord_requests",

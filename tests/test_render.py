@@ -14,12 +14,10 @@ from bot.collage import read_metadata
 from bot.engine.fake import expected_image
 from bot.engine.fake_pictures import expected_preview
 from bot.language import ENGLISH, Text
+from bot.message_text import MAX_CONTENT_CHARACTERS
 from bot.render import (
-    MAX_CONTENT_CHARACTERS,
     MAX_DESCRIPTION_CHARACTERS,
     Controls,
-    escape,
-    escape_shortened,
     render_failure,
     render_interrupted,
     render_preview,
@@ -122,11 +120,6 @@ def test_a_preview_shows_what_is_known_and_grey_for_the_rest() -> None:
     for found, wanted in zip([*known, unknown], [(2, 7, 200), (128,) * 3, (128,) * 3], strict=True):
         assert isinstance(found, tuple)
         assert max(abs(a - b) for a, b in zip(found, wanted, strict=True)) < 12
-
-
-def test_a_text_that_is_shortened_shows_it() -> None:
-    assert escape_shortened("a *b*", 9) == r"a \*b\*"
-    assert escape_shortened("a *b* and more", 9) == r"a \*b\*…"
 
 
 def test_a_failure_and_an_interruption_are_one_sentence_below_the_prompt() -> None:
@@ -237,29 +230,6 @@ def test_a_prompt_that_escaping_doubles_is_shortened_visibly() -> None:
     assert len(rendered.content) <= MAX_CONTENT_CHARACTERS
     assert heading.endswith("\\*…**")
     assert rest[-1] == "The prompt is shown shortened; the picture's metadata holds all of it."
-
-
-@pytest.mark.parametrize(
-    ("hostile", "shown"),
-    [
-        ("@everyone look", "@\u200beveryone look"),
-        (
-            "<@123> <@&4> <#5> <t:0> </imagine:1> <:x:2>",
-            "\\<@\u200b123\\> \\<@\u200b&4\\> \\<#5\\> \\<t:0\\> \\</imagine:1\\> \\<:x:2\\>",
-        ),
-        ("*a* _b_ ~c~ `d` |e|", "\\*a\\* \\_b\\_ \\~c\\~ \\`d\\` \\|e\\|"),
-        ("[here](https://evil.example/x)", "\\[here\\](https\\://evil\\.example/x)"),
-        ("join discord.gg/abc now", "join discord\\.gg/abc now"),
-        ("# large", "\\# large"),
-        ("-# small", "\\-# small"),
-        ("> quote", "\\> quote"),
-        ("back\\slash", "back\\\\slash"),
-        ("a\u202egnp.elcric\u202c", "agnp.elcric"),
-        ("3.5 stars, e.g. blue: yes", "3.5 stars, e.g. blue: yes"),
-    ],
-)
-def test_escape(hostile: str, shown: str) -> None:
-    assert escape(hostile) == shown
 
 
 @given(st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=1000).map(lambda text: "x" + text))

@@ -15,7 +15,7 @@ from typing import Final
 
 from bot.bench.chat_record import ChatRecord, Seen, SeenFile, Sent
 from bot.cogs.delivery import EDIT_INTERVAL_S
-from bot.render import escape
+from bot.message_text import escape
 
 _MENTION: Final = re.compile(r"<@(\d+)>")
 _SEED: Final = re.compile(r"\bseed (\d+)\b")

@@ -7,7 +7,7 @@ import discord
 from bot import __version__
 from bot.executor.base import EngineState, ExecutorStatus
 from bot.language import Language, Text
-from bot.render import escape
+from bot.message_text import escape
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import discord
 from bot.cogs.review_channels import ReviewChannels
 from bot.cogs.sanction_texts import KINDS
 from bot.language import Language, Text
-from bot.render import escape_shortened
+from bot.message_text import escape_shortened
 from bot.store import SanctionRecord, Store
 from bot.views.custom_id import Action, CustomId
 from bot.views.job_control import make_button, make_view

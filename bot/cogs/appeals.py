@@ -23,8 +23,8 @@ from bot.cogs.permissions import guild_of
 from bot.cogs.sanction_texts import KINDS
 from bot.errors import JobEndedError, MissingPermissionError, StoreError
 from bot.language import Language
+from bot.message_text import escape
 from bot.moderation.sanctions import KEEP_OUT, holds
-from bot.render import escape
 from bot.store import AuditAction, AuditRecord, SanctionRecord, Store
 from bot.views.custom_id import Action, CustomId
 from bot.views.forms import Field, form_values, make_form

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from bot.cogs.maker_page import CASE_KINDS, DECISIONS
 from bot.language import Text
+from bot.message_text import escape_shortened
 from bot.moderation.cases import CaseKind, Decision
 from bot.moderation.image_texts import category_text
 from bot.moderation.prompt_rules import Category, RuleAction
 from bot.moderation.rule_texts import ACTION_NAMES, CATEGORY_NAMES
-from bot.render import escape_shortened
 from bot.store import AuditAction, AuditEntry
 
 MAX_TERM_UNITS: Final = 40

@@ -12,7 +12,8 @@ import discord
 from bot.cogs.origin import message_address
 from bot.cogs.picture_page import alternative_text
 from bot.language import Language, Text
-from bot.render import Picture, escape_shortened
+from bot.message_text import escape_shortened
+from bot.render import Picture
 from bot.store import Gallery, PastImage
 from bot.views.custom_id import Action, CustomId
 from bot.views.job_control import make_button, make_select

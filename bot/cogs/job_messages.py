@@ -13,7 +13,7 @@ from typing import Any, Final
 import aiohttp
 import discord
 
-from bot.render import MAX_CONTENT_CHARACTERS
+from bot.message_text import MAX_CONTENT_CHARACTERS
 
 SEARCH_TIMEOUT_S: Final = 10.0
 MAX_LOOKED_AT: Final = 50  # messages after the command; an answer comes within seconds

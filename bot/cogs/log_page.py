@@ -9,7 +9,7 @@ import discord
 from bot.cogs.audit_details import details_of, says_reason
 from bot.errors import UnknownControlError
 from bot.language import Language, Text
-from bot.render import escape, escape_shortened
+from bot.message_text import escape, escape_shortened
 from bot.store import AuditAction, AuditEntry, AuditFilter, SettingChange
 from bot.views.custom_id import Action, CustomId
 from bot.views.job_control import make_button, make_view

@@ -7,9 +7,9 @@ from typing import Final
 
 from bot.cogs.origin import named, origin_text
 from bot.language import Language, Text
+from bot.message_text import escape_shortened
 from bot.moderation.cases import CaseKind, Decision
 from bot.moderation.sanctions import keeping_out, moment, num_strikes
-from bot.render import escape_shortened
 from bot.requests import SAMPLING_BOUNDS
 from bot.sanction_ladder import SanctionKind
 from bot.store import CaseRecord, JobRecord, SanctionRecord

@@ -4,7 +4,8 @@ import discord
 
 from bot.cogs.results import KeptResult
 from bot.language import Language
-from bot.render import Picture, escape_shortened
+from bot.message_text import escape_shortened
+from bot.render import Picture
 from bot.store import JobRecord, StoredImage
 from bot.views.custom_id import Action, CustomId
 from bot.views.job_control import make_button, make_view

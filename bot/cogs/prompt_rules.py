@@ -28,12 +28,13 @@ from bot.cogs.rules_page import (
 )
 from bot.errors import InvalidParameterError, MissingPermissionError, NotReadyError, StoreError
 from bot.language import Language
+from bot.message_text import escape
 from bot.moderation.authority import check_switching
 from bot.moderation.automod import Keywords, convert
 from bot.moderation.prompt_rules import MAX_RULE_CHARACTERS, Category, Rule, RuleAction, RuleSet, Verdict
 from bot.moderation.rule_file import MAX_FILE_BYTES, RuleFile, decode, parse_rules, write_rules
 from bot.moderation.starter import STARTER_CATEGORIES, starter_rules
-from bot.render import Picture, escape
+from bot.render import Picture
 from bot.requests import MAX_PROMPT_CHARACTERS
 from bot.store import AuditAction, RuleStore, Taken
 from bot.variants import expand

@@ -15,7 +15,7 @@ from bot.cogs.queue_page import ListedJob, listed, render_queue
 from bot.errors import StoreError
 from bot.executor.base import Executor
 from bot.language import Language, Text
-from bot.render import escape_shortened
+from bot.message_text import escape_shortened
 from bot.shards import Shards
 from bot.store import FINAL_STATES, JobStore
 from bot.views.custom_id import Action, CustomId

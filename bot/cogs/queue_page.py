@@ -8,7 +8,8 @@ from bot.cogs.origin import message_address
 from bot.cogs.standing import Standing
 from bot.executor.base import EngineState, ExecutorStatus
 from bot.language import Language, Text
-from bot.render import escape_shortened, status_line
+from bot.message_text import escape_shortened
+from bot.render import status_line
 from bot.requests import Finished, Started
 from bot.store import JobRecord, JobState
 

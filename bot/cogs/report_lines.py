@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.language import Text
-from bot.render import escape_shortened
+from bot.message_text import escape_shortened
 from bot.store import Report
 
 MAX_SHOWN: Final = 5

@@ -15,7 +15,7 @@ from bot.cogs.permissions import guild_of
 from bot.cogs.review_board import ReviewBoard
 from bot.cogs.review_page import open_cases_text
 from bot.errors import StoreError
-from bot.render import MAX_CONTENT_CHARACTERS
+from bot.message_text import MAX_CONTENT_CHARACTERS
 from bot.store import CaseRecord, SanctionRecord, Store
 
 READ_TIMEOUT_S: Final = 5.0

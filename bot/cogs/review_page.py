@@ -13,11 +13,12 @@ from bot.cogs.maker_page import parameters_text
 from bot.collage import encode_within, make_collage
 from bot.guild_settings import GuildSettings
 from bot.language import Language, Text
+from bot.message_text import MAX_CONTENT_CHARACTERS, escape_shortened
 from bot.moderation.cases import CHOICES, CaseKind, Decision
 from bot.moderation.image_categories import Categories
 from bot.moderation.image_texts import hits_text
 from bot.moderation.sanctions import moment
-from bot.render import MAX_CONTENT_CHARACTERS, SPOILER_PREFIX, Picture, escape_shortened
+from bot.render import SPOILER_PREFIX, Picture
 from bot.requests import Result
 from bot.store import CaseRecord, JobRecord
 from bot.views.custom_id import Action, CustomId

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from bot.language import Language, Text
+from bot.message_text import escape, escape_shortened
 from bot.moderation.prompt_rules import Category, Hit, Part, Rule, RuleAction, Verdict
 from bot.moderation.rule_file import Complaint
 from bot.moderation.rule_texts import ACTION_NAMES, CATEGORY_NAMES, TRICK_NAMES
-from bot.render import escape, escape_shortened
 from bot.store import Taken
 
 MAX_PAGE_UNITS: Final = 1800

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Final
 
 from bot.language import Language, Text
+from bot.message_text import escape, escape_shortened
 from bot.moderation.sanctions import holds, moment, num_strikes
-from bot.render import escape, escape_shortened
 from bot.sanction_ladder import SanctionKind
 from bot.store import CaseRecord, SanctionRecord
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from bot.language import Language, Text
-from bot.render import escape
+from bot.message_text import escape
 from bot.store.statistics import MAX_COUNTED, Statistics
 
 MAX_WORDS: Final = 8

@@ -15,7 +15,7 @@ from bot.cogs.permissions import guild_of
 from bot.cogs.style_book import StyleBook
 from bot.errors import StoreError
 from bot.language import Language, Text
-from bot.render import escape, escape_shortened
+from bot.message_text import escape, escape_shortened
 from bot.store import Style
 from bot.store.styles import MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS
 

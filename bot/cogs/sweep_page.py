@@ -6,8 +6,8 @@ from typing import Final
 from bot.cogs.origin import named
 from bot.cogs.sweep_search import Found
 from bot.language import Language, Text
+from bot.message_text import escape_shortened
 from bot.moderation.sweeping import SweepCriteria
-from bot.render import escape_shortened
 from bot.store import JobRecord, SweepRecord, SweepState
 
 MAX_PROMPT_UNITS: Final = 120

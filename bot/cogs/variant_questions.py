@@ -17,7 +17,7 @@ from bot.catalogues import Languages
 from bot.cogs.job_message import TOKEN_LIFE_S
 from bot.errors import JobEndedError, RequestError
 from bot.language import Language
-from bot.render import escape_shortened
+from bot.message_text import escape_shortened
 from bot.requests import GenerationRequest, new_job_id
 from bot.views.custom_id import Action, CustomId
 from bot.views.job_control import make_button, make_view

@@ -7,10 +7,10 @@ from typing import Any, Final
 from bot.errors import InvalidParameterError
 from bot.guild_settings import DEFAULTS, MAX_LISTED, GuildSettings, json_of
 from bot.language import Language, Text
+from bot.message_text import escape, escape_shortened
 from bot.moderation.admission import duration
 from bot.moderation.ladder_text import ladder_text
 from bot.moderation.spans import span_text
-from bot.render import escape, escape_shortened
 from bot.requests import SAMPLING_BOUNDS
 from bot.sanction_ladder import ladder_from
 from bot.store import SettingChange

@@ -8,8 +8,8 @@ import pytest
 from bot.catalogues import Languages
 from bot.cogs.maker_page import CASE_KINDS, DECISIONS, MAX_CASES, Maker, maker_text
 from bot.language import ENGLISH, Language
+from bot.message_text import MAX_CONTENT_CHARACTERS
 from bot.moderation.cases import CaseKind, Decision
-from bot.render import MAX_CONTENT_CHARACTERS
 from bot.sanction_ladder import SanctionKind
 from bot.store import CaseRecord, JobRecord, JobState, SanctionRecord
 

@@ -9,7 +9,7 @@ from bot.cogs.queue_page import MAX_LISTED, ListedJob, render_queue
 from bot.cogs.standing import Standing
 from bot.executor.base import EngineState, ExecutorStatus
 from bot.language import ENGLISH, Text
-from bot.render import MAX_CONTENT_CHARACTERS
+from bot.message_text import MAX_CONTENT_CHARACTERS
 from bot.requests import MAX_PROMPT_CHARACTERS, Finished, Progress, Queued
 from bot.store import JobRecord, JobState
 from tests.test_render import make_result

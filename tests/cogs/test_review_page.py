@@ -10,9 +10,9 @@ from bot.cogs.maker_page import sanction_lines
 from bot.cogs.review_page import CasePage, case_text
 from bot.guild_settings import GuildSettings
 from bot.language import ENGLISH, Language, Text
+from bot.message_text import MAX_CONTENT_CHARACTERS
 from bot.moderation.cases import CaseKind
 from bot.moderation.image_categories import NO_CATEGORIES
-from bot.render import MAX_CONTENT_CHARACTERS
 from tests.cogs.test_maker_page import CASE, JOB, NOW, SANCTIONS
 
 HITS = [{"rule": "*" * 500, "found": "_" * 500}] * 5
