@@ -24,6 +24,7 @@ from bot.backups.archive import (
     description_digest,
     digests_text,
 )
+from bot.backups.heir import Heir
 from bot.errors import StoreError
 from bot.private_files import make_private_folder, open_private
 
@@ -54,8 +55,8 @@ class ArchiveReader:
         """Writes the database into a file."""
         self._take(self._archive.next(), target)
 
-    def take_pictures(self, folder: Path) -> None:
-        """Writes every picture into its place, over what is there."""
+    def take_pictures(self, folder: Path, heir: Heir) -> None:
+        """Writes every picture into its place, over what is there. heir: whose they are to be."""
         while (entry := self._archive.next()) is not None and entry.name != DIGESTS:
             place = PICTURE.fullmatch(entry.name)
             assert place is not None, "it was looked through"
@@ -63,6 +64,7 @@ class ArchiveReader:
             make_private_folder(job)
             part = job / f"{place[3]}.png.part"
             self._take(entry, part)
+            heir.give(folder, job.parent, job, part)
             part.replace(job / f"{place[3]}.png")
 
     def _begin(self) -> tarfile.TarFile:

@@ -13,11 +13,12 @@ from sqlalchemy import URL
 
 from bot.backups import postgresql_copy, sqlite_copy
 from bot.backups.archive_reader import ArchiveReader, open_archive
+from bot.backups.heir import Heir
 from bot.errors import StoreError
 from bot.lasting_file import sync_all
 from bot.store.database import BUSY_TIMEOUT_S, close_log, make_folder, parse_url, sqlite_file
 from bot.store.explaining import explained_refusals_of
-from bot.store.in_use import store_kept_alone
+from bot.store.in_use import lock_file, store_kept_alone
 from bot.store.migrate import migrate
 from bot.store.restore_mark import restore_mark
 
@@ -38,14 +39,16 @@ class BackupContents:
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """aside: where the database that was there is now; None if none was."""
+    """aside: where the database that was there is now; None if none was. left_to_root: what to do about files that the
+    bot's user can't read, where root has restored; a sentence for each folder."""
 
     contents: BackupContents
     aside: str | None
+    left_to_root: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return self.contents.to_json() | {"aside": self.aside}
+        return self.contents.to_json() | {"aside": self.aside, "left_to_root": list(self.left_to_root)}
 
 
 def check_backup(file: Path) -> BackupContents:
@@ -59,7 +62,7 @@ def restore_backup(store_url: str, pictures: Path, file: Path) -> RestoreReport:
 
     Raises StoreError if a bot uses the store, or if the file is no whole backup of such a database; nothing has
     changed then but that some pictures may be there. Where it is cut short, nobody gets at the store until it was
-    called again.
+    called again. What root restores goes to the owner of the folder that the database is in, or the pictures' folder.
     """
     url = parse_url(store_url)
     with store_kept_alone(url), open_archive(file) as archive:
@@ -69,16 +72,19 @@ def restore_backup(store_url: str, pictures: Path, file: Path) -> RestoreReport:
                 f"{file} is a backup of {archive.description.database}, and store.url names {kind}: set store.url to "
                 "a database of the former."
             )
-        database = sqlite_file(url)
+        database, heirs = sqlite_file(url), [Heir(pictures.parent)]
         if database is None:
-            aside: str | None = _into_postgresql(url, archive, pictures)
+            aside: str | None = _into_postgresql(url, archive, pictures, heirs[0])
         else:
-            aside = _into_sqlite(url, database, archive, pictures)
-        return RestoreReport(_contents(archive), aside)
+            if database.parent != pictures.parent:
+                heirs.append(Heir(database.parent))
+            aside = _into_sqlite(url, database, archive, pictures, heirs)
+        left = (heir.left() for heir in heirs)
+        return RestoreReport(_contents(archive), aside, tuple(sentence for sentence in left if sentence))
 
 
-def _into_sqlite(url: URL, file: Path, archive: ArchiveReader, pictures: Path) -> str | None:
-    """Where the database that was there is now."""
+def _into_sqlite(url: URL, file: Path, archive: ArchiveReader, pictures: Path, heirs: list[Heir]) -> str | None:
+    """Where the database that was there is now. heirs: of the pictures, and last of the database."""
     make_folder(file)
     with (
         _marked(url, lambda stamp: sqlite_copy.is_aside(file, stamp)) as stamp,
@@ -87,16 +93,17 @@ def _into_sqlite(url: URL, file: Path, archive: ArchiveReader, pictures: Path) -
     ):
         new = folder / "database"
         archive.take_database(new)
-        archive.take_pictures(pictures)
+        archive.take_pictures(pictures, heirs[0])
         # Before it is there: a backup of a newer version must not take the place of what works.
         migrate(url.set(database=str(new)), BUSY_TIMEOUT_S)
         with explained_refusals_of(url):
             close_log(new)
+        heirs[-1].give(new, lock_file(file))
         moved = sqlite_copy.put_in_place(new, file, stamp)
     return None if moved is None else str(moved)
 
 
-def _into_postgresql(url: URL, archive: ArchiveReader, pictures: Path) -> str:
+def _into_postgresql(url: URL, archive: ArchiveReader, pictures: Path, heir: Heir) -> str:
     """The same."""
     with (
         _marked(url, lambda stamp: postgresql_copy.is_aside(url, stamp)) as stamp,
@@ -104,7 +111,7 @@ def _into_postgresql(url: URL, archive: ArchiveReader, pictures: Path) -> str:
     ):
         dump = Path(folder) / "database"
         archive.take_database(dump)
-        archive.take_pictures(pictures)
+        archive.take_pictures(pictures, heir)
         return f"the schema {postgresql_copy.load_database(url, dump, stamp)}"
 
 

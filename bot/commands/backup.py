@@ -48,6 +48,7 @@ def restore(
         lines = [f"Restored the backup of {contents.made_at}, with {contents.num_pictures} pictures."]
         if report.aside is not None:
             lines.append(f"What was there before is in {report.aside}: delete it when you are content.")
+        lines.extend(report.left_to_root)
     if not contents.has_digests:
         lines.append("An older version made it, without digests of its pictures: whether these are whole is not known.")
     print(json.dumps(told) if as_json else "\n".join(lines))

@@ -20,9 +20,11 @@ from bot.private_files import FILE_MODE
 from bot.store.database import BUSY_TIMEOUT_S, create_blocking_engine, describe, make_folder, sqlite_file
 from bot.store.explaining import explained_refusals_of, refuse_place
 from bot.store.lock_holders import holders_of_files
+from bot.store.migrate import unfinished_file
 from bot.store.refusals import Refusal
 
 WAIT_S: Final = 30.0  # a predecessor may still be saying goodbye
+APPEARS_S: Final = 5.0  # a first start takes less to make its tables
 POLL_S: Final = 0.2
 _LOCK: Final = 0x64616C6C66  # of PostgreSQL's, beside the writers' one
 
@@ -31,6 +33,8 @@ _VANISHED: Final = Refusal(
     "Stop that bot. Then put what was there back, or run `dalle-bot restore FILE` with the newest backup.",
     is_lasting=True,
 )
+
+_UNFINISHED: Final = Refusal("is just being made, by a bot that starts for the first time.", "Wait a moment.")
 
 Release = Callable[[], None]
 
@@ -67,21 +71,29 @@ def store_kept_alone(url: URL, *, wait_s: float = 0.0) -> Iterator[None]:
         release()
 
 
-def refuse_vanished(url: URL) -> None:
+def refuse_vanished(url: URL, is_there: Callable[[], bool]) -> None:
     """For a database that was found missing, or without tables: raises StoreFaultError if a bot runs on it. Takes it
-    for a moment."""
+    for a moment. Blocks for APPEARS_S before it refuses: a bot that starts for the first time may be making it.
+
+    is_there: whether it has appeared meanwhile; then all is well.
+    """
     file = sqlite_file(url)
-    if file is not None and not _lock_file(file).exists():
+    if file is not None and not lock_file(file).exists():
         return
-    release = take(url)
-    if release is None:
-        raise _VANISHED.error(describe(url))
+    end = time.monotonic() + APPEARS_S
+    while (release := take(url)) is None:
+        if is_there():
+            return
+        if time.monotonic() >= end:
+            is_made = file is not None and unfinished_file(file.resolve()).exists()
+            raise (_UNFINISHED if is_made else _VANISHED).error(describe(url))
+        time.sleep(POLL_S)
     release()
 
 
 def _refusal(url: URL) -> StoreFaultError:
     file = sqlite_file(url)
-    holders = None if file is None else holders_of_files(_lock_file(file))
+    holders = None if file is None else holders_of_files(lock_file(file))
     by = "a bot that runs" if holders is None else f"a bot that runs, {holders}"
     return StoreFaultError(f"{describe(url)} is used by {by}.", "Stop that one first.")
 
@@ -93,10 +105,11 @@ def take(url: URL, is_shared: bool = False) -> Release | None:
         return _take_postgresql(url, is_shared)
     refuse_place(url)
     make_folder(file)
-    return _take_file(_lock_file(file))
+    return _take_file(lock_file(file))
 
 
-def _lock_file(file: Path) -> Path:
+def lock_file(file: Path) -> Path:
+    """The one that keeps an SQLite file for one bot."""
     return file.with_name(f"{file.name}.lock")
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, column, func, inspect, select, table
+from sqlalchemy import URL, Connection, column, func, inspect, select, table
 
 from bot.store.damage import refuse_damaged
 from bot.store.database import create_blocking_engine, describe, parse_url, sqlite_file
@@ -61,24 +61,32 @@ def inspect_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Ins
     refuse_place(parsed)
     refuse_full_disk(parsed)
     refuse_half_restored(parsed)
-    name, file = describe(parsed), sqlite_file(parsed)
-    script = ScriptDirectory.from_config(migration_config())
-    newest = script.get_current_head() or ""
+    file = sqlite_file(parsed)
     if file is not None and not file.exists():
-        refuse_vanished(parsed)
+        refuse_vanished(parsed, file.exists)
     refuse_remains(parsed)
     if file is not None and not file.exists():
-        return Inspection(name, False, None, newest, True, _NONE, _NONE)
+        return Inspection(describe(parsed), False, None, _schemas().get_current_head() or "", True, _NONE, _NONE)
+    seen = _look(parsed, busy_timeout_s)
+    if not seen.is_there:
+        refuse_vanished(parsed, lambda: _look(parsed, busy_timeout_s).is_there)
+        seen = _look(parsed, busy_timeout_s)
+    return seen
+
+
+def _look(parsed: URL, busy_timeout_s: float) -> Inspection:
+    """For SQLite this waits until nobody else writes."""
+    name, file, script = describe(parsed), sqlite_file(parsed), _schemas()
+    newest = script.get_current_head() or ""
     engine = create_blocking_engine(parsed, busy_timeout_s)
     try:
-        # For SQLite this waits until nobody else writes.
         with explained_refusals_of(parsed), engine.begin() as connection:
             if file is not None:
                 refuse_damaged(connection.connection.driver_connection, name)
             revision = _revision(connection)
             is_known = revision is None or revision in {known.revision for known in script.walk_revisions()}
             reads_jobs = revision is not None and is_known
-            seen = Inspection(
+            return Inspection(
                 name=name,
                 is_there=revision is not None,
                 revision=revision,
@@ -90,9 +98,10 @@ def inspect_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Ins
             )
     finally:
         engine.dispose()
-    if not seen.is_there:
-        refuse_vanished(parsed)
-    return seen
+
+
+def _schemas() -> ScriptDirectory:
+    return ScriptDirectory.from_config(migration_config())
 
 
 def _revision(connection: Connection) -> str | None:

@@ -30,8 +30,10 @@ def migration_config() -> Config:
 def migrate(url: URL, busy_timeout_s: float) -> None:
     """Applies every migration that is missing, all in one transaction. Blocks; not for an event loop's thread.
 
-    Of two programs that start on one database together, one waits and then finds nothing to do. Raises StoreError
-    if the database can't be used, is damaged or was written by a newer version of this program.
+    Of two programs that start on one PostgreSQL database together, one waits and then finds nothing to do. An SQLite
+    file that isn't there yet is made inside `store_in_use` only, which lets in one of them: here each would take away
+    what the other makes. Raises StoreError if the database can't be used, is damaged or was written by a newer version
+    of this program.
     """
     file = sqlite_file(url)
     with _ALEMBIC, explained_refusals_of(url):
@@ -44,9 +46,14 @@ def migrate(url: URL, busy_timeout_s: float) -> None:
             raise NEWER.error(describe(url)) from error
 
 
+def unfinished_file(file: Path) -> Path:
+    """What an SQLite file is called while it is made for the first time."""
+    return file.with_name(f"{file.name}.new")
+
+
 def _make_anew(url: URL, file: Path, busy_timeout_s: float) -> None:
     """Under another name first, so that an SQLite file is there as a whole or not at all."""
-    new = file.with_name(f"{file.name}.new")
+    new = unfinished_file(file)
     _remove(new)  # of a start that was killed
     try:
         _upgrade(url.set(database=str(new)), busy_timeout_s)

@@ -13,6 +13,7 @@ import pytest
 
 from bot.backups import check_backup, make_backup, restore_backup
 from bot.backups.archive_reader import open_archive
+from bot.backups.heir import Heir
 from bot.errors import StoreError
 from tests.backups.archives import members_of, rewrite
 
@@ -164,7 +165,7 @@ def test_a_backup_of_the_first_format_is_taken_with_a_word_about_it(backup: Path
     assert (contents.num_pictures, contents.has_digests) == (2, False)
     with open_archive(backup) as archive:
         archive.take_database(tmp_path / "taken")
-        archive.take_pictures(tmp_path / "taken pictures")
+        archive.take_pictures(tmp_path / "taken pictures", Heir(tmp_path))
     assert (tmp_path / "taken pictures" / "01" / JOB / "2.png").read_bytes() == b"second" * 200
     cut(backup, heads_of(backup)[SECOND])
     with pytest.raises(StoreError, match=f"it ends after {FIRST}, and more"):
@@ -179,7 +180,7 @@ def test_what_is_written_out_is_what_was_looked_through(backup: Path, tmp_path: 
             stream.write(b"F")
         archive.take_database(tmp_path / "taken")
         with pytest.raises(StoreError, match=f"{FIRST} reads differently each time"):
-            archive.take_pictures(tmp_path / "taken pictures")
+            archive.take_pictures(tmp_path / "taken pictures", Heir(tmp_path))
 
 
 def test_a_file_that_claims_to_be_huge_and_holds_nothing_is_refused(backup: Path) -> None:

@@ -22,7 +22,7 @@ def test_there_and_back(call: Call, tmp_path: Path) -> None:
     assert Path(report["file"]).stat().st_size == report["bytes"]
     outcome = call("restore", "saved.tar")
     assert outcome.code == 0
-    said, aside = outcome.out.splitlines()
+    said, aside, *_ = outcome.out.splitlines()
     assert said.startswith("Restored the backup of 20")
     assert "before-restore-" in aside
     restored = json.loads(call("restore", "saved.tar", "--json").out)

@@ -21,7 +21,9 @@ from bot.store import JobState, NewJob, Store
 from bot.store.file_faults import EMPTY
 from bot.store.in_use import store_in_use
 from bot.store.inspection import Inspection, Waiting, inspect_database
+from bot.store.migrate import migrate, unfinished_file
 from bot.store.refusals import DAMAGED, FULL, LOCKED
+from tests.conftest import TIMEOUT_S
 from tests.store.postgres import PostgresServer
 
 JOB_ID = "0123456789ab"
@@ -127,6 +129,13 @@ def test_a_database_that_was_emptied(file: Path) -> None:
     assert fault_of(file) == (EMPTY.found, EMPTY.cure)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing appears."""
+    monkeypatch.setattr("bot.store.in_use.APPEARS_S", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_a_database_that_is_gone_while_a_bot_runs(file: Path, tmp_path: Path) -> None:
     async with store_in_use(make_url(url(file))), Store.open(url(file)):
         await asyncio.to_thread(file.unlink)
@@ -140,6 +149,34 @@ async def test_a_database_that_is_gone_while_a_bot_runs(file: Path, tmp_path: Pa
     assert (await asyncio.to_thread(store_of, file)).status is Status.OK, "its lock file alone says nothing"
 
 
+async def test_a_database_that_a_first_start_is_just_making(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for; one that takes long is no lost one."""
+    address = url(file)
+    async with store_in_use(make_url(address)):
+        with monkeypatch.context() as patched:
+            patched.setattr("bot.store.in_use.APPEARS_S", 0.0)
+            unfinished_file(file).touch()
+            assert await asyncio.to_thread(fault_of, file) == (
+                "is just being made, by a bot that starts for the first time.",
+                "Wait a moment.",
+            )
+            with pytest.raises(StoreFaultError, match="is just being made") as caught:
+                await asyncio.to_thread(make_backup, address, tmp_path / "none", tmp_path / "backup.tar")
+            assert not caught.value.is_lasting
+        monkeypatch.setattr("bot.store.in_use.APPEARS_S", TIMEOUT_S)
+        looking = asyncio.create_task(asyncio.to_thread(inspect_database, address))
+        saving = asyncio.create_task(
+            asyncio.to_thread(make_backup, address, tmp_path / "none", tmp_path / "backup.tar")
+        )
+        done, _ = await asyncio.wait([looking, saving], timeout=0.1)
+        assert not done
+        await asyncio.to_thread(migrate, make_url(address), 5)
+        assert (await looking).is_there
+        assert (await saving).file.exists()
+
+
 def test_a_database_of_which_only_the_log_is_there(file: Path) -> None:
     file.with_name(f"{file.name}-wal").write_bytes(b"log")
     found, cure = fault_of(file)
@@ -147,6 +184,20 @@ def test_a_database_of_which_only_the_log_is_there(file: Path) -> None:
     assert "`dalle-bot restore FILE`" in cure
 
 
+async def test_a_server_on_which_a_first_start_is_about_to_make_tables(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.store.in_use.APPEARS_S", TIMEOUT_S)
+    with postgres.database() as address:
+        async with store_in_use(make_url(address)):
+            looking = asyncio.create_task(asyncio.to_thread(inspect_database, address, busy_timeout_s=TIMEOUT_S))
+            done, _ = await asyncio.wait([looking], timeout=0.1)
+            assert not done
+            await asyncio.to_thread(migrate, make_url(address), TIMEOUT_S)
+            assert (await looking).is_there
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_an_empty_server_that_a_running_bot_has_filled(postgres: PostgresServer) -> None:
     with postgres.database() as address:
         assert not inspect_database(address).is_there
