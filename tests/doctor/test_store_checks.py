@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import aiohttp
 import pytest
 from aiohttp import web
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 
 from bot.backups import make_backup
 from bot.config import TelemetrySettings
@@ -19,11 +19,11 @@ from bot.errors import StoreError, StoreFaultError
 from bot.shards import Shards
 from bot.store import JobState, NewJob, Store
 from bot.store.file_faults import EMPTY
-from bot.store.in_use import store_in_use
+from bot.store.in_use import Release, store_in_use, take
 from bot.store.inspection import Inspection, Waiting, inspect_database
 from bot.store.migrate import migrate, unfinished_file
 from bot.store.refusals import DAMAGED, FULL, LOCKED
-from tests.conftest import TIMEOUT_S
+from tests.conftest import TIMEOUT_S, eventually
 from tests.store.postgres import PostgresServer
 
 JOB_ID = "0123456789ab"
@@ -187,12 +187,18 @@ def test_a_database_of_which_only_the_log_is_there(file: Path) -> None:
 async def test_a_server_on_which_a_first_start_is_about_to_make_tables(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[URL] = []
+
+    def watched(url: URL) -> Release | None:
+        asked.append(url)
+        return take(url)
+
     monkeypatch.setattr("bot.store.in_use.APPEARS_S", TIMEOUT_S)
     with postgres.database() as address:
         async with store_in_use(make_url(address)):
+            monkeypatch.setattr("bot.store.in_use.take", watched)
             looking = asyncio.create_task(asyncio.to_thread(inspect_database, address, busy_timeout_s=TIMEOUT_S))
-            done, _ = await asyncio.wait([looking], timeout=0.1)
-            assert not done
+            await eventually(lambda: len(asked) > 1)
             await asyncio.to_thread(migrate, make_url(address), TIMEOUT_S)
             assert (await looking).is_there
 
