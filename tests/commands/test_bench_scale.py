@@ -78,10 +78,12 @@ def test_a_small_measurement() -> None:
     command += ["--replicas", "1", "--json"]
     # Not pytest's folder: the path of a socket has at most 107 characters.
     with tempfile.TemporaryDirectory(prefix="dalle-bot-") as folder:
+        # PostgreSQL's server is another user's where root starts it.
+        os.chmod(folder, 0o755)
         environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "TMPDIR": folder}
         done = subprocess.run(command, capture_output=True, text=True, timeout=2 * COLD_START_S, env=environment)
         assert list(Path(folder).glob("dalle-bot-bench-*")) == []
-    assert done.returncode in (0, 1), done.stderr
+    assert done.stdout, done.stderr
     report = json.loads(done.stdout)
     throughput, latency = report["two_replicas"]
     for figure in (throughput, latency):
