@@ -25,6 +25,8 @@ from bot.views.custom_id import CustomId
 
 INTERVAL_S: Final = 30.0
 BATCH_CASES: Final = 20
+# A button does three of these within Discord's 3 seconds.
+READ_TIMEOUT_S: Final = 0.5
 DECIDE_TIMEOUT_S: Final = 1.2
 FOLLOW_TIMEOUT_S: Final = 120.0
 CLOSE_TIMEOUT_S: Final = 5.0
@@ -93,7 +95,7 @@ class Reviewing:
         if known is None or known.job_id != pressed.job_id:
             raise UnknownControlError
         if known.decision is None and await self._has_ended(known):
-            withdrawn = await self._store.cases.decide(guild_id, number, Decision.WITHDRAWN, by=None, at=self._now())
+            withdrawn = await self._decide_in_time(guild_id, number, Decision.WITHDRAWN, by=None)
             if withdrawn is not None:
                 self._begin(self.follow(withdrawn))
                 said_already = decided_text(withdrawn)
@@ -101,13 +103,7 @@ class Reviewing:
         if known.decision is None and (outcome_of(decision).is_struck or outcome_of(decision).is_banned):
             await interaction.response.defer()
             await self._sanctions.check(interaction, known)
-        try:
-            async with asyncio.timeout(DECIDE_TIMEOUT_S):
-                case = await self._store.cases.decide(
-                    guild_id, number, decision, by=interaction.user.id, at=self._now()
-                )
-        except TimeoutError as error:
-            raise StoreError(f"Case {number} could not be decided in time.") from error
+        case = await self._decide_in_time(guild_id, number, decision, by=interaction.user.id)
         if case is None:
             known = await self._known(guild_id, number)
             assert known is not None
@@ -118,9 +114,18 @@ class Reviewing:
             await interaction.response.defer()
         self._begin(self.follow(case, interaction))
 
-    async def _known(self, guild_id: int, number: int) -> CaseRecord | None:
+    async def _decide_in_time(
+        self, guild_id: int, number: int, decision: Decision, *, by: int | None
+    ) -> CaseRecord | None:
         try:
             async with asyncio.timeout(DECIDE_TIMEOUT_S):
+                return await self._store.cases.decide(guild_id, number, decision, by=by, at=self._now())
+        except TimeoutError as error:
+            raise StoreError(f"Case {number} could not be decided in time.") from error
+
+    async def _known(self, guild_id: int, number: int) -> CaseRecord | None:
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
                 return await self._store.cases.get(guild_id, number)
         except TimeoutError as error:
             raise StoreError(f"Case {number} could not be read in time.") from error
@@ -165,7 +170,7 @@ class Reviewing:
         if case.kind is CaseKind.REPORT:
             return False
         try:
-            async with asyncio.timeout(DECIDE_TIMEOUT_S):
+            async with asyncio.timeout(READ_TIMEOUT_S):
                 job = await self._store.jobs.get(case.job_id)
         except TimeoutError as error:
             raise StoreError(f"The job of case {case.number} could not be read in time.") from error
