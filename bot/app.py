@@ -36,6 +36,7 @@ from bot.shard_owner import ShardOwner
 from bot.startup import StartUp
 from bot.store import Store
 from bot.store.database import parse_url, sqlite_file
+from bot.store.explaining import refuse_folder
 from bot.store.in_use import store_in_use
 from bot.store.upgrading import upgrade_alone
 from bot.telemetry.metrics import Metrics
@@ -94,10 +95,13 @@ async def open_app(
         metrics, fence, shards = metrics or Metrics(), Fence(), settings.shards
         url = parse_url(settings.store_url)
         is_shared = settings.sharding.ids is not None and sqlite_file(url) is None
+        await asyncio.to_thread(refuse_folder, url, settings.data_dir)
         if is_shared:
             await upgrade_alone(url)
         await stack.enter_async_context(store_in_use(url, is_shared=is_shared))
-        store = await stack.enter_async_context(Store.open(settings.store_url, metrics=metrics, shards=shards))
+        store = await stack.enter_async_context(
+            Store.open(settings.store_url, metrics=metrics, shards=shards, pictures=settings.pictures_dir)
+        )
         owner = ShardOwner(store.leases, shards, fence, stop=stop, stands_by=stands_by)
         if is_shared:
             await stack.enter_async_context(owner)

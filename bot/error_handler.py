@@ -5,7 +5,8 @@ rule that fits decides:
 
 1. RequestError: its own sentence; nothing to log, the user can mend it.
 2. JobError: its own sentence; whoever raised it has logged the cause.
-3. StoreError: that the database has a problem, and an id; its sentence, which names files, goes to the log.
+3. StoreError: that the database has a problem, and an id; its sentence, which names files, goes to the log, and the
+   traceback too where that sentence does not say all.
 4. A command that Discord knows in another form than this program: how to refresh it.
 5. Everything else: "Something went wrong" and an id; the traceback goes to the log.
 """
@@ -20,6 +21,7 @@ from discord import app_commands
 
 from bot.errors import JobError, RequestError, StoreError
 from bot.language import Language
+from bot.store.refusals import is_known
 
 UNKNOWN_INTERACTION: Final = 10062
 
@@ -39,7 +41,11 @@ def explain(error: BaseException, *, doing: str, language: Language) -> str:
             "This command has changed since Discord last loaded it. Reload Discord (Ctrl+R) and try again."
         )
     incident = secrets.token_hex(3)
-    _log.error("%s failed (id %s)", doing, incident, exc_info=cause)
+    if is_known(cause):
+        _log.error("%s failed (id %s): %s", doing, incident, cause)
+        _log.debug("where %s failed (id %s)", doing, incident, exc_info=cause)
+    else:
+        _log.error("%s failed (id %s)", doing, incident, exc_info=cause)
     if isinstance(cause, StoreError):
         return language.text(
             "The bot's database has a problem (id {incident}). Try again in some minutes.", incident=incident

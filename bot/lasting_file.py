@@ -3,6 +3,7 @@ promise it.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from bot.private_files import open_private
@@ -10,13 +11,18 @@ from bot.private_files import open_private
 
 def write_lasting(file: Path, data: bytes) -> None:
     """The file is there as a whole or not at all, for its owner alone. A power cut may still take its name, until
-    `sync_folder` on the folder that it is in. Raises OSError."""
+    `sync_folder` on the folder that it is in. Raises OSError, and leaves nothing then."""
     part = file.with_name(f"{file.name}.part")
-    with open_private(part) as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(file)
+    try:
+        with open_private(part) as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(file)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -13,7 +14,7 @@ from sqlalchemy import URL
 from bot.app import open_app, run, serve, serving
 from bot.config import DiscordSettings, Settings, ShardingSettings, StoreSettings
 from bot.engine.fake import FakeEngine, Faults, Gate
-from bot.errors import CheckpointNotFoundError, ConfigError, DalleBotError, EngineHungError, StoreError
+from bot.errors import CheckpointNotFoundError, ConfigError, DalleBotError, EngineHungError, StoreError, StoreFaultError
 from bot.executor.base import EngineState
 from bot.fence import Fence
 from bot.sandbox import Event, EventKind, Sandbox
@@ -63,6 +64,27 @@ async def test_a_store_that_can_not_be_opened_ends_the_start(settings: Settings)
     with pytest.raises(StoreError):
         async with open_app(settings, FakeEngine):
             pass
+
+
+@pytest.mark.fault
+async def test_nothing_begins_anew_where_pictures_are_left(settings: Settings) -> None:
+    picture = settings.pictures_dir / "ab" / "abcdef012345" / "1.png"
+    picture.parent.mkdir(parents=True)
+    picture.touch()
+    with pytest.raises(StoreFaultError, match="is gone, but the pictures of its jobs are still there") as caught:
+        async with open_app(settings, FakeEngine):
+            pass
+    assert caught.value.is_lasting
+    assert not (settings.data_dir / "dalle-bot.sqlite3").exists()
+
+
+@pytest.mark.fault
+async def test_no_folder_is_made_for_a_database_elsewhere(settings: Settings, tmp_path: Path) -> None:
+    elsewhere = StoreSettings(url=SecretStr(f"sqlite+aiosqlite:///{tmp_path / 'nowhere' / 'bot.sqlite3'}"))
+    with pytest.raises(StoreFaultError, match="there is no folder"):
+        async with open_app(settings.model_copy(update={"store": elsewhere}), FakeEngine):
+            pass
+    assert not (tmp_path / "nowhere").exists()
 
 
 async def test_one_process_of_several_does_not_start_before_the_database_is_of_its_version(

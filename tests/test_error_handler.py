@@ -11,9 +11,17 @@ from discord import app_commands
 
 from bot.catalogues import Languages
 from bot.error_handler import UNKNOWN_INTERACTION, answer_error, explain
-from bot.errors import InvalidPromptError, JobFailedError, QueueFullError, StoreError
+from bot.errors import (
+    IllegalMoveError,
+    InvalidPromptError,
+    JobFailedError,
+    NoRoomError,
+    QueueFullError,
+    StoreError,
+)
 from bot.executor.scheduler import LATER
 from bot.language import ENGLISH
+from bot.store.refusals import LOCKED, UNKNOWN
 
 GENERIC = re.compile(
     r"Something went wrong \(id ([0-9a-f]{6})\)\. Try again; if it goes on, tell the bot's owner this id\."
@@ -56,6 +64,48 @@ def test_a_store_error_is_an_id_for_the_user_and_its_sentence_for_the_log(caplog
     assert match
     assert match[1] in caplog.text
     assert "/srv/bot.sqlite3 is locked." in caplog.text
+
+
+def late() -> StoreError:
+    error = StoreError("The job could not be stored in time.")
+    error.__cause__ = TimeoutError()
+    return error
+
+
+@pytest.mark.parametrize(
+    "known",
+    [LOCKED.error("The database x"), late(), NoRoomError("There is no room.")],
+)
+def test_what_the_database_is_known_to_refuse_takes_one_line_of_the_log(
+    known: StoreError, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    sentence = explain(raised(known), doing="/imagine", language=ENGLISH)
+    (incident,) = re.findall(r"id ([0-9a-f]{6})", sentence)
+    line, trace = caplog.records
+    assert line.getMessage() == f"/imagine failed (id {incident}): {known}"
+    assert (line.levelno, line.exc_info) == (logging.ERROR, None)
+    assert (trace.levelno, incident in trace.getMessage()) == (logging.DEBUG, True)
+    assert trace.exc_info is not None
+
+
+@pytest.mark.parametrize(
+    "unknown", [UNKNOWN.error("The database x"), StoreError("Odd."), IllegalMoveError("No such move.")]
+)
+def test_what_it_is_not_known_to_refuse_keeps_its_traceback(
+    unknown: StoreError, caplog: pytest.LogCaptureFixture
+) -> None:
+    explain(raised(unknown), doing="/imagine", language=ENGLISH)
+    (line,) = caplog.records
+    assert line.exc_info is not None
+    assert "in raised" in caplog.text
+
+
+def raised(error: Exception) -> Exception:
+    try:
+        raise error
+    except type(error) as caught:
+        return caught
 
 
 def test_anything_else_is_an_id_for_the_user_and_a_traceback_for_the_log(caplog: pytest.LogCaptureFixture) -> None:

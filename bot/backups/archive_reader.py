@@ -164,6 +164,8 @@ class ArchiveReader:
 @contextmanager
 def open_archive(file: Path) -> Iterator[ArchiveReader]:
     """Once it was looked through. Raises StoreError, also for what goes wrong inside the block."""
+    if os.path.isdir(file):
+        raise StoreError(f"{file} is a folder: name a file in it that `dalle-bot backup` has made.")
     try:
         with file.open("rb") as stream:
             yield ArchiveReader(file, stream)

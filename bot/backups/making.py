@@ -41,7 +41,7 @@ def make_backup(store_url: str, pictures: Path, path: Path) -> BackupReport:
     source = sqlite_file(url)
     if source is not None and not source.exists():
         refuse_vanished(url, source.exists)
-    refuse_remains(url)
+    refuse_remains(url, pictures)
     now = datetime.now(UTC)
     file = path / f"dalle-bot-{now:%Y%m%dT%H%M%SZ}.tar" if path.is_dir() else path
     if file.exists():

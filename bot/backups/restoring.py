@@ -17,7 +17,7 @@ from bot.backups.heir import Heir
 from bot.errors import StoreError
 from bot.lasting_file import sync_all
 from bot.store.database import BUSY_TIMEOUT_S, close_log, make_folder, parse_url, sqlite_file
-from bot.store.explaining import explained_refusals_of
+from bot.store.explaining import explained_refusals_of, refuse_folder
 from bot.store.in_use import lock_file, store_kept_alone
 from bot.store.migrate import migrate
 from bot.store.restore_mark import restore_mark
@@ -65,6 +65,7 @@ def restore_backup(store_url: str, pictures: Path, file: Path) -> RestoreReport:
     called again. What root restores goes to the owner of the folder that the database is in, or the pictures' folder.
     """
     url = parse_url(store_url)
+    refuse_folder(url, pictures.parent)
     with store_kept_alone(url), open_archive(file) as archive:
         kind = url.get_backend_name()
         if archive.description.database != kind:

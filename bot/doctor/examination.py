@@ -23,6 +23,8 @@ from bot.doctor.finding import Finding, Outcome, Status, failed, look, ok, skipp
 from bot.doctor.host_checks import Host, check_device, check_disk, check_memory, check_weights
 from bot.doctor.store_checks import check_queue, check_running, check_shards, check_store
 from bot.lone_thread import in_thread
+from bot.store.database import parse_url
+from bot.store.explaining import refuse_folder
 from bot.store.inspection import Inspection, inspect_database
 
 CHECKS: Final = (
@@ -121,7 +123,7 @@ async def _store(settings: Settings, session: aiohttp.ClientSession) -> AsyncIte
     seen: list[Inspection] = []
 
     async def store() -> Outcome:
-        seen.append(await in_thread(lambda: inspect_database(settings.store_url)))
+        seen.append(await in_thread(lambda: _inspect(settings)))
         return check_store(seen[0])
 
     async def queue() -> Outcome:
@@ -138,3 +140,8 @@ async def _store(settings: Settings, session: aiohttp.ClientSession) -> AsyncIte
     yield await look("store", store, timeout_s=STORE_TIMEOUT_S, if_late=_STORE)
     yield await look("queue", queue, timeout_s=STORE_TIMEOUT_S, if_late=_STORE)
     yield await look("shards", shards, timeout_s=STORE_TIMEOUT_S, if_late=_STORE)
+
+
+def _inspect(settings: Settings) -> Inspection:
+    refuse_folder(parse_url(settings.store_url), settings.data_dir)
+    return inspect_database(settings.store_url, settings.pictures_dir)

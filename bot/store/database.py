@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from bot.errors import StoreError, StoreFaultError
+from bot.errors import StoreFaultError
 from bot.private_files import make_private_file, make_private_folder
 from bot.shards import ALL_SHARDS, Shards
 from bot.store.refusals import LOCKED, NOT_UTF8, POOL_TIMEOUT_S, blame_lock, refusal_of, refusals_of
@@ -108,9 +108,9 @@ class Database:
         except OSError:
             is_ours = False
         if not is_ours:
-            raise StoreError(
-                f"{self._name} was moved, deleted or replaced while the bot runs: stop the bot, put the file back or "
-                "run `dalle-bot restore FILE`, and start again."
+            raise StoreFaultError(
+                f"{self._name} was moved, deleted or replaced while the bot runs.",
+                "Stop the bot, put the file back or run `dalle-bot restore FILE`, and start again.",
             )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import URL
 
 from bot.store.database import describe, sqlite_file
-from bot.store.file_faults import fault_of_disk, fault_of_place, fault_of_remains
+from bot.store.file_faults import fault_of_disk, fault_of_folder, fault_of_place, fault_of_remains
 from bot.store.lock_holders import holders_of_database, holders_of_files
 from bot.store.refusals import (
     FAULTY_DISK,
@@ -42,9 +42,15 @@ def refuse_place(url: URL) -> None:
     _refuse_file(url, fault_of_place)
 
 
-def refuse_remains(url: URL) -> None:
-    """Raises StoreFaultError if only a part is left of an SQLite database."""
-    _refuse_file(url, fault_of_remains)
+def refuse_folder(url: URL, data_dir: Path) -> None:
+    """The same, also if the folder of an SQLite file is missing, unless that is in the bot's own."""
+    _refuse_file(url, lambda file: fault_of_place(file) or fault_of_folder(file, data_dir))
+
+
+def refuse_remains(url: URL, pictures: Path | None = None) -> None:
+    """Raises StoreFaultError if only a part is left of an SQLite database, or only pictures of its jobs. pictures:
+    their folder."""
+    _refuse_file(url, lambda file: fault_of_remains(file, pictures))
 
 
 def refuse_full_disk(url: URL) -> None:

@@ -2,9 +2,11 @@
 one is opened, and where that fails. Blocks.
 """
 
+import errno
 import os
 import shlex
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,6 +15,7 @@ from bot.store.refusals import FULL, UNWRITABLE, Refusal
 
 LEAST_FREE_BYTES: Final = 4_000_000  # what the log beside a database takes before it is emptied
 LOG_ENDS: Final = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 READ_ONLY_DISK: Final = Refusal(
     "can't be written: its disk can only be read.",
@@ -49,7 +52,21 @@ def fault_of_place(file: Path) -> Refusal | None:
     if _is_read_only(there):
         return READ_ONLY_DISK
     shut = [path for path in (there, *_parts(file)) if not _may_use(path)]
-    return _no_rights(folder, there, shut) if shut else None
+    if shut:
+        return _no_rights(folder, there, shut)
+    return None if _takes_files(there) else _no_files(file, there)
+
+
+def fault_of_folder(file: Path, data_dir: Path) -> Refusal | None:
+    """Whether its folder is missing outside of `data_dir`: a path with a mistake, or a disk that is not mounted."""
+    folder = Path(os.path.abspath(file.parent))
+    if os.path.exists(folder) or folder.is_relative_to(os.path.abspath(data_dir)):
+        return None
+    return Refusal(
+        f"can't be created: there is no folder {folder}, and the bot makes none outside of data_dir.",
+        f"Put store.url right, mount the disk that it names, or run `mkdir -p {shlex.quote(str(folder))}`.",
+        is_lasting=True,
+    )
 
 
 def fault_of_disk(file: Path) -> Refusal | None:
@@ -61,19 +78,50 @@ def fault_of_disk(file: Path) -> Refusal | None:
     return Refusal(FULL.found, f"Make room on the disk of {folder}, which has {free // 1000} kB left.")
 
 
-def fault_of_remains(file: Path) -> Refusal | None:
-    """Whether what is there, or what is beside it, says that there was more."""
+def fault_of_remains(file: Path, pictures: Path | None = None) -> Refusal | None:
+    """Whether what is there, or what is beside it, says that there was more. pictures: the folder of those that are
+    written for its jobs, none of which comes before it; None for a database without."""
     file = file.resolve()
     if os.path.exists(file):
         return EMPTY if file.stat().st_size == 0 else None
     remains = [str(path) for path in _parts(file) if path.name.removeprefix(file.name) in LOG_ENDS]
     if not remains:
-        return None
+        return None if pictures is None or not _holds_files(pictures) else _lost(pictures)
     return Refusal(
         f"is gone, but what belongs to it is still there: {', '.join(remains)}.",
         "Put the file back beside that, or run `dalle-bot restore FILE` with the newest backup. If nothing of it is to "
         "be kept, delete what is left to start anew.",
         is_lasting=True,
+    )
+
+
+def _lost(pictures: Path) -> Refusal:
+    return Refusal(
+        f"is gone, but the pictures of its jobs are still there: {pictures}.",
+        "Put the file back, mount the disk that it is on, or run `dalle-bot restore FILE` with the newest backup. If "
+        "nothing of it is to be kept, remove that folder to start anew.",
+        is_lasting=True,
+    )
+
+
+def _holds_files(folder: Path) -> bool:
+    """At any depth."""
+    return any(files for _, _, files in os.walk(folder))
+
+
+def _takes_files(folder: Path) -> bool:
+    """Those like /proc take none, whatever their rights say. A full one may take some later."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError as error:
+        return error.errno in _FULL
+
+
+def _no_files(file: Path, there: Path) -> Refusal:
+    done = "written" if os.path.exists(file) else "created"
+    return Refusal(
+        f"can't be {done} there: {there} takes no new files.", "Name another place in store.url.", is_lasting=True
     )
 
 

@@ -6,6 +6,7 @@ Used by `dalle-bot doctor`, in a thread of its own: it blocks.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from alembic.script import ScriptDirectory
@@ -54,9 +55,9 @@ _NONE: Final = Waiting(0, None)
 _REVIEW: Final = frozenset({JobState.IN_REVIEW})
 
 
-def inspect_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Inspection:
+def inspect_database(url: str, pictures: Path | None = None, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Inspection:
     """Raises StoreError if the database can't be used: unreachable, damaged, half restored, gone, or locked for longer
-    than that."""
+    than that. pictures: of its jobs, as for `Store.open`."""
     parsed = parse_url(url)
     refuse_place(parsed)
     refuse_full_disk(parsed)
@@ -64,7 +65,7 @@ def inspect_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Ins
     file = sqlite_file(parsed)
     if file is not None and not file.exists():
         refuse_vanished(parsed, file.exists)
-    refuse_remains(parsed)
+    refuse_remains(parsed, pictures)
     if file is not None and not file.exists():
         return Inspection(describe(parsed), False, None, _schemas().get_current_head() or "", True, _NONE, _NONE)
     seen = _look(parsed, busy_timeout_s)

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from bot.errors import StoreError, StoreFaultError
+from bot.errors import NoRoomError, StoreError, StoreFaultError
 
 POOL_TIMEOUT_S: Final = 10.0
 
@@ -191,7 +191,9 @@ def refusals_of(name: str, explain: Explain = lambda refusal: refusal) -> Iterat
     try:
         yield
     except PoolTimeoutError as error:
-        raise StoreError(f"{name} is too busy: no connection was free in {POOL_TIMEOUT_S:g} s. Try again.") from error
+        raise StoreFaultError(
+            f"{name} is too busy: no connection was free in {POOL_TIMEOUT_S:g} s.", "Try again."
+        ) from error
     except (DBAPIError, sqlite3.Error) as error:
         words = str(error.orig if isinstance(error, DBAPIError) else error)
         _log.debug("%s says: %s", name, _without_values(words))
@@ -213,6 +215,14 @@ def refusal_of(error: DBAPIError | sqlite3.Error) -> Refusal:
     if code.startswith("08"):
         return UNREACHED
     return next((refusal for pattern, refusal in _PATTERNS if re.search(pattern, words)), UNKNOWN)
+
+
+def is_known(error: BaseException) -> bool:
+    """Whether its sentence says all: what a database or the disk refuses, or does not do in time, and no bug."""
+    if isinstance(error, StoreFaultError):
+        return UNKNOWN.found not in error.found
+    is_late = isinstance(error, StoreError) and isinstance(error.__cause__, TimeoutError)
+    return is_late or isinstance(error, NoRoomError)
 
 
 def blame_lock(error: BaseException, name: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Self
 
 from sqlalchemy import URL
@@ -82,17 +83,20 @@ class Store:
         busy_timeout_s: float = BUSY_TIMEOUT_S,
         metrics: Metrics | None = None,
         shards: Shards = ALL_SHARDS,
+        pictures: Path | None = None,
     ) -> AsyncIterator[Self]:
         """Opens the database at `url`, creates or upgrades its tables, closes it at the end. Raises StoreError, also
         for one that is half restored, or of which only a part is left.
 
-        busy_timeout_s: how long a call waits while another program writes to the same database. metrics: of
-        transactions and jobs; None for nobody's. shards: as above.
+        pictures: the folder of those of its jobs, none of which comes before it; None if there is none. busy_timeout_s:
+        how long a call waits while another program writes to the same database. metrics: of transactions and jobs; None
+        for nobody's. shards: as above.
         """
         parsed = parse_url(url)
         file = sqlite_file(parsed)
         # Processes of one bot may start together, and one of them makes all tables.
-        await asyncio.to_thread(_make_ready, parsed, busy_timeout_s if shards.are_all else MIGRATION_TIMEOUT_S)
+        timeout_s = busy_timeout_s if shards.are_all else MIGRATION_TIMEOUT_S
+        await asyncio.to_thread(_make_ready, parsed, pictures, timeout_s)
         engine = await asyncio.to_thread(create_engine, parsed, busy_timeout_s)
         metrics = metrics or Metrics()
         database = await asyncio.to_thread(WatchedDatabase, describe(parsed), engine, file, metrics, shards)
@@ -126,11 +130,11 @@ class Store:
             await database.aclose()
 
 
-def _make_ready(url: URL, busy_timeout_s: float) -> None:
+def _make_ready(url: URL, pictures: Path | None, busy_timeout_s: float) -> None:
     refuse_place(url)
     file = sqlite_file(url)
     if file is not None:
         make_folder(file)
     refuse_half_restored(url)
-    refuse_remains(url)
+    refuse_remains(url, pictures)
     migrate(url, busy_timeout_s)

@@ -4,6 +4,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from bot.store import Store
 from tests.command_line import Call
 from tests.store.samples import new_job
@@ -31,9 +33,20 @@ def test_there_and_back(call: Call, tmp_path: Path) -> None:
     assert (outcome.code, outcome.out.count("\n")) == (0, 1)
     assert outcome.out.startswith("saved.tar is whole: made at 20")
     assert json.loads(call("restore", "saved.tar", "--check", "--json").out)["digests"] is True
-    outcome = call("restore", str(tmp_path))
-    assert (outcome.code, outcome.out) == (1, "")
-    assert outcome.err.count("\n") == 1
+    outcome = call("restore", str(tmp_path), "--check")
+    said = f"dalle-bot: {tmp_path} is a folder: name a file in it that `dalle-bot backup` has made.\n"
+    assert (outcome.code, outcome.out, outcome.err) == (1, "", said)
+
+
+def test_a_restore_makes_no_folder_for_a_wrong_path(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "nowhere"
+    monkeypatch.setenv("DALLE_BOT_STORE__URL", f"sqlite+aiosqlite:///{folder / 'bot.sqlite3'}")
+    outcome = call("restore", "saved.tar")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"there is no folder {folder}" in outcome.err
+    assert not folder.exists()
 
 
 async def make(file: Path) -> None:

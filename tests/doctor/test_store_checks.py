@@ -184,6 +184,20 @@ def test_a_database_of_which_only_the_log_is_there(file: Path) -> None:
     assert "`dalle-bot restore FILE`" in cure
 
 
+async def test_a_database_of_which_only_pictures_are_there(file: Path, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    await fill(file)
+    pictures.mkdir()
+    (pictures / "1.png").touch()
+    await asyncio.to_thread(inspect_database, url(file), pictures)
+    await asyncio.to_thread(file.unlink)
+    with pytest.raises(StoreFaultError, match="is gone, but the pictures of its jobs are still there"):
+        await asyncio.to_thread(inspect_database, url(file), pictures)
+    with pytest.raises(StoreFaultError, match="is gone, but the pictures of its jobs are still there") as caught:
+        await asyncio.to_thread(make_backup, url(file), pictures, tmp_path / "backup.tar")
+    assert caught.value.is_lasting
+
+
 async def test_a_server_on_which_a_first_start_is_about_to_make_tables(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

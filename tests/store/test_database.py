@@ -15,7 +15,7 @@ from bot.errors import StoreError
 from bot.sanction_ladder import SanctionKind
 from bot.store import AuditAction, AuditRecord, NewJob, NewSanction, SanctionRecord, Store
 from bot.store.database import MAX_CONNECTIONS, create_blocking_engine, create_engine, describe, parse_url
-from bot.store.refusals import UNKNOWN, refusals_of
+from bot.store.refusals import UNKNOWN, is_known, refusals_of
 from tests.store.full_disk import full_disk
 from tests.store.postgres import PostgresServer
 from tests.store.samples import locked, new_job
@@ -227,8 +227,9 @@ async def test_a_file_that_was_moved_away_is_named_and_not_made_anew(file: Path,
         await store.jobs.create(JOB)
         elsewhere = tmp_path / "elsewhere.sqlite3"
         os.rename(file, elsewhere)
-        with pytest.raises(StoreError, match="was moved, deleted or replaced while the bot runs"):
+        with pytest.raises(StoreError, match="was moved, deleted or replaced while the bot runs") as caught:
             await store.values.set("a", "b")
+        assert is_known(caught.value)
         await asyncio.gather(*(store.values.get("a") for _ in range(3)), return_exceptions=True)
         assert os.listdir(file.parent).count(file.name) == 0
         os.rename(elsewhere, file)

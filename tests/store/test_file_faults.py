@@ -1,5 +1,6 @@
 """Where an SQLite database can't be kept: who has to do what about it."""
 
+import errno
 import os
 import re
 import subprocess
@@ -11,7 +12,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.store.file_faults import READ_ONLY_DISK, fault_of_disk, fault_of_place, fault_of_remains
+from bot.store.file_faults import (
+    READ_ONLY_DISK,
+    fault_of_disk,
+    fault_of_folder,
+    fault_of_place,
+    fault_of_remains,
+)
 from bot.store.refusals import FULL, Refusal
 
 NOBODY = 65534
@@ -185,3 +192,50 @@ def test_a_log_lies_beside_the_file_that_a_link_leads_to(file: Path, tmp_path: P
     assert fault_of_remains(file) is None
     far.with_name("store-wal").touch()
     assert "is gone" in told(fault_of_remains(file))[0]
+
+
+def test_pictures_without_a_database_are_what_is_left_of_one(file: Path) -> None:
+    pictures = file.parent / "pictures"
+    job = pictures / "ab" / "abcdef012345"
+    assert fault_of_remains(file, pictures) is None, "a first start"
+    job.mkdir(parents=True)
+    for end in (".lock", ".new", ".new-wal"):
+        file.with_name(file.name + end).touch()
+    assert fault_of_remains(file, pictures) is None, "a first start that was killed"
+    (job / "1.png").touch()
+    found, cure = told(fault_of_remains(file, pictures))
+    assert found == f"is gone, but the pictures of its jobs are still there: {pictures}."
+    assert cure.startswith("Put the file back, mount the disk that it is on, or run `dalle-bot restore FILE`")
+    assert cure.endswith("remove that folder to start anew.")
+    file.write_bytes(b"x")
+    assert fault_of_remains(file, pictures) is None
+
+
+def test_only_the_bots_own_folder_is_made_for_a_database(tmp_path: Path) -> None:
+    for inside in (tmp_path / "data", tmp_path / "data" / "deep"):
+        assert fault_of_folder(inside / "bot.sqlite3", tmp_path / "data") is None
+    outside = tmp_path / "with a mistake"
+    found, cure = told(fault_of_folder(outside / "bot.sqlite3", tmp_path / "data"))
+    assert found == f"can't be created: there is no folder {outside}, and the bot makes none outside of data_dir."
+    assert cure.endswith(f"run `mkdir -p '{outside}'`.")
+    outside.mkdir()
+    assert fault_of_folder(outside / "bot.sqlite3", tmp_path / "data") is None
+
+
+@pytest.mark.skipif(not os.access("/proc/version", os.R_OK), reason="no /proc")
+@needs_root
+@pytest.mark.parametrize(
+    ("path", "done"), [("new.sqlite3", "created"), ("new/new.sqlite3", "created"), ("version", "written")]
+)
+def test_a_folder_that_takes_no_files_whatever_its_rights_say(path: str, done: str) -> None:
+    found, cure = told(fault_of_place(Path("/proc") / path))
+    assert found == f"can't be {done} there: /proc takes no new files."
+    assert cure == "Name another place in store.url."
+
+
+def test_a_folder_on_a_full_disk_may_take_files_later(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", fail)
+    assert fault_of_place(file) is None
