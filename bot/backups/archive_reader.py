@@ -8,7 +8,7 @@ import json
 import os
 import tarfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any, Final
@@ -198,12 +198,17 @@ def _digest(content: IO[bytes]) -> str:
 
 
 def _copy(content: IO[bytes], target: Path) -> str:
-    """The SHA-256 of what was written."""
+    """The SHA-256 of what was written. Nothing is left of what fails."""
     digest = hashlib.sha256()
-    with open_private(target) as stream:
-        while block := content.read(_BLOCK_BYTES):
-            digest.update(block)
-            stream.write(block)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with open_private(target) as stream:
+            while block := content.read(_BLOCK_BYTES):
+                digest.update(block)
+                stream.write(block)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:
+        with suppress(OSError):
+            target.unlink()
+        raise
     return digest.hexdigest()

@@ -183,6 +183,19 @@ def test_what_is_written_out_is_what_was_looked_through(backup: Path, tmp_path: 
             archive.take_pictures(tmp_path / "taken pictures", Heir(tmp_path))
 
 
+def test_a_full_disk_leaves_no_part_of_a_picture(backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    target = tmp_path / "taken pictures"
+    with open_archive(backup) as archive:
+        archive._archive.next()
+        with pytest.raises(OSError, match="No space left"):
+            archive.take_pictures(target, Heir(tmp_path))
+    assert [path for path in target.rglob("*") if path.is_file()] == []
+
+
 def test_a_file_that_claims_to_be_huge_and_holds_nothing_is_refused(backup: Path) -> None:
     with tarfile.open(backup, "w", format=tarfile.PAX_FORMAT) as archive:
         description = tarfile.TarInfo("backup.json")
