@@ -3,7 +3,8 @@
 Discord has no such notion: a bot may edit a message for ever. What a person goes by is taken as the rule:
 
 - A message is at work while it says "is thinking", has a button to cancel, or has a line that begins with a word like
-  "Queued" or "Drawing": no end in sight. What waits for another person is not at work.
+  "Queued" or "Drawing": no end in sight. So it is while its bot is away and has said that the job goes on. What waits
+  for another person is not at work.
 - Pictures have arrived and nothing is at work: done after a moment, in which a follow-up may come.
 - Only the player sees it, or it was at work and no longer is: done after a short silence.
 - Anything else may still be changed by a bot that doesn't say so: done after a longer silence.
@@ -19,7 +20,7 @@ from bot.sandbox.messages import Message, shown_text
 _CANCEL_LABELS: Final = ("Cancel", "Stop")
 _CANCEL_ID: Final = re.compile(r"\bcancel\b")  # in whatever language its label is
 _AT_WORK: Final = re.compile(r"^(queued|resumed|waiting|loading|drawing|generating)\b", re.IGNORECASE | re.MULTILINE)
-
+_GOES_ON: Final = re.compile(r"\b(This job goes on|Dieser Auftrag geht weiter)\b")
 _WAITS_FOR_SOMEBODY: Final = re.compile(r"\b(waiting for review|wartet auf Prüfung)\b", re.IGNORECASE)
 
 
@@ -94,4 +95,4 @@ def is_at_work(message: Message) -> bool:
         parts.button_label(button) in _CANCEL_LABELS or _CANCEL_ID.search(button.get("custom_id") or "")
         for button in buttons
     )
-    return message.is_loading or can_cancel or _AT_WORK.search(shown_text(message)) is not None
+    return message.is_loading or can_cancel or any(words.search(shown_text(message)) for words in (_AT_WORK, _GOES_ON))

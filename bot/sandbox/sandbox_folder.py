@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from bot.errors import ConfigError
 from bot.lasting_file import sync_folder, write_lasting
-from bot.private_files import make_private_folder
+from bot.private_files import FILE_MODE, make_private_folder
 from bot.small_file import TooLargeError, read_small
 
 LOCK_WAIT_S: Final = 10.0  # a predecessor whose bot was killed still writes what it knows
@@ -32,7 +32,7 @@ class SandboxFolder:
     def open(cls, folder: Path, wait_s: float = LOCK_WAIT_S) -> Self:
         """Makes the folder if need be. Raises ConfigError if it is somebody else's, in use, or can't be used."""
         own = folder / _DISCORD
-        lock = FileLock(own / "lock", thread_local=False)
+        lock = FileLock(own / "lock", mode=FILE_MODE, thread_local=False)
         try:
             if folder.exists():
                 _check(folder)

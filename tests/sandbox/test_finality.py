@@ -3,6 +3,9 @@ from typing import Any
 
 import pytest
 
+from bot.catalogues import Languages
+from bot.cogs.store_patience import GOING_OFFLINE
+from bot.render import render_interrupted
 from bot.sandbox.finality import Judge, Patience
 from bot.sandbox.messages import LOADING, Attachment, Message
 
@@ -44,6 +47,14 @@ def final_at(*messages: Message) -> float | None:
 )
 def test_one_message(message: Message, expected: float | None) -> None:
     assert final_at(message) == expected
+
+
+def test_a_job_whose_bot_is_away_goes_on() -> None:
+    """Its message has no button, in whatever language it is."""
+    for language in Languages.load().all():
+        told = render_interrupted("a red circle", language=language)
+        assert final_at(replace(PLAIN, content=told.content)) is None, language.code
+    assert final_at(replace(PLAIN, content=GOING_OFFLINE.template)) == 150
 
 
 def test_nothing_yet() -> None:

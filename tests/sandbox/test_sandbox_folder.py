@@ -20,6 +20,10 @@ def test_a_new_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
     if os.name != "nt":
         made = (tmp_path / "new", tmp_path / "new" / "folder", tmp_path / "new" / "folder" / "discord")
         assert [stat.S_IMODE(folder.stat().st_mode) for folder in made] == [0o700] * 3
+        files = [file for file in made[-1].rglob("*") if file.is_file()]
+        assert {file.name: stat.S_IMODE(file.stat().st_mode) for file in files} == dict.fromkeys(
+            ("lock", "server.json", "1"), 0o600
+        )
     again = SandboxFolder.open(tmp_path / "new" / "folder")
     assert (again.state(), again.attachment("1"), again.attachment("../lock")) == (b"state", b"one", None)
     again.close()
