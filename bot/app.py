@@ -7,8 +7,7 @@ the engine is built on the executor's own thread, so the bot is online while wei
 import asyncio
 import contextlib
 import logging
-import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +33,7 @@ from bot.observing import telemetry_of
 from bot.pictures import PictureFolder
 from bot.shard_owner import ShardOwner
 from bot.startup import StartUp
+from bot.stopping import drain, first_of, stop_signals
 from bot.store import Store
 from bot.store.database import parse_url, sqlite_file
 from bot.store.explaining import refuse_folder
@@ -199,22 +199,20 @@ async def serve(settings: Settings, engine_factory: Callable[[], Engine], start_
             raise
 
     metrics = Metrics()
-    with _stop_signals() as (stop, stop_now), contextlib.suppress(StartCancelledError):
+    with stop_signals() as stop, contextlib.suppress(StartCancelledError):
         async with (
             telemetry_of(settings, metrics) as seen,
-            open_app(settings, build, start_up, stop=stop, metrics=metrics, stands_by=seen.stands_by) as app,
+            open_app(settings, build, start_up, stop=stop.asked, metrics=metrics, stands_by=seen.stands_by) as app,
             seen.observing(store=app.store, executor=app.executor, bot=app.bot),
             serving(app, token.get_secret_value()) as connection,
         ):
             lost = asyncio.create_task(_engine_lost(app.executor), name="engine lost")
             fenced = asyncio.create_task(app.fence.closed(), name="shards lost")
             try:
-                await _first_of(stop, connection, lost, fenced)
-                if stop.is_set() and not (connection.done() or lost.done() or fenced.done()):
+                await first_of(stop.asked, connection, lost, fenced)
+                if stop.asked.is_set() and not (connection.done() or lost.done() or fenced.done()):
                     _log.info("stopping; what is being drawn has %g s to end", settings.queue.drain_s)
-                    drained = asyncio.create_task(app.executor.drain(), name="drain")
-                    await _first_of(stop_now, connection, lost, fenced, drained, timeout_s=settings.queue.drain_s)
-                    drained.cancel()
+                    await drain(app.executor, settings.queue.drain_s, stop, connection, lost, fenced)
             finally:
                 lost.cancel()
                 fenced.cancel()
@@ -227,15 +225,6 @@ async def serve(settings: Settings, engine_factory: Callable[[], Engine], start_
                 raise EngineHungError(because)
             if lost.done() and not lost.cancelled():
                 raise reasons[0] if reasons else DalleBotError("The image engine failed and could not recover.")
-
-
-async def _first_of(event: asyncio.Event, *tasks: asyncio.Task[None], timeout_s: float | None = None) -> None:
-    """Waits until the event or one of the tasks is there, or for `timeout_s`."""
-    waiting = asyncio.create_task(event.wait(), name="stop signal")
-    try:
-        await asyncio.wait({waiting, *tasks}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiting.cancel()
 
 
 async def _engine_lost(executor: Executor) -> None:
@@ -256,36 +245,6 @@ async def _connect(bot: DalleBot, token: str) -> None:
         raise DalleBotError(f"Discord closed the connection for good (code {error.code}).") from error
     except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError) as error:
         raise DalleBotError(f"Discord can't be reached: {error}. Check the network and discordstatus.com.") from error
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
-    """Set at the first and at the second SIGINT or SIGTERM; a third one has its usual effect."""
-    loop = asyncio.get_running_loop()
-    first, second = asyncio.Event(), asyncio.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-
-    def forget() -> None:
-        for number in signals:
-            with contextlib.suppress(NotImplementedError):
-                loop.remove_signal_handler(number)
-
-    def on_signal() -> None:
-        if first.is_set():
-            second.set()
-            forget()
-        first.set()
-
-    try:
-        for number in signals:
-            loop.add_signal_handler(number, on_signal)
-    except NotImplementedError:
-        # Windows: Ctrl+C cancels the main task instead, which closes the same stack.
-        _log.debug("this event loop takes no signal handlers")
-    try:
-        yield first, second
-    finally:
-        forget()
 
 
 _HOW_TO_GET_A_TOKEN: Final = (

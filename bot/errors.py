@@ -28,7 +28,7 @@
         ├── IllegalMoveError          a job can't go from the state in which it is to that one
         └── NoRoomError               what others wait for takes all the room that pictures may take
 
-The sandbox adds two of its own (bot/sandbox/errors.py), and bot/fence.py one that is like a lost connection.
+The sandbox adds three of its own (bot/sandbox/errors.py), and bot/fence.py one that is like a lost connection.
 
 Each message is one or two sentences: what is wrong, named by its key, option or file, and what to do about it.
 Messages never hold secrets.

@@ -19,6 +19,7 @@ FLOORS: Final = {
         "bot.commands",
         "bot.imagine",
         "bot.observing",
+        "bot.stopping",
         "bot.sandbox",
         "bot.bench",
         "bot.doctor",

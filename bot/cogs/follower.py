@@ -89,7 +89,7 @@ class Follower:
         self._previews = PreviewEncoder(job.request, job.language, threads)
 
     async def follow(self) -> Result | None:
-        """Shows the updates until the result is there. None: the bot is closing. Raises the stream's JobErrors."""
+        """Shows the updates until the result is there. None: the bot closes before. Raises the stream's JobErrors."""
         try:
             return await self._follow()
         finally:
@@ -104,13 +104,20 @@ class Follower:
         shown_s = -math.inf if job.resumed else self._clock()
         if job.stored is not JobState.QUEUED:
             await self._record(JobState.QUEUED)
-        while not self._closing.done():
+        while True:
             self._tell(standing)
             if not has_started and not isinstance(standing.update, Queued):
                 await self._record(JobState.RUNNING)
                 has_started = True
             if isinstance(standing.update, Finished):
                 return standing.update.result
+            if self._closing.done():
+                # What is drawn already is delivered.
+                following = await job.updates.next(0.0)
+                if following is None:
+                    return None
+                standing = standing.after(following)
+                continue
             pause_s = self._pause_s(standing.update)
             if changed and self._clock() >= shown_s + pause_s:
                 self._previews.offer(standing.pictures)
@@ -124,7 +131,6 @@ class Follower:
             changed = True
             if following is not None:
                 standing = standing.after(following)
-        return None
 
     def _pause_s(self, update: Update) -> float:
         """Between two edits. A start that is far off is not worth an edit every few seconds, by dozens of jobs."""

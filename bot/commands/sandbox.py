@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -85,7 +87,7 @@ def sandbox(
         options = [] if config is None else ["--config", str(config)]
         options += [] if model is None else ["--model", model]
         console.print("Connecting. Then type lines such as  /imagine prompt:a red circle  (Ctrl+C ends).", style="dim")
-        with termination_interrupts():
+        with _ended_by_signals():
             asyncio.run(
                 stay_up(
                     settings=settings,
@@ -104,7 +106,7 @@ def sandbox(
     # What keeps the engine from starting is this command's own error; the log need not say it too.
     logging.getLogger("bot.executor").setLevel(logging.CRITICAL)
     try:
-        with termination_interrupts():
+        with _ended_by_signals():
             asyncio.run(
                 play(
                     say,
@@ -123,6 +125,17 @@ def sandbox(
             print(json.dumps({"transcript": to_json(events)}))
     if any(event.kind in (EventKind.FAILURE, EventKind.TIMEOUT) for event in events):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """What a signal has ended has that signal's exit code."""
+    from bot.sandbox.errors import StoppedError
+
+    try:
+        yield
+    except StoppedError as stopped:
+        raise typer.Exit(128 + stopped.number) from None
 
 
 def _say(console: Console, text: str) -> None:

@@ -13,6 +13,14 @@ class LineError(ConfigError):
     """A line for the player can't be played: its grammar, its command or its target is wrong."""
 
 
+class StoppedError(DalleBotError):
+    """SIGINT or SIGTERM, `number`, has ended the play."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("The sandbox was told to stop.")
+        self.number = number
+
+
 class ApiError(Exception):
     """An HTTP error answer. code: Discord's JSON error code; details: its nested `errors` object."""
 

@@ -15,7 +15,8 @@ from bot.config import ENV_PREFIX, TOKEN_VARIABLE, Settings
 from bot.errors import ConfigError
 from bot.sandbox.album import make_folder
 from bot.sandbox.errors import SandboxError
-from bot.sandbox.play import CONNECT_TIMEOUT_S, looking, play_typed_lines
+from bot.sandbox.performance import Performance
+from bot.sandbox.play import CONNECT_TIMEOUT_S
 from bot.sandbox.pointing import discord_at
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.transcript import Event
@@ -41,14 +42,14 @@ async def keep_open(
         await asyncio.to_thread(make_folder, out)
     async with Sandbox.start(process=True, out=out, data=data_dir) as sandbox:
         on_open(sandbox)
-        async with looking(sandbox, on_event) as look:
+        async with Performance.begin(sandbox, on_event, page) as performance:
             while True:
                 with suppress(SandboxError):
                     await sandbox.wait_until_connected(CONNECT_TIMEOUT_S)
                     break
             on_bot()
-            await look
-            if not await play_typed_lines(sandbox, on_event, page):
+            await performance.look()
+            if not await performance.play_typed():
                 await asyncio.Event().wait()
 
 

@@ -6,41 +6,40 @@ pretended Discord, and what was left unfinished there is watched to its end befo
 """
 
 import asyncio
-import sys
 import tempfile
-import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from concurrent.futures import CancelledError
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bot.app import open_app, serving, telemetry
 from bot.config import Settings, ShardingSettings, StoreSettings
 from bot.engine.base import Engine
-from bot.errors import ConfigError, DalleBotError, ExecutorClosedError
-from bot.executor.base import EngineState
+from bot.errors import DalleBotError, ExecutorClosedError
+from bot.executor.base import EngineState, Executor
 from bot.sandbox.album import make_folder
-from bot.sandbox.errors import LineError
+from bot.sandbox.errors import StoppedError
 from bot.sandbox.lines import parse_line
+from bot.sandbox.performance import Performance
 from bot.sandbox.sandbox import Sandbox
-from bot.sandbox.transcript import Event, EventKind
+from bot.sandbox.transcript import Event
 from bot.startup import StartUp
+from bot.stopping import Stop, drain, first_of, stop_signals
 
-LINE_TIMEOUT_S: Final = 900.0  # a large model on a slow processor draws for minutes
 CONNECT_TIMEOUT_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Online:
     """A bot that is connected to a sandbox. connection: ends when the client loses it for good. settings: the bot's,
-    as they are here. looking: the look at what an earlier sandbox left; ends when that is final."""
+    as they are here."""
 
     sandbox: Sandbox
+    performance: Performance
+    executor: Executor
     connection: asyncio.Task[None]
     settings: Settings
-    looking: asyncio.Task[None]
 
 
 async def play(
@@ -63,7 +62,8 @@ async def play(
 
     Raises ConfigError if `out`, `page` or `data_dir` can't be used, LineError for a line that can't be played,
     SandboxError if the sandbox doesn't start or the client doesn't connect; after the last line what kept the engine
-    from starting, or ExecutorClosedError if it failed later.
+    from starting, or ExecutorClosedError if it failed later. After SIGINT or SIGTERM no further line is played; the bot
+    stops as `dalle-bot run` does, which is seen too, and StoppedError is raised.
     """
     lines = list(lines)
     for line in lines:
@@ -75,13 +75,12 @@ async def play(
         if on_event is not None:
             on_event(event)
 
-    async with _online(settings, engine_factory, start_up, out, data_dir, note) as online:
-        try:
-            await online.looking
-            for line in lines:
-                await _play_line(online.sandbox, line, note)
-        finally:
-            await _write_page(online.sandbox, page)
+    async def in_turn(online: Online) -> None:
+        await online.performance.look()
+        for line in lines:
+            await online.performance.play(line)
+
+    await _perform(in_turn, settings, engine_factory, start_up, out, page, data_dir, note)
     return transcript
 
 
@@ -102,31 +101,63 @@ async def stay_up(
     cancelled or the client loses its connection. on_ready: told when the client is connected. The other arguments are
     those of `play`, and so are the errors but LineError.
     """
-    async with _online(settings, engine_factory, start_up, out, data_dir, on_event) as online:
+
+    async def as_typed(online: Online) -> None:
         if on_ready is not None:
             on_ready(online)
-        await online.looking
-        if not await play_typed_lines(online.sandbox, on_event, page):
+        await online.performance.look()
+        if not await online.performance.play_typed():
             await online.connection
 
-
-async def play_typed_lines(sandbox: Sandbox, on_event: Callable[[Event], None], page: Path | None) -> bool:
-    """Plays the lines of standard input until its end. Whether there were any."""
-    was_typed = False
-    async for line in _typed_lines():
-        was_typed = True
-        with suppress(LineError):
-            await _play_line(sandbox, line, on_event)
-        await _write_page(sandbox, page)
-    return was_typed
+    await _perform(as_typed, settings, engine_factory, start_up, out, page, data_dir, on_event)
 
 
-@asynccontextmanager
-async def _online(
+async def _perform(
+    script: Callable[[Online], Coroutine[Any, Any, None]],
     settings: Settings,
     engine_factory: Callable[[], Engine],
     start_up: StartUp | None,
     out: Path | None,
+    page: Path | None,
+    data_dir: Path | None,
+    on_event: Callable[[Event], None],
+) -> None:
+    """Brings the bot online for `script`, which SIGINT or SIGTERM ends; then it stops as `dalle-bot run` does."""
+    with stop_signals() as stop:
+        async with _online(stop, settings, engine_factory, start_up, out, page, data_dir, on_event) as online:
+            if not stop.asked.is_set():
+                await _follow(script(online), stop)
+            if stop.asked.is_set():
+                drain_s = settings.queue.drain_s
+                online.performance.watch_on()
+                online.performance.note(
+                    f"stopping: what is being drawn has {drain_s:g} s to end; a second signal ends it at once"
+                )
+                await drain(online.executor, drain_s, stop, online.connection)
+    if stop.number is not None:
+        raise StoppedError(stop.number)
+
+
+async def _follow(script: Coroutine[Any, Any, None], stop: Stop) -> None:
+    """To its end or to the first signal."""
+    following = asyncio.create_task(script, name="script")
+    try:
+        await first_of(stop.asked, following)
+        if following.done():
+            following.result()
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _online(
+    stop: Stop,
+    settings: Settings,
+    engine_factory: Callable[[], Engine],
+    start_up: StartUp | None,
+    out: Path | None,
+    page: Path | None,
     data_dir: Path | None,
     on_event: Callable[[Event], None],
 ) -> AsyncIterator[Online]:
@@ -156,68 +187,18 @@ async def _online(
         sandbox = await stack.enter_async_context(Sandbox.start(process=True, out=out, data=kept_in))
         stack.enter_context(sandbox.patch_discord())
         settings = settings.model_copy(update=here)
-        look = await stack.enter_async_context(looking(sandbox, on_event))
+        performance = await stack.enter_async_context(Performance.begin(sandbox, on_event, page))
         app = await stack.enter_async_context(open_app(settings, build, start_up))
         await stack.enter_async_context(telemetry(app, settings))
         connection = await stack.enter_async_context(serving(app, sandbox.token))
         connected = asyncio.create_task(sandbox.wait_until_connected(CONNECT_TIMEOUT_S))
-        await asyncio.wait({connected, connection}, return_when=asyncio.FIRST_COMPLETED)
+        stack.callback(connected.cancel)
+        await first_of(stop.asked, connected, connection)
         if connection.done():
-            connected.cancel()
             connection.result()
-        await connected
-        yield Online(sandbox, connection, settings, look)
+        if connected.done():
+            connected.result()
+        yield Online(sandbox, performance, app.executor, connection, settings)
         # The player saw a sentence for members of a guild; whoever started the sandbox needs the engine's own.
         if app.executor.status.state is EngineState.FAILED:
             raise failure
-
-
-@asynccontextmanager
-async def looking(sandbox: Sandbox, on_event: Callable[[Event], None]) -> AsyncIterator[asyncio.Task[None]]:
-    """Looks at what an earlier sandbox has left, if there was one, from before the bot goes on with it."""
-    look = _play_line(sandbox, "look", on_event) if sandbox.goes_on else asyncio.sleep(0)
-    task = asyncio.create_task(look, name="look")
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _play_line(sandbox: Sandbox, line: str, on_event: Callable[[Event], None]) -> None:
-    """Raises LineError, after a note that says the same, if the line can't be played."""
-    try:
-        async with aclosing(sandbox.watch(line, LINE_TIMEOUT_S)) as events:
-            async for event in events:
-                on_event(event)
-    except LineError as error:
-        on_event(Event(0.0, EventKind.NOTE, str(error)))
-        raise
-
-
-async def _write_page(sandbox: Sandbox, page: Path | None) -> None:
-    if page is None:
-        return
-    text = await sandbox.page()
-    try:
-        await asyncio.to_thread(page.write_text, text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--page: {page} can't be written ({error.strerror}).") from error
-
-
-async def _typed_lines() -> AsyncGenerator[str, None]:
-    """The lines of standard input, without blanks, until it is closed."""
-    loop = asyncio.get_running_loop()
-    lines: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1)
-
-    def read() -> None:
-        with suppress(RuntimeError, CancelledError):  # the loop has been closed, or is about to be
-            for line in sys.stdin:
-                asyncio.run_coroutine_threadsafe(lines.put(line.strip()), loop).result()
-            asyncio.run_coroutine_threadsafe(lines.put(None), loop).result()
-
-    # A daemon: a read of the terminal can't be interrupted, and must not keep the program from ending.
-    threading.Thread(target=read, name="standard input", daemon=True).start()
-    while (line := await lines.get()) is not None:
-        if line:
-            yield line

@@ -56,5 +56,5 @@ def test_nothing_is_left_behind(tmp_path: Path, number: signal.Signals, start: s
             errors = process.communicate(timeout=TIMEOUT_S)[1]
         finally:
             process.kill()
-    assert (process.returncode, errors) == (130, "")
+    assert (process.returncode, errors) == (128 + number, "")
     assert not list(temporary.iterdir())
