@@ -29,7 +29,7 @@ async def stopped(
     page: Path | None = None,
     data_dir: Path | None = None,
 ) -> str:
-    """Sends a signal once something is drawn; gives what was seen after the answer to the line."""
+    """Sends a signal once something is drawn; gives what was seen after the line."""
     seen: list[Event] = []
 
     def on_event(event: Event) -> None:
@@ -59,7 +59,7 @@ async def stopped(
     await signalling
     assert told.value.number == number
     assert "as alice" not in [event.text for event in seen], "no further line is played"
-    return "\n".join(event.text for event in seen[2:])
+    return "\n".join(event.text for event in seen[1:])
 
 
 async def test_what_is_being_drawn_has_its_time_to_end_and_is_seen(settings: Settings, tmp_path: Path) -> None:
