@@ -50,8 +50,8 @@ class ControlRoutes:
         self._check(request)
         order = await request.json()
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        await response.prepare(request)
         with suppress(ConnectionResetError):  # whoever listened has heard enough
+            await response.prepare(request)
             await self._stream(response, order["player"], order["line"], order["timeout_s"])
         return response
 
