@@ -11,7 +11,6 @@ import math
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from bot.client import DalleBot
@@ -20,6 +19,7 @@ from bot.errors import StoreError
 from bot.executor.base import EngineState
 from bot.executor.queued import QueuedExecutor
 from bot.store import Store
+from bot.store.file_faults import nearest_there
 from bot.store.probe import StoreProbe
 from bot.telemetry.metrics import ENGINE_STATES, Metrics
 from bot.telemetry.process_watch import counting_log, watch_loop
@@ -177,13 +177,8 @@ class Telemetry:
         await asyncio.gather(*looks)
 
     async def _look_at_disk(self) -> None:
-        usage = await asyncio.to_thread(lambda: shutil.disk_usage(_existing(self._settings.data_dir)))
+        usage = await asyncio.to_thread(lambda: shutil.disk_usage(nearest_there(self._settings.data_dir)))
         self._metrics.disk_free.set(usage.free)
-
-
-def _existing(folder: Path) -> Path:
-    """The folder itself, or the one in which it is going to be made."""
-    return next((each for each in (folder, *folder.parents) if each.is_dir()), folder)
 
 
 @contextlib.asynccontextmanager

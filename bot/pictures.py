@@ -19,6 +19,7 @@ from bot.lasting_file import sync_folder, write_lasting
 from bot.private_files import make_private_folder
 
 _JOB_ID: Final = re.compile(r"[0-9a-f]{12}")
+_FILE_NAME: Final = re.compile(r"[1-9][0-9]*\.png")
 _PNG_END: Final = b"IEND\xaeB`\x82"
 _BLOCK_BYTES: Final = 4096
 _KEPT_SHARE: Final = 0.9
@@ -130,6 +131,16 @@ class PictureFolder:
             raise StoreError(
                 f"The pictures in {self._folder} can't be {verb}: {error.strerror}. Check the disk and the rights."
             ) from error
+
+
+def has_pictures(folder: Path) -> bool:
+    """Whether there are any in a PictureFolder's folder; other files don't count. False where it can't be read."""
+    for holder, _, names in os.walk(folder):
+        path = Path(holder)
+        is_of_job = _JOB_ID.fullmatch(path.name) and path.parent == folder / path.name[:2]
+        if is_of_job and any(map(_FILE_NAME.fullmatch, names)):
+            return True
+    return False
 
 
 def _bytes_of(jobs: Sequence[tuple[float, int, Path]]) -> int:

@@ -71,7 +71,7 @@ async def test_nothing_begins_anew_where_pictures_are_left(settings: Settings) -
     picture = settings.pictures_dir / "ab" / "abcdef012345" / "1.png"
     picture.parent.mkdir(parents=True)
     picture.touch()
-    with pytest.raises(StoreFaultError, match="is gone, but the pictures of its jobs are still there") as caught:
+    with pytest.raises(StoreFaultError, match="is not there, but there are pictures of jobs in") as caught:
         async with open_app(settings, FakeEngine):
             pass
     assert caught.value.is_lasting

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -28,7 +30,7 @@ from bot.engine.fake import FakeEngine, Gate
 from bot.errors import ConfigError
 from bot.executor.base import EngineState
 from bot.moderation.cases import CaseKind
-from bot.observing import telemetry_of
+from bot.observing import Telemetry, telemetry_of
 from bot.shards import Shards
 from bot.store import JobState, NewCase, Store
 from bot.telemetry.metrics import Metrics
@@ -255,6 +257,20 @@ async def test_a_taken_port_is_named_with_what_to_do(open_stage: OpenStage, sett
 async def test_nothing_is_served_unless_it_is_wanted(open_stage: OpenStage, settings: Settings) -> None:
     async with open_stage() as stage, telemetry(stage.app, settings) as address:
         assert address is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_the_disk_of_a_folder_that_lets_nobody_in_is_seen(settings: Settings, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "data").mkdir(parents=True, mode=0o700)
+    metrics = Metrics()
+    seen = Telemetry(settings.model_copy(update={"data_dir": closed / "data"}), metrics)
+    os.seteuid(65534)
+    try:
+        await seen.refresh()
+    finally:
+        os.seteuid(0)
+    assert metrics.registry.get_sample_value("dalle_bot_disk_free_bytes")
 
 
 async def test_a_standby_lives_and_is_not_ready(served: Settings) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from bot.collage import encode_png
 from bot.errors import NoRoomError, StoreError
-from bot.pictures import PictureFolder
+from bot.pictures import PictureFolder, has_pictures
 
 ONE, TWO, THREE = "00" * 6, "0123456789ab", "01" + "f" * 10
 BLOCK = 4096
@@ -51,6 +51,26 @@ def test_saving_again_replaces(tmp_path: Path) -> None:
     for shade in (1, 2):
         folder.save(TWO, [png(shade)])
     assert folder.load(TWO, 1) == png(2)
+
+
+def test_only_pictures_count_as_such(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    assert not has_pictures(folder)
+    job = folder / TWO[:2] / TWO
+    job.mkdir(parents=True)
+    for stray in (
+        folder / ".DS_Store",
+        folder / "1.png",
+        folder / TWO[:2] / "1.png",
+        job / "Thumbs.db",
+        job / "1.png.part",
+        job / ".1.png",
+        job / "0.png",
+    ):
+        stray.touch()
+    assert not has_pictures(folder)
+    make(tmp_path).save(TWO, [png()])
+    assert has_pictures(folder)
 
 
 def test_deleting(tmp_path: Path) -> None:

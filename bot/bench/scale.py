@@ -20,11 +20,11 @@ from typing import Final
 import numpy as np
 
 from bot.bench.own_core import on_own_core
-from bot.bench.scale_database import DatabaseKind, measure_database
+from bot.bench.scale_database import measure_database
 from bot.bench.scale_gateway import shard_s_per_interaction
 from bot.bench.scale_model import EngineFacts, p95_wait_s, poisson, simulate, smallest_fleet
 from bot.bench.scale_rates import loop_s_per_job, mean_picture_bytes
-from bot.bench.scale_report import Answer, Rates, ScaleReport, judge
+from bot.bench.scale_report import Answer, DatabaseKind, Rates, ScaleReport, judge
 from bot.bench.scale_runs import NUM_REPLICAS, SOLO_JOBS, TwoReplicas, measure_bare
 from bot.bench.serve_load import MEAN_IMAGES, MIX
 from bot.commands.options import engine_factory

@@ -8,18 +8,16 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from sqlalchemy import URL
 
 from bot.bench.own_postgres import own_postgres, postgres_url, programs
 from bot.bench.scale_rates import jobs_per_s_of_store
+from bot.bench.scale_report import DatabaseKind
 from bot.config import Settings
 from bot.errors import ConfigError
 from bot.store.database import BUSY_TIMEOUT_S, create_blocking_engine, parse_url, sqlite_file
 from bot.store.explaining import explained_refusals_of
-
-DatabaseKind = Literal["postgresql", "sqlite", "store.url"]
 
 
 @dataclass(frozen=True, slots=True)

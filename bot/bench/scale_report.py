@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -12,6 +12,8 @@ TOLERANCE: Final = 0.15
 # Of what a part can do at most: beyond, waits grow fast.
 USABLE_SHARE: Final = 0.7
 REPLICAS: Final = "replicas"
+
+DatabaseKind = Literal["postgresql", "sqlite", "store.url"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,11 @@ class Answer:
         """Of replicas that can't carry this; None if they can."""
         if self.p95_wait_s is not None:
             return None
+        who, draw = (
+            ("1 replica", "it draws") if self.num_replicas == 1 else (f"{self.num_replicas:,} replicas", "they draw")
+        )
         return (
-            f"{self.num_replicas:,} replicas can't carry {self.prompts_per_minute:,.0f} prompts a minute: they draw "
+            f"{who} can't carry {self.prompts_per_minute:,.0f} prompts a minute: {draw} "
             f"{self.replicas_limit_per_minute:,.0f} at most, and waits grow for as long as more come."
         )
 

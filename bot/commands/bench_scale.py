@@ -6,17 +6,17 @@ import sys
 import tempfile
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from bot.bench.scale_report import DatabaseKind
 from bot.commands.options import Config, Json, Model, read_settings
 from bot.commands.progress import show_stages
 from bot.errors import ConfigError
 from bot.startup import StartUp
 
-DatabaseKind = Literal["postgresql", "sqlite", "store.url"]
 RATES = [10.0, 1_000.0, 100_000.0]
 
 

@@ -11,22 +11,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from bot.pictures import has_pictures
 from bot.store.refusals import FULL, UNWRITABLE, Refusal
 
 LEAST_FREE_BYTES: Final = 4_000_000  # what the log beside a database takes before it is emptied
 LOG_ENDS: Final = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+# What a place answers until somebody has done something about it. Other faults of a disk may pass.
+_LASTING: Final = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EROFS,
+    errno.EOPNOTSUPP,
+    errno.EINVAL,
+)
 
 READ_ONLY_DISK: Final = Refusal(
     "can't be written: its disk can only be read.",
     "Mount it to be written, or set data_dir to a place that may be: under systemd that of StateDirectory, in a "
     "container a volume.",
-    is_lasting=True,
-)
-EMPTY: Final = Refusal(
-    "is a file of 0 bytes, and the bot never leaves one: something has emptied it.",
-    "Run `dalle-bot restore FILE` with the newest backup. If nothing of it is to be kept, delete the file to start "
-    "anew.",
     is_lasting=True,
 )
 
@@ -38,7 +42,9 @@ def nearest_there(folder: Path) -> Path:
 
 
 def fault_of_place(file: Path) -> Refusal | None:
-    """Whether this user could keep a database there."""
+    """Whether this user could keep a database there. None if the disk fails just now: that may pass."""
+    if not _answers(file):
+        return None
     if os.path.isdir(file):
         return Refusal(
             "can't be opened: a folder has its name.", "Move the folder away, or name another file.", is_lasting=True
@@ -54,13 +60,13 @@ def fault_of_place(file: Path) -> Refusal | None:
     shut = [path for path in (there, *_parts(file)) if not _may_use(path)]
     if shut:
         return _no_rights(folder, there, shut)
-    return None if _takes_files(there) else _no_files(file, there)
+    return _no_files(file, there) if _never_takes_files(there) else None
 
 
 def fault_of_folder(file: Path, data_dir: Path) -> Refusal | None:
     """Whether its folder is missing outside of `data_dir`: a path with a mistake, or a disk that is not mounted."""
     folder = Path(os.path.abspath(file.parent))
-    if os.path.exists(folder) or folder.is_relative_to(os.path.abspath(data_dir)):
+    if os.path.exists(folder) or not _answers(folder) or folder.is_relative_to(os.path.abspath(data_dir)):
         return None
     return Refusal(
         f"can't be created: there is no folder {folder}, and the bot makes none outside of data_dir.",
@@ -71,6 +77,8 @@ def fault_of_folder(file: Path, data_dir: Path) -> Refusal | None:
 
 def fault_of_disk(file: Path) -> Refusal | None:
     """Whether there is no room for it."""
+    if not _answers(file):
+        return None
     folder = nearest_there(file.parent)
     free = shutil.disk_usage(folder).free
     if free >= LEAST_FREE_BYTES:
@@ -82,40 +90,62 @@ def fault_of_remains(file: Path, pictures: Path | None = None) -> Refusal | None
     """Whether what is there, or what is beside it, says that there was more. pictures: the folder of those that are
     written for its jobs, none of which comes before it; None for a database without."""
     file = file.resolve()
+    if not _answers(file):
+        return None
     if os.path.exists(file):
-        return EMPTY if file.stat().st_size == 0 else None
+        return _emptied(pictures) if file.stat().st_size == 0 else None
     remains = [str(path) for path in _parts(file) if path.name.removeprefix(file.name) in LOG_ENDS]
     if not remains:
-        return None if pictures is None or not _holds_files(pictures) else _lost(pictures)
+        return None if pictures is None or not has_pictures(pictures) else _only_pictures(pictures)
     return Refusal(
         f"is gone, but what belongs to it is still there: {', '.join(remains)}.",
-        "Put the file back beside that, or run `dalle-bot restore FILE` with the newest backup. If nothing of it is to "
-        "be kept, delete what is left to start anew.",
+        "Put the file back beside that, or run `dalle-bot restore FILE` with the newest backup. "
+        + _begin_anew("delete what is left", pictures),
         is_lasting=True,
     )
 
 
-def _lost(pictures: Path) -> Refusal:
+def _emptied(pictures: Path | None) -> Refusal:
     return Refusal(
-        f"is gone, but the pictures of its jobs are still there: {pictures}.",
-        "Put the file back, mount the disk that it is on, or run `dalle-bot restore FILE` with the newest backup. If "
-        "nothing of it is to be kept, remove that folder to start anew.",
+        "is a file of 0 bytes, and the bot never leaves one: something has emptied it.",
+        f"Run `dalle-bot restore FILE` with the newest backup. {_begin_anew('delete the file', pictures)}",
         is_lasting=True,
     )
 
 
-def _holds_files(folder: Path) -> bool:
-    """At any depth."""
-    return any(files for _, _, files in os.walk(folder))
+def _only_pictures(pictures: Path) -> Refusal:
+    """It may never have been there: its jobs may be in another database."""
+    return Refusal(
+        f"is not there, but there are pictures of jobs in {pictures}.",
+        "If it was there before, put it back, mount the disk that it is on, or run `dalle-bot restore FILE` with the "
+        "newest backup. If these jobs are in another database, name that in store.url. To start anew without them, "
+        f"move {pictures} away.",
+        is_lasting=True,
+    )
 
 
-def _takes_files(folder: Path) -> bool:
+def _begin_anew(how: str, pictures: Path | None) -> str:
+    """The end of a cure. how: what to do about the database; pictures that are left would be refused next."""
+    also = f" and move {pictures} away" if pictures is not None and has_pictures(pictures) else ""
+    return f"If nothing of it is to be kept, {how}{also} to start anew."
+
+
+def _answers(path: Path) -> bool:
+    """Whether its disk says if it is there."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno in _LASTING
+    return True
+
+
+def _never_takes_files(folder: Path) -> bool:
     """Those like /proc take none, whatever their rights say. A full one may take some later."""
     try:
         with tempfile.TemporaryFile(dir=folder):
-            return True
+            return False
     except OSError as error:
-        return error.errno in _FULL
+        return error.errno in _LASTING
 
 
 def _no_files(file: Path, there: Path) -> Refusal:

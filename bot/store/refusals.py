@@ -36,7 +36,8 @@ class Refusal:
 LOCKED: Final = Refusal("is locked by another program.", "Wait until that has ended, or stop it.")
 DAMAGED: Final = Refusal(
     "is damaged.",
-    "Run `dalle-bot restore FILE` with the newest backup. Without one, move what is there away to start anew.",
+    "Run `dalle-bot restore FILE` with the newest backup. Without one, move what is there away to start anew, and "
+    "with it the folder pictures in data_dir.",
     is_lasting=True,
 )
 NEWER: Final = Refusal(

@@ -3,6 +3,7 @@ with tables that they don't know. Used by app.py before a process joins the othe
 """
 
 import asyncio
+import logging
 from typing import Final
 
 from alembic.script import ScriptDirectory
@@ -15,28 +16,47 @@ from bot.store.migrate import migrate, migration_config
 from bot.store.refusals import Refusal
 from bot.store.restore_mark import refuse_half_restored
 
+ALONE_WAIT_S: Final = 300.0  # somebody else's upgrade may rewrite large tables
 _TIMEOUT_S: Final = 60.0
 _OLDER_RUN: Final = Refusal(
     "has the schema of an older version, and processes of that one use it.",
     "Stop all of them; then start those of this version.",
 )
+_KEPT_ALONE: Final = Refusal(
+    "has the schema of an older version, and one process keeps all others out: it upgrades or restores it, or is a bot "
+    "of one process.",
+    "Wait until an upgrade or a restore has ended; stop such a bot.",
+)
+
+_log = logging.getLogger(__name__)
 
 
-async def upgrade_alone(url: URL, *, wait_s: float = WAIT_S) -> None:
-    """Upgrades an older schema once nobody uses the database. Raises StoreError after `wait_s` if somebody still does.
+async def upgrade_alone(url: URL, *, wait_s: float = WAIT_S, alone_wait_s: float = ALONE_WAIT_S) -> None:
+    """Upgrades an older schema once nobody uses the database. Raises StoreError after `wait_s` if processes that share
+    it still do, and after `alone_wait_s` if one has it alone.
 
     Of several that start together one upgrades, and the others find it done.
     """
     loop = asyncio.get_running_loop()
-    end = loop.time() + wait_s
+    start, is_told = loop.time(), False
     while await asyncio.to_thread(_is_older, url):
         release = await asyncio.to_thread(take, url)
         if release is not None:
             await asyncio.to_thread(_upgrade, url, release)
-        elif loop.time() >= end:
-            raise _OLDER_RUN.error(describe(url))
-        else:
-            await asyncio.sleep(POLL_S)
+            continue
+        waited_s = loop.time() - start
+        if waited_s >= wait_s:
+            if not await asyncio.to_thread(_is_kept_alone, url):
+                # Or it was upgraded just now, and those that use it are of this version.
+                if await asyncio.to_thread(_is_older, url):
+                    raise _OLDER_RUN.error(describe(url))
+                return
+            if waited_s >= alone_wait_s:
+                raise _KEPT_ALONE.error(describe(url))
+            if not is_told:
+                _log.warning("%s", _KEPT_ALONE.error(describe(url)))
+                is_told = True
+        await asyncio.sleep(POLL_S)
 
 
 def _is_older(url: URL) -> bool:
@@ -50,9 +70,19 @@ def _is_older(url: URL) -> bool:
         return connection.scalar(select(column("version_num")).select_from(table("alembic_version"))) in older
 
 
+def _is_kept_alone(url: URL) -> bool:
+    """Whether not even one that would share it gets in."""
+    release = take(url, is_shared=True)
+    if release is None:
+        return True
+    release()
+    return False
+
+
 def _upgrade(url: URL, release: Release) -> None:
     try:
         refuse_half_restored(url)
-        migrate(url, _TIMEOUT_S)
+        if _is_older(url):  # still: another one may have been before this
+            migrate(url, _TIMEOUT_S)
     finally:
         release()

@@ -64,9 +64,10 @@ def test_replicas_that_can_not_carry_a_rate_are_said_to_be_too_few() -> None:
     assert (over.p95_wait_s, over.p95_latency_s, over.bottlenecks) == (None, None, ("replicas",))
     assert over.replicas_limit_per_minute == pytest.approx(limit)
     assert over.complaint == (
-        f"1 replicas can't carry {1.01 * limit:,.0f} prompts a minute: they draw {limit:,.0f} at most, and waits grow "
+        f"1 replica can't carry {1.01 * limit:,.0f} prompts a minute: it draws {limit:,.0f} at most, and waits grow "
         "for as long as more come."
     )
+    assert (replace(over, num_replicas=2).complaint or "").startswith("2 replicas can't carry")
     twice = answer(FACTS, RATES, 1.01 * limit, 2, max_wait_s=1000.0, seed=0)
     assert (twice.complaint, twice.bottlenecks) == (None, ())
 

@@ -18,7 +18,6 @@ from bot.doctor.store_checks import check_queue, check_running, check_shards, ch
 from bot.errors import StoreError, StoreFaultError
 from bot.shards import Shards
 from bot.store import JobState, NewJob, Store
-from bot.store.file_faults import EMPTY
 from bot.store.in_use import Release, store_in_use, take
 from bot.store.inspection import Inspection, Waiting, inspect_database
 from bot.store.migrate import migrate, unfinished_file
@@ -126,7 +125,9 @@ async def test_a_damaged_database(file: Path) -> None:
 
 def test_a_database_that_was_emptied(file: Path) -> None:
     file.touch()
-    assert fault_of(file) == (EMPTY.found, EMPTY.cure)
+    found, cure = fault_of(file)
+    assert found.startswith("is a file of 0 bytes, and the bot never leaves one")
+    assert "`dalle-bot restore FILE`" in cure
 
 
 @pytest.fixture
@@ -187,13 +188,13 @@ def test_a_database_of_which_only_the_log_is_there(file: Path) -> None:
 async def test_a_database_of_which_only_pictures_are_there(file: Path, tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     await fill(file)
-    pictures.mkdir()
-    (pictures / "1.png").touch()
+    (pictures / "ab" / "abcdef012345").mkdir(parents=True)
+    (pictures / "ab" / "abcdef012345" / "1.png").touch()
     await asyncio.to_thread(inspect_database, url(file), pictures)
     await asyncio.to_thread(file.unlink)
-    with pytest.raises(StoreFaultError, match="is gone, but the pictures of its jobs are still there"):
+    with pytest.raises(StoreFaultError, match="is not there, but there are pictures of jobs in"):
         await asyncio.to_thread(inspect_database, url(file), pictures)
-    with pytest.raises(StoreFaultError, match="is gone, but the pictures of its jobs are still there") as caught:
+    with pytest.raises(StoreFaultError, match="is not there, but there are pictures of jobs in") as caught:
         await asyncio.to_thread(make_backup, url(file), pictures, tmp_path / "backup.tar")
     assert caught.value.is_lasting
 

@@ -113,7 +113,7 @@ def test_a_corrupt_file_is_named(content: bytes, file: Path) -> None:
         asyncio.run(open_and_close(url_of(file)))
     assert str(caught.value) == (
         f"The database {file} is damaged. Run `dalle-bot restore FILE` with the newest backup. Without one, move what "
-        "is there away to start anew."
+        "is there away to start anew, and with it the folder pictures in data_dir."
     )
     assert file.read_bytes() == content
 

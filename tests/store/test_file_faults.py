@@ -5,13 +5,14 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from bot.pictures import PictureFolder
 from bot.store.file_faults import (
     READ_ONLY_DISK,
     fault_of_disk,
@@ -22,6 +23,7 @@ from bot.store.file_faults import (
 from bot.store.refusals import FULL, Refusal
 
 NOBODY = 65534
+PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE)
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
@@ -204,10 +206,28 @@ def test_pictures_without_a_database_are_what_is_left_of_one(file: Path) -> None
     assert fault_of_remains(file, pictures) is None, "a first start that was killed"
     (job / "1.png").touch()
     found, cure = told(fault_of_remains(file, pictures))
-    assert found == f"is gone, but the pictures of its jobs are still there: {pictures}."
-    assert cure.startswith("Put the file back, mount the disk that it is on, or run `dalle-bot restore FILE`")
-    assert cure.endswith("remove that folder to start anew.")
+    assert found == f"is not there, but there are pictures of jobs in {pictures}."
+    assert cure.startswith("If it was there before, put it back, mount the disk that it is on, or run `dalle-bot rest")
+    assert "If these jobs are in another database, name that in store.url." in cure
+    assert cure.endswith(f"To start anew without them, move {pictures} away.")
     file.write_bytes(b"x")
+    assert fault_of_remains(file, pictures) is None
+
+
+@pytest.mark.parametrize("end", ["", "-wal"])
+def test_who_does_what_is_said_can_start_anew(file: Path, end: str) -> None:
+    """Or the pictures would be refused next. end: of the name of what is left of the database."""
+    pictures = file.parent / "pictures"
+    left = file.with_name(file.name + end)
+    left.touch()
+    assert "pictures" not in told(fault_of_remains(file, pictures))[1]
+    PictureFolder(pictures, 10**6).save("abcdef012345", [b"png"])
+    cure = told(fault_of_remains(file, pictures))[1]
+    assert cure.endswith(
+        f"{'delete what is left' if end else 'delete the file'} and move {pictures} away to start anew."
+    )
+    left.unlink()
+    pictures.rename(file.parent / "away")
     assert fault_of_remains(file, pictures) is None
 
 
@@ -233,9 +253,38 @@ def test_a_folder_that_takes_no_files_whatever_its_rights_say(path: str, done: s
     assert cure == "Name another place in store.url."
 
 
-def test_a_folder_on_a_full_disk_may_take_files_later(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(**_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+def failing(number: int) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("tempfile.TemporaryFile", fail)
+    return fail
+
+
+@pytest.mark.parametrize("number", PASSING, ids=errno.errorcode.get)
+def test_a_disk_that_fails_just_now_may_do_better_later(
+    file: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", failing(number))
     assert fault_of_place(file) is None
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EOPNOTSUPP, errno.EACCES, errno.EINVAL])
+def test_a_place_that_takes_no_files_at_all_does_not(file: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", failing(number))
+    assert told(fault_of_place(file))[0] == f"can't be created there: {file.parent} takes no new files."
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_nothing_is_missing_on_a_disk_that_does_not_say(
+    file: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    PictureFolder(file.parent / "pictures", 10**6).save("abcdef012345", [b"png"])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", failing(number))
+        faults = [
+            fault_of_place(file),
+            fault_of_folder(file, file.parent / "elsewhere"),
+            fault_of_disk(file),
+            fault_of_remains(file, file.parent / "pictures"),
+        ]
+    assert faults == [None] * 4
