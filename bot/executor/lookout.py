@@ -16,22 +16,22 @@ _log = logging.getLogger(__name__)
 class Lookout:
     def __init__(self, replicas: Replicas) -> None:
         self._replicas = replicas
-        self._saw_some = True
+        self._was_answered = True
 
-    async def states(self) -> Sequence[ReplicaState]:
-        """Those that can draw; none where the cluster can't be asked, and the first time in a row the log says why.
-        Raises EngineHungError where it can't be asked ever again."""
-        states: Sequence[ReplicaState] = ()
+    async def states(self) -> Sequence[ReplicaState] | None:
+        """Those that can draw; None where nobody can say, and the first time in a row the log says why. Raises
+        EngineHungError where the cluster can't be asked ever again."""
+        states: Sequence[ReplicaState] | None = None
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
                 states = await self._replicas.states()
         except (TimeoutError, ClusterLostError) as error:
-            if self._saw_some:
+            if self._was_answered:
                 _log.warning("No engine can be asked. %s", str(error) or f"Not within {LOOK_TIMEOUT_S:g} s.")
         except EngineHungError:
             raise
         except Exception:
-            if self._saw_some:
+            if self._was_answered:
                 _log.exception("The cluster can't be asked which replicas it has.")
-        self._saw_some = bool(states)
+        self._was_answered = states is not None
         return states

@@ -8,7 +8,6 @@ else as a whole with what there is. Only what its last replica says counts, so n
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -30,6 +29,7 @@ from bot.executor.replicas import (
     Replicas,
     ReplicaState,
 )
+from bot.executor.returning import Returning
 from bot.executor.scheduler import Job, Scheduler
 from bot.executor.sharing import may_take
 from bot.language import Text
@@ -67,7 +67,7 @@ class RemoteExecutor(QueuedExecutor):
         self._fleet = Fleet(client)
         self._counts = ReplicaCounts(self._metrics)
         self._courses: dict[Job, Course] = {}
-        self._returning: deque[Course] = deque()
+        self._returning = Returning()
         self._demand_elsewhere = 0.0
         self._lookout = Lookout(replicas)
         self._asking = Asking(replicas)
@@ -180,20 +180,21 @@ class RemoteExecutor(QueuedExecutor):
         self._backlog.close(sentence)
         self._fail_for_good(sentence)
 
-    def _see(self, states: Sequence[ReplicaState], asked_s: float) -> None:
+    def _see(self, states: Sequence[ReplicaState] | None, asked_s: float) -> None:
+        """states: None where nobody could say."""
         if self._is_closed:
             return
         before = set(self._fleet.states)
-        self._fleet.see(states)
-        self._counts.see(states)
-        for course in self._courses.values():
-            course.see(self._fleet.states, asked_s)
-        for state in states:
+        self._fleet.see(states or ())
+        self._counts.see(states, asked_s)
+        for state in states or ():
             if state.id not in before:
                 _log.info("Replica %s draws with %s, %d slots.", state.id, state.model.name, state.load.num_slots)
-        for gone in before - set(self._fleet.states):
-            _log.warning("Replica %s is gone.", gone)
+        if states is not None:
+            for gone in before - set(self._fleet.states):
+                _log.warning("Replica %s is gone.", gone)
         if states:
+            self._settle(asked_s)
             self._state = EngineState.READY
             self._info, *others = self._fleet.models
             self._others = tuple(others)
@@ -203,6 +204,13 @@ class RemoteExecutor(QueuedExecutor):
         if self._load is not None:
             self._places.observe(self._load)
         self._wake.set()
+
+    def _settle(self, asked_s: float) -> None:
+        """A look has found some replicas: it tells which of the lost ones have died."""
+        for course in self._courses.values():
+            course.see(self._fleet.states, asked_s)
+        for course in self._returning.take_vain():
+            self._give_up(course, "They have died.")
 
     async def _hand_out(self) -> None:
         while True:
@@ -221,8 +229,8 @@ class RemoteExecutor(QueuedExecutor):
         self._fleet.enter(course.job, replica_id)
 
     def _next(self) -> Course | None:
-        if self._returning:
-            return self._returning.popleft()
+        if (returning := self._returning.take()) is not None:
+            return returning
         job = self._backlog.start()
         if job is None:
             return None
@@ -251,17 +259,21 @@ class RemoteExecutor(QueuedExecutor):
     def _put_back(self, course: Course) -> None:
         course.task = None
         if course.job in self._courses:
-            self._returning.append(course)
+            self._returning.add(course)
 
     def _on_lost(self, course: Course, reason: str) -> None:
         job_id = course.job.request.job_id
-        if not course.lose(time.monotonic()):
+        course.lose(time.monotonic())
+        if course.is_in_vain:
+            self._give_up(course, reason)
+        else:
             _log.warning("Job %s lost its replica and starts again. %s", job_id, reason, extra={"job_id": job_id})
             self._put_back(course)
-        else:
-            _log.error("Job %s lost its replica too often. %s", job_id, reason, extra={"job_id": job_id})
-            lost = Text("The picture was lost {n} times while it was drawn: ask again later.", n=course.losses)
-            self._end(course, lost)
+
+    def _give_up(self, course: Course, reason: str) -> None:
+        job_id = course.job.request.job_id
+        _log.error("Job %s lost its replica too often. %s", job_id, reason, extra={"job_id": job_id})
+        self._end(course, Text("The picture was lost {n} times while it was drawn: ask again later.", n=course.losses))
 
     async def _follow(self, course: Course) -> None:
         """Returns once the job has ended. Raises ReplicaLostError, TimeoutError for a replica that says nothing, and

@@ -83,7 +83,7 @@ class Metrics:
             "replicas", "Engines of a cluster that can draw; 0 where the engine is in this process."
         )
         self.replicas_lost = self._counter(
-            "replicas_lost", "Those that are gone, the ones that the cluster needs no longer among them."
+            "replicas_lost", "Those that were gone for 10 s, the ones that the cluster needs no longer among them."
         )
         self.fallback = self._gauge(
             "fallback", "1 if the engine is in this process because the cluster could not be used."

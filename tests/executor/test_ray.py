@@ -117,8 +117,9 @@ async def test_engines_of_another_version_of_this_project_are_named(engines: Eng
         return FakeEngine()
 
     await asyncio.to_thread(engines.deploy, "aged", aged, {})
-    with pytest.raises(ConfigError, match=r"The engines of aged run another version than this one, .*: install the"):
-        await engines.connect("auto", "aged", timeout_s=30.0)
+    sentence = r"The engines of aged run another version than this one, .*: install the"
+    with pytest.raises(ClusterNotReadyError, match=sentence):
+        await engines.connect("auto", "aged", timeout_s=10.0)
 
 
 async def test_a_cluster_with_too_few_gpus_is_said_to_have_none(engines: Engines) -> None:

@@ -164,3 +164,36 @@ async def test_where_serve_is_not_there_yet_the_cluster_is_entered_once(
     assert cluster.calls.count("find") == 6
     warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert warnings == ["Joining the cluster anew.", "Serve runs nothing yet."]
+
+
+async def test_where_serve_does_not_come_the_cluster_is_left_and_entered_anew(
+    connecting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be another one at the same address."""
+
+    def is_another(name: str) -> None:
+        if name == "find" and cluster.calls.count("leave") == 1:
+            raise ClusterNotReadyError("Serve does not answer.")
+
+    cluster = Cluster(is_another)
+    put(connecting, cluster, monkeypatch)
+    monkeypatch.setattr(connecting, "FIND_TIMEOUT_S", 0.05)
+    replicas = connecting.RayReplicas(NoEngines(is_there=False), "engines", "10.0.0.1:6379")
+    await look_until(replicas, lambda: cluster.there != [])
+    assert cluster.calls.count("leave") == 2
+    assert cluster.calls[-3:] == ["leave", "enter", "find"]
+
+
+async def test_sigterm_is_taken_back_after_each_entry(connecting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once the engines are found: that may take for ever."""
+
+    def deploys(name: str) -> None:
+        if name == "find" and cluster.calls.count("find") <= 2:
+            raise ClusterNotReadyError("Serve runs nothing yet.")
+
+    cluster = Cluster(deploys)
+    put(connecting, cluster, monkeypatch)
+    monkeypatch.setattr(connecting, "take_sigterm_back", lambda: cluster.calls.append("take back"))
+    replicas = connecting.RayReplicas(NoEngines(is_there=False), "engines", "10.0.0.1:6379")
+    await look_until(replicas, lambda: cluster.there != [])
+    assert cluster.calls == ["leave", *["enter", "take back", "find"] * 3]

@@ -14,7 +14,7 @@ from bot.executor.base import EngineState
 from bot.executor.course import MAX_DEATHS
 from bot.executor.remote import RemoteExecutor
 from bot.executor.replica import Replica
-from bot.executor.replicas import ReplicaState, Sign
+from bot.executor.replicas import ReplicaLostError, ReplicaState, Sign
 from bot.executor.scheduler import Alone, Scheduler
 from bot.requests import GenerationRequest, Progress, Started
 from tests.conftest import eventually
@@ -195,6 +195,24 @@ async def test_replicas_that_are_lost_for_a_moment_only_cost_no_job() -> None:
                 await until_seen(executor, 4)
         assert await executor.cancel(endless.job_id)
         replicas.there.update(out)
+
+
+async def test_replicas_that_are_lost_within_a_moment_and_live_cost_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the bot's own cable is cut: one after the other, before anybody looks again."""
+    async with near(SLOW, num_replicas=4) as (executor, replicas):
+        await until_seen(executor, 8)
+        draw, asked = replicas.draw, []
+
+        async def draw_or_be_cut(request: GenerationRequest, *, client: str, replica_id: str) -> AsyncGenerator[Sign]:
+            asked.append(replica_id)
+            if len(asked) <= 2 * MAX_DEATHS:
+                raise ReplicaLostError("The cable was cut.")
+            async for sign in draw(request, client=client, replica_id=replica_id):
+                yield sign
+
+        monkeypatch.setattr(replicas, "draw", draw_or_be_cut)
+        assert (await read(await executor.submit(ask()))).error is None
+        assert len(asked) == 2 * MAX_DEATHS + 1
 
 
 async def test_a_cancelled_job_frees_its_slots_over_there() -> None:

@@ -92,6 +92,21 @@ def no_engine(
     return ClusterNotReadyError(f"{sentence} Serve says: {says}. {rest} `serve status` shows more.")
 
 
+def other_version(application: str, version: str) -> ClusterNotReadyError:
+    """What to raise where only engines of another version of this project answer. version: of this process."""
+    return ClusterNotReadyError(
+        f"The engines of {application} run another version than this one, {version}: install the same on both."
+    )
+
+
+def silent(application: str, timeout_s: float) -> ClusterNotReadyError:
+    """What to raise where no engine came up and the cluster says nothing of it."""
+    return ClusterNotReadyError(
+        f"No engine of {application} came up on the Ray cluster within {timeout_s:g} s. The cluster does not "
+        "answer: `serve status` on one of its machines shows more."
+    )
+
+
 def last_line(error: BaseException) -> str:
     """What was raised in the end: of an error elsewhere Ray shows the whole traceback."""
     return _last(str(error)) or type(error).__name__

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -18,7 +18,7 @@ import ray
 from bot.code_version import code_version
 from bot.errors import ClusterNotReadyError, ConfigError, EngineHungError, NotReadyError
 from bot.executor.base import TextVector
-from bot.executor.ray.causes import last_line
+from bot.executor.ray.causes import last_line, other_version, silent
 from bot.executor.ray.joining import enter, find, leave, take_sigterm_back, why_there_is_none
 from bot.executor.ray.membership import GONE, Membership
 from bot.executor.replicas import ClusterLostError, Refused, ReplicaLostError, ReplicaState, Sign
@@ -33,6 +33,10 @@ REJOIN_AFTER_S: Final = 20.0
 # Ray itself tries for minutes where a cluster answers and does not let it in.
 REJOIN_TIMEOUT_S: Final = 300.0
 FIND_EVERY_S: Final = 5.0
+# A process whose cluster was started anew at the same address is in the one before, where no Serve will ever be.
+FIND_TIMEOUT_S: Final = 60.0
+LOOK_EVERY_S: Final = 0.5
+CAUSE_TIMEOUT_S: Final = 10.0
 
 _T = TypeVar("_T")
 
@@ -172,8 +176,8 @@ class RayReplicas:
         try:
             if before is not None:
                 await before.end()
-            await _with_limit(leave, name="leave the cluster")
-            await _with_limit(partial(enter, address), name="join the cluster")
+            await _with_limit(in_thread(leave, name="leave the cluster"))
+            await _with_limit(_enter(address))
             self._membership = await self._find(address)
         except (ConfigError, ClusterNotReadyError) as error:
             _log.warning("%s", error)
@@ -182,29 +186,42 @@ class RayReplicas:
             self._has_hung = True
         except Exception:
             _log.exception("The cluster can't be joined anew yet.")
-        take_sigterm_back()
         self._alive_s = time.monotonic()
 
-    async def _find(self, address: str) -> Membership:
+    async def _find(self, address: str) -> Membership | None:
         """Once Serve runs in the cluster, where this process stays meanwhile: Ray lets go of no thread of those that
-        each entry costs. Raises ConfigError and ClusterNotReadyError if the cluster is gone again."""
+        each entry costs. None if it has none within FIND_TIMEOUT_S. Raises ConfigError and ClusterNotReadyError if the
+        cluster is gone again."""
+        end_s = time.monotonic() + FIND_TIMEOUT_S
         was_told = False
-        while True:
+        while time.monotonic() < end_s:
             try:
-                return await _with_limit(partial(find, address, self._application), name="find the engines")
+                return await _with_limit(_find_engines(address, self._application))
             except ClusterNotReadyError as error:
                 if not was_told:
                     _log.warning("%s", error)
             was_told = True
             await asyncio.sleep(FIND_EVERY_S)
-            await _with_limit(partial(enter, address), name="join the cluster")
+            await _with_limit(_enter(address))
+        return None
 
 
-async def _with_limit(work: Callable[[], _T], *, name: str) -> _T:
-    """On a thread of this name. Raises EngineHungError after REJOIN_TIMEOUT_S, and what `work` does."""
+async def _enter(address: str) -> None:
+    try:
+        await in_thread(partial(enter, address), name="join the cluster")
+    finally:
+        take_sigterm_back()
+
+
+async def _find_engines(address: str, application: str) -> Membership:
+    return await in_thread(partial(find, address, application), name="find the engines")
+
+
+async def _with_limit(work: Awaitable[_T]) -> _T:
+    """Raises EngineHungError after REJOIN_TIMEOUT_S, and what `work` does."""
     try:
         async with asyncio.timeout(REJOIN_TIMEOUT_S) as limit:
-            return await in_thread(work, name=name)
+            return await work
     except TimeoutError:
         if limit.expired():
             raise EngineHungError("Ray does not come back.") from None
@@ -223,14 +240,13 @@ async def connect(address: str, application: str, *, timeout_s: float) -> RayRep
     try:
         try:
             async with asyncio.timeout(timeout_s):
-                await in_thread(partial(enter, address), name="join the cluster")
-                membership = await in_thread(partial(find, address, application), name="find the engines")
+                await _enter(address)
+                membership = await _find_engines(address, application)
         except TimeoutError:
             raise ClusterNotReadyError(
                 f"executor.address: the Ray cluster at {address} can't be joined within {timeout_s:g} s. `ray status` "
                 "there shows more."
             ) from None
-        take_sigterm_back()
         replicas = RayReplicas(membership, application, None if was_there else address)
         await _first_replica(replicas, application, timeout_s)
     except BaseException:
@@ -252,14 +268,23 @@ async def _let_go(membership: Membership | None) -> None:
 
 
 async def _first_replica(replicas: RayReplicas, application: str, timeout_s: float) -> None:
+    """Raises ClusterNotReadyError, also where only engines of another version answer: they may be exchanged just
+    now."""
     end_s = time.monotonic() + timeout_s
+    are_others = False
     while time.monotonic() < end_s:
-        with contextlib.suppress(ClusterLostError):
+        try:
             if await replicas.states():
                 return
-            raise ConfigError(
-                f"The engines of {application} run another version than this one, {code_version()}: install the same "
-                "on both."
-            )
-        await asyncio.sleep(0.5)
-    raise await in_thread(partial(why_there_is_none, application, timeout_s), name="ask the cluster")
+            are_others = True
+        except ClusterLostError:
+            are_others = False
+        await asyncio.sleep(LOOK_EVERY_S)
+    if are_others:
+        raise other_version(application, code_version())
+    try:
+        async with asyncio.timeout(CAUSE_TIMEOUT_S):
+            cause = await in_thread(partial(why_there_is_none, application, timeout_s), name="ask the cluster")
+    except TimeoutError:
+        cause = silent(application, timeout_s)
+    raise cause

@@ -14,7 +14,7 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ServeInstanceDetails
 
 from bot.errors import ClusterNotReadyError
-from bot.executor.ray.causes import Deployed, no_engine, no_serve, not_joined
+from bot.executor.ray.causes import Deployed, no_engine, no_serve, not_joined, silent
 from bot.executor.ray.membership import GONE, Membership
 from bot.executor.ray.serving import DEPLOYMENT
 
@@ -39,7 +39,7 @@ def enter(address: str) -> None:
     try:
         _check_reachable(address)
         if not ray.is_initialized():
-            ray.init(address=address, namespace="serve", log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(address=address, namespace="serve", log_to_driver=False, logging_level=logging.WARNING)
     except (*GONE, OSError, ValueError) as error:
         raise not_joined(address, error, version=ray.__version__) from None
 
@@ -81,10 +81,7 @@ def why_there_is_none(application: str, timeout_s: float) -> ClusterNotReadyErro
         details = ServeInstanceDetails(**client.get_serve_details())
         total, free = ray.cluster_resources(), ray.available_resources()
     except GONE:
-        return ClusterNotReadyError(
-            f"No engine of {application} came up on the Ray cluster within {timeout_s:g} s. The cluster does not "
-            "answer: `serve status` on one of its machines shows more."
-        )
+        return silent(application, timeout_s)
     return no_engine(application, timeout_s, _deployed(details, application), total=total, free=free)
 
 

@@ -10,7 +10,8 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 ANSWER_TIMEOUT_S: Final = 3.0
-END_TIMEOUT_S: Final = 5.0
+# Serve itself gives what reports 10 seconds to end.
+END_TIMEOUT_S: Final = 12.0
 # What Ray raises where a replica, or the way to it, is gone, where an error of the replica's own code is among them;
 # and where this process has left the cluster, or was thrown out.
 GONE: Final = (RayError, RayServeException, RuntimeError, ConnectionError)
