@@ -37,7 +37,7 @@ from bot.stopping import drain, first_of, stop_signals
 from bot.store import Store
 from bot.store.database import parse_url, sqlite_file
 from bot.store.explaining import refuse_folder
-from bot.store.in_use import store_in_use
+from bot.store.in_use import WAIT_S, store_in_use
 from bot.store.upgrading import upgrade_alone
 from bot.telemetry.metrics import Metrics
 
@@ -136,7 +136,7 @@ async def open_app(
 @contextlib.asynccontextmanager
 async def telemetry(app: App, settings: Settings) -> AsyncIterator[str | None]:
     """Inside, the telemetry of an app that is open is served, if the settings want it; gives its address. Raises
-    ConfigError if it can't be."""
+    ConfigError and DalleBotError if it can't be."""
     async with (
         telemetry_of(settings, app.metrics) as served,
         served.observing(store=app.store, executor=app.executor, bot=app.bot),
@@ -182,9 +182,9 @@ async def serve(settings: Settings, engine_factory: Callable[[], Engine], start_
     """Serves Discord until SIGINT or SIGTERM. Then what is being drawn has `queue.drain_s` to end, unless there is a
     second signal.
 
-    Raises ConfigError for a missing or wrong token, StoreError, DalleBotError if Discord can't be reached at the start
-    or another process may have our shards, and what the engine was lost to, EngineHungError among it. Accepted jobs
-    stay in the store.
+    Raises ConfigError for a missing or wrong token, StoreError, DalleBotError if Discord can't be reached at the start,
+    another process has the telemetry's port or may have our shards, and what the engine was lost to, EngineHungError
+    among it. Accepted jobs stay in the store.
     """
     token = settings.discord.token
     if token is None:
@@ -201,7 +201,8 @@ async def serve(settings: Settings, engine_factory: Callable[[], Engine], start_
     metrics = Metrics()
     with stop_signals() as stop, contextlib.suppress(StartCancelledError):
         async with (
-            telemetry_of(settings, metrics) as seen,
+            # A predecessor that still says goodbye has both its port and its store.
+            telemetry_of(settings, metrics, wait_s=WAIT_S) as seen,
             open_app(settings, build, start_up, stop=stop.asked, metrics=metrics, stands_by=seen.stands_by) as app,
             seen.observing(store=app.store, executor=app.executor, bot=app.bot),
             serving(app, token.get_secret_value()) as connection,

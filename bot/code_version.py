@@ -15,7 +15,13 @@ _DIGITS: Final = 12
 @cache
 def code_version() -> str:
     """Such as "0.1.0 (3f2a9c1b7d20)": of the files as they are at the first call, so ask early."""
-    return f"{__version__} ({digest_of(Path(__file__).parent)})"
+    return f"{__version__} ({sources_digest()})"
+
+
+@cache
+def sources_digest() -> str:
+    """Of this package, as `digest_of`."""
+    return digest_of(Path(__file__).parent)
 
 
 def digest_of(folder: Path) -> str:

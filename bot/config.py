@@ -16,6 +16,8 @@ from bot.requests import MAX_IMAGES
 from bot.shards import ALL_SHARDS, MAX_SHARDS, Shards, format_ids, parse_ids
 
 ENV_PREFIX: Final = "DALLE_BOT_"
+# The database of a bot in the sandbox. No key's variable, so that it never configures a real bot.
+TRIAL_STORE_VARIABLE: Final = "DALLE_BOT_SANDBOX_STORE_URL"
 TOKEN_VARIABLE: Final = "DISCORD_TOKEN"  # noqa: S105 - a variable's name
 STORE_FILE: Final = "dalle-bot.sqlite3"
 
@@ -222,12 +224,6 @@ class Settings(BaseSettings):
     moderation: ModerationSettings = ModerationSettings()
     log: LogSettings = LogSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
-
-    @model_validator(mode="after")
-    def _database_for_many(self) -> Self:
-        if not self.shards.are_all and self.store_url.startswith("sqlite"):
-            raise ValueError("sharding.ids leaves shards to other processes, for which store.url must name PostgreSQL")
-        return self
 
     @property
     def shards(self) -> Shards:

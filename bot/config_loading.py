@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
-from bot.config import ENV_PREFIX, TOKEN_VARIABLE, Settings
+from bot.config import ENV_PREFIX, TOKEN_VARIABLE, TRIAL_STORE_VARIABLE, Settings
 from bot.config_words import expected
 from bot.errors import ConfigError
 from bot.log import redact
@@ -23,9 +23,11 @@ _CLOSING_KEYS: Final = ("discord.allowed_guilds",)
 _MAX_SHOWN: Final = 200
 
 
-def load_settings(path: Path | None = None) -> Settings:
+def load_settings(path: Path | None = None, *, is_trial: bool = False) -> Settings:
     """Reads the TOML file at `path` (None: defaults alone) and the environment.
 
+    is_trial: for a bot on a pretended Discord. The key store.url may name a real bot's database, whose jobs have no
+    business there, so that the trial's is the one that TRIAL_STORE_VARIABLE names, or else one in `data_dir`.
     Raises ConfigError with one sentence for each problem: where it stands (file or variable), the key's path, what
     was given unless it may be secret, and what was expected.
     """
@@ -46,7 +48,23 @@ def load_settings(path: Path | None = None) -> Settings:
     if problems:
         # Outside the except block, so that the original, which may hold secret input, isn't chained to it.
         raise ConfigError("\n".join(problems))
+    if is_trial:
+        settings = _with_trial_store(settings, os.environ.get(TRIAL_STORE_VARIABLE, "").strip())
+    if not settings.shards.are_all and settings.store_url.startswith("sqlite"):
+        named = TRIAL_STORE_VARIABLE if is_trial else "store.url"
+        raise ConfigError(
+            f"{source}: sharding.ids leaves shards to other processes, for which {named} must name PostgreSQL."
+        )
     return settings
+
+
+def _with_trial_store(settings: Settings, url: str) -> Settings:
+    if url == settings.store_url:
+        raise ConfigError(
+            f"{TRIAL_STORE_VARIABLE} names the database of the bot itself: make an empty one for the trial alone."
+        )
+    store = settings.store.model_copy(update={"url": SecretStr(url) if url else None})
+    return settings.model_copy(update={"store": store})
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

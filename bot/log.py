@@ -34,7 +34,7 @@ _STORE_TOKEN: Final = re.compile(
     r"|\bwandb_v\d+_[A-Za-z0-9_-]{16,}"
 )
 _NAMED_SECRET: Final = re.compile(
-    r"((?:HF_TOKEN|HUB_TOKEN|API_KEY|SECRET_ACCESS_KEY|SESSION_TOKEN)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&}]{8,}",
+    r"((?:HF_TOKEN|HUB_TOKEN|AUTH_TOKEN|API_KEY|SECRET_ACCESS_KEY|SESSION_TOKEN)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&}]{8,}",
     re.IGNORECASE,
 )
 # As discord.py and aiohttp show a payload: 'token': '…'.
@@ -52,6 +52,7 @@ SECRET_VARIABLES: Final = (
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "WANDB_API_KEY",
+    "RAY_AUTH_TOKEN",
 )
 
 # Libraries that report every request or table at INFO.

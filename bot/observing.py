@@ -182,9 +182,11 @@ class Telemetry:
 
 
 @contextlib.asynccontextmanager
-async def telemetry_of(settings: Settings, metrics: Metrics) -> AsyncIterator[Telemetry]:
-    """Serves the pages of a process inside the block, if the settings want it. Raises ConfigError if they can't be
-    served."""
+async def telemetry_of(settings: Settings, metrics: Metrics, *, wait_s: float = 0.0) -> AsyncIterator[Telemetry]:
+    """Serves the pages of a process inside the block, if the settings want it. wait_s: for whoever has the port.
+
+    Raises DalleBotError if somebody has it still, ConfigError if they can't be served there at all.
+    """
     telemetry = Telemetry(settings, metrics)
     if not settings.telemetry.enabled:
         yield telemetry
@@ -193,7 +195,9 @@ async def telemetry_of(settings: Settings, metrics: Metrics) -> AsyncIterator[Te
     lag = asyncio.create_task(watch_loop(metrics), name="event loop's lag")
     try:
         with counting_log(metrics):
-            async with serving(routes, settings.telemetry.host, settings.telemetry.port) as telemetry.address:
+            async with serving(
+                routes, settings.telemetry.host, settings.telemetry.port, wait_s=wait_s
+            ) as telemetry.address:
                 yield telemetry
     finally:
         lag.cancel()

@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
@@ -34,13 +35,21 @@ SAY_EVERY_S: Final = 60.0
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _InTheWay:
+    """What keeps a process from its shards. is_fault: it is the database, and not another process."""
+
+    reason: str
+    is_fault: bool = False
+
+
 class ShardOwner:
     """`async with` waits for the shards, has them inside and gives them back.
 
     fence: closed MARGIN_S before the leases end, and at once if they are lost. stop: set if nobody needs the shards any
-    more; whoever waits for them then gets StartCancelledError. stands_by: told when a wait has begun and when it is
-    over. A database that doesn't answer is waited for. Entering raises ConfigError if other processes have another
-    number of shards in all.
+    more; whoever waits for them then gets StartCancelledError. stands_by: told whether it waits for other processes,
+    when that begins and when it is over. A database that doesn't answer is waited for too, which is no standby.
+    Entering raises ConfigError if other processes have another number of shards in all.
     """
 
     def __init__(
@@ -105,11 +114,11 @@ class ShardOwner:
         loop = asyncio.get_running_loop()
         known: dict[str, ShardLease] = {}
         said, say_s = "", loop.time()
-        while reason := await self._in_the_way(known):
-            if reason != said or loop.time() >= say_s:
-                said, say_s = reason, loop.time() + SAY_EVERY_S
-                _log.warning("waiting for the shards %s: %s", self._shards, reason)
-                self._stands_by(True)
+        while found := await self._in_the_way(known):
+            if found.reason != said or loop.time() >= say_s:
+                said, say_s = found.reason, loop.time() + SAY_EVERY_S
+                _log.warning("waiting for the shards %s: %s", self._shards, found.reason)
+                self._stands_by(not found.is_fault)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_s):
                     await self._stop.wait()
@@ -117,7 +126,7 @@ class ShardOwner:
         self._stands_by(False)
         _log.info("this process has the shards %s", self._shards)
 
-    async def _in_the_way(self, known: dict[str, ShardLease]) -> str | None:
+    async def _in_the_way(self, known: dict[str, ShardLease]) -> _InTheWay | None:
         """What keeps this process from its shards; None once it has them. Raises ConfigError as _check_count does."""
         asked_s = asyncio.get_running_loop().time()
         try:
@@ -127,15 +136,15 @@ class ShardOwner:
                     self._fence.close_at(asked_s + self._lease_s - MARGIN_S)
                     return None
         except (StoreError, TimeoutError) as error:
-            return str(error) or "the database did not answer in time"
+            return _InTheWay(str(error) or "the database did not answer in time", is_fault=True)
         self._check_count(in_the_way, known)
         if not in_the_way:
-            return "another process was faster"
+            return _InTheWay("another process was faster")
         held: dict[str, list[int]] = {}
         for lease in in_the_way:
             held.setdefault(lease.owner, []).append(lease.shard)
         said = "; ".join(f"{owner} has {format_ids(shards)}" for owner, shards in held.items())
-        return f"{said}, until {'it ends' if len(held) == 1 else 'they end'}"
+        return _InTheWay(f"{said}, until {'it ends' if len(held) == 1 else 'they end'}")
 
     def _check_count(self, in_the_way: Sequence[ShardLease], known: dict[str, ShardLease]) -> None:
         """Raises ConfigError if a process lives that counts otherwise. known: what was seen of each owner first; a dead

@@ -80,6 +80,15 @@ def test_secrets_without_a_shape_are_taken_from_the_environment() -> None:
     assert redact(f"login with {secrets[0]}", secrets) == f"login with {REDACTED}"
 
 
+@pytest.mark.parametrize("name", ["DISCORD_TOKEN", "AWS_SESSION_TOKEN", "RAY_AUTH_TOKEN"])
+def test_a_variable_of_a_library_is_a_secret(name: str) -> None:
+    assert secrets_in({name: " canary-word ", "PATH": "/usr/bin"}) == ["canary-word"]
+
+
+def test_rays_token_is_known_by_its_name() -> None:
+    assert redact("RAY_AUTH_TOKEN=0123456789abcdef") == f"RAY_AUTH_TOKEN={REDACTED}"
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_no_token_comes_through_anywhere(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("debug", as_json, secrets=["an unusual secret"])

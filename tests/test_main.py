@@ -18,7 +18,7 @@ import bot.engine.open
 from bot.checkpoints.arrays import Arrays, read_arrays, write_msgpack
 from bot.code_version import code_version
 from bot.collage import read_metadata
-from bot.config import Settings
+from bot.config import STORE_FILE, Settings
 from bot.engine.fake import FakeEngine
 from bot.errors import CheckpointMismatchError, ClusterNotReadyError, ConfigError, DalleBotError
 from bot.fetch.locate import DEMO_FOLDER
@@ -165,6 +165,52 @@ def test_the_words_of_a_database_are_for_the_log_at_debug(call: Call, monkeypatc
     assert "file is not a database" not in call("run").err
     monkeypatch.setenv("DALLE_BOT_LOG__LEVEL", "debug")
     assert "The database damaged says: file is not a database" in call("run").err
+
+
+def served_settings(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """Those that the bot would be run with."""
+    seen: list[Settings] = []
+    monkeypatch.setattr(bot.app, "run", lambda settings, *_: seen.append(settings))
+    return seen
+
+
+TO_SANDBOX = ("run", "--sandbox", "http://127.0.0.1:5")
+OWN, TRIAL = "postgresql+psycopg://bot:a-real-word@db/bot", "postgresql+psycopg://bot:a-trial-word@db/trial"
+
+
+def test_a_trial_leaves_the_real_bots_database_alone(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = served_settings(monkeypatch)
+    monkeypatch.setenv("DALLE_BOT_STORE__URL", OWN)
+    assert call(*TO_SANDBOX).code == 0
+    monkeypatch.setenv("DALLE_BOT_SANDBOX_STORE_URL", TRIAL)
+    assert call(*TO_SANDBOX).code == 0
+    assert call("run").code == 0
+    data = seen[0].data_dir
+    assert [each.store_url for each in seen] == [f"sqlite+aiosqlite:///{data / STORE_FILE}", TRIAL, OWN]
+    assert data.name == "sandbox"
+
+
+def test_nor_can_it_be_given_to_a_trial(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = served_settings(monkeypatch)
+    Path("config.toml").write_text(f"[store]\nurl = '{OWN}'\n", encoding="utf-8")
+    monkeypatch.setenv("DALLE_BOT_SANDBOX_STORE_URL", OWN)
+    outcome = call(*TO_SANDBOX)
+    assert outcome.code == 2
+    assert "DALLE_BOT_SANDBOX_STORE_URL names the database of the bot itself: make an empty one" in outcome.err
+    assert "a-real-word" not in outcome.err
+    assert seen == []
+
+
+def test_a_trial_of_several_processes_needs_a_database_for_them(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = served_settings(monkeypatch)
+    monkeypatch.setenv("DALLE_BOT_SHARDING__COUNT", "2")
+    monkeypatch.setenv("DALLE_BOT_SHARDING__IDS", "0")
+    outcome = call(*TO_SANDBOX)
+    assert outcome.code == 2
+    assert "for which DALLE_BOT_SANDBOX_STORE_URL must name PostgreSQL." in outcome.err
+    monkeypatch.setenv("DALLE_BOT_SANDBOX_STORE_URL", TRIAL)
+    assert call(*TO_SANDBOX).code == 0
+    assert [each.store_url for each in seen] == [TRIAL]
 
 
 def test_ctrl_c(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from bot.config import (
     TelemetrySettings,
 )
 from bot.engine.fake import FakeEngine, Gate
-from bot.errors import ConfigError
+from bot.errors import ConfigError, DalleBotError
 from bot.executor.base import EngineState
 from bot.moderation.cases import CaseKind
 from bot.observing import Telemetry, telemetry_of
@@ -249,9 +249,37 @@ async def test_a_taken_port_is_named_with_what_to_do(open_stage: OpenStage, sett
         port = taken.getsockname()[1]
         served = settings.model_copy(update={"telemetry": TelemetrySettings(enabled=True, port=port)})
         async with open_stage() as stage:
-            with pytest.raises(ConfigError, match=rf"127\.0\.0\.1:{port} can't be listened on .*telemetry\.port"):
+            with pytest.raises(
+                DalleBotError, match=rf"127\.0\.0\.1:{port} can't be listened on .*telemetry\.port"
+            ) as caught:
                 async with probing(stage, served):
                     pass
+    assert not isinstance(caught.value, ConfigError), "a supervisor tries again"
+
+
+async def test_a_port_that_a_predecessor_still_has_is_waited_for(settings: Settings) -> None:
+    taken = socket.create_server(("127.0.0.1", 0))
+    with taken:
+        port = taken.getsockname()[1]
+        served = settings.model_copy(update={"telemetry": TelemetrySettings(enabled=True, port=port)})
+        opening = telemetry_of(served, Metrics(), wait_s=TIMEOUT_S)
+        waiting = asyncio.create_task(opening.__aenter__())
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+    seen = await asyncio.wait_for(waiting, TIMEOUT_S)
+    try:
+        assert seen.address == f"http://127.0.0.1:{port}"
+        assert (await Probe(seen.address).verdict("/healthz"))[0] == 200
+    finally:
+        await opening.__aexit__(None, None, None)
+
+
+async def test_a_host_that_is_not_here_is_a_wrong_setting(settings: Settings) -> None:
+    # 192.0.2.0/24 is nobody's.
+    served = settings.model_copy(update={"telemetry": TelemetrySettings(enabled=True, host="192.0.2.1", port=0)})
+    with pytest.raises(ConfigError, match=r"192\.0\.2\.1:0 can't be listened on .*put right telemetry\.host"):
+        async with telemetry_of(served, Metrics(), wait_s=TIMEOUT_S):
+            pass
 
 
 async def test_nothing_is_served_unless_it_is_wanted(open_stage: OpenStage, settings: Settings) -> None:

@@ -29,6 +29,7 @@ CANARIES = {
     "HF_TOKEN": "canary-of-the-hub-0123456789",
     "AWS_SECRET_ACCESS_KEY": "canary/of/the+bucket/0123456789abcdefghi",
     "WANDB_API_KEY": "canary0of0the0artifact0store000000000000",
+    "RAY_AUTH_TOKEN": "canary0of0the0cluster0000000000000000000",
     "DALLE_BOT_STORE__URL": f"postgresql+psycopg://bot:{PASSWORD}@127.0.0.1:1/bot?sslpassword=canary-of-a-key",
 }
 SECRETS = [*(CANARIES[name] for name in list(CANARIES)[:-1]), PASSWORD, "canary/pass word", "canary-of-a-key"]

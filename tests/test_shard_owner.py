@@ -117,8 +117,9 @@ async def test_whoever_waits_for_several_processes_names_what_each_has(caplog: p
 
 async def test_a_database_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     leases = Leases(error=StoreError("The database is away."))
+    told: list[bool] = []
     async with asyncio.timeout(TIMEOUT_S):
-        waiting = asyncio.create_task(owner_of(leases).__aenter__())
+        waiting = asyncio.create_task(owner_of(leases, stands_by=told.append).__aenter__())
         for error in (leases.error, TimeoutError()):
             leases.error, seen = error, leases.num_looks
             await eventually(lambda seen=seen: leases.num_looks > seen + 2)  # type: ignore[misc]
@@ -131,6 +132,21 @@ async def test_a_database_that_is_away_is_waited_for(caplog: pytest.LogCaptureFi
         "waiting for the shards 0-1 of 4: The database is away.",
         "waiting for the shards 0-1 of 4: the database did not answer in time",
     ]
+    assert told == [False, False, False], "no other process has them"
+
+
+async def test_a_standby_whose_database_goes_away_is_none_meanwhile() -> None:
+    leases, told = Leases(), list[bool]()
+    leases.give("another", SHARDS)
+    async with asyncio.timeout(TIMEOUT_S):
+        waiting = asyncio.create_task(owner_of(leases, stands_by=told.append).__aenter__())
+        for error in (None, StoreError("The database is away."), None):
+            leases.error, seen = error, leases.num_looks
+            await eventually(lambda seen=seen: leases.num_looks > seen + 2)  # type: ignore[misc]
+        leases.now += timedelta(seconds=LEASE_S)
+        owner = await waiting
+    assert told == [True, False, True, False]
+    await owner.__aexit__(None, None, None)
 
 
 async def test_whoever_waits_can_be_stopped() -> None:

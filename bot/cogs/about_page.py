@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot import __version__
+from bot.code_version import code_version
 from bot.executor.base import EngineState, ExecutorStatus
 from bot.language import Language, Text
 from bot.message_text import escape
@@ -24,7 +24,7 @@ def about_text(standing: Standing, language: Language) -> str:
     status = standing.status
     return "\n".join(
         [
-            language.text("**dalle-bot {version}** draws pictures of what people describe.", version=__version__),
+            language.text("**dalle-bot {version}** draws pictures of what people describe.", version=code_version()),
             language.tell(_model_text(status)),
             language.text(
                 "Everybody's jobs: {queued} waiting, {running} being drawn.",

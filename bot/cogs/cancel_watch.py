@@ -28,6 +28,7 @@ class CancelWatch:
         self._store = store
         self._deliveries = deliveries
         self._is_unread = False
+        self._refused: set[str] = set()
         self._loop = BackgroundLoop("what other processes have cancelled", self.look, interval_s=INTERVAL_S)
 
     def start(self) -> None:
@@ -39,7 +40,7 @@ class CancelWatch:
         await self._loop.aclose()
 
     async def look(self) -> None:
-        """Once. What the store or the executor refuses is tried again the next time."""
+        """Once. What the store or the executor refuses is tried again the next time, and told once."""
         followed = self._deliveries.followed
         if not followed:
             return
@@ -53,9 +54,14 @@ class CancelWatch:
             self._is_unread = True
             return
         self._is_unread = False
+        self._refused &= cancelled.keys()
         for job_id, sentence in cancelled.items():
-            _log.info("job %s was cancelled by another process", job_id, extra={"job_id": job_id})
+            is_new = job_id not in self._refused
+            if is_new:
+                _log.info("job %s was cancelled by another process", job_id, extra={"job_id": job_id})
             try:
                 await self._deliveries.cancelled_elsewhere(job_id, sentence)
             except Exception:
-                _log.exception("job %s could not be ended, which is tried again", job_id, extra={"job_id": job_id})
+                self._refused.add(job_id)
+                if is_new:
+                    _log.exception("job %s could not be ended, which is tried again", job_id, extra={"job_id": job_id})

@@ -9,6 +9,7 @@ may cancel its job there.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Final
@@ -33,6 +34,9 @@ from bot.render import Rendered, cancelled_text, render_failure, render_interrup
 from bot.store import JobState, JobStore
 
 EDIT_INTERVAL_S: Final = 3.0
+LAST_QUESTION_TIMEOUT_S: Final = 2.0  # twice, within the time that closing has
+
+_log = logging.getLogger(__name__)
 
 
 class Deliveries(JobsUnderWay):
@@ -198,8 +202,8 @@ class Deliveries(JobsUnderWay):
         await self.words.show(job.message, render_failure(job.request.prompt, sentence))
 
     async def _interrupt(self, job: AcceptedJob, recorder: JobRecorder) -> None:
-        """Says that the job goes on after the next start, unless another process has cancelled it. A message that the
-        store doesn't know keeps its controls, by which that start finds it."""
+        """Says that the job goes on after the next start, unless another process has cancelled it or it is reviewed. A
+        message that the store doesn't know keeps its controls, by which that start finds it."""
         if await self._is_to_go_on(recorder):
             await job.message.show(render_interrupted(job.request.prompt, language=job.language))
             # Whoever cancelled it meanwhile may have said so before this edit.
@@ -208,9 +212,14 @@ class Deliveries(JobsUnderWay):
             await self._end_cancelled_elsewhere(job, recorder.cancellation)
 
     async def _is_to_go_on(self, recorder: JobRecorder) -> bool:
-        """Whether the store has the job as it is here, and as no other process has cancelled it."""
-        is_known = await recorder.catch_up() and (not self._is_shared or await recorder.ask_for_cancellation())
-        return is_known and recorder.cancellation is None
+        """Whether the store has the job as it is here, as no other process has cancelled it and nobody reviews it."""
+        try:
+            async with asyncio.timeout(LAST_QUESTION_TIMEOUT_S):
+                is_known = await recorder.catch_up() and (not self._is_shared or await recorder.ask_for_cancellation())
+        except TimeoutError:
+            _log.warning("what the store has of job %s could not be found out in time", recorder.job_id)
+            return False
+        return is_known and recorder.cancellation is None and recorder.state is not JobState.IN_REVIEW
 
     def _follower(self, job: AcceptedJob, entry: UnderWay, recorder: JobRecorder) -> Follower:
         def tell(standing: Standing) -> None:

@@ -89,6 +89,11 @@ class JobRecorder:
         """What is to be said of it; None for a job that no other process has cancelled, as far as this one knows."""
         return self._cancellation
 
+    @property
+    def state(self) -> JobState | None:
+        """In which the store has the job once it has caught up; None if nobody knows."""
+        return self._state
+
     def check(self, *, is_stored: bool = False) -> None:
         """Raises JobCancelledError if another process has cancelled the job. is_stored: the store must know of every
         move; ExecutorClosedError if the bot closes before that."""

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 import discord
 
@@ -100,19 +100,24 @@ class Reviewing:
                 self._begin(self.follow(withdrawn))
                 said_already = decided_text(withdrawn)
                 raise JobEndedError(said_already)
+            await self._refuse_decided(guild_id, number)
         if known.decision is None and (outcome_of(decision).is_struck or outcome_of(decision).is_banned):
             await interaction.response.defer()
             await self._sanctions.check(interaction, known)
         case = await self._decide_in_time(guild_id, number, decision, by=interaction.user.id)
         if case is None:
-            known = await self._known(guild_id, number)
-            assert known is not None
-            self._begin(self._board.update(known))
-            said_already = decided_text(known)
-            raise JobEndedError(said_already)
+            await self._refuse_decided(guild_id, number)
         if not interaction.response.is_done():
             await interaction.response.defer()
         self._begin(self.follow(case, interaction))
+
+    async def _refuse_decided(self, guild_id: int, number: int) -> NoReturn:
+        """Raises JobEndedError, which says who was faster, and StoreError."""
+        known = await self._known(guild_id, number)
+        assert known is not None
+        self._begin(self._board.update(known))
+        said_already = decided_text(known)
+        raise JobEndedError(said_already)
 
     async def _decide_in_time(
         self, guild_id: int, number: int, decision: Decision, *, by: int | None

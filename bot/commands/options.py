@@ -26,17 +26,18 @@ Model = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
-def read_settings(config: Path | None, model: str | None) -> "Settings":
+def read_settings(config: Path | None, model: str | None, *, is_trial: bool = False) -> "Settings":
     """The settings of a command, with the log set up as they say. Raises ConfigError.
 
-    model: instead of the whole model of the file, with the VQGAN and CLIP that belong to it.
+    model: instead of the whole model of the file, with the VQGAN and CLIP that belong to it. is_trial: as for
+    load_settings.
     """
     from bot.config_loading import load_settings
     from bot.log import configure_logging, log_crashes, secrets_in
 
     if config is None and DEFAULT_CONFIG.is_file():
         config = DEFAULT_CONFIG
-    settings = load_settings(config)
+    settings = load_settings(config, is_trial=is_trial)
     if model is not None:
         others = dict.fromkeys(("revision", "vqgan", "vqgan_revision", "clip", "clip_revision"))
         chosen = settings.model.model_copy(update={**others, "name": model})

@@ -1,6 +1,5 @@
 """`dalle-bot run`."""
 
-import os
 from typing import Annotated
 
 import typer
@@ -14,11 +13,14 @@ def run(
     model: Model = None,
     sandbox: Annotated[
         str | None,
-        typer.Option(help="Run on the sandbox there, which `dalle-bot sandbox --empty` opened.", metavar="URL"),
+        typer.Option(
+            help="Run on the sandbox there, which `dalle-bot sandbox --empty` opened; store.url doesn't count then.",
+            metavar="URL",
+        ),
     ] = None,
 ) -> None:
     """Run the bot on Discord. The token comes from DISCORD_TOKEN or the settings file."""
-    settings = read_settings(config, model)
+    settings = read_settings(config, model, is_trial=sandbox is not None)
     from bot.app import run as serve
 
     start_up = StartUp()
@@ -28,5 +30,5 @@ def run(
         return
     from bot.sandbox.hall import visited
 
-    with visited(settings, sandbox, os.environ) as there:
+    with visited(settings, sandbox) as there:
         serve(there, factory, start_up)

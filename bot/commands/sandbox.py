@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from bot.commands.options import Config, Json, Model, engine_factory, read_settings
+from bot.config import TRIAL_STORE_VARIABLE
 from bot.errors import ConfigError
 from bot.startup import StartUp
 
@@ -19,6 +20,8 @@ _ITS_OWN: Final = (
     "store.url and sharding.ids don't count here: the bot in the sandbox has a database of its own and all shards. Try "
     "several processes with `dalle-bot sandbox --empty`."
 )
+
+_TO_RUN: Final = f"To run a bot here, on a database of its own or an empty one that {TRIAL_STORE_VARIABLE} names:"
 
 
 def sandbox(
@@ -67,7 +70,7 @@ def sandbox(
             asyncio.run(
                 keep_open(
                     on_event=on_event,
-                    on_open=lambda opened: _say(console, f"To run a bot here: {run_line(opened)}"),
+                    on_open=lambda opened: _say(console, f"{_TO_RUN} {run_line(opened)}"),
                     on_bot=lambda: _say(console, "A bot has come. Type lines such as  /imagine prompt:a red circle"),
                     out=out,
                     page=page,

@@ -9,6 +9,10 @@ class SandboxError(DalleBotError):
     """The sandbox could not be started, reached, or brought into the state that was waited for."""
 
 
+class NoClientError(SandboxError):
+    """Nobody has come to the sandbox yet, or not all the way: it may still happen."""
+
+
 class LineError(ConfigError):
     """A line for the player can't be played: its grammar, its command or its target is wrong."""
 

@@ -5,23 +5,20 @@ with `dalle-bot run --sandbox`. Called by the command line.
 import asyncio
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
 from urllib.parse import urlsplit
 
-from bot.config import ENV_PREFIX, TOKEN_VARIABLE, Settings
+from bot.config import TOKEN_VARIABLE, Settings
 from bot.errors import ConfigError
 from bot.sandbox.album import make_folder
-from bot.sandbox.errors import SandboxError
+from bot.sandbox.errors import NoClientError
 from bot.sandbox.performance import Performance
 from bot.sandbox.play import CONNECT_TIMEOUT_S
 from bot.sandbox.pointing import discord_at
 from bot.sandbox.sandbox import Sandbox
 from bot.sandbox.transcript import Event
-
-STORE_VARIABLE: Final = f"{ENV_PREFIX}STORE__URL"
 
 
 async def keep_open(
@@ -44,7 +41,7 @@ async def keep_open(
         on_open(sandbox)
         async with Performance.begin(sandbox, on_event, page) as performance:
             while True:
-                with suppress(SandboxError):
+                with suppress(NoClientError):
                     await sandbox.wait_until_connected(CONNECT_TIMEOUT_S)
                     break
             on_bot()
@@ -62,20 +59,13 @@ def run_line(sandbox: Sandbox) -> str:
 
 
 @contextmanager
-def visited(settings: Settings, address: str, environment: Mapping[str, str]) -> Iterator[Settings]:
-    """Inside, clients in this process talk to the sandbox at `address`; with these settings, but for the servers that
-    they name and the folder of a real bot.
-
-    Raises ConfigError for an address that isn't on this machine, and for a database that only a file names: it may be
-    a real bot's, whose jobs have no business in a pretended Discord. environment: of the process.
+def visited(settings: Settings, address: str) -> Iterator[Settings]:
+    """Inside, clients in this process talk to the sandbox at `address`; with these settings of a trial, but for the
+    servers that they name and the folder of a real bot. Raises ConfigError for an address that isn't on this machine.
     """
     where = urlsplit(address)
     if where.scheme != "http" or where.hostname != "127.0.0.1" or where.path.strip("/"):
         raise ConfigError(f"--sandbox is {address}: expected what `dalle-bot sandbox --empty` prints, on this machine.")
-    if settings.store.url is not None and STORE_VARIABLE not in environment:
-        raise ConfigError(
-            f"store.url may name a real bot's database: with --sandbox put that of the trial into {STORE_VARIABLE}."
-        )
     elsewhere = {"dev_guild_id": None, "allowed_guilds": None}
     here = {"data_dir": settings.data_dir / "sandbox", "discord": settings.discord.model_copy(update=elsewhere)}
     with discord_at(address.rstrip("/")):

@@ -19,7 +19,7 @@ import aiohttp
 
 from bot.errors import ConfigError
 from bot.sandbox.control import ControlClient
-from bot.sandbox.errors import SandboxError
+from bot.sandbox.errors import NoClientError, SandboxError
 from bot.sandbox.finality import Patience
 from bot.sandbox.hosting import Handshake, serve
 from bot.sandbox.pointing import discord_at
@@ -99,12 +99,13 @@ class Sandbox:
             yield
 
     async def wait_until_connected(self, timeout_s: float = 30.0) -> None:
-        """Returns once a client is identified and has registered commands. Raises SandboxError after `timeout_s`."""
+        """Returns once a client is identified and has registered commands. Raises NoClientError after `timeout_s`, and
+        SandboxError if the stand-in does not answer."""
         state = await self._control.connected(timeout_s)
         if not state["identified"]:
-            raise SandboxError(f"No client connected to the sandbox within {timeout_s:g} s: look at the client's log.")
+            raise NoClientError(f"No client connected to the sandbox within {timeout_s:g} s: look at the client's log.")
         if not state["registered"]:
-            raise SandboxError(f"The client registered no commands with the sandbox within {timeout_s:g} s.")
+            raise NoClientError(f"The client registered no commands with the sandbox within {timeout_s:g} s.")
 
     async def play(self, line: str, timeout_s: float = 60.0, player: str = "main") -> list[Event]:
         """Plays a line and returns all that was seen. Raises LineError if it can't be played.

@@ -17,6 +17,7 @@ from prometheus_client import (
 )
 
 from bot import __version__
+from bot.code_version import sources_digest
 
 INTERACTION_KINDS: Final = ("command", "component", "form", "suggestion")
 DISCORD_ERRORS: Final = (
@@ -60,7 +61,8 @@ class Metrics:
         disable_created_metrics()
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        Info(f"{_PREFIX}_build", "The bot's version.", registry=self.registry).info({"version": __version__})
+        build = Info(f"{_PREFIX}_build", "The bot's version, and a digest of its sources.", registry=self.registry)
+        build.info({"version": __version__, "sources": sources_digest()})
 
         self.queue_jobs = self._gauge("queue_jobs", "Jobs that wait for slots.")
         self.queue_max_jobs = self._gauge("queue_max_jobs", "Waiting and running jobs that are accepted at most.")

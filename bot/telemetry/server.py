@@ -5,6 +5,7 @@ and it reads what belongs to the loop without locks. Metrics are put into words 
 """
 
 import asyncio
+import errno
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,12 +14,13 @@ from typing import Final
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
-from bot.errors import ConfigError
+from bot.errors import ConfigError, DalleBotError
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.verdict import Verdict
 
 ANSWER_TIMEOUT_S: Final = 5.0
 MAX_REQUEST_BYTES: Final = 4096
+POLL_S: Final = 0.2
 
 _log = logging.getLogger(__name__)
 
@@ -69,19 +71,39 @@ def _answer(verdict: Verdict) -> web.Response:
     return web.json_response(verdict.to_json(), status=200 if verdict.is_ok else 503)
 
 
+async def _listen(runner: web.AppRunner, host: str, port: int, wait_s: float) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + wait_s
+    while True:
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+            return
+        except OSError as error:
+            await site.stop()
+            refusal = f"telemetry: {host}:{port} can't be listened on ({error.strerror})"
+            if error.errno != errno.EADDRINUSE:
+                raise ConfigError(
+                    f"{refusal}: put right telemetry.host and telemetry.port, or set telemetry.enabled = false."
+                ) from error
+            if loop.time() >= end:
+                raise DalleBotError(
+                    f"{refusal}: end what listens there, choose another telemetry.port, or set telemetry.enabled = "
+                    "false."
+                ) from error
+        await asyncio.sleep(POLL_S)
+
+
 @asynccontextmanager
-async def serving(routes: TelemetryRoutes, host: str, port: int) -> AsyncIterator[str]:
-    """Serves inside the block; gives the address. port: 0 for any free one. Raises ConfigError if it can't listen."""
+async def serving(routes: TelemetryRoutes, host: str, port: int, *, wait_s: float = 0.0) -> AsyncIterator[str]:
+    """Serves inside the block; gives the address. port: 0 for any free one. wait_s: for whoever has the port.
+
+    Raises DalleBotError if somebody has it still, ConfigError if it can't listen there at all.
+    """
     runner = web.AppRunner(routes.app(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise ConfigError(
-                f"telemetry: {host}:{port} can't be listened on ({error.strerror}): choose another telemetry.port, or "
-                "set telemetry.enabled = false."
-            ) from error
+        await _listen(runner, host, port, wait_s)
         bound_host, bound_port, *_ = runner.addresses[0]
         address = f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}"
         _log.info("metrics are at %s/metrics, probes at /healthz and /readyz", address)

@@ -22,7 +22,7 @@ from bot.requests import GenerationRequest
 from bot.shards import Shards
 from bot.store import AuditStore, JobRecord, JobState, JobStore
 from tests.cogs.desk import Desk, open_desk, refusal
-from tests.conftest import eventually
+from tests.conftest import TIMEOUT_S, eventually
 
 CANCELLED = "**a red circle**\nCancelled by <@7>."
 DELAYED = "**a red circle**\nThe pictures are drawn, and come as soon as the bot's database answers again."
@@ -214,6 +214,52 @@ async def test_where_the_store_does_not_answer_a_process_that_closes_leaves_the_
         assert processes.drawing.recorded.contents == []
 
 
+async def test_a_store_that_hangs_does_not_keep_a_process_that_closes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bot.cogs.delivery.LAST_QUESTION_TIMEOUT_S", 0.05)
+    async with two_processes(tmp_path) as processes:
+        request = await processes.begin()
+
+        async def hang(*_: object) -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(JobStore, "cancelled", hang)
+        await processes.drawing.deliveries.aclose()
+        assert processes.drawing.recorded.contents == []
+    assert f"what the store has of job {request.job_id} could not be found out in time" in caplog.text
+
+
+async def test_a_job_that_moderators_have_does_not_go_on_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store refuses the move until the bot closes, and takes it then."""
+    check = MagicMock(spec=PictureCheck, check=AsyncMock(return_value=Held({"hits": []})))
+    check.open = AsyncMock(return_value=MagicMock(number=5))
+    async with two_processes(tmp_path, check=check, record_pauses_s=(TIMEOUT_S,)) as processes:
+        deliveries, recorded = processes.drawing.deliveries, processes.drawing.recorded
+        request = await processes.begin()
+        move, refused = JobStore._move, asyncio.Event()
+
+        async def refusing(store: JobStore, job_id: str, to: JobState, *rest: Any, **more: Any) -> JobRecord:
+            # Once more after the wait has ended, and then no more.
+            if to is JobState.IN_REVIEW and num_refused[0] < 2:
+                num_refused[0] += 1
+                refused.set()
+                raise StoreError("It can't be reached.")
+            return await move(store, job_id, to, *rest, **more)
+
+        num_refused = [0]
+        monkeypatch.setattr(JobStore, "_move", refusing)
+        processes.gate.open()
+        await refused.wait()
+        await eventually(lambda: recorded.contents == [DELAYED])
+        await deliveries.aclose()
+        assert num_refused == [2]
+        await processes.drawing.wait_for(request, JobState.IN_REVIEW)
+        assert recorded.contents == [DELAYED]
+
+
 async def test_an_executor_that_does_not_cancel_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -240,6 +286,18 @@ async def test_an_executor_that_does_not_cancel_is_asked_again(
         await processes.end(drawn)
         assert executor.status.num_running == 0
         assert processes.drawing.recorded.contents == [CANCELLED, CANCELLED]
+
+
+async def test_an_executor_that_refuses_is_told_once_for_each_job(caplog: pytest.LogCaptureFixture) -> None:
+    jobs = ["0" * 12, "1" * 12]
+    store = MagicMock(spec=JobStore, cancelled=AsyncMock(return_value=dict.fromkeys(jobs)))
+    deliveries = MagicMock(spec=Deliveries, followed=jobs)
+    deliveries.cancelled_elsewhere.side_effect = ConnectionError("It can't be reached.")
+    watch = CancelWatch(store, deliveries)
+    for _ in range(3):
+        await watch.look()
+    assert deliveries.cancelled_elsewhere.await_count == 6
+    assert [caplog.text.count(f"job {job} could not be ended") for job in jobs] == [1, 1]
 
 
 async def test_a_store_that_does_not_answer_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,7 +3,7 @@
 import discord
 import pytest
 
-from bot import __version__
+from bot.code_version import code_version
 from bot.cogs.permissions import invite_link
 from bot.config import DiscordSettings, Settings
 from tests.conftest import OpenStage, Stage, eventually
@@ -54,7 +54,7 @@ async def test_about(open_stage: OpenStage, settings: Settings) -> None:
         assert invite_link(stage.app.bot.application_id) in row
     assert answer.is_ephemeral
     assert answer.text == (
-        f"dalle-bot {__version__} draws pictures of what people describe.\n"
+        f"dalle-bot {code_version()} draws pictures of what people describe.\n"
         "Model: fake, 8 x 8 pixels.\n"
         "Everybody's jobs: 0 waiting, 0 being drawn.\n"
         "Running for less than a minute, in 1 server.\n"

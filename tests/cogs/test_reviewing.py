@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
@@ -17,7 +17,7 @@ from bot.cogs.review_board import ReviewBoard
 from bot.cogs.reviewing import BATCH_CASES, Reviewing
 from bot.config import ModerationSettings, Settings
 from bot.engine.fake import FakeEngine
-from bot.errors import StoreError
+from bot.errors import JobEndedError, StoreError
 from bot.image_rule import ImageAction, ImageRule
 from bot.moderation.cases import CaseKind, Decision
 from bot.moderation.likeness import PictureHash
@@ -35,9 +35,11 @@ from bot.store import (
     SanctionRecord,
     Store,
 )
+from bot.views.custom_id import Action, CustomId
 from tests.cogs.test_privacy import unpacked, until_told
 from tests.cogs.test_sweeping import circle
-from tests.conftest import TIMEOUT_S, OpenStage, Stage, eventually
+from tests.conftest import ACK_LIMIT_S, TIMEOUT_S, Limits, OpenStage, Stage, eventually
+from tests.faults.allowances import allowances
 from tests.sandbox_guild import guild_of
 from tests.store.samples import run_sql, url_of
 
@@ -403,6 +405,41 @@ async def test_a_guild_without_a_channel_keeps_no_other_from_its_turn(tmp_path: 
         appeals, sanctions = MagicMock(spec=AppealBoard), MagicMock(spec=CaseSanctions)
         await Reviewing(store, board=board, appeals=appeals, followers={}, sanctions=sanctions).look()
         assert tried == [1, 2]
+
+
+async def test_a_button_of_a_job_that_has_ended_may_be_slow_and_answers_in_time(limits: Limits) -> None:
+    """Somebody else withdraws the case between two of its questions, so that it asks as often as it ever does."""
+    held = CaseRecord(
+        guild_id=1,
+        kind=CaseKind.HELD_PROMPT,
+        job_id="0" * 12,
+        user_id=2,
+        number=5,
+        opened_at=datetime(2026, 1, 1, tzinfo=UTC),
+        decision=None,
+        decided_by=None,
+        decided_at=None,
+        channel_id=3,
+        message_id=4,
+    )
+    withdrawn = replace(held, decision=Decision.WITHDRAWN, decided_at=held.opened_at)
+    store, board = MagicMock(spec=Store), MagicMock(spec=ReviewBoard)
+    store.cases.get = AsyncMock(side_effect=[held, withdrawn])
+    store.cases.decide = AsyncMock(return_value=None)
+    store.jobs.get = AsyncMock(return_value=None)
+    reviewing = Reviewing(
+        store, board=board, appeals=MagicMock(spec=AppealBoard), followers={}, sanctions=MagicMock(spec=CaseSanctions)
+    )
+    pressed = CustomId(Action.CASE, held.job_id, "5.approve")
+    interaction = MagicMock(guild_id=1)
+    with limits.as_users_have_them(), allowances() as allowed_s:
+        pressing = asyncio.create_task(reviewing.press(interaction, pressed), name="discord-ui-button")
+        with pytest.raises(JobEndedError, match="Nothing to decide any more"):
+            await pressing
+    assert interaction.response.defer.call_count == 0
+    assert [seconds < ACK_LIMIT_S for seconds in allowed_s] == [True], allowed_s
+    await reviewing.aclose()
+    board.update.assert_awaited_once_with(withdrawn)
 
 
 async def test_a_message_that_is_deleted_by_hand_is_posted_anew(open_stage: OpenStage) -> None:

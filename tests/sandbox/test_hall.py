@@ -5,15 +5,16 @@ import io
 import shlex
 import sys
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
-from pydantic import SecretStr
 
 from bot.app import open_app, serving
-from bot.config import DiscordSettings, Settings, StoreSettings
+from bot.config import DiscordSettings, Settings
 from bot.engine.fake import FakeEngine
 from bot.errors import ConfigError
 from bot.sandbox import Event, EventKind, Sandbox
+from bot.sandbox.errors import NoClientError, SandboxError
 from bot.sandbox.hall import keep_open, run_line, visited
 from tests.conftest import TIMEOUT_S
 
@@ -29,7 +30,7 @@ async def test_a_bot_that_comes_to_an_empty_sandbox_is_played_with(
     sandbox = await asyncio.wait_for(opened, TIMEOUT_S)
     assert not came.is_set()
     only_elsewhere = settings.model_copy(update={"discord": DiscordSettings(allowed_guilds=(81384788765712384,))})
-    with visited(only_elsewhere, sandbox.address, {}) as there:
+    with visited(only_elsewhere, sandbox.address) as there:
         async with open_app(there, FakeEngine) as app, serving(app, sandbox.token):
             await asyncio.wait_for(hall, TIMEOUT_S)
     assert came.is_set()
@@ -52,17 +53,15 @@ def test_the_line_that_runs_a_bot_there(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_token_goes_to_no_other_machine(settings: Settings, address: str) -> None:
     with (
         pytest.raises(ConfigError, match="expected what `dalle-bot sandbox --empty` prints"),
-        visited(settings, address, {}),
+        visited(settings, address),
     ):
         pass
 
 
-def test_a_database_that_a_file_names_may_be_a_real_bots(settings: Settings) -> None:
-    url = "postgresql+psycopg://bot:a-secret-word@db/bot"
-    named = settings.model_copy(update={"store": StoreSettings(url=SecretStr(url))})
-    address = "http://127.0.0.1:5"
-    with pytest.raises(ConfigError, match="into DALLE_BOT_STORE__URL") as caught, visited(named, address, {}):
-        pass
-    assert "a-secret-word" not in str(caught.value)
-    with visited(named, address, {"DALLE_BOT_STORE__URL": url}) as there:
-        assert there.store_url == url
+async def test_an_empty_sandbox_that_has_ended_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [NoClientError("Nobody came."), SandboxError("The sandbox does not answer.")]
+    monkeypatch.setattr(Sandbox, "wait_until_connected", AsyncMock(side_effect=[*answers, None]))
+    with pytest.raises(SandboxError, match="does not answer"):
+        await asyncio.wait_for(
+            keep_open(on_event=lambda _: None, on_open=lambda _: None, on_bot=lambda: None), TIMEOUT_S
+        )

@@ -129,7 +129,11 @@ def test_a_standby_is_no_bot_without_a_gateway() -> None:
     parsed = promql_parser.parse(rule["expr"])
     assert isinstance(parsed, promql_parser.BinaryExpr)
     assert str(parsed.op) == "unless"
-    assert "dalle_bot_standby == 1" in rule["expr"]
+    assert {selector.name for selector in selectors(str(parsed.lhs))} == {
+        "dalle_bot_gateway_shards",
+        "dalle_bot_gateway_shards_connected",
+    }
+    assert str(parsed.rhs) == str(promql_parser.parse("dalle_bot_standby == 1"))
 
 
 def test_the_readme_explains_every_alert() -> None:
