@@ -19,7 +19,7 @@ from bot.telemetry.metrics import (
 )
 from tests.test_readme import rows, section
 
-LABELS = {"version", "state", "kind", "level", "access", "le"}
+LABELS = {"sources", "version", "state", "kind", "level", "access", "le"}
 
 
 def own(metrics: Metrics) -> Iterable[Metric]:
