@@ -23,7 +23,7 @@ _UNREACHED: Final = re.compile(
 _ENDED: Final = re.compile(r"pip-audit ended with (\d+)")
 _TIMED_OUT: Final = 124  # of `timeout`
 NO_ADVISORIES: Final = (
-    "A mirror may have packages and no advisories: run `.ci/audit --strict` where the public index itself can be reached."
+    "A mirror may have packages and no advisories: run `.ci/audit --strict` where the public index can be reached."
 )
 
 
