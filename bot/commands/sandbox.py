@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,7 +13,6 @@ import typer
 from rich.console import Console
 
 from bot.commands.options import Config, Json, Model, engine_factory, read_settings
-from bot.config import TRIAL_STORE_VARIABLE
 from bot.errors import ConfigError
 from bot.startup import StartUp
 
@@ -21,7 +21,7 @@ _ITS_OWN: Final = (
     "several processes with `dalle-bot sandbox --empty`."
 )
 
-_TO_RUN: Final = f"To run a bot here, on a database of its own or an empty one that {TRIAL_STORE_VARIABLE} names:"
+_TO_RUN: Final = "To run a bot here, on a database of its own or an empty one that {variable} names: {line}"
 
 
 def sandbox(
@@ -64,13 +64,15 @@ def sandbox(
     if empty:
         if say or as_json:
             raise ConfigError("--empty waits for bots and takes lines typed: leave out --say and --json.")
+        from bot.config import TRIAL_STORE_VARIABLE
         from bot.sandbox.hall import keep_open, run_line
 
+        told = partial(_TO_RUN.format, variable=TRIAL_STORE_VARIABLE)
         with termination_interrupts():
             asyncio.run(
                 keep_open(
                     on_event=on_event,
-                    on_open=lambda opened: _say(console, f"{_TO_RUN} {run_line(opened)}"),
+                    on_open=lambda opened: _say(console, told(line=run_line(opened))),
                     on_bot=lambda: _say(console, "A bot has come. Type lines such as  /imagine prompt:a red circle"),
                     out=out,
                     page=page,

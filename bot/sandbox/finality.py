@@ -20,7 +20,7 @@ from bot.sandbox.messages import Message, shown_text
 _CANCEL_LABELS: Final = ("Cancel", "Stop")
 _CANCEL_ID: Final = re.compile(r"\bcancel\b")  # in whatever language its label is
 _AT_WORK: Final = re.compile(r"^(queued|resumed|waiting|loading|drawing|generating)\b", re.IGNORECASE | re.MULTILINE)
-_GOES_ON: Final = re.compile(r"\b(This job goes on|Dieser Auftrag geht weiter)\b")
+_GOES_ON: Final = re.compile(r"\b(This job goes on when|Dieser Auftrag geht weiter, wenn)\b")
 _WAITS_FOR_SOMEBODY: Final = re.compile(r"\b(waiting for review|wartet auf Prüfung)\b", re.IGNORECASE)
 
 
