@@ -14,9 +14,11 @@ from typing import Final
 import aiohttp
 import discord
 
+from bot import __version__
 from bot.c_heap import share_freed_memory
 from bot.catalogues import Languages
 from bot.client import DalleBot
+from bot.code_version import sources_digest
 from bot.cogs.privacy_policy import PrivacyPolicy
 from bot.config import TOKEN_VARIABLE, DiscordSettings, Settings
 from bot.engine.base import Engine
@@ -33,7 +35,7 @@ from bot.observing import telemetry_of
 from bot.pictures import PictureFolder
 from bot.shard_owner import ShardOwner
 from bot.startup import StartUp
-from bot.stopping import drain, first_of, stop_signals
+from bot.stopping import Stop, cut_short, drain, first_of, opened, stop_signals
 from bot.store import Store
 from bot.store.database import parse_url, sqlite_file
 from bot.store.explaining import refuse_folder
@@ -71,14 +73,15 @@ async def open_app(
     engine_factory: Callable[[], Engine],
     start_up: StartUp | None = None,
     *,
-    stop: asyncio.Event | None = None,
+    stop: Stop | None = None,
     metrics: Metrics | None = None,
     stands_by: Callable[[bool], None] = lambda _: None,
 ) -> AsyncIterator[App]:
     """Opens the store (migrated), the executor (loading its engine in the background) and the client (offline yet).
 
     engine_factory: called once, on the executor's thread. start_up: its start, which closing cancels. stop: ends
-    the wait for shards that another process has, with StartCancelledError. stands_by: told when it begins and ends.
+    the wait for other processes, for shards and for a cluster, with StartCancelledError. stands_by: told when that for
+    shards begins and ends.
     Raises StoreError if the database can't be used or another bot uses it, ConfigError if a catalogue, the privacy
     policy or the file of rules is damaged, or a cluster can't be used; ClusterNotReadyError if that may pass by itself.
     """
@@ -93,20 +96,23 @@ async def open_app(
     )
     async with contextlib.AsyncExitStack() as stack:
         metrics, fence, shards = metrics or Metrics(), Fence(), settings.shards
+        metrics.build.info({"version": __version__, "sources": await asyncio.to_thread(sources_digest)})
         url = parse_url(settings.store_url)
         is_shared = settings.sharding.ids is not None and sqlite_file(url) is None
         await asyncio.to_thread(refuse_folder, url, settings.data_dir)
+        stop = stop or Stop()
         if is_shared:
-            await upgrade_alone(url)
-        await stack.enter_async_context(store_in_use(url, is_shared=is_shared))
+            with cut_short(stop):
+                await upgrade_alone(url)
+        await stack.enter_async_context(opened(store_in_use(url, is_shared=is_shared), stop))
         store = await stack.enter_async_context(
             Store.open(settings.store_url, metrics=metrics, shards=shards, pictures=settings.pictures_dir)
         )
-        owner = ShardOwner(store.leases, shards, fence, stop=stop, stands_by=stands_by)
+        owner = ShardOwner(store.leases, shards, fence, stop=stop.asked, stands_by=stands_by)
         if is_shared:
             await stack.enter_async_context(owner)
         executor = await stack.enter_async_context(
-            open_executor(settings, engine_factory, start_up=start_up, metrics=metrics)
+            opened(open_executor(settings, engine_factory, start_up=start_up, metrics=metrics), stop)
         )
         owner.sharing(executor)
         bot = await stack.enter_async_context(
@@ -202,8 +208,8 @@ async def serve(settings: Settings, engine_factory: Callable[[], Engine], start_
     with stop_signals() as stop, contextlib.suppress(StartCancelledError):
         async with (
             # A predecessor that still says goodbye has both its port and its store.
-            telemetry_of(settings, metrics, wait_s=WAIT_S) as seen,
-            open_app(settings, build, start_up, stop=stop.asked, metrics=metrics, stands_by=seen.stands_by) as app,
+            opened(telemetry_of(settings, metrics, wait_s=WAIT_S), stop) as seen,
+            open_app(settings, build, start_up, stop=stop, metrics=metrics, stands_by=seen.stands_by) as app,
             seen.observing(store=app.store, executor=app.executor, bot=app.bot),
             serving(app, token.get_secret_value()) as connection,
         ):

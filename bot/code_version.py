@@ -12,7 +12,6 @@ from bot import __version__
 _DIGITS: Final = 12
 
 
-@cache
 def code_version() -> str:
     """Such as "0.1.0 (3f2a9c1b7d20)": of the files as they are at the first call, so ask early."""
     return f"{__version__} ({sources_digest()})"

@@ -4,22 +4,29 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, TypeVar
 
+from bot.errors import StartCancelledError
 from bot.executor.base import Executor
+
+_T = TypeVar("_T")
+
+_STOPPED: Final = "Stopped before it was open."
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Stop:
-    """asked: set at the first SIGINT or SIGTERM. at_once: at the second. number: the first's; None before."""
+    """asked: set at the first SIGINT or SIGTERM. at_once: at the second. number: the first's; None before. on_asked:
+    called at the first."""
 
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     at_once: asyncio.Event = field(default_factory=asyncio.Event)
     number: signal.Signals | None = None
+    on_asked: Callable[[], object] = lambda: None
 
 
 @contextlib.contextmanager
@@ -44,6 +51,7 @@ def stop_signals() -> Iterator[Stop]:
         else:
             stop.number = number
             stop.asked.set()
+            stop.on_asked()
 
     try:
         for number in signals:
@@ -55,6 +63,35 @@ def stop_signals() -> Iterator[Stop]:
         yield stop
     finally:
         forget()
+
+
+@contextlib.contextmanager
+def cut_short(stop: Stop) -> Iterator[None]:
+    """Inside, the first signal ends what this task awaits, however long that would take; StartCancelledError is raised.
+
+    For what is opened before anybody looks at the signals."""
+    task = asyncio.current_task()
+    assert task is not None
+    if stop.asked.is_set():
+        raise StartCancelledError(_STOPPED)
+    stop.on_asked = task.cancel
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not stop.asked.is_set() or task.uncancel() > 0:
+            raise
+        raise StartCancelledError(_STOPPED) from None
+    finally:
+        stop.on_asked = lambda: None
+
+
+@contextlib.asynccontextmanager
+async def opened(context: contextlib.AbstractAsyncContextManager[_T], stop: Stop) -> AsyncIterator[_T]:
+    """The same, whose opening alone is cut short."""
+    async with contextlib.AsyncExitStack() as stack:
+        with cut_short(stop):
+            value = await stack.enter_async_context(context)
+        yield value
 
 
 async def drain(executor: Executor, drain_s: float, stop: Stop, *ends: asyncio.Task[None]) -> None:

@@ -11,7 +11,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import URL
 
+from bot import __version__
 from bot.app import open_app, run, serve, serving
+from bot.code_version import sources_digest
 from bot.config import DiscordSettings, Settings, ShardingSettings, StoreSettings
 from bot.engine.fake import FakeEngine, Faults, Gate
 from bot.errors import CheckpointNotFoundError, ConfigError, DalleBotError, EngineHungError, StoreError, StoreFaultError
@@ -34,6 +36,12 @@ def test_a_missing_token_is_named_before_anything_opens(settings: Settings) -> N
     with pytest.raises(ConfigError, match=r"DISCORD_TOKEN is not set\. Create an application at https://discord\.com"):
         run(settings, FakeEngine)
     assert not settings.data_dir.exists()
+
+
+async def test_the_metrics_say_which_code_runs(settings: Settings) -> None:
+    async with open_app(settings, FakeEngine) as app:
+        build = {"version": __version__, "sources": sources_digest()}
+        assert app.metrics.registry.get_sample_value("dalle_bot_build_info", build) == 1.0
 
 
 async def test_a_token_that_discord_refuses_is_named_and_not_shown(settings: Settings, sandbox: Sandbox) -> None:

@@ -8,7 +8,7 @@ else as a whole with what there is. Only what its last replica says counts, so n
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Final
@@ -66,6 +66,7 @@ class RemoteExecutor(QueuedExecutor):
         self._look_s = look_s
         self._fleet = Fleet(client)
         self._counts = ReplicaCounts(self._metrics)
+        self._told: set[str] = set()  # replicas that the log has as there
         self._courses: dict[Job, Course] = {}
         self._returning = Returning()
         self._demand_elsewhere = 0.0
@@ -184,15 +185,10 @@ class RemoteExecutor(QueuedExecutor):
         """states: None where nobody could say."""
         if self._is_closed:
             return
-        before = set(self._fleet.states)
         self._fleet.see(states or ())
         self._counts.see(states, asked_s)
-        for state in states or ():
-            if state.id not in before:
-                _log.info("Replica %s draws with %s, %d slots.", state.id, state.model.name, state.load.num_slots)
         if states is not None:
-            for gone in before - set(self._fleet.states):
-                _log.warning("Replica %s is gone.", gone)
+            self._tell_changes({state.id: state for state in states})
         if states:
             self._settle(asked_s)
             self._state = EngineState.READY
@@ -204,6 +200,15 @@ class RemoteExecutor(QueuedExecutor):
         if self._load is not None:
             self._places.observe(self._load)
         self._wake.set()
+
+    def _tell_changes(self, there: Mapping[str, ReplicaState]) -> None:
+        """there: what the newest look that was answered has found."""
+        for replica_id in there.keys() - self._told:
+            state = there[replica_id]
+            _log.info("Replica %s draws with %s, %d slots.", state.id, state.model.name, state.load.num_slots)
+        for replica_id in self._told - there.keys():
+            _log.warning("Replica %s is gone.", replica_id)
+        self._told = set(there)
 
     def _settle(self, asked_s: float) -> None:
         """A look has found some replicas: it tells which of the lost ones have died."""

@@ -8,15 +8,16 @@ pretended Discord, and what was left unfinished there is watched to its end befo
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from bot.app import open_app, serving, telemetry
 from bot.config import Settings, ShardingSettings, StoreSettings
 from bot.engine.base import Engine
-from bot.errors import DalleBotError, ExecutorClosedError
+from bot.errors import DalleBotError, ExecutorClosedError, StartCancelledError
 from bot.executor.base import EngineState, Executor
 from bot.sandbox.album import make_folder
 from bot.sandbox.errors import StoppedError
@@ -80,7 +81,7 @@ async def play(
         for line in lines:
             await online.performance.play(line)
 
-    await _perform(in_turn, settings, engine_factory, start_up, out, page, data_dir, note)
+    await _perform(in_turn, partial(_online, settings, engine_factory, start_up, out, page, data_dir, note))
     return transcript
 
 
@@ -107,28 +108,22 @@ async def stay_up(
             on_ready(online)
         await online.performance.look()
         if not await online.performance.play_typed():
-            await online.connection
+            await asyncio.shield(online.connection)  # stopping needs it still
 
-    await _perform(as_typed, settings, engine_factory, start_up, out, page, data_dir, on_event)
+    await _perform(as_typed, partial(_online, settings, engine_factory, start_up, out, page, data_dir, on_event))
 
 
 async def _perform(
     script: Callable[[Online], Coroutine[Any, Any, None]],
-    settings: Settings,
-    engine_factory: Callable[[], Engine],
-    start_up: StartUp | None,
-    out: Path | None,
-    page: Path | None,
-    data_dir: Path | None,
-    on_event: Callable[[Event], None],
+    bring_online: Callable[[Stop], AbstractAsyncContextManager[Online]],
 ) -> None:
     """Brings the bot online for `script`, which SIGINT or SIGTERM ends; then it stops as `dalle-bot run` does."""
-    with stop_signals() as stop:
-        async with _online(stop, settings, engine_factory, start_up, out, page, data_dir, on_event) as online:
+    with stop_signals() as stop, suppress(StartCancelledError):
+        async with bring_online(stop) as online:
             if not stop.asked.is_set():
                 await _follow(script(online), stop)
             if stop.asked.is_set():
-                drain_s = settings.queue.drain_s
+                drain_s = online.settings.queue.drain_s
                 online.performance.watch_on()
                 online.performance.note(
                     f"stopping: what is being drawn has {drain_s:g} s to end; a second signal ends it at once"
@@ -152,7 +147,6 @@ async def _follow(script: Coroutine[Any, Any, None], stop: Stop) -> None:
 
 @asynccontextmanager
 async def _online(
-    stop: Stop,
     settings: Settings,
     engine_factory: Callable[[], Engine],
     start_up: StartUp | None,
@@ -160,6 +154,7 @@ async def _online(
     page: Path | None,
     data_dir: Path | None,
     on_event: Callable[[Event], None],
+    stop: Stop,
 ) -> AsyncIterator[Online]:
     if out is not None:
         await asyncio.to_thread(make_folder, out)
@@ -188,7 +183,7 @@ async def _online(
         stack.enter_context(sandbox.patch_discord())
         settings = settings.model_copy(update=here)
         performance = await stack.enter_async_context(Performance.begin(sandbox, on_event, page))
-        app = await stack.enter_async_context(open_app(settings, build, start_up))
+        app = await stack.enter_async_context(open_app(settings, build, start_up, stop=stop))
         await stack.enter_async_context(telemetry(app, settings))
         connection = await stack.enter_async_context(serving(app, sandbox.token))
         connected = asyncio.create_task(sandbox.wait_until_connected(CONNECT_TIMEOUT_S))

@@ -18,6 +18,7 @@ from bot.store.restore_mark import refuse_half_restored
 
 ALONE_WAIT_S: Final = 300.0  # somebody else's upgrade may rewrite large tables
 _TIMEOUT_S: Final = 60.0
+_SHARED_LOOKS: Final = 3
 _OLDER_RUN: Final = Refusal(
     "has the schema of an older version, and processes of that one use it.",
     "Stop all of them; then start those of this version.",
@@ -38,7 +39,7 @@ async def upgrade_alone(url: URL, *, wait_s: float = WAIT_S, alone_wait_s: float
     Of several that start together one upgrades, and the others find it done.
     """
     loop = asyncio.get_running_loop()
-    start, is_told = loop.time(), False
+    start, is_told, num_shared = loop.time(), False, 0
     while await asyncio.to_thread(_is_older, url):
         release = await asyncio.to_thread(take, url)
         if release is not None:
@@ -46,14 +47,13 @@ async def upgrade_alone(url: URL, *, wait_s: float = WAIT_S, alone_wait_s: float
             continue
         waited_s = loop.time() - start
         if waited_s >= wait_s:
-            if not await asyncio.to_thread(_is_kept_alone, url):
-                # Or it was upgraded just now, and those that use it are of this version.
-                if await asyncio.to_thread(_is_older, url):
-                    raise _OLDER_RUN.error(describe(url))
-                return
+            num_shared = 0 if await asyncio.to_thread(_is_kept_alone, url) else num_shared + 1
+            # Once may be chance: it was let go, or had a probe of another process, between these two looks.
+            if num_shared >= _SHARED_LOOKS:
+                raise _OLDER_RUN.error(describe(url))
             if waited_s >= alone_wait_s:
                 raise _KEPT_ALONE.error(describe(url))
-            if not is_told:
+            if num_shared == 0 and not is_told:
                 _log.warning("%s", _KEPT_ALONE.error(describe(url)))
                 is_told = True
         await asyncio.sleep(POLL_S)

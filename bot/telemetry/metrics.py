@@ -16,9 +16,6 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from bot import __version__
-from bot.code_version import sources_digest
-
 INTERACTION_KINDS: Final = ("command", "component", "form", "suggestion")
 DISCORD_ERRORS: Final = (
     "bad_request",
@@ -47,7 +44,6 @@ ENGINE_STATES: Final = ("loading", "ready", "failed", "closed")
 LOG_LEVELS: Final = ("warning", "error", "critical")
 
 _PREFIX: Final = "dalle_bot"
-_SOURCES: Final = sources_digest()  # read here, before there is an event loop to block
 _ANSWER_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 5.0)
 _REQUEST_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _JOB_S: Final = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
@@ -62,8 +58,7 @@ class Metrics:
         disable_created_metrics()
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        build = Info(f"{_PREFIX}_build", "The bot's version, and a digest of its sources.", registry=self.registry)
-        build.info({"version": __version__, "sources": _SOURCES})
+        self.build = Info(f"{_PREFIX}_build", "The bot's version, and a digest of its sources.", registry=self.registry)
 
         self.queue_jobs = self._gauge("queue_jobs", "Jobs that wait for slots.")
         self.queue_max_jobs = self._gauge("queue_max_jobs", "Waiting and running jobs that are accepted at most.")

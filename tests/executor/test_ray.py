@@ -113,7 +113,7 @@ async def test_engines_of_another_version_of_this_project_are_named(engines: Eng
     def aged() -> FakeEngine:
         from bot.executor import replica
 
-        replica.code_version = lambda: "0.0.1"  # type: ignore[assignment, attr-defined]
+        replica.code_version = lambda: "0.0.1"  # type: ignore[attr-defined]
         return FakeEngine()
 
     await asyncio.to_thread(engines.deploy, "aged", aged, {})

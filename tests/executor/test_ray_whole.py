@@ -39,13 +39,13 @@ async def test_a_prompt_is_drawn_on_the_cluster_and_delivered(
         said = await sandbox.play("/imagine prompt:a red circle images:4", timeout_s=2 * TIMEOUT_S)
         assert len(said[-1].files) > 0
 
-        def shown(metric: str, **labels: str) -> float:
-            return app.metrics.registry.get_sample_value(f"dalle_bot_{metric}", labels) or 0.0
+        def shown(metric: str, **labels: str) -> float | None:
+            return app.metrics.registry.get_sample_value(f"dalle_bot_{metric}", labels)
 
         await eventually(lambda: shown("job_transitions_total", state="delivered") == 1)
         await eventually(lambda: shown("replicas") == 2)
         # What is drawn elsewhere reaches this bot's metrics.
         image_length = app.executor.status.info.image_length if app.executor.status.info is not None else 0
         await eventually(lambda: shown("engine_tokens_total") == 4 * image_length)
-        assert shown("engine_step_seconds_count") > 0
+        assert (shown("engine_step_seconds_count") or 0) > 0
         assert (shown("fallback"), shown("replicas_lost_total")) == (0, 0)

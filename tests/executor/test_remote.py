@@ -14,7 +14,7 @@ from bot.executor.base import EngineState
 from bot.executor.course import MAX_DEATHS
 from bot.executor.remote import RemoteExecutor
 from bot.executor.replica import Replica
-from bot.executor.replicas import ReplicaLostError, ReplicaState, Sign
+from bot.executor.replicas import ClusterLostError, ReplicaLostError, ReplicaState, Sign
 from bot.executor.scheduler import Alone, Scheduler
 from bot.requests import GenerationRequest, Progress, Started
 from tests.conftest import eventually
@@ -53,6 +53,25 @@ async def test_jobs_go_where_slots_are_free(caplog: pytest.LogCaptureFixture) ->
             assert executor.status.info is not None
             check_result((await read(stream)).result, request, executor.status.info)
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_the_log_tells_of_each_replica_that_comes_or_goes_once_whatever_is_not_answered_meanwhile(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unanswered() -> list[ReplicaState]:
+        raise ClusterLostError("No engine answers.")
+
+    with caplog.at_level(logging.INFO, "bot.executor.remote"):
+        async with near(SLOW, num_replicas=2) as (executor, replicas):
+            await until_seen(executor, 4)
+            with monkeypatch.context() as patch:
+                patch.setattr(replicas, "states", unanswered)
+                await until_seen(executor, 0)
+                del replicas.there["replica 1"]
+            await until_seen(executor, 2)
+    assert caplog.text.count("Replica replica 0 draws with") == 1
+    assert caplog.text.count("Replica replica 1 is gone.") == 1
+    assert "Replica replica 0 is gone." not in caplog.text
 
 
 async def test_a_job_waits_here_while_no_slot_is_free_and_keeps_its_place() -> None:

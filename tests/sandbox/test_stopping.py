@@ -13,7 +13,8 @@ from bot.config import Settings
 from bot.engine.fake import FakeEngine, Gate
 from bot.sandbox import Event, EventKind
 from bot.sandbox.errors import StoppedError
-from bot.sandbox.play import play
+from bot.sandbox.performance import Performance
+from bot.sandbox.play import Online, play, stay_up
 from tests.conftest import TIMEOUT_S
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGTERM")
@@ -82,3 +83,32 @@ async def test_what_a_second_signal_interrupts_is_waited_for_by_the_next_sandbox
     assert "going offline" in left.text
     assert {event.message_id for event in resumed} == {left.message_id}
     assert "1 image for @user" in resumed[-1].text
+
+
+async def test_a_sandbox_without_typed_lines_drains_with_its_connection(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was_connected: list[bool] = []
+
+    async def drain(_: object, __: float, ___: object, connection: asyncio.Task[None]) -> None:
+        was_connected.append(not connection.done())
+
+    async def nothing(_: Performance) -> bool:
+        return False
+
+    def signal_soon(_: Online) -> None:
+        asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("bot.sandbox.play.drain", drain)
+    monkeypatch.setattr(Performance, "play_typed", nothing)
+    with pytest.raises(StoppedError):
+        await asyncio.wait_for(
+            stay_up(
+                settings=settings,
+                engine_factory=FakeEngine,
+                on_event=lambda _: None,
+                on_ready=signal_soon,
+            ),
+            TIMEOUT_S,
+        )
+    assert was_connected == [True]

@@ -96,6 +96,24 @@ async def test_an_upgrade_of_somebody_else_is_waited_for_and_not_taken_for_older
     assert caplog.text.count("one process keeps all others out") == 1
 
 
+async def test_a_database_that_is_let_go_between_two_looks_is_not_taken_for_one_that_older_processes_use(
+    older: str, upgrades: Upgrades, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = make_url(older)
+    looks: list[int] = []
+
+    def is_kept_alone(_: URL) -> bool:
+        looks.append(len(looks))
+        return len(looks) > 1
+
+    monkeypatch.setattr(upgrading, "_is_kept_alone", is_kept_alone)
+    async with store_in_use(url):
+        waiting = asyncio.create_task(upgrade_alone(url, wait_s=0.0, alone_wait_s=TIMEOUT_S))
+        await eventually(lambda: len(looks) > 1 or waiting.done())
+    await asyncio.wait_for(waiting, TIMEOUT_S)
+    assert upgrades.count == 1
+
+
 async def test_of_several_that_start_together_one_upgrades_and_all_go_on(older: str, upgrades: Upgrades) -> None:
     async def start() -> None:
         await upgrade_alone(make_url(older), wait_s=TIMEOUT_S)

@@ -99,7 +99,7 @@ def other_version(application: str, version: str) -> ClusterNotReadyError:
     )
 
 
-def silent(application: str, timeout_s: float) -> ClusterNotReadyError:
+def no_answer(application: str, timeout_s: float) -> ClusterNotReadyError:
     """What to raise where no engine came up and the cluster says nothing of it."""
     return ClusterNotReadyError(
         f"No engine of {application} came up on the Ray cluster within {timeout_s:g} s. The cluster does not "

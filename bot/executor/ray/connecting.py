@@ -18,7 +18,7 @@ import ray
 from bot.code_version import code_version
 from bot.errors import ClusterNotReadyError, ConfigError, EngineHungError, NotReadyError
 from bot.executor.base import TextVector
-from bot.executor.ray.causes import last_line, other_version, silent
+from bot.executor.ray.causes import last_line, no_answer, other_version
 from bot.executor.ray.joining import enter, find, leave, take_sigterm_back, why_there_is_none
 from bot.executor.ray.membership import GONE, Membership
 from bot.executor.replicas import ClusterLostError, Refused, ReplicaLostError, ReplicaState, Sign
@@ -286,5 +286,5 @@ async def _first_replica(replicas: RayReplicas, application: str, timeout_s: flo
         async with asyncio.timeout(CAUSE_TIMEOUT_S):
             cause = await in_thread(partial(why_there_is_none, application, timeout_s), name="ask the cluster")
     except TimeoutError:
-        cause = silent(application, timeout_s)
+        cause = no_answer(application, timeout_s)
     raise cause

@@ -14,7 +14,7 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ServeInstanceDetails
 
 from bot.errors import ClusterNotReadyError
-from bot.executor.ray.causes import Deployed, no_engine, no_serve, not_joined, silent
+from bot.executor.ray.causes import Deployed, no_answer, no_engine, no_serve, not_joined
 from bot.executor.ray.membership import GONE, Membership
 from bot.executor.ray.serving import DEPLOYMENT
 
@@ -81,7 +81,7 @@ def why_there_is_none(application: str, timeout_s: float) -> ClusterNotReadyErro
         details = ServeInstanceDetails(**client.get_serve_details())
         total, free = ray.cluster_resources(), ray.available_resources()
     except GONE:
-        return silent(application, timeout_s)
+        return no_answer(application, timeout_s)
     return no_engine(application, timeout_s, _deployed(details, application), total=total, free=free)
 
 
